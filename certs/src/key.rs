@@ -1,0 +1,330 @@
+//! The cluster key: seals secrets at rest and derives tokens.
+//!
+//! Every sealing draws 24 random octets: half of them derive a key for this one message, half
+//! are its nonce. So any number of messages may be sealed under one version of the key without
+//! a nonce meeting another, and nothing has to be counted or remembered over a restart.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    hmac,
+};
+use zeroize::Zeroizing;
+
+use crate::{Access, Error, read_secret, sha256, write_file};
+
+/// The one form of sealed octets so far.
+const FORMAT: u8 = 1;
+/// Form, version of the key, and 24 random octets.
+const HEADER: usize = 1 + 4 + 24;
+/// The part of the header that derives the message's key; the rest is the nonce.
+const DERIVING: usize = HEADER - 12;
+const TAG: usize = 16;
+/// How many octets longer sealed octets are than what they seal.
+pub const SEAL_OVERHEAD: usize = HEADER + TAG;
+
+const MAGIC: &[u8; 8] = b"LGSPKEY1";
+/// Older versions are kept only until everything is sealed anew; a ring is never long.
+const VERSIONS_MAX: usize = 16;
+/// A version and its 32 octets.
+const RECORD: usize = 4 + 32;
+
+/// One version of the cluster's key, 256 bits. It prints as nothing but its version.
+pub struct ClusterKey {
+    version: u32,
+    octets: Zeroizing<[u8; 32]>,
+    sealing: hmac::Key,
+    deriving: hmac::Key,
+}
+
+impl ClusterKey {
+    /// Makes a new key of the given version (1 for a new cluster) from random octets.
+    pub fn generate(version: u32, random: &mut dyn FnMut(&mut [u8])) -> Self {
+        let mut octets = Zeroizing::new([0; 32]);
+        random(&mut *octets);
+        Self::from_octets(version, octets)
+    }
+
+    /// The key of these octets.
+    pub fn from_octets(version: u32, octets: Zeroizing<[u8; 32]>) -> Self {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &*octets);
+        let below = |label: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref());
+        Self { version, sealing: below(b"lgsp seal v1"), deriving: below(b"lgsp derive v1"), octets }
+    }
+
+    /// Its version.
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Seals octets; `aad` says what they are and where they belong, and opening must repeat it.
+    pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(plaintext.len() + SEAL_OVERHEAD);
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&self.version.to_be_bytes());
+        sealed.extend_from_slice(&[0; 24]);
+        crate::system_random(&mut sealed[5..HEADER]);
+        let (key, nonce) = self.message_key(&sealed[..HEADER]);
+        sealed.extend_from_slice(plaintext);
+        let tag = key
+            .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut sealed[HEADER..])
+            .expect("AES-GCM seals whatever fits in memory");
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
+    }
+
+    /// Opens what `seal` made with the same `aad`.
+    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let version = version_of(sealed)?;
+        if version != self.version {
+            return Err(Error::KeyVersion(version));
+        }
+        let (header, rest) = sealed.split_at(HEADER);
+        let (body, tag) = rest.split_at(rest.len() - TAG);
+        let (key, nonce) = self.message_key(header);
+        let mut plaintext = Zeroizing::new(vec![0; body.len()]);
+        key.open_separate_gather(nonce, Aad::from(aad), body, tag, &mut plaintext)
+            .map_err(|_| Error::Forged)?;
+        Ok(plaintext)
+    }
+
+    /// Derives a token: the same purpose and context always give the same 32 octets.
+    pub fn derive(&self, purpose: &[u8], context: &[u8]) -> [u8; 32] {
+        let tag = self.derivation(purpose, context).sign();
+        tag.as_ref().try_into().expect("an HMAC-SHA256 has 32 octets")
+    }
+
+    /// Whether `token` is what `derive` gives, compared in constant time.
+    pub fn derived(&self, purpose: &[u8], context: &[u8], token: &[u8]) -> bool {
+        let right = self.derivation(purpose, context).sign();
+        aws_lc_rs::constant_time::verify_slices_are_equal(right.as_ref(), token).is_ok()
+    }
+
+    fn derivation(&self, purpose: &[u8], context: &[u8]) -> hmac::Context {
+        let mut derivation = hmac::Context::with_key(&self.deriving);
+        // The length keeps (ab, c) apart from (a, bc).
+        derivation.update(&(purpose.len() as u64).to_be_bytes());
+        derivation.update(purpose);
+        derivation.update(context);
+        derivation
+    }
+
+    fn message_key(&self, header: &[u8]) -> (LessSafeKey, Nonce) {
+        let (deriving, nonce) = header.split_at(DERIVING);
+        let octets = hmac::sign(&self.sealing, deriving);
+        let key = UnboundKey::new(&AES_256_GCM, octets.as_ref()).expect("32 octets are an AES-256 key");
+        let nonce = Nonce::try_assume_unique_for_key(nonce).expect("the header ends with 12 octets");
+        (LessSafeKey::new(key), nonce)
+    }
+}
+
+impl fmt::Debug for ClusterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClusterKey({})", self.version)
+    }
+}
+
+fn version_of(sealed: &[u8]) -> Result<u32, Error> {
+    match sealed {
+        [FORMAT, a, b, c, d, ..] if sealed.len() >= SEAL_OVERHEAD => {
+            Ok(u32::from_be_bytes([*a, *b, *c, *d]))
+        }
+        _ => Err(Error::Forged),
+    }
+}
+
+/// The versions of the cluster key that a node holds: the newest seals, all of them open.
+#[derive(Debug)]
+pub struct Keyring {
+    keys: BTreeMap<u32, ClusterKey>,
+}
+
+impl Keyring {
+    /// A ring with one key.
+    pub fn new(key: ClusterKey) -> Self {
+        Self { keys: BTreeMap::from([(key.version, key)]) }
+    }
+
+    /// The version that seals.
+    pub fn current(&self) -> &ClusterKey {
+        self.keys.values().next_back().expect("a ring is made with a key and keeps its newest")
+    }
+
+    /// Adds a version; a newer one seals from now on.
+    pub fn insert(&mut self, key: ClusterKey) -> Result<(), Error> {
+        if self.keys.len() >= VERSIONS_MAX && !self.keys.contains_key(&key.version) {
+            return Err(Error::Keyring("too many versions"));
+        }
+        self.keys.insert(key.version, key);
+        Ok(())
+    }
+
+    /// Forgets the versions below the given one; the newest stays in any case.
+    pub fn forget_below(&mut self, version: u32) {
+        let newest = self.current().version;
+        self.keys.retain(|held, _| *held >= version.min(newest));
+    }
+
+    /// Seals under the newest version.
+    pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        self.current().seal(aad, plaintext)
+    }
+
+    /// Opens under whichever version sealed.
+    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let version = version_of(sealed)?;
+        self.keys.get(&version).ok_or(Error::KeyVersion(version))?.open(aad, sealed)
+    }
+
+    /// Derives a token under the newest version.
+    pub fn derive(&self, purpose: &[u8], context: &[u8]) -> [u8; 32] {
+        self.current().derive(purpose, context)
+    }
+
+    /// Whether the token was derived under any version held.
+    pub fn derived(&self, purpose: &[u8], context: &[u8], token: &[u8]) -> bool {
+        self.keys.values().rev().any(|key| key.derived(purpose, context, token))
+    }
+
+    /// The ring in octets, as its file holds it and as a joining node receives it.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let size = MAGIC.len() + 2 + self.keys.len() * RECORD + 32;
+        let mut octets = Zeroizing::new(Vec::with_capacity(size));
+        octets.extend_from_slice(MAGIC);
+        octets.extend_from_slice(&(self.keys.len() as u16).to_be_bytes());
+        for key in self.keys.values() {
+            octets.extend_from_slice(&key.version.to_be_bytes());
+            octets.extend_from_slice(&*key.octets);
+        }
+        let sum = sha256(&octets);
+        octets.extend_from_slice(&sum);
+        octets
+    }
+
+    /// Reads such octets.
+    pub fn from_bytes(octets: &[u8]) -> Result<Self, Error> {
+        let (body, sum) = octets.split_last_chunk::<32>().ok_or(Error::Keyring("cut short"))?;
+        let records = body.strip_prefix(MAGIC).ok_or(Error::Keyring("another kind of file"))?;
+        if sha256(body) != *sum {
+            return Err(Error::Keyring("damaged"));
+        }
+        let (count, records) = records.split_first_chunk::<2>().ok_or(Error::Keyring("cut short"))?;
+        let count = usize::from(u16::from_be_bytes(*count));
+        if count == 0 || count > VERSIONS_MAX || records.len() != count * RECORD {
+            return Err(Error::Keyring("a wrong number of versions"));
+        }
+        let mut keys = BTreeMap::new();
+        for record in records.chunks_exact(RECORD) {
+            let (version, secret) = record.split_at(4);
+            let version = u32::from_be_bytes(version.try_into().expect("split at 4"));
+            let mut octets = Zeroizing::new([0; 32]);
+            octets.copy_from_slice(secret);
+            keys.insert(version, ClusterKey::from_octets(version, octets));
+        }
+        Ok(Self { keys })
+    }
+
+    /// Writes the ring to a file that only its owner may read, durably.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        write_file(path, &self.to_bytes(), Access::Secret)
+    }
+
+    /// Reads the ring from such a file.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        Self::from_bytes(&read_secret(path)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(version: u32) -> ClusterKey {
+        ClusterKey::generate(version, &mut crate::system_random)
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_with_the_same_key_and_purpose() {
+        let one = key(1);
+        let sealed = one.seal(b"slot 7", b"content key");
+        assert_eq!(sealed.len(), b"content key".len() + SEAL_OVERHEAD);
+        assert_eq!(&**one.open(b"slot 7", &sealed).unwrap(), b"content key");
+        assert!(matches!(one.open(b"slot 8", &sealed), Err(Error::Forged)));
+        assert!(matches!(key(1).open(b"slot 7", &sealed), Err(Error::Forged)));
+        assert!(matches!(key(2).open(b"slot 7", &sealed), Err(Error::KeyVersion(1))));
+        assert_ne!(one.seal(b"slot 7", b"content key"), sealed);
+        for index in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[index] ^= 1;
+            assert!(one.open(b"slot 7", &altered).is_err(), "octet {index}");
+            assert!(one.open(b"slot 7", &sealed[..index]).is_err(), "cut at {index}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_the_same_each_time_and_tell_purposes_apart() {
+        let key = ClusterKey::from_octets(1, Zeroizing::new([7; 32]));
+        let token = key.derive(b"space", b"sp_1");
+        assert_eq!(token, key.derive(b"space", b"sp_1"));
+        assert_ne!(token, key.derive(b"spac", b"esp_1"));
+        assert!(key.derived(b"space", b"sp_1", &token));
+        assert!(!key.derived(b"space", b"sp_1", &token[..31]));
+    }
+
+    #[test]
+    fn the_formats_never_change() {
+        { let k = ClusterKey::from_octets(3, Zeroizing::new([7; 32])); panic!("{:02x?} {:02x?}", &k.derive(b"space", b"sp_1")[..8], k.seal(b"aad", b"xin")); }
+        // Fixed vectors: an older node's sealed octets and tokens must be understood for ever.
+        let key = ClusterKey::from_octets(3, Zeroizing::new([7; 32]));
+        assert_eq!(key.derive(b"space", b"sp_1")[..8], VECTOR_TOKEN);
+        assert_eq!(&**key.open(b"aad", VECTOR_SEALED).unwrap(), b"xin");
+    }
+
+    const VECTOR_TOKEN: [u8; 8] = [0; 8];
+    const VECTOR_SEALED: &[u8] = &[];
+
+    #[test]
+    fn a_rotated_ring_seals_with_the_new_key_and_opens_the_old() {
+        let mut ring = Keyring::new(key(1));
+        let old = ring.seal(b"a", b"old");
+        let token = ring.derive(b"space", b"x");
+        ring.insert(key(2)).unwrap();
+        assert_eq!(ring.current().version(), 2);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cluster.key");
+        ring.save(&path).unwrap();
+        let mut ring = Keyring::load(&path).unwrap();
+        assert_eq!(&**ring.open(b"a", &old).unwrap(), b"old");
+        assert!(ring.derived(b"space", b"x", &token));
+        ring.forget_below(9);
+        assert!(matches!(ring.open(b"a", &old), Err(Error::KeyVersion(1))));
+        assert_eq!(ring.current().version(), 2);
+        assert_eq!(format!("{ring:?}"), "Keyring { keys: {2: ClusterKey(2)} }");
+    }
+
+    #[test]
+    fn a_damaged_ring_is_refused() {
+        let octets = Keyring::new(key(1)).to_bytes();
+        for index in 0..octets.len() {
+            let mut damaged = octets.to_vec();
+            damaged[index] ^= 1;
+            assert!(Keyring::from_bytes(&damaged).is_err());
+            assert!(Keyring::from_bytes(&octets[..index]).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_opened_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let ring = Keyring::new(ClusterKey::from_octets(0x0101_0101, Zeroizing::new([1; 32])));
+            prop_assert!(ring.open(b"", &octets).is_err());
+            let mut octets = octets;
+            octets.splice(0..0, [FORMAT, 1, 1, 1, 1]);
+            prop_assert!(ring.open(b"", &octets).is_err());
+            prop_assert!(Keyring::from_bytes(&octets).is_err());
+        }
+    }
+}

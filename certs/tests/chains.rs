@@ -1,0 +1,317 @@
+//! Certificate chains that must pass, and the many that must not, in real handshakes in memory.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use certs::{
+    Authority, Error, NodeKey, NodeRequest, Presented, Trust, https_client_config,
+    https_server_config, identity_of, mesh_client_config, mesh_server_config, node_name,
+};
+use model::{Moment, NodeId};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+
+const CLUSTER: &str = "nghe-an";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn now() -> Moment {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Moment(since.as_millis() as u64)
+}
+
+fn authority() -> Authority {
+    Authority::create(CLUSTER, now()).unwrap()
+}
+
+fn issued(authority: &Authority, node: u64, cluster: &str, at: Moment) -> Arc<Presented> {
+    let key = NodeKey::generate().unwrap();
+    let request = NodeRequest {
+        node: NodeId(node),
+        cluster: cluster.to_owned(),
+        request: key.request().unwrap(),
+        names: vec!["n1.nghean.gov.vn".to_owned()],
+        addresses: vec![IpAddr::from([127, 0, 0, 1])],
+    };
+    let chain = vec![authority.issue(&request, at).unwrap(), authority.certificate().clone()];
+    Presented::new(chain, &key.private_key()).unwrap()
+}
+
+fn node(authority: &Authority, node: u64) -> Arc<Presented> {
+    issued(authority, node, CLUSTER, now())
+}
+
+/// A certificate that our own code would not make.
+fn odd(authority: &Authority, change: impl FnOnce(&mut CertificateParams)) -> Arc<Presented> {
+    let key = KeyPair::generate().unwrap();
+    let signer = KeyPair::try_from(authority.key_pkcs8().as_slice()).unwrap();
+    let issuer = Issuer::from_ca_cert_der(authority.certificate(), signer).unwrap();
+    let mut params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    change(&mut params);
+    let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
+    present(certificate, &key)
+}
+
+fn present(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<Presented> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Presented::new(vec![certificate], &key).unwrap()
+}
+
+/// Runs a handshake to its end and gives both sides' views of it.
+fn handshake(
+    client: ClientConfig,
+    server: ServerConfig,
+    name: &str,
+) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), name)?;
+    let mut server = ServerConnection::new(Arc::new(server))?;
+    let mut wire = Vec::new();
+    while client.is_handshaking() || server.is_handshaking() || client.wants_write() || server.wants_write() {
+        wire.clear();
+        while client.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = wire.as_slice();
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            server.process_new_packets()?;
+        }
+        wire.clear();
+        while server.wants_write() {
+            server.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = wire.as_slice();
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets()?;
+        }
+    }
+    Ok((client, server))
+}
+
+/// A mesh handshake in which node 2 calls `server` as node 1.
+fn call(authority: &Authority, server: Arc<Presented>) -> Result<(), rustls::Error> {
+    mesh(authority, node(authority, 2), server)
+}
+
+/// A mesh handshake in which `client` calls node 1.
+fn answer(authority: &Authority, client: Arc<Presented>) -> Result<(), rustls::Error> {
+    mesh(authority, client, node(authority, 1))
+}
+
+fn mesh(authority: &Authority, client: Arc<Presented>, server: Arc<Presented>) -> Result<(), rustls::Error> {
+    let client = mesh_client_config(authority.certificate(), client).unwrap();
+    let server = mesh_server_config(authority.certificate(), server).unwrap();
+    handshake(client, server, &node_name(NodeId(1), CLUSTER)).map(drop)
+}
+
+#[test]
+fn two_nodes_of_one_authority_know_each_other() {
+    let authority = authority();
+    let client = mesh_client_config(authority.certificate(), node(&authority, 2)).unwrap();
+    let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
+    let (client, server) = handshake(client, server, &node_name(NodeId(1), CLUSTER)).unwrap();
+    let seen = |chain: Option<&[CertificateDer<'static>]>| identity_of(&chain.unwrap()[0], CLUSTER).unwrap();
+    assert_eq!(seen(client.peer_certificates()), NodeId(1));
+    assert_eq!(seen(server.peer_certificates()), NodeId(2));
+    assert_eq!(client.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+    assert_eq!(client.alpn_protocol(), Some(certs::MESH_PROTOCOL));
+}
+
+#[test]
+fn an_expired_certificate_is_refused_on_both_sides() {
+    let authority = authority();
+    let old = || issued(&authority, 1, CLUSTER, now().minus(91 * DAY));
+    assert!(call(&authority, old()).is_err());
+    assert!(answer(&authority, old()).is_err());
+}
+
+#[test]
+fn a_certificate_of_the_future_is_refused_on_both_sides() {
+    let authority = authority();
+    let future = || issued(&authority, 1, CLUSTER, now().plus(DAY));
+    assert!(call(&authority, future()).is_err());
+    assert!(answer(&authority, future()).is_err());
+}
+
+#[test]
+fn another_authority_of_the_same_name_is_refused_on_both_sides() {
+    let (ours, theirs) = (authority(), authority());
+    assert!(call(&ours, node(&theirs, 1)).is_err());
+    assert!(answer(&ours, node(&theirs, 2)).is_err());
+}
+
+#[test]
+fn another_node_does_not_answer_for_the_one_called() {
+    let authority = authority();
+    assert!(call(&authority, node(&authority, 3)).is_err());
+}
+
+#[test]
+fn a_node_of_another_cluster_does_not_answer_for_ours() {
+    let authority = authority();
+    assert!(call(&authority, issued(&authority, 1, "ha-tinh", now())).is_err());
+}
+
+#[test]
+fn a_node_of_another_cluster_is_nobody_here() {
+    // The chain is good, so TLS lets it in; its identity does not.
+    let authority = authority();
+    let stranger = issued(&authority, 2, "ha-tinh", now());
+    assert!(answer(&authority, stranger.clone()).is_ok());
+    assert!(matches!(identity_of(&stranger.certificate(), CLUSTER), Err(Error::Identity)));
+}
+
+#[test]
+fn a_certificate_for_servers_only_does_not_call() {
+    let authority = authority();
+    let only = |usage| odd(&authority, |params| params.extended_key_usages = vec![usage]);
+    assert!(answer(&authority, only(ExtendedKeyUsagePurpose::ServerAuth)).is_err());
+    assert!(call(&authority, only(ExtendedKeyUsagePurpose::ClientAuth)).is_err());
+    assert!(call(&authority, only(ExtendedKeyUsagePurpose::ServerAuth)).is_ok());
+    assert!(answer(&authority, only(ExtendedKeyUsagePurpose::CodeSigning)).is_err());
+}
+
+#[test]
+fn a_self_signed_certificate_is_refused_on_both_sides() {
+    let authority = authority();
+    let alone = || {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
+        present(params.self_signed(&key).unwrap().der().clone(), &key)
+    };
+    assert!(call(&authority, alone()).is_err());
+    assert!(answer(&authority, alone()).is_err());
+}
+
+#[test]
+fn a_caller_without_a_certificate_is_refused() {
+    let authority = authority();
+    let mut client = https_client_config(Trust::Authority(authority.certificate().clone())).unwrap();
+    client.alpn_protocols = vec![certs::MESH_PROTOCOL.to_vec()];
+    let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
+    assert!(handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_err());
+}
+
+#[test]
+fn another_protocol_is_refused() {
+    let authority = authority();
+    let mut client = mesh_client_config(authority.certificate(), node(&authority, 2)).unwrap();
+    client.alpn_protocols = vec![b"lgsp/2".to_vec()];
+    let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
+    assert!(handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_err());
+}
+
+#[test]
+fn a_node_does_not_certify_others() {
+    // A node that signs a certificate with its own key makes a chain of two below the authority.
+    let authority = authority();
+    let (middle_key, leaf_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let signer = KeyPair::try_from(authority.key_pkcs8().as_slice()).unwrap();
+    let issuer = Issuer::from_ca_cert_der(authority.certificate(), signer).unwrap();
+    for middle_is in [IsCa::NoCa, IsCa::Ca(rcgen::BasicConstraints::Unconstrained)] {
+        let mut params = CertificateParams::new(vec![node_name(NodeId(3), CLUSTER)]).unwrap();
+        params.is_ca = middle_is;
+        let middle = params.signed_by(&middle_key, &issuer).unwrap().der().clone();
+        let below = Issuer::from_params(&params, &middle_key);
+        let params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
+        let leaf = params.signed_by(&leaf_key, &below).unwrap().der().clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
+        let forged = Presented::new(vec![leaf, middle], &key).unwrap();
+        assert!(call(&authority, forged.clone()).is_err());
+        assert!(answer(&authority, forged).is_err());
+    }
+}
+
+#[test]
+fn a_certificate_with_two_node_names_is_nobody() {
+    let authority = authority();
+    let two = odd(&authority, |params| {
+        let name = node_name(NodeId(2), CLUSTER).try_into().unwrap();
+        params.subject_alt_names.push(SanType::DnsName(name));
+    });
+    assert!(matches!(identity_of(&two.certificate(), CLUSTER), Err(Error::Identity)));
+}
+
+#[test]
+fn a_renewed_certificate_is_presented_without_a_restart() {
+    let authority = authority();
+    let presented = issued(&authority, 1, CLUSTER, now().minus(91 * DAY));
+    assert!(call(&authority, presented.clone()).is_err());
+    let key = NodeKey::generate().unwrap();
+    let request = NodeRequest {
+        node: NodeId(1),
+        cluster: CLUSTER.to_owned(),
+        request: key.request().unwrap(),
+        names: vec![],
+        addresses: vec![],
+    };
+    let chain = vec![authority.issue(&request, now()).unwrap()];
+    let foreign = NodeKey::generate().unwrap().private_key();
+    assert!(matches!(presented.replace(chain.clone(), &foreign), Err(Error::KeyMismatch)));
+    presented.replace(chain, &key.private_key()).unwrap();
+    assert!(call(&authority, presented).is_ok());
+}
+
+#[test]
+fn https_is_believed_by_authority_or_by_its_pin() {
+    let (ours, theirs) = (authority(), authority());
+    let visit = |trust, name: &str| {
+        let server = https_server_config(node(&ours, 1)).unwrap();
+        handshake(https_client_config(trust).unwrap(), server, name)
+    };
+    let known = || Trust::Authority(ours.certificate().clone());
+    let pinned = |authority: &Authority| Trust::PinnedAuthority(authority.fingerprint());
+    let (client, _) = visit(known(), "n1.nghean.gov.vn").unwrap();
+    assert_eq!(client.alpn_protocol(), Some(&b"h2"[..]));
+    assert!(visit(known(), "127.0.0.1").is_ok());
+    assert!(visit(known(), "n2.nghean.gov.vn").is_err());
+    assert!(visit(pinned(&ours), "127.0.0.1").is_ok());
+    assert!(visit(pinned(&ours), "127.0.0.2").is_err());
+    assert!(visit(pinned(&theirs), "127.0.0.1").is_err());
+    assert!(visit(Trust::Authority(theirs.certificate().clone()), "127.0.0.1").is_err());
+}
+
+#[test]
+fn a_pin_on_the_servers_own_certificate_or_on_a_foreign_issuer_is_not_enough() {
+    let (ours, theirs) = (authority(), authority());
+    let leaf = node(&ours, 1);
+    let server = || https_server_config(leaf.clone()).unwrap();
+    let own = Trust::PinnedAuthority(certs::sha256(&leaf.certificate()));
+    assert!(handshake(https_client_config(own).unwrap(), server(), "127.0.0.1").is_err());
+    // The pinned authority is sent along, but it did not issue the server's certificate.
+    let key = NodeKey::generate().unwrap();
+    let request = NodeRequest {
+        node: NodeId(1),
+        cluster: CLUSTER.to_owned(),
+        request: key.request().unwrap(),
+        names: vec![],
+        addresses: vec![IpAddr::from([127, 0, 0, 1])],
+    };
+    let chain = vec![theirs.issue(&request, now()).unwrap(), ours.certificate().clone()];
+    let mixed = https_server_config(Presented::new(chain, &key.private_key()).unwrap()).unwrap();
+    let pin = Trust::PinnedAuthority(ours.fingerprint());
+    assert!(handshake(https_client_config(pin).unwrap(), mixed, "127.0.0.1").is_err());
+}
+
+#[test]
+fn an_operators_pem_files_serve_https() {
+    let directory = tempfile::tempdir().unwrap();
+    let (chain_path, key_path) = (directory.path().join("chain.pem"), directory.path().join("key.pem"));
+    let own = rcgen::generate_simple_self_signed(vec!["lgsp.nghean.gov.vn".to_owned()]).unwrap();
+    std::fs::write(&chain_path, certs::certificates_to_pem(&[own.cert.der().clone()])).unwrap();
+    std::fs::write(&key_path, own.signing_key.serialize_pem()).unwrap();
+    let (chain, key) = certs::load_certified_pem(&chain_path, &key_path).unwrap();
+    assert_eq!(chain[0], *own.cert.der());
+    let server = https_server_config(Presented::new(chain.clone(), &key).unwrap()).unwrap();
+    let client = https_client_config(Trust::Authorities(chain)).unwrap();
+    assert!(handshake(client, server, "lgsp.nghean.gov.vn").is_ok());
+    assert!(matches!(certs::load_certified_pem(&key_path, &key_path), Err(Error::Pem { .. })));
+    assert!(matches!(certs::load_certified_pem(&chain_path, &chain_path), Err(Error::Pem { .. })));
+}

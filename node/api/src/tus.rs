@@ -1,0 +1,250 @@
+//! tus 1.0.0: its headers, read and written. What they do to a space is in `routes::spaces`.
+//!
+//! Concatenation and deferred length are not offered: clients were seen to hang or to storm on them.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use model::{FileName, MediaType};
+use sha2::{Digest as _, Sha256};
+
+use crate::problem::Problem;
+use crate::texts::Fault;
+
+/// `Tus-Resumable`.
+pub(crate) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+/// `Upload-Offset`.
+pub(crate) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+/// `Upload-Length`.
+pub(crate) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+/// `Upload-Metadata`.
+pub(crate) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+/// `Upload-Expires`.
+pub(crate) const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+/// `Upload-Checksum`.
+pub(crate) const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+/// `X-HTTP-Method-Override`.
+pub(crate) const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+
+const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
+const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
+
+/// The version that we speak.
+pub(crate) const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
+/// The extensions that we speak.
+pub(crate) const EXTENSIONS: &str = "creation,creation-with-upload,checksum,expiration,termination";
+/// The checksums that we compute.
+pub(crate) const CHECKSUM_ALGORITHMS: &str = "sha256,sha1";
+/// The media type of a PATCH.
+pub(crate) const OFFSET_OCTET_STREAM: &str = "application/offset+octet-stream";
+
+/// A PATCH with a checksum is held in memory until the checksum holds, so that wrong octets are never
+/// seen: 4 MiB is the largest chunk that the clients we know send by default, and half of what one
+/// transfer may take.
+pub(crate) const CHECKSUM_PATCH_MAX: usize = 4 * 1024 * 1024;
+/// `Upload-Metadata` that is read; the header as a whole is limited by the server too.
+const METADATA_MAX: usize = 4096;
+
+/// `Tus-Resumable` must be there and must be ours.
+pub(crate) fn check_version(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get(TUS_RESUMABLE) == Some(&VERSION) {
+        return Ok(());
+    }
+    Err(Problem::new(Fault::TusVersion).header(HeaderName::from_static("tus-version"), VERSION))
+}
+
+/// A request for an extension that we do not offer is answered by a plain 400, never by a 5xx.
+pub(crate) fn check_extensions(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(UPLOAD_CONCAT) || headers.contains_key(UPLOAD_DEFER_LENGTH) {
+        return Err(Problem::new(Fault::TusExtension));
+    }
+    Ok(())
+}
+
+/// A header that is a count of octets; none when it is not there.
+pub(crate) fn octet_count(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let plain = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    match text.parse() {
+        Ok(count) if plain && values.next().is_none() => Ok(Some(count)),
+        _ => Err(Problem::new(Fault::HeaderMalformed).member("header", name.as_str())),
+    }
+}
+
+/// What `Upload-Metadata` says of the content.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Metadata {
+    /// `filename` (or `name`, as Uppy writes it).
+    pub(crate) file_name: Option<FileName>,
+    /// `filetype` (or `type`).
+    pub(crate) media_type: Option<MediaType>,
+}
+
+impl Metadata {
+    /// Reads `key base64,key base64,key`; keys that we do not know are left alone, as tus asks.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let Some(value) = headers.get(UPLOAD_METADATA) else { return Ok(Self::default()) };
+        value
+            .to_str()
+            .ok()
+            .filter(|text| text.len() <= METADATA_MAX)
+            .and_then(Self::parse)
+            .ok_or_else(|| Problem::new(Fault::TusMetadata))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut metadata = Self::default();
+        let (mut file_name, mut media_type) = (None, None);
+        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
+            let value = BASE64_STANDARD.decode(value.trim()).ok()?;
+            match key {
+                "filename" => metadata.file_name = non_empty(&value, str::parse)?,
+                "name" => file_name = non_empty(&value, str::parse)?,
+                "filetype" => metadata.media_type = non_empty(&value, str::parse)?,
+                "type" => media_type = non_empty(&value, str::parse)?,
+                _ => {}
+            }
+        }
+        metadata.file_name = metadata.file_name.or(file_name);
+        metadata.media_type = metadata.media_type.or(media_type);
+        Some(metadata)
+    }
+}
+
+/// An empty value says nothing (Uppy sends one for a file without a known type); a bad one refuses the whole.
+fn non_empty<T, E>(value: &[u8], parse: impl Fn(&str) -> Result<T, E>) -> Option<Option<T>> {
+    let text = std::str::from_utf8(value).ok()?;
+    if text.is_empty() { Some(None) } else { parse(text).ok().map(Some) }
+}
+
+/// A checksum that a PATCH announces.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Checksum {
+    /// SHA-256.
+    Sha256([u8; 32]),
+    /// SHA-1, what tuspy sends; guards against a broken line, not against people.
+    Sha1([u8; 20]),
+}
+
+impl Checksum {
+    /// The checksum that the headers announce, if any.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let Some(value) = headers.get(UPLOAD_CHECKSUM) else { return Ok(None) };
+        let checksum = value.to_str().ok().and_then(Self::parse);
+        checksum.map(Some).ok_or_else(|| Problem::new(Fault::TusChecksumUnsupported))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (algorithm, value) = text.trim().split_once(' ')?;
+        let octets = BASE64_STANDARD.decode(value.trim()).ok()?;
+        match algorithm {
+            "sha256" => octets.try_into().ok().map(Self::Sha256),
+            "sha1" => octets.try_into().ok().map(Self::Sha1),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the checksum of these octets.
+    pub(crate) fn holds(&self, octets: &[u8]) -> bool {
+        match self {
+            Self::Sha256(expected) => Sha256::digest(octets).as_slice() == expected,
+            Self::Sha1(expected) => auth::sha1(octets) == *expected,
+        }
+    }
+}
+
+/// The method that a client means who can only POST (`X-HTTP-Method-Override`).
+pub(crate) fn overridden(method: &Method, headers: &HeaderMap) -> Option<Method> {
+    if *method != Method::POST {
+        return None;
+    }
+    match headers.get(METHOD_OVERRIDE)?.as_bytes() {
+        b"PATCH" => Some(Method::PATCH),
+        b"DELETE" => Some(Method::DELETE),
+        b"HEAD" => Some(Method::HEAD),
+        _ => None,
+    }
+}
+
+/// Whether the body is what a PATCH carries.
+pub(crate) fn is_offset_octet_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(OFFSET_OCTET_STREAM.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(name: HeaderName, value: &[u8]) -> HeaderMap {
+        HeaderMap::from_iter(HeaderValue::from_bytes(value).ok().map(|value| (name, value)))
+    }
+
+    #[test]
+    fn metadata_of_the_known_clients_is_read() {
+        let name = BASE64_STANDARD.encode("Công văn số 12.pdf");
+        let kind = BASE64_STANDARD.encode("application/pdf");
+        let expected = Metadata {
+            file_name: "Công văn số 12.pdf".parse().ok(),
+            media_type: "application/pdf".parse().ok(),
+        };
+        for text in [
+            format!("filename {name},filetype {kind}"),
+            format!("name {name},type {kind},relativePath bnVsbA=="),
+            format!("filename {name}, filetype {kind},is_confidential"),
+        ] {
+            assert_eq!(Metadata::parse(&text), Some(Metadata { ..Metadata::parse(&text).expect("well-formed") }));
+            assert_eq!(Metadata::parse(&text).expect("well-formed"), expected, "{text}");
+        }
+        assert_eq!(Metadata::parse("filename ,filetype "), Some(Metadata::default()));
+    }
+
+    #[test]
+    fn bad_metadata_is_refused() {
+        let path = BASE64_STANDARD.encode("../../etc/passwd");
+        for text in ["filename !!!".to_owned(), format!("filename {path}"), "filetype cGRm".to_owned()] {
+            assert_eq!(Metadata::parse(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn checksums_are_computed() {
+        let sha1 = Checksum::parse("sha1 Lve95gjOVATpfV8EL5X4nxwjKHE=").expect("sha1 of 'Hello World!'");
+        assert!(sha1.holds(b"Hello World!") && !sha1.holds(b"hello world!"));
+        let digest = BASE64_STANDARD.encode(Sha256::digest(b"Hello World!"));
+        let sha256 = Checksum::parse(&format!("sha256 {digest}")).expect("sha256");
+        assert!(sha256.holds(b"Hello World!") && !sha256.holds(b""));
+        for text in ["", "sha256", "md5 AAAA", "sha1 AAAA", "sha256 %%%"] {
+            assert_eq!(Checksum::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_of_octets_are_plain_numbers() {
+        assert_eq!(octet_count(&headers(UPLOAD_OFFSET, b"70"), &UPLOAD_OFFSET).ok(), Some(Some(70)));
+        assert_eq!(octet_count(&HeaderMap::new(), &UPLOAD_OFFSET).ok(), Some(None));
+        for text in ["", "-1", "+1", "1.0", " 1 2", "99999999999999999999999", "0x10"] {
+            assert!(octet_count(&headers(UPLOAD_OFFSET, text.as_bytes()), &UPLOAD_OFFSET).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_without_harm(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Metadata::of(&headers(UPLOAD_METADATA, &octets));
+            let _ = Checksum::of(&headers(UPLOAD_CHECKSUM, &octets));
+            let _ = octet_count(&headers(UPLOAD_LENGTH, &octets), &UPLOAD_LENGTH);
+            let _ = check_version(&headers(TUS_RESUMABLE, &octets));
+        }
+
+        #[test]
+        fn anything_like_metadata_is_read_without_harm(text in "([a-z]{1,8} [A-Za-z0-9+/]{0,12}={0,2},?){0,20}") {
+            let _ = Metadata::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The client: signed HTTPS requests to any node of a cluster.
+//!
+//! It tries the next node when one cannot be reached, signs every attempt anew (a nonce passes
+//! once) and repeats under the same idempotency key, so that a repeat does nothing twice. It
+//! keeps no state on disk and decides nothing: what a packet is allowed to do is the cluster's.
+
+mod admin;
+mod body;
+mod download;
+mod dto;
+mod error;
+mod events;
+mod packets;
+mod send;
+mod sign;
+mod upload;
+
+pub use download::Fetched;
+pub use dto::*;
+pub use error::{Error, FieldError, Problem};
+pub use events::{Event, EventKind, Events, Start};
+pub use packets::File;
+pub use send::{ATTEMPTS_MAX, Client, Language, Options, Trust};
+pub use sign::{Credentials, Secret};
+pub use upload::{PIECE, Sent};

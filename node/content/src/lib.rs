@@ -1,0 +1,303 @@
+//! The sealed streaming store of packet content of one node, and its copies to the other holders.
+//!
+//! An engine: disk and peers, no rules of the regulation. Small contents lie in segments with
+//! group commit, large ones in files of their own; every content has its own key in a slot that
+//! the purge overwrites. What is acknowledged is durable on a majority of the voters.
+//!
+//! It deliberately lacks: who may read or write (delivery), what a packet's state is (machine),
+//! connections (mesh), the cluster key (certs), the lock of the directory (app).
+
+mod error;
+mod metrics;
+mod ports;
+
+pub mod disk;
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use model::{Digest, NodeId, PacketId, SpaceId};
+
+pub use disk::{Disk, RealDisk, SimDisk};
+pub use error::Error;
+pub use metrics::Metrics;
+pub use ports::{
+    ContentKey, FrameSink, FrameSource, KeyError, KeySealer, MESSAGE_MAX, PeerError, Peers, Random,
+    SLOT_MAX,
+};
+
+/// The largest content of the small path: what comes whole in one multipart body. Above it, a
+/// file of its own costs less than its share of a segment's group commit delays others.
+pub const SMALL_MAX: usize = 1 << 20;
+/// The largest meta: a file name, a media type and room for more.
+pub const META_MAX: usize = 4096;
+/// The size of a segment by default: a purge of its last record frees it whole.
+pub const SEGMENT_BYTES: u32 = 64 << 20;
+
+/// How a store is opened.
+pub struct Options {
+    /// The store's directory.
+    pub disk: Arc<dyn Disk>,
+    /// The other nodes.
+    pub peers: Arc<dyn Peers>,
+    /// The cluster key.
+    pub keys: Arc<dyn KeySealer>,
+    /// Random octets.
+    pub random: Random,
+    /// Octets of the disk that are kept free.
+    pub reserve: u64,
+    /// The size of a segment, [`SEGMENT_BYTES`] in production.
+    pub segment_bytes: u32,
+}
+
+/// A content that is durable on a majority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// SHA-256 of its plaintext.
+    pub digest: Digest,
+    /// Octets of plaintext.
+    pub size: u64,
+    /// The voters that hold it durably by now; a majority. The others follow in the background.
+    pub holders: Vec<NodeId>,
+}
+
+/// A content that this node holds, in whole or in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Its space.
+    pub space: SpaceId,
+    /// Its packet.
+    pub packet: PacketId,
+    /// Whether it is complete.
+    pub complete: bool,
+}
+
+/// What a complete content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its packet.
+    pub packet: PacketId,
+    /// Octets of plaintext.
+    pub size: u64,
+    /// SHA-256 of its plaintext, as this node's copy says.
+    pub digest: Digest,
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offset {
+    /// So many octets are acknowledged; a later answer is never lower.
+    At(u64),
+    /// Its writer cannot be asked: claim the space, open a writer and ask that.
+    Unclaimed,
+}
+
+/// The store; clones are the same store.
+#[derive(Clone)]
+pub struct Content {}
+
+/// One request's hold on the writing of a space; dropping it keeps what it wrote.
+pub struct Writer {}
+
+/// A content being read, piece by piece.
+pub struct Reader {}
+
+impl Content {
+    /// Opens the store in a directory, which it makes ready if it is empty.
+    pub async fn open(options: Options) -> Result<Self, Error> {
+        let _ = options;
+        Err(Error::Failed)
+    }
+
+    /// Who this node is and who votes; before the first call nothing can be written.
+    pub fn set_members(&self, node: NodeId, voters: &[NodeId]) {
+        let _ = (node, voters);
+    }
+
+    /// Turns true when the disk has failed: the node must stop.
+    pub fn failed(&self) -> tokio::sync::watch::Receiver<bool> {
+        tokio::sync::watch::channel(false).1
+    }
+
+    /// Takes a small content (at most [`SMALL_MAX`]) and returns when a majority holds it.
+    pub async fn put_small(
+        &self,
+        space: SpaceId,
+        packet: PacketId,
+        meta: Bytes,
+        plaintext: Bytes,
+    ) -> Result<Stored, Error> {
+        let _ = (space, packet, meta, plaintext);
+        Err(Error::Failed)
+    }
+
+    /// Opens the writing of a space under an epoch that the state gave to this node.
+    ///
+    /// A session that this node already has under that epoch goes on; else the holders are fenced
+    /// and what a majority holds is taken over. `Fenced` means: claim the space anew. With
+    /// `expected`, a content that ends elsewhere is refused as `Offset`.
+    pub async fn open_writer(
+        &self,
+        space: SpaceId,
+        packet: PacketId,
+        epoch: u32,
+        meta: Bytes,
+        expected: Option<u64>,
+    ) -> Result<Writer, Error> {
+        let _ = (space, packet, epoch, meta, expected);
+        Err(Error::Failed)
+    }
+
+    /// Where the upload of a space stands, confirmed by a majority.
+    pub async fn offset(&self, space: SpaceId) -> Result<Offset, Error> {
+        let _ = space;
+        Err(Error::Failed)
+    }
+
+    /// Opens a complete content for reading, from this node's copy or from another holder's.
+    ///
+    /// A copy with another digest than `digest` is not the content and is passed over.
+    pub async fn read(
+        &self,
+        space: SpaceId,
+        range: Option<Range<u64>>,
+        digest: Option<Digest>,
+    ) -> Result<Reader, Error> {
+        let _ = (space, range, digest);
+        Err(Error::Failed)
+    }
+
+    /// The meta that the content's writer gave.
+    pub async fn meta(&self, space: SpaceId) -> Result<Bytes, Error> {
+        let _ = space;
+        Err(Error::Failed)
+    }
+
+    /// Whether this node holds the complete content.
+    pub fn holds(&self, space: SpaceId) -> bool {
+        let _ = space;
+        false
+    }
+
+    /// What this node's complete copy is.
+    pub async fn stat(&self, space: SpaceId) -> Result<Stat, Error> {
+        let _ = space;
+        Err(Error::Failed)
+    }
+
+    /// Destroys the contents and their keys on this node; what is not here is no error.
+    pub async fn purge(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
+        let _ = spaces;
+        Err(Error::Failed)
+    }
+
+    /// What this node holds, in the order of the spaces, after `after`.
+    pub fn list_held(&self, after: Option<SpaceId>, limit: usize) -> Vec<Held> {
+        let _ = (after, limit);
+        Vec::new()
+    }
+
+    /// Copies a complete content from one of the holders and makes it durable here.
+    ///
+    /// A copy of another digest that lies here is replaced.
+    pub async fn fetch(
+        &self,
+        space: SpaceId,
+        digest: Option<Digest>,
+        holders: &[NodeId],
+    ) -> Result<(), Error> {
+        let _ = (space, digest, holders);
+        Err(Error::Failed)
+    }
+
+    /// Answers a peer's message.
+    pub async fn handle(&self, from: NodeId, message: Bytes) -> Bytes {
+        let _ = (from, message);
+        Bytes::new()
+    }
+
+    /// Serves a stream that a peer opened, until it ends.
+    pub async fn handle_stream(
+        &self,
+        from: NodeId,
+        header: Bytes,
+        sink: Box<dyn FrameSink>,
+        source: Box<dyn FrameSource>,
+    ) {
+        let _ = (from, header, sink, source);
+    }
+
+    /// The store's counters.
+    pub fn metrics(&self) -> &Metrics {
+        static NONE: std::sync::OnceLock<Metrics> = std::sync::OnceLock::new();
+        NONE.get_or_init(Metrics::default)
+    }
+
+    /// How many contents this node holds.
+    pub fn count(&self) -> usize {
+        0
+    }
+
+    /// Ends all tasks; what was acknowledged is durable already.
+    pub async fn shutdown(&self) {}
+}
+
+impl Writer {
+    /// Octets taken so far.
+    pub fn offset(&self) -> u64 {
+        0
+    }
+
+    /// Octets acknowledged so far.
+    pub fn synced(&self) -> u64 {
+        0
+    }
+
+    /// SHA-256 of the octets taken so far.
+    pub fn digest(&self) -> Digest {
+        Digest([0; 32])
+    }
+
+    /// Takes octets; waits while the disk or a needed peer is behind.
+    pub async fn write(&mut self, data: Bytes) -> Result<(), Error> {
+        let _ = data;
+        Err(Error::Failed)
+    }
+
+    /// Makes what was taken durable on a majority; the answer is the acknowledged offset.
+    pub async fn sync(&mut self) -> Result<u64, Error> {
+        Err(Error::Failed)
+    }
+
+    /// Drops what was taken since the last sync (a piece whose checksum was wrong).
+    pub async fn rollback(&mut self) -> Result<u64, Error> {
+        Err(Error::Failed)
+    }
+
+    /// Completes the content; a second call gives the same answer.
+    pub async fn finish(&mut self) -> Result<Stored, Error> {
+        Err(Error::Failed)
+    }
+}
+
+impl Reader {
+    /// The content's whole size.
+    pub fn size(&self) -> u64 {
+        0
+    }
+
+    /// The range that is given out.
+    pub fn range(&self) -> Range<u64> {
+        0..0
+    }
+
+    /// SHA-256 of the whole content.
+    pub fn digest(&self) -> Digest {
+        Digest([0; 32])
+    }
+
+    /// The next piece of the plaintext; none at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        None
+    }
+}

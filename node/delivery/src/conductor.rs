@@ -1,0 +1,165 @@
+//! The conductor's loops: notices as entries are applied, purges, time, members, reconciliation.
+//!
+//! Each loop is woken by what happens and looks at the state, so a missed wake costs a moment and
+//! nothing is forgotten.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use consensus::Role;
+use machine::Effect;
+use tokio::{
+    sync::{Notify, broadcast::error::RecvError},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{Error, Exchange};
+
+/// Purges gather for so long: short enough that content is gone within a second of the receipt,
+/// long enough that one sync and one record serve many packets.
+const PURGE_GATHER: Duration = Duration::from_millis(200);
+
+/// Between two looks at the clock for what is due, at members, and at purge debts that no effect
+/// told of (after a restart).
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Pickups gather for so long before they are recorded; most deliveries are confirmed by then.
+const PICKUPS_GATHER: Duration = Duration::from_secs(2);
+
+/// Between two reconciliations; a restart begins with one.
+const RECONCILE_EVERY: Duration = Duration::from_secs(60);
+
+/// Between attempts of the first reconciliation while there is no majority.
+const RECONCILE_RETRY: Duration = Duration::from_secs(2);
+
+/// Does what must be done behind the doors, until it is dropped.
+pub struct Conductor {
+    exchange: Exchange,
+}
+
+impl Conductor {
+    /// The conductor of an exchange.
+    pub fn new(exchange: Exchange) -> Self {
+        Self { exchange }
+    }
+
+    /// Runs until the future is dropped; its tasks end with it.
+    pub async fn run(self) {
+        let purge = Arc::new(Notify::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listen(self.exchange.clone(), purge.clone()));
+        tasks.spawn(purge_loop(self.exchange.clone(), purge));
+        tasks.spawn(lead_loop(self.exchange.clone()));
+        tasks.spawn(pickup_loop(self.exchange.clone()));
+        tasks.spawn(reconcile_loop(self.exchange));
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    }
+}
+
+async fn listen(exchange: Exchange, purge: Arc<Notify>) {
+    let mut effects = exchange.consensus().subscribe();
+    let mut status = exchange.consensus().watch_status();
+    exchange.tell_voters();
+    loop {
+        tokio::select! {
+            heard = effects.recv() => match heard {
+                Ok(effects) => effects.iter().for_each(|effect| act(&exchange, effect, &purge)),
+                Err(RecvError::Lagged(_)) => {
+                    exchange.inner.hub.wake_all();
+                    purge.notify_one();
+                }
+                Err(RecvError::Closed) => return,
+            },
+            changed = status.changed() => match changed {
+                Ok(()) => exchange.tell_voters(),
+                Err(_) => return,
+            },
+        }
+    }
+}
+
+fn act(exchange: &Exchange, effect: &Effect, purge: &Notify) {
+    match effect {
+        Effect::Notice { unit, position } => exchange.inner.hub.grown(unit, *position),
+        Effect::Purge { .. } => purge.notify_one(),
+        // Streams look at their key when they are woken.
+        Effect::KeyRevoked(_) => exchange.inner.hub.wake_all(),
+        Effect::NodesChanged => {}
+    }
+}
+
+async fn purge_loop(exchange: Exchange, purge: Arc<Notify>) {
+    loop {
+        tokio::select! {
+            () = purge.notified() => {}
+            () = sleep(LOOK_EVERY * 5) => {}
+        }
+        sleep(PURGE_GATHER).await;
+        loop {
+            match exchange.pay_purge_debts().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    report("contents could not be destroyed yet", &error);
+                    purge.notify_one();
+                    sleep(LOOK_EVERY).await;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn lead_loop(exchange: Exchange) {
+    let mut attempts = HashMap::new();
+    let mut next = Instant::now();
+    loop {
+        next += LOOK_EVERY;
+        sleep_until(next).await;
+        exchange.inner.uploads.close_idle();
+        if exchange.consensus().status().role != Role::Leader {
+            continue;
+        }
+        if let Err(error) = exchange.pass_time().await {
+            report("what is due could not be settled yet", &error);
+        }
+        exchange.arrange_members(&mut attempts).await;
+        next = next.max(Instant::now());
+    }
+}
+
+async fn pickup_loop(exchange: Exchange) {
+    loop {
+        sleep(PICKUPS_GATHER).await;
+        if let Err(error) = exchange.record_pickups().await {
+            report("pickups could not be recorded", &error);
+        }
+    }
+}
+
+async fn reconcile_loop(exchange: Exchange) {
+    loop {
+        let pause = match exchange.reconcile().await {
+            Ok(()) => RECONCILE_EVERY,
+            Err(error) => {
+                report("reconciliation is put off", &error);
+                RECONCILE_RETRY
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+fn report(what: &'static str, error: &Error) {
+    match error {
+        // No majority is the cluster's news, told by status and logs of consensus; not by every loop.
+        Error::Unavailable { .. } | Error::Unknown => tracing::debug!(%error, "{what}"),
+        _ => tracing::warn!(error = error as &dyn std::error::Error, "{what}"),
+    }
+}

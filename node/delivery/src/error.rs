@@ -1,0 +1,128 @@
+//! Why a door stays shut: the rules, the signature, or the world.
+
+use std::time::Duration;
+
+use machine::Refusal;
+
+/// What a door answers when it does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules say no; nothing was changed.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The signature does not hold.
+    #[error("the request's signature was not accepted")]
+    Signature(#[source] auth::Rejection),
+    /// The bearer token is not one for this space.
+    #[error("the token does not open this space")]
+    TokenInvalid,
+    /// This node is cut off from a majority, or too busy; the same request may succeed later or elsewhere.
+    #[error("no majority of the nodes can be reached")]
+    Unavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The command was handed on but its answer did not come: it may or may not have happened.
+    #[error("the answer did not come in time; it is not known whether it happened")]
+    Unknown,
+    /// An upload continues at another offset.
+    #[error("the space continues at offset {offset}")]
+    OffsetMismatch {
+        /// Where it continues.
+        offset: u64,
+    },
+    /// More octets than were announced, or than a content may have.
+    #[error("the content is larger than allowed ({max} octets)")]
+    TooLarge {
+        /// The largest size.
+        max: u64,
+    },
+    /// Another request writes this space at this moment.
+    #[error("another request is writing this space")]
+    SpaceBusy,
+    /// The content is gone: the packet has ended.
+    #[error("the content is gone, as the packet has ended")]
+    ContentGone,
+    /// The content is not whole yet.
+    #[error("the content has not arrived whole")]
+    ContentIncomplete,
+    /// The range lies outside the content.
+    #[error("the range lies outside the content of {size} octets")]
+    RangeOutside {
+        /// The content's size.
+        size: u64,
+    },
+    /// The named reserve of the disk would be touched.
+    #[error("the disk is full up to its reserve")]
+    DiskFull,
+    /// Too many of something that has a named limit.
+    #[error("too many {what} (at most {max})")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// A public key that cannot be used.
+    #[error("the public key cannot be used")]
+    PublicKey(#[source] auth::Rejection),
+    /// A join token that is not one, or not of this cluster.
+    #[error("the join token is not one of this cluster")]
+    JoinToken,
+    /// The content store failed.
+    #[error("the content store failed")]
+    Content(#[source] content::Error),
+    /// A certificate or a sealed secret failed.
+    #[error("a certificate or a sealed secret failed")]
+    Certs(#[source] certs::Error),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<auth::Rejection> for Error {
+    fn from(rejection: auth::Rejection) -> Self {
+        Self::Signature(rejection)
+    }
+}
+
+impl From<certs::Error> for Error {
+    fn from(error: certs::Error) -> Self {
+        Self::Certs(error)
+    }
+}
+
+impl From<consensus::ProposeError> for Error {
+    fn from(error: consensus::ProposeError) -> Self {
+        match error {
+            consensus::ProposeError::Unavailable { retry_after } => Self::Unavailable { retry_after },
+            consensus::ProposeError::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<consensus::Unavailable> for Error {
+    fn from(error: consensus::Unavailable) -> Self {
+        Self::Unavailable { retry_after: error.retry_after }
+    }
+}
+
+/// How long a client waits before it tries a store again that lacks a majority of holders: about
+/// the time in which a new leader is found.
+const HOLDERS_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl From<content::Error> for Error {
+    fn from(error: content::Error) -> Self {
+        match error {
+            content::Error::Unavailable { .. } => {
+                Self::Unavailable { retry_after: HOLDERS_RETRY_AFTER }
+            }
+            content::Error::Full { .. } => Self::DiskFull,
+            content::Error::Gone { .. } => Self::ContentGone,
+            other => Self::Content(other),
+        }
+    }
+}

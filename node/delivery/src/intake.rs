@@ -1,0 +1,237 @@
+//! Intake: a source asks for a space, or sends a small packet in one round trip, Article 13.
+//!
+//! Content is durable on a majority before the command that speaks of it is proposed, never after.
+//! What a definite refusal leaves behind is destroyed at once; what an unknown outcome leaves behind
+//! is for reconciliation to judge.
+
+use bytes::Bytes;
+use machine::{
+    CancelPacket, Command, Idempotency, OpenPacket, Outcome, Refusal, Request, SealPacket,
+    SubmitPacket,
+};
+use minicbor::{Decode, Encode};
+use model::{Digest, FileName, Grant, IdempotencyKey, MediaType, Moment, PacketId, SpaceId};
+use sha2::{Digest as _, Sha256};
+
+use auth::VerifiedCaller;
+
+use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken};
+
+/// A request for a space, Article 13(2).
+#[derive(Debug, Clone)]
+pub struct OpenRequest {
+    /// Where to, what, how urgent.
+    pub request: Request,
+    /// The content's size if it is known.
+    pub size: Option<u64>,
+    /// The client's idempotency key.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// A granted space.
+#[derive(Debug)]
+pub struct Opened {
+    /// The packet.
+    pub packet: PacketId,
+    /// Its space.
+    pub space: SpaceId,
+    /// Opens the space for writing.
+    pub token: SpaceToken,
+    /// After this moment the space is gone.
+    pub expires_at: Moment,
+    /// Whether this answer repeats an earlier one.
+    pub repeated: bool,
+}
+
+/// A small packet, whole.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// Where to, what, how urgent.
+    pub request: Request,
+    /// Travels and goes with the content.
+    pub file_name: Option<FileName>,
+    /// At most [`ONE_ROUND_MAX`] octets.
+    pub content: Bytes,
+    /// The client's idempotency key.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// A packet that was accepted: durable on a majority, its targets notified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which packet.
+    pub packet: PacketId,
+    /// When.
+    pub at: Moment,
+    /// Octets of plaintext.
+    pub size: u64,
+    /// The content's digest.
+    pub digest: Digest,
+    /// Whether this answer repeats an earlier one.
+    pub repeated: bool,
+}
+
+/// What travels sealed with a content and goes with it.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct FileMeta {
+    #[n(0)]
+    pub file_name: Option<FileName>,
+    #[n(1)]
+    pub media_type: Option<MediaType>,
+}
+
+impl FileMeta {
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        minicbor::to_vec(self).expect("a vector takes every octet").into()
+    }
+
+    /// Nothing, where the octets are from a newer program: a name is a courtesy.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        minicbor::decode(bytes).unwrap_or_default()
+    }
+}
+
+impl Exchange {
+    /// Grants a space for a packet's content.
+    pub async fn open(
+        &self,
+        caller: &VerifiedCaller,
+        open: OpenRequest,
+    ) -> Result<Opened, Error> {
+        Self::require(caller, Grant::Send)?;
+        if let Some(size) = open.size.filter(|size| *size > content::CONTENT_SIZE_MAX) {
+            tracing::debug!(size, "an announced size is over the limit");
+            return Err(Error::TooLarge { max: content::CONTENT_SIZE_MAX });
+        }
+        let now = self.now();
+        let command = Command::OpenPacket(OpenPacket {
+            packet: PacketId::mint(now, self.random_bits()),
+            space: SpaceId::mint(now, self.random_bits()),
+            size: open.size,
+            node: self.node(),
+            idempotency: open.idempotency_key.map(|key| Idempotency {
+                key,
+                fingerprint: fingerprint(&open.request, open.size, None),
+            }),
+            request: open.request,
+        });
+        match self.propose_for(caller, command).await? {
+            Outcome::SpaceGranted(granted) => Ok(Opened {
+                packet: granted.packet,
+                space: granted.space,
+                token: SpaceToken::of(&self.inner.parts.cluster_key, granted.space),
+                expires_at: granted.expires_at,
+                repeated: granted.repeated,
+            }),
+            other => unreachable!("an opened packet is granted a space, not {other:?}"),
+        }
+    }
+
+    /// Takes a small packet whole: open, send and seal in one round trip.
+    pub async fn submit(
+        &self,
+        caller: &VerifiedCaller,
+        submission: Submission,
+    ) -> Result<Accepted, Error> {
+        Self::require(caller, Grant::Send)?;
+        if submission.content.len() > ONE_ROUND_MAX {
+            return Err(Error::TooLarge { max: ONE_ROUND_MAX as u64 });
+        }
+        let now = self.now();
+        let packet = PacketId::mint(now, self.random_bits());
+        let space = SpaceId::mint(now, self.random_bits());
+        let meta = FileMeta {
+            file_name: submission.file_name,
+            media_type: Some(submission.request.media_type.clone()),
+        };
+        let stored =
+            self.content().put_small(space, packet, meta.to_bytes(), submission.content).await?;
+        let command = Command::SubmitPacket(SubmitPacket {
+            packet,
+            space,
+            digest: stored.digest,
+            size: stored.size,
+            holders: stored.holders,
+            idempotency: submission.idempotency_key.map(|key| Idempotency {
+                key,
+                fingerprint: fingerprint(&submission.request, None, Some(stored.digest)),
+            }),
+            request: submission.request,
+        });
+        let outcome = self.propose_for(caller, command).await;
+        let useless = match &outcome {
+            Ok(Outcome::Accepted { repeated, .. }) => *repeated,
+            Err(Error::Refused(_)) => true,
+            _ => false,
+        };
+        if useless {
+            self.content().discard(space).await;
+        }
+        match outcome? {
+            Outcome::Accepted { packet, at, repeated } => Ok(Accepted {
+                packet,
+                at,
+                size: stored.size,
+                digest: stored.digest,
+                repeated,
+            }),
+            other => unreachable!("a submitted packet is accepted, not {other:?}"),
+        }
+    }
+
+    /// Seals a space whose content has arrived: the source signs size and digest of the whole.
+    pub async fn seal(
+        &self,
+        caller: &VerifiedCaller,
+        packet: PacketId,
+        digest: Digest,
+        size: u64,
+        policy: Option<machine::ExchangePolicy>,
+    ) -> Result<Accepted, Error> {
+        Self::require(caller, Grant::Send)?;
+        let record = self.packet(caller, packet).await?;
+        if record.source != caller.unit {
+            return Err(Error::Refused(Refusal::PacketUnknown));
+        }
+        if let (Some(at), Some(sealed), Some(size)) = (record.sealed_at, record.digest, record.size)
+        {
+            // A repeat of the same commit is the same answer: the source may have lost our reply.
+            if sealed != digest {
+                return Err(Error::Refused(Refusal::AlreadySealed));
+            }
+            return Ok(Accepted { packet, at, size, digest, repeated: true });
+        }
+        let finished = self.finish_upload(&record, size).await?;
+        if finished.stored.digest != digest {
+            return Err(Error::Refused(Refusal::DigestMismatch));
+        }
+        let command = Command::SealPacket(SealPacket {
+            packet,
+            digest,
+            size,
+            epoch: finished.epoch,
+            holders: finished.stored.holders,
+            policy,
+        });
+        match self.propose_for(caller, command).await? {
+            Outcome::Accepted { packet, at, repeated } => {
+                self.inner.uploads.forget(record.space);
+                Ok(Accepted { packet, at, size, digest, repeated })
+            }
+            other => unreachable!("a sealed packet is accepted, not {other:?}"),
+        }
+    }
+
+    /// Takes a packet back.
+    pub async fn cancel(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<(), Error> {
+        let command = Command::CancelPacket(CancelPacket { packet });
+        self.propose_for(caller, command).await.map(drop)
+    }
+}
+
+/// What an idempotency key stands for: the request's fields and the content's digest, not raw octets.
+fn fingerprint(request: &Request, size: Option<u64>, digest: Option<Digest>) -> Digest {
+    let fields = minicbor::to_vec((request, size, digest)).expect("a vector takes every octet");
+    Digest(Sha256::digest(fields).into())
+}

@@ -1,0 +1,168 @@
+//! The conductor: intake, pickup, registry, notices and sweeps, behind one facade, [`Exchange`].
+//!
+//! It is the only one who proposes to the cluster. It knows no HTTP and no sockets: requests come as
+//! heads and octets, contents go through the content store, and what it needs of other nodes beyond
+//! consensus and content it asks through [`Nodes`].
+
+mod conductor;
+mod error;
+mod intake;
+mod members;
+mod notices;
+mod pickup;
+mod queries;
+mod reconcile;
+mod registry;
+mod sweep;
+mod tokens;
+mod upload;
+mod verify;
+
+use std::sync::Arc;
+
+use certs::Keyring;
+use consensus::Consensus;
+use content::Content;
+use futures_util::future::BoxFuture;
+use model::{CommandId, Moment, NodeId};
+use parking_lot::Mutex;
+
+pub use conductor::Conductor;
+pub use error::Error;
+pub use intake::{Accepted, OpenRequest, Opened, Submission};
+pub use members::{Admission, JoinRequest, MemberStatus, Status, Warning};
+pub use notices::Listener;
+pub use pickup::{Download, Pickup, PickupProof};
+pub use registry::{IssuedKey, NewKey};
+pub use tokens::{DownloadToken, SpaceToken};
+pub use upload::{SpaceStatus, Upload};
+
+/// The largest content that may travel inside the first request: 2 MiB.
+///
+/// It is held in memory, sealed once, until a majority has it; with the sealed copy that stays under
+/// the 8 MiB that one transfer may take.
+pub const ONE_ROUND_MAX: usize = 2 * 1024 * 1024;
+
+/// Randomness that comes in from outside, so that a simulation can steer it.
+pub trait Random: Send + Sync + 'static {
+    /// Fills the octets with random ones fit for keys.
+    fn fill(&self, octets: &mut [u8]);
+}
+
+/// What other nodes tell of themselves; the mesh answers it in production.
+pub trait Nodes: Send + Sync + 'static {
+    /// Asks one node; none when it does not answer in time.
+    fn vitals(&self, node: NodeId) -> BoxFuture<'static, Option<Vitals>>;
+
+    /// This node's own.
+    fn own_vitals(&self) -> Vitals;
+}
+
+/// What a node tells of itself.
+#[derive(Debug, Clone, Default, PartialEq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Vitals {
+    /// Its wall clock.
+    #[n(0)]
+    pub now: Moment,
+    /// The log index that its state has applied.
+    #[n(1)]
+    pub applied: u64,
+    /// Contents that it holds.
+    #[n(2)]
+    pub contents_count: u64,
+    /// Free octets on the disk of its data directory.
+    #[n(3)]
+    pub disk_free: u64,
+    /// All octets of that disk.
+    #[n(4)]
+    pub disk_total: u64,
+    /// The version of its program.
+    #[n(5)]
+    pub version: String,
+}
+
+/// What the conductor is made of.
+pub struct Parts {
+    /// This node.
+    pub node: NodeId,
+    /// What all nodes agree on.
+    pub consensus: Consensus,
+    /// The contents.
+    pub content: Content,
+    /// Seals secrets and derives tokens.
+    pub cluster_key: Arc<Keyring>,
+    /// The wall clock.
+    pub clock: Arc<dyn consensus::Clock>,
+    /// Random octets.
+    pub random: Arc<dyn Random>,
+    /// The other nodes.
+    pub nodes: Arc<dyn Nodes>,
+    /// Names that applications may call this cluster by, as `lgsp.nghean.gov.vn` or `127.0.0.1:8443`.
+    pub public_names: Vec<String>,
+}
+
+/// The doors of the platform. Cheap to clone.
+#[derive(Clone)]
+pub struct Exchange {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    hub: notices::Hub,
+    uploads: upload::Uploads,
+    pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
+}
+
+impl Exchange {
+    /// Opens the doors; [`Conductor::run`] does what must be done behind them.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                hub: notices::Hub::default(),
+                uploads: upload::Uploads::default(),
+                pickups: Mutex::default(),
+            }),
+        }
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.inner.parts.node
+    }
+
+    /// The wall clock of this node.
+    pub fn now(&self) -> Moment {
+        self.inner.parts.clock.now()
+    }
+
+    fn consensus(&self) -> &Consensus {
+        &self.inner.parts.consensus
+    }
+
+    fn content(&self) -> &Content {
+        &self.inner.parts.content
+    }
+
+    fn random_bits(&self) -> u128 {
+        let mut octets = [0; 16];
+        self.inner.parts.random.fill(&mut octets);
+        u128::from_be_bytes(octets)
+    }
+
+    fn command_id(&self) -> CommandId {
+        CommandId::mint(self.now(), self.random_bits())
+    }
+
+    /// Proposes a command of the caller, or of this node itself where there is no proof.
+    async fn propose(
+        &self,
+        proof: Option<machine::Proof>,
+        command: machine::Command,
+    ) -> Result<machine::Outcome, Error> {
+        let proposal = machine::Proposal { id: self.command_id(), proof, command };
+        Ok(self.consensus().propose(proposal).await??)
+    }
+}

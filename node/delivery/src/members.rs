@@ -1,0 +1,293 @@
+//! Members: status for operators, join tokens, the admission of a node, its removal, and the renewal
+//! of certificates (D6).
+
+use std::{net::IpAddr, time::Duration};
+
+use auth::VerifiedCaller;
+use certs::{Authority, JoinToken, NodeRequest};
+use consensus::Role;
+use futures_util::future::join_all;
+use machine::{
+    AdmitNode, ClusterRecord, Command, IssueJoinToken, NewNode, NodeRecord, Outcome, Refusal,
+    RemoveNode, UpdateNode, View,
+};
+use model::{Grant, Moment, NodeId};
+use zeroize::Zeroizing;
+
+use crate::{Error, Exchange, Vitals};
+
+/// What the authority's key is sealed to in the state.
+pub const AUTHORITY_PURPOSE: &[u8] = b"lgsp/authority-key/v1";
+
+/// The longest life of a join token; the usual one is 30 minutes.
+pub const JOIN_TOKEN_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// A clock that differs from ours by more is worth a warning, Article 9(4).
+const CLOCK_OFFSET_WARNED_MS: i64 = 500;
+
+/// Less than this part of the disk free is worth a warning.
+const DISK_FREE_WARNED_PERCENT: u64 = 15;
+
+/// A node that wants to join.
+#[derive(Debug)]
+pub struct JoinRequest {
+    /// What the operator was given.
+    pub token: JoinToken,
+    /// The node as it presents itself.
+    pub node: NewNode,
+    /// Its certificate request, DER.
+    pub certificate_request: Vec<u8>,
+    /// Host names under which applications reach it.
+    pub names: Vec<String>,
+    /// Addresses under which applications reach it.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What a node gets that may join.
+pub struct Admission {
+    /// Its number, never given to another.
+    pub node: NodeId,
+    /// The cluster.
+    pub cluster: ClusterRecord,
+    /// Its certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The keys that seal secrets.
+    pub cluster_key: Zeroizing<Vec<u8>>,
+    /// Where the present members are reached over the mesh.
+    pub members: Vec<NodeRecord>,
+}
+
+/// One node in a status.
+#[derive(Debug, Clone)]
+pub struct MemberStatus {
+    /// What the state says of it.
+    pub record: NodeRecord,
+    /// `leader`, `voter`, `learner`, `removed`, or `waiting` (admitted, not yet seen).
+    pub role: &'static str,
+    /// What it says of itself; none when it does not answer.
+    pub vitals: Option<Vitals>,
+    /// How far its clock is from the asked node's, in milliseconds.
+    pub clock_offset_ms: Option<i64>,
+    /// Packets whose content it has yet to destroy, counted up to a limit.
+    pub purge_debt_count: u64,
+}
+
+/// Something that an operator should see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// A stable word.
+    pub word: &'static str,
+    /// Which node it is about.
+    pub node: NodeId,
+    /// A number that belongs to the word (milliseconds, per cent, packets).
+    pub value: i64,
+}
+
+/// The cluster as an operator sees it.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The cluster's record.
+    pub cluster: ClusterRecord,
+    /// `healthy`, `degraded` (works, but tolerates less than it should), `unavailable`.
+    pub health: &'static str,
+    /// How many more nodes may die.
+    pub tolerates: usize,
+    /// This node's clock.
+    pub now: Moment,
+    /// Every node, the removed ones too.
+    pub members: Vec<MemberStatus>,
+    /// Who leads.
+    pub leader: Option<NodeId>,
+    /// The term.
+    pub term: u64,
+    /// The log index that this node has applied.
+    pub applied: u64,
+    /// What to look at.
+    pub warnings: Vec<Warning>,
+}
+
+impl Exchange {
+    /// The cluster as this node sees it; answered even without a majority.
+    pub async fn status(&self, caller: &VerifiedCaller) -> Result<Status, Error> {
+        Self::require(caller, Grant::Admin)?;
+        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        let status = self.consensus().status();
+        let now = self.now();
+        let nodes = View::new(&*self.consensus().view()).nodes();
+        let members: Vec<_> =
+            join_all(nodes.into_iter().map(|record| self.member_status(record, &status))).await;
+        let present = |member: &&MemberStatus| member.record.removed_at.is_none();
+        let voters = members.iter().filter(|member| matches!(member.role, "leader" | "voter"));
+        let (voter_count, alive_count) = voters.fold((0usize, 0usize), |(all, alive), member| {
+            (all + 1, alive + usize::from(member.vitals.is_some()))
+        });
+        let majority = voter_count / 2 + 1;
+        let fresh = self.consensus().fresh().is_ok();
+        let all_well = members.iter().filter(present).all(|member| member.vitals.is_some());
+        let warnings = warnings(&members);
+        Ok(Status {
+            cluster,
+            health: match (fresh, all_well && warnings.is_empty()) {
+                (false, _) => "unavailable",
+                (true, true) => "healthy",
+                (true, false) => "degraded",
+            },
+            tolerates: alive_count.saturating_sub(majority),
+            now,
+            leader: status.leader,
+            term: status.term,
+            applied: status.applied.unwrap_or_default(),
+            members,
+            warnings,
+        })
+    }
+
+    async fn member_status(&self, record: NodeRecord, status: &consensus::Status) -> MemberStatus {
+        let node = record.node;
+        let asked_at = self.now();
+        let vitals = match node {
+            _ if record.removed_at.is_some() => None,
+            node if node == self.node() => Some(self.inner.parts.nodes.own_vitals()),
+            node => self.inner.parts.nodes.vitals(node).await,
+        };
+        // The answer was made somewhere between asking and now: the middle is the best guess.
+        let middle = asked_at.plus(self.now().since(asked_at) / 2);
+        MemberStatus {
+            role: match () {
+                () if record.removed_at.is_some() => "removed",
+                () if status.leader == Some(node) => "leader",
+                () if status.voters.contains(&node) => "voter",
+                () if status.learners.contains(&node) => "learner",
+                () => "waiting",
+            },
+            clock_offset_ms: vitals.as_ref().map(|vitals| vitals.now.0 as i64 - middle.0 as i64),
+            vitals,
+            purge_debt_count: View::new(&*self.consensus().view()).debt_count(node),
+            record,
+        }
+    }
+
+    /// Whether this node can take requests now, and if not, why.
+    pub fn ready(&self) -> Result<(), Vec<&'static str>> {
+        let mut reasons = Vec::new();
+        if self.cluster().is_none() {
+            reasons.push("not_founded");
+        }
+        if self.consensus().fresh().is_err() {
+            reasons.push("no_majority");
+        }
+        if self.content().failed() {
+            reasons.push("content_store_failed");
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    /// Makes a join token; answers it and its end. It is shown once.
+    pub async fn join_token(
+        &self,
+        caller: &VerifiedCaller,
+        valid: Duration,
+    ) -> Result<(Zeroizing<String>, Moment), Error> {
+        Self::require(caller, Grant::Admin)?;
+        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        let random = &self.inner.parts.random;
+        let token = JoinToken::generate(&cluster.authority, &mut |octets| random.fill(octets));
+        let expires_at = self.now().plus(valid.min(JOIN_TOKEN_TIME_MAX));
+        let secret_digest = token.secret_digest();
+        let issue = Command::IssueJoinToken(IssueJoinToken { secret_digest, expires_at });
+        self.propose_for(caller, issue).await?;
+        Ok((Zeroizing::new(token.to_string()), expires_at))
+    }
+
+    /// Admits a node that shows a join token. It becomes a voter once it is up and has caught up.
+    pub async fn join(&self, join: JoinRequest) -> Result<Admission, Error> {
+        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        if !join.token.pins(&cluster.authority) {
+            return Err(Error::JoinToken);
+        }
+        let admit =
+            AdmitNode { secret_digest: join.token.secret_digest(), node: join.node };
+        let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
+        let Outcome::NodeAdmitted(node) = outcome else {
+            unreachable!("an admitted node has a number, not {outcome:?}")
+        };
+        let request = NodeRequest {
+            node,
+            cluster: cluster.cluster.clone(),
+            request: join.certificate_request,
+            names: join.names,
+            addresses: join.addresses,
+        };
+        let certificate = self.authority(&cluster)?.issue(&request, self.now())?.to_vec();
+        let members = self.present_nodes().into_iter().filter(|other| other.node != node).collect();
+        let cluster_key = self.inner.parts.cluster_key.to_bytes();
+        Ok(Admission { node, cluster, certificate, cluster_key, members })
+    }
+
+    /// Renews the certificate of a member that asks over the mesh.
+    pub fn renew_certificate(&self, request: &NodeRequest) -> Result<Vec<u8>, Error> {
+        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        Ok(self.authority(&cluster)?.issue(request, self.now())?.to_vec())
+    }
+
+    /// Removes a member for ever; its certificate is worth nothing from then on.
+    pub async fn remove_member(&self, caller: &VerifiedCaller, node: NodeId) -> Result<(), Error> {
+        self.propose_for(caller, Command::RemoveNode(RemoveNode { node })).await.map(drop)
+    }
+
+    /// Tells the cluster this node's present addresses and version, where they have changed.
+    pub async fn announce(&self, now: NewNode) -> Result<(), Error> {
+        let node = self.node();
+        let known = View::new(&*self.consensus().view()).node(node);
+        if known.is_some_and(|record| record.now == now) {
+            return Ok(());
+        }
+        self.propose(None, Command::UpdateNode(UpdateNode { node, now })).await.map(drop)
+    }
+
+    /// Members that were not removed.
+    pub fn present_nodes(&self) -> Vec<NodeRecord> {
+        let nodes = View::new(&*self.consensus().view()).nodes();
+        nodes.into_iter().filter(|record| record.removed_at.is_none()).collect()
+    }
+
+    /// Hands leadership over before a clean stop, so that nobody waits for an election.
+    pub async fn step_down(&self) {
+        if self.consensus().status().role == Role::Leader {
+            let handed = self.consensus().transfer_leadership().await;
+            if let Err(error) = handed {
+                tracing::warn!(%error, "leadership could not be handed over");
+            }
+        }
+    }
+
+    fn authority(&self, cluster: &ClusterRecord) -> Result<Authority, Error> {
+        let sealed = &cluster.authority_key_sealed;
+        let key = self.inner.parts.cluster_key.open(AUTHORITY_PURPOSE, sealed)?;
+        Ok(Authority::from_parts(&cluster.authority, &key)?)
+    }
+}
+
+fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for member in members.iter().filter(|member| member.record.removed_at.is_none()) {
+        let node = member.record.node;
+        let mut warn = |word, value| warnings.push(Warning { word, node, value });
+        let Some(vitals) = &member.vitals else {
+            warn("node_unreachable", 0);
+            continue;
+        };
+        if let Some(offset) = member.clock_offset_ms.filter(|ms| ms.abs() > CLOCK_OFFSET_WARNED_MS) {
+            warn("clock_offset", offset);
+        }
+        if let Some(percent) = (vitals.disk_free * 100).checked_div(vitals.disk_total)
+            && percent < DISK_FREE_WARNED_PERCENT
+        {
+            warn("disk_free", percent as i64);
+        }
+        if member.role == "learner" || member.role == "waiting" {
+            warn("not_a_voter", 0);
+        }
+    }
+    warnings
+}

@@ -1,0 +1,230 @@
+//! Pickup: a target says that it is ready, fetches, and confirms, Article 14.
+
+use std::ops::Range;
+
+use auth::VerifiedCaller;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use machine::{
+    Command, ConfirmReceipts, GrantPickup, Outcome, PacketRecord, Receipt, ReceiptAnswer, Refusal,
+    RejectDelivery, View,
+};
+use model::{
+    DeliveryState, Digest, FileName, Grant, Label, MediaType, PacketId, SpaceId, UnitCode,
+};
+
+use crate::{DownloadToken, Error, Exchange, intake::FileMeta, sweep::PICKUPS_WAITING_MAX};
+
+/// A target may fetch a packet's content.
+#[derive(Debug)]
+pub struct Pickup {
+    /// Which packet.
+    pub packet: PacketId,
+    /// Its space.
+    pub space: SpaceId,
+    /// Opens the content for this target.
+    pub token: DownloadToken,
+    /// Octets of plaintext.
+    pub size: u64,
+    /// The digest that the source signed.
+    pub digest: Digest,
+    /// The kind of data.
+    pub media_type: MediaType,
+}
+
+/// Who fetches a content.
+#[derive(Clone, Copy)]
+pub enum PickupProof<'a> {
+    /// Whoever holds a target's download token.
+    Token(&'a str),
+    /// A target, by its signature.
+    Caller(&'a VerifiedCaller),
+}
+
+/// Part of a content that a client asks for (RFC 9110 section 14.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// From an offset to the end.
+    From(u64),
+    /// From an offset to an offset, both included.
+    Between(u64, u64),
+    /// The last octets.
+    Last(u64),
+}
+
+impl Part {
+    fn within(self, size: u64) -> Result<Range<u64>, Error> {
+        let range = match self {
+            Self::From(first) => first..size,
+            Self::Between(first, last) => first..size.min(last.saturating_add(1)),
+            Self::Last(count) => size.saturating_sub(count)..size,
+        };
+        if range.is_empty() { Err(Error::RangeOutside { size }) } else { Ok(range) }
+    }
+}
+
+/// A content on its way to a target.
+pub struct Download {
+    /// Octets of the whole content.
+    pub size: u64,
+    /// The digest that the source signed.
+    pub digest: Digest,
+    /// The kind of data.
+    pub media_type: MediaType,
+    /// The file's name, if the source gave one.
+    pub file_name: Option<FileName>,
+    /// Which octets are sent.
+    pub range: Range<u64>,
+    /// The octets; nothing in answer to a HEAD. An error ends it before a wrong octet is sent.
+    pub stream: Option<BoxStream<'static, Result<Bytes, Error>>>,
+}
+
+impl Exchange {
+    /// A target says that it is ready, Article 14(2).
+    pub async fn accept(
+        &self,
+        caller: &VerifiedCaller,
+        packet: PacketId,
+    ) -> Result<Pickup, Error> {
+        Self::require(caller, Grant::Receive)?;
+        let grant = Command::GrantPickup(GrantPickup { packet });
+        let outcome = self.propose_for(caller, grant).await?;
+        let Outcome::PickupGranted { packet, space } = outcome else {
+            unreachable!("a ready target is granted the pickup, not {outcome:?}")
+        };
+        // The grant was answered after this node's state had it, so the packet is here.
+        let record = View::new(&*self.consensus().view()).packet(packet);
+        let record = record.ok_or(Error::Refused(Refusal::PacketUnknown))?;
+        let (size, digest) = sealed(&record)?;
+        Ok(Pickup {
+            packet,
+            space,
+            token: DownloadToken::of(&self.inner.parts.cluster_key, packet, &caller.unit),
+            size,
+            digest,
+            media_type: record.media_type,
+        })
+    }
+
+    /// Opens a content, or a part of it, for a target that has accepted it.
+    pub async fn download(
+        &self,
+        packet: PacketId,
+        proof: PickupProof<'_>,
+        part: Option<Part>,
+    ) -> Result<Download, Error> {
+        let (record, target) = self.fetchable(packet, proof).await?;
+        let mut download = self.describe(&record, part).await?;
+        let octets = self.content().read(record.space, download.range.clone()).await?;
+        let (this, end, size) = (self.clone(), download.range.end, download.size);
+        let told = futures_util::stream::once(async move {
+            if end == size {
+                this.fetched(packet, target);
+            }
+            None
+        });
+        let octets = octets.map(|octets| Some(octets.map_err(Error::from)));
+        download.stream = Some(octets.chain(told).filter_map(std::future::ready).boxed());
+        Ok(download)
+    }
+
+    /// What a download would send, without its octets.
+    pub async fn download_info(
+        &self,
+        packet: PacketId,
+        proof: PickupProof<'_>,
+        part: Option<Part>,
+    ) -> Result<Download, Error> {
+        let (record, _) = self.fetchable(packet, proof).await?;
+        self.describe(&record, part).await
+    }
+
+    /// A target holds contents whole, Article 14(3). Each receipt has its own answer.
+    pub async fn confirm(
+        &self,
+        caller: &VerifiedCaller,
+        receipts: Vec<Receipt>,
+    ) -> Result<Vec<ReceiptAnswer>, Error> {
+        Self::require(caller, Grant::Receive)?;
+        let confirm = Command::ConfirmReceipts(ConfirmReceipts { receipts });
+        match self.propose_for(caller, confirm).await? {
+            Outcome::Receipts(answers) => Ok(answers),
+            other => unreachable!("receipts are answered one by one, not by {other:?}"),
+        }
+    }
+
+    /// A target refuses a packet.
+    pub async fn reject(
+        &self,
+        caller: &VerifiedCaller,
+        packet: PacketId,
+        reason: Label,
+    ) -> Result<(), Error> {
+        Self::require(caller, Grant::Receive)?;
+        let reject = Command::RejectDelivery(RejectDelivery { packet, reason });
+        self.propose_for(caller, reject).await.map(drop)
+    }
+
+    async fn fetchable(
+        &self,
+        packet: PacketId,
+        proof: PickupProof<'_>,
+    ) -> Result<(PacketRecord, UnitCode), Error> {
+        // What grants something is a linearizable read (D5): a revoked or ended delivery is known here.
+        self.consensus().read_index().await?;
+        let record = View::new(&*self.consensus().view())
+            .packet(packet)
+            .ok_or(Error::Refused(Refusal::PacketUnknown))?;
+        let delivery = match proof {
+            PickupProof::Caller(caller) => {
+                Self::require(caller, Grant::Receive)?;
+                let delivery = record.delivery_to(&caller.unit);
+                delivery.ok_or(Error::Refused(Refusal::PacketUnknown))?
+            }
+            PickupProof::Token(token) => {
+                let key = &self.inner.parts.cluster_key;
+                let mut deliveries = record.deliveries.iter();
+                deliveries
+                    .find(|delivery| DownloadToken::of(key, packet, &delivery.target).is(token))
+                    .ok_or(Error::TokenInvalid)?
+            }
+        };
+        match delivery.state {
+            DeliveryState::Accepted | DeliveryState::PickedUp => {}
+            state if state.is_final() => return Err(Error::ContentGone),
+            _ => return Err(Error::Refused(Refusal::NotAccepted)),
+        }
+        let target = delivery.target.clone();
+        Ok((record, target))
+    }
+
+    async fn describe(
+        &self,
+        record: &PacketRecord,
+        part: Option<Part>,
+    ) -> Result<Download, Error> {
+        let (size, digest) = sealed(record)?;
+        let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
+        Ok(Download {
+            size,
+            digest,
+            media_type: meta.media_type.unwrap_or_else(|| record.media_type.clone()),
+            file_name: meta.file_name,
+            range: part.map_or(Ok(0..size), |part| part.within(size))?,
+            stream: None,
+        })
+    }
+
+    /// Remembers that a target has the last octet; the record follows in a batch.
+    fn fetched(&self, packet: PacketId, target: UnitCode) {
+        let mut pickups = self.inner.pickups.lock();
+        // The record is a courtesy to the source: under a flood some are left out, no receipt is.
+        if pickups.len() < PICKUPS_WAITING_MAX {
+            pickups.push((packet, target));
+        }
+    }
+}
+
+fn sealed(record: &PacketRecord) -> Result<(u64, Digest), Error> {
+    record.size.zip(record.digest).ok_or(Error::Refused(Refusal::NotSealed))
+}

@@ -1,0 +1,107 @@
+//! Reconciliation: what this node holds and what the state says come together again (D4).
+//!
+//! A node that was away first applies up to a read index. Then it destroys only what belongs to a
+//! packet that is terminal in the state, or to a space past its deadline in replicated time; and it
+//! fetches what live packets claim and it lacks.
+
+use std::time::Duration;
+
+use machine::{Command, RecordHolding, SPACE_TIME_MS, View};
+use model::{Moment, PacketId, SpaceId};
+
+use crate::{Error, Exchange};
+
+/// Contents that are looked at between two pauses, so that a sweep does not hold up the exchange.
+const PAGE: usize = 500;
+
+/// A sealed packet is given so long to reach its last holder by itself, or to end, before this node
+/// fetches it: most packets never cost the second copy's record.
+const HOLDING_AFTER: Duration = Duration::from_secs(60);
+
+/// Holdings that one record names.
+const HOLDINGS_A_RECORD_MAX: usize = 500;
+
+impl Exchange {
+    /// One round over everything that is held here and everything that is live in the state.
+    pub(crate) async fn reconcile(&self) -> Result<(), Error> {
+        self.consensus().read_index().await?;
+        self.destroy_orphans().await?;
+        self.fetch_missing().await
+    }
+
+    async fn destroy_orphans(&self) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let held = self.content().list_held(after, PAGE);
+            let Some(last) = held.last() else { return Ok(()) };
+            after = Some(last.space);
+            let orphans: Vec<SpaceId> = {
+                let reader = self.consensus().view();
+                let view = View::new(&*reader);
+                let clock = view.clock();
+                held.iter()
+                    .filter(|held| is_orphan(&view, clock, held.packet, held.space))
+                    .map(|held| held.space)
+                    .collect()
+            };
+            if !orphans.is_empty() {
+                tracing::info!(count = orphans.len(), "contents without a live packet are destroyed");
+                self.content().purge(orphans).await?;
+            }
+        }
+    }
+
+    async fn fetch_missing(&self) -> Result<(), Error> {
+        let mut after: Option<(Moment, PacketId)> = None;
+        loop {
+            let live = View::new(&*self.consensus().view()).live(after, PAGE);
+            let Some(last) = live.last() else { return Ok(()) };
+            after = Some(*last);
+            let mut held = Vec::new();
+            for (_, packet) in live {
+                if self.hold(packet).await {
+                    held.push(packet);
+                }
+            }
+            for packets in held.chunks(HOLDINGS_A_RECORD_MAX) {
+                let (node, packets) = (self.node(), packets.to_vec());
+                self.propose(None, Command::RecordHolding(RecordHolding { node, packets })).await?;
+            }
+        }
+    }
+
+    /// Makes this node a holder of a live packet; answers whether that has to be recorded.
+    async fn hold(&self, packet: PacketId) -> bool {
+        let reader = self.consensus().view();
+        let view = View::new(&*reader);
+        let Some(record) = view.packet(packet) else { return false };
+        let ripe = record
+            .sealed_at
+            .is_some_and(|at| view.clock().since(at) >= HOLDING_AFTER && !record.state.is_terminal());
+        let claimed = record.holders.contains(&self.node());
+        if !ripe || (claimed && self.content().holds(record.space)) {
+            return false;
+        }
+        if !self.content().holds(record.space)
+            && let Err(error) = self.content().fetch(record.space, &record.holders).await
+        {
+            tracing::warn!(%packet, %error, "a content could not be fetched from its holders");
+            return false;
+        }
+        !claimed
+    }
+}
+
+/// Whether nothing will ever ask for this content again. A space that the state does not know may
+/// be one whose command is still on its way, until its deadline in replicated time has passed.
+fn is_orphan<R: machine::Reader + ?Sized>(
+    view: &View<'_, R>,
+    clock: Moment,
+    packet: PacketId,
+    space: SpaceId,
+) -> bool {
+    match view.packet(packet) {
+        Some(record) if record.space == space => record.state.is_terminal(),
+        _ => clock.since(space.minted_at()) > Duration::from_millis(SPACE_TIME_MS),
+    }
+}

@@ -1,0 +1,134 @@
+//! The registry's doors: units, applications, keys. The machine checks the grant.
+
+use auth::VerifiedCaller;
+use machine::{AddApp, AddUnits, AppRecord, Command, IssueKey, KeyRecord, NewUnit, RevokeKey, View};
+use model::{AccessKey, AppId, Grant, KeyAlgorithm};
+use zeroize::Zeroizing;
+
+use crate::{Error, Exchange};
+
+/// What a sealed application secret is bound to.
+pub(crate) const SECRET_PURPOSE: &[u8] = b"lgsp/app-secret/v1/";
+
+/// A key to be issued.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Whose it will be.
+    pub app: AppId,
+    /// The one algorithm that it signs with.
+    pub algorithm: KeyAlgorithm,
+    /// The public key (PEM or DER), for every algorithm but HMAC.
+    pub public_key: Option<Vec<u8>>,
+    /// Whether the legacy profile is open to it.
+    pub legacy: bool,
+    /// Whether hmac-sha1 is open to it, Article 8(4).
+    pub hmac_sha1: bool,
+}
+
+/// A key that was issued.
+pub struct IssuedKey {
+    /// Public.
+    pub access_key: AccessKey,
+    /// Shown once; none where only a public key is held here.
+    pub secret: Option<Zeroizing<String>>,
+    /// The one algorithm.
+    pub algorithm: KeyAlgorithm,
+}
+
+impl Exchange {
+    /// Adds units; all or none.
+    pub async fn add_units(
+        &self,
+        caller: &VerifiedCaller,
+        units: Vec<NewUnit>,
+    ) -> Result<(), Error> {
+        self.propose_for(caller, Command::AddUnits(AddUnits { units })).await.map(drop)
+    }
+
+    /// Registers an application, Article 11(1)(a).
+    pub async fn add_app(&self, caller: &VerifiedCaller, app: AddApp) -> Result<(), Error> {
+        self.propose_for(caller, Command::AddApp(app)).await.map(drop)
+    }
+
+    /// Issues a pair of keys, Article 15.
+    pub async fn issue_key(
+        &self,
+        caller: &VerifiedCaller,
+        new: NewKey,
+    ) -> Result<IssuedKey, Error> {
+        let mut octets = [0; 20];
+        self.inner.parts.random.fill(&mut octets);
+        let access_key = AccessKey::from_random(octets);
+        let (material, secret) = self.material(&access_key, &new)?;
+        let command = Command::IssueKey(IssueKey {
+            key: access_key.clone(),
+            app: new.app,
+            algorithm: new.algorithm,
+            material,
+            legacy: new.legacy || new.hmac_sha1,
+            hmac_sha1: new.hmac_sha1,
+        });
+        self.propose_for(caller, command).await?;
+        Ok(IssuedKey { access_key, secret, algorithm: new.algorithm })
+    }
+
+    /// Revokes a key for ever.
+    pub async fn revoke_key(&self, caller: &VerifiedCaller, key: AccessKey) -> Result<(), Error> {
+        self.propose_for(caller, Command::RevokeKey(RevokeKey { key })).await.map(drop)
+    }
+
+    /// Applications in the order of their names.
+    pub async fn apps(
+        &self,
+        caller: &VerifiedCaller,
+        after: Option<&AppId>,
+        limit: usize,
+    ) -> Result<Vec<AppRecord>, Error> {
+        Self::require(caller, Grant::Admin)?;
+        self.consensus().read_index().await?;
+        Ok(View::new(&*self.consensus().view()).apps(after, limit))
+    }
+
+    /// Keys in the order of their names, without secrets that could be used.
+    pub async fn keys(
+        &self,
+        caller: &VerifiedCaller,
+        after: Option<&AccessKey>,
+        limit: usize,
+    ) -> Result<Vec<KeyRecord>, Error> {
+        Self::require(caller, Grant::Admin)?;
+        self.consensus().read_index().await?;
+        Ok(View::new(&*self.consensus().view()).keys(after, limit))
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn material(
+        &self,
+        access_key: &AccessKey,
+        new: &NewKey,
+    ) -> Result<(Vec<u8>, Option<Zeroizing<String>>), Error> {
+        if !new.algorithm.is_symmetric() {
+            let given = new.public_key.as_deref().unwrap_or_default();
+            let spki = auth::PublicKey::parse(new.algorithm, given).map_err(Error::PublicKey)?;
+            return Ok((spki, None));
+        }
+        let mut octets = Zeroizing::new([0; 32]);
+        self.inner.parts.random.fill(&mut *octets);
+        let secret = auth::secret_text(&octets);
+        let sealed = seal_secret(&self.inner.parts.cluster_key, access_key, secret.as_bytes());
+        Ok((sealed, Some(secret)))
+    }
+}
+
+/// Seals an application's secret under the cluster key, bound to its access key.
+pub fn seal_secret(
+    cluster_key: &certs::Keyring,
+    access_key: &AccessKey,
+    secret: &[u8],
+) -> Vec<u8> {
+    cluster_key.seal(&secret_context(access_key), secret)
+}
+
+pub(crate) fn secret_context(access_key: &AccessKey) -> Vec<u8> {
+    [SECRET_PURPOSE, access_key.as_str().as_bytes()].concat()
+}

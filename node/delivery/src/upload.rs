@@ -1,0 +1,315 @@
+//! Uploads: octets on their way into a space, by PATCH and PUT, through whichever node is asked.
+//!
+//! The node that writes a space holds its writer between requests. Another node takes over by a
+//! command that gives it a higher epoch; holders then refuse the former writer, so two nodes may
+//! both believe that they write and no octet is ever acknowledged twice with different content.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use auth::VerifiedCaller;
+use bytes::Bytes;
+use content::{Stored, Writer};
+use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
+use model::{FileName, MediaType, Moment, PacketId, SpaceId};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    time::Instant,
+};
+
+use crate::{Error, Exchange, SpaceToken, intake::FileMeta};
+
+/// Writers that this node keeps open between requests. Each holds a few windows of memory; one over
+/// the number asks its client to come again.
+pub const UPLOADS_MAX: usize = 1024;
+
+/// A writer that nobody has used for so long is closed; the next request takes the space over anew,
+/// which costs reading it back.
+pub(crate) const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// How long a request waits for another one that writes the same space: a dead connection ends sooner.
+const TAKE_OVER_GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+pub(crate) struct Uploads {
+    sessions: Mutex<HashMap<SpaceId, Session>>,
+}
+
+struct Session {
+    writer: Arc<AsyncMutex<Option<Open>>>,
+    used_at: Instant,
+}
+
+struct Open {
+    writer: Writer,
+    epoch: u32,
+    packet: PacketId,
+    size: Option<u64>,
+}
+
+impl Uploads {
+    fn session(&self, space: SpaceId) -> Result<Arc<AsyncMutex<Option<Open>>>, Error> {
+        let mut sessions = self.sessions.lock();
+        if !sessions.contains_key(&space) && sessions.len() >= UPLOADS_MAX {
+            return Err(Error::TooMany { what: "uploads at once on one node", max: UPLOADS_MAX });
+        }
+        let session = sessions
+            .entry(space)
+            .or_insert_with(|| Session { writer: Arc::default(), used_at: Instant::now() });
+        session.used_at = Instant::now();
+        Ok(session.writer.clone())
+    }
+
+    pub(crate) fn forget(&self, space: SpaceId) {
+        self.sessions.lock().remove(&space);
+    }
+
+    /// Closes writers that nobody uses.
+    pub(crate) fn close_idle(&self) {
+        self.sessions.lock().retain(|_, session| {
+            session.used_at.elapsed() < UPLOAD_IDLE_MAX || session.writer.try_lock().is_err()
+        });
+    }
+}
+
+/// Who writes into a space.
+#[derive(Clone, Copy)]
+pub enum SpaceAccess<'a> {
+    /// Whoever holds the space's token.
+    Token(&'a str),
+    /// The source, by its signature.
+    Caller(&'a VerifiedCaller),
+}
+
+/// What an upload's creation tells of the content.
+#[derive(Debug, Clone, Default)]
+pub struct NewUpload {
+    /// Octets of the whole content.
+    pub size: Option<u64>,
+    /// The file's name.
+    pub file_name: Option<FileName>,
+    /// The content's media type.
+    pub media_type: Option<MediaType>,
+}
+
+/// How far a space is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpaceStatus {
+    /// Its packet.
+    pub packet: PacketId,
+    /// Octets that a majority holds durably.
+    pub offset: u64,
+    /// Octets of the whole content, if announced.
+    pub size: Option<u64>,
+    /// After this moment the space is gone.
+    pub expires_at: Moment,
+    /// Whether it can still be written.
+    pub sealed: bool,
+}
+
+/// The right to write one space on this node, until it is dropped.
+pub struct Upload {
+    open: OwnedMutexGuard<Option<Open>>,
+    /// Set while octets are with the writer that no sync has covered: such a writer is not used again.
+    failed: bool,
+}
+
+pub(crate) struct Finished {
+    pub(crate) stored: Stored,
+    pub(crate) epoch: u32,
+}
+
+impl Upload {
+    fn open(&mut self) -> &mut Open {
+        self.open.as_mut().expect("an upload is handed out with its writer")
+    }
+
+    /// Where the next octet goes.
+    pub fn offset(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.writer.offset())
+    }
+
+    /// Octets of the whole content, if announced.
+    pub fn size(&self) -> Option<u64> {
+        self.open.as_ref().and_then(|open| open.size)
+    }
+
+    /// Takes octets in; they count once [`Upload::sync`] has said so.
+    pub async fn write(&mut self, octets: Bytes) -> Result<(), Error> {
+        let max = self.size().unwrap_or(content::CONTENT_SIZE_MAX);
+        if self.offset().saturating_add(octets.len() as u64) > max {
+            return Err(Error::TooLarge { max });
+        }
+        let written = self.open().writer.write(octets).await;
+        self.failed |= written.is_err();
+        Ok(written?)
+    }
+
+    /// Waits until a majority holds all octets taken so far; answers the offset that may be told.
+    pub async fn sync(&mut self) -> Result<u64, Error> {
+        let synced = self.open().writer.sync().await;
+        self.failed |= synced.is_err();
+        Ok(synced?)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.failed {
+            // The next request claims the space anew and learns from the holders where it stands.
+            *self.open = None;
+        }
+    }
+}
+
+impl Exchange {
+    /// Opens a space for writing at an offset; `None` writes on wherever it stands.
+    pub async fn upload(
+        &self,
+        space: SpaceId,
+        access: SpaceAccess<'_>,
+        offset: Option<u64>,
+        create: Option<NewUpload>,
+    ) -> Result<Upload, Error> {
+        let record = self.space(space, access).await?;
+        if record.sealed_at.is_some() {
+            return Err(Error::Refused(Refusal::AlreadySealed));
+        }
+        let upload = self.take_space(&record, access, create.unwrap_or_default()).await?;
+        match offset {
+            Some(offset) if offset != upload.offset() => {
+                Err(Error::OffsetMismatch { offset: upload.offset() })
+            }
+            _ => Ok(upload),
+        }
+    }
+
+    /// How far a space is. The offset is one that a majority holds and never goes back.
+    pub async fn space_status(
+        &self,
+        space: SpaceId,
+        access: SpaceAccess<'_>,
+    ) -> Result<SpaceStatus, Error> {
+        let record = self.space(space, access).await?;
+        let sealed = record.sealed_at.is_some();
+        let offset = match record.size.filter(|_| sealed) {
+            Some(size) => size,
+            None => self.content().offset(space).await?,
+        };
+        Ok(SpaceStatus {
+            packet: record.packet,
+            offset,
+            size: record.size,
+            expires_at: record.due_at,
+            sealed,
+        })
+    }
+
+    /// Gives a space up before its packet is sealed (tus termination).
+    pub async fn terminate(&self, space: SpaceId, access: SpaceAccess<'_>) -> Result<(), Error> {
+        let record = self.space(space, access).await?;
+        self.inner.uploads.forget(space);
+        let abandon = Command::AbandonSpace(machine::AbandonSpace { space: record.space });
+        match access {
+            SpaceAccess::Token(_) => self.propose(None, abandon).await.map(drop),
+            SpaceAccess::Caller(caller) => self.propose_for(caller, abandon).await.map(drop),
+        }
+    }
+
+    /// The live packet of a space that the caller may write.
+    async fn space(
+        &self,
+        space: SpaceId,
+        access: SpaceAccess<'_>,
+    ) -> Result<PacketRecord, Error> {
+        if let SpaceAccess::Token(token) = access {
+            if !SpaceToken::of(&self.inner.parts.cluster_key, space).is(token) {
+                return Err(Error::TokenInvalid);
+            }
+        }
+        self.consensus().read_index().await?;
+        let record = View::new(&*self.consensus().view())
+            .packet_of_space(space)
+            .ok_or(Error::Refused(Refusal::SpaceUnknown))?;
+        if let SpaceAccess::Caller(caller) = access
+            && caller.unit != record.source
+        {
+            return Err(Error::Refused(Refusal::SpaceUnknown));
+        }
+        if record.state.is_terminal() {
+            return Err(Error::ContentGone);
+        }
+        Ok(record)
+    }
+
+    async fn take_space(
+        &self,
+        record: &PacketRecord,
+        access: SpaceAccess<'_>,
+        create: NewUpload,
+    ) -> Result<Upload, Error> {
+        let session = self.inner.uploads.session(record.space)?;
+        let mut open = tokio::time::timeout(TAKE_OVER_GRACE, session.lock_owned())
+            .await
+            .map_err(|_| Error::SpaceBusy)?;
+        // Another node may have taken the space over since: its epoch is then in the state.
+        let current = open.as_ref().is_some_and(|open| open.epoch == record.epoch);
+        if !current {
+            *open = None;
+            *open = Some(self.claim(record, access, create).await?);
+        }
+        Ok(Upload { open, failed: false })
+    }
+
+    async fn claim(
+        &self,
+        record: &PacketRecord,
+        access: SpaceAccess<'_>,
+        create: NewUpload,
+    ) -> Result<Open, Error> {
+        let claim = Command::ClaimSpace(ClaimSpace {
+            space: record.space,
+            node: self.node(),
+            size: create.size,
+        });
+        let outcome = match access {
+            SpaceAccess::Token(_) => self.propose(None, claim).await?,
+            // A signed PUT has a nonce, and it rides here.
+            SpaceAccess::Caller(caller) => self.propose_for(caller, claim).await?,
+        };
+        let Outcome::SpaceClaimed { packet, epoch, size } = outcome else {
+            unreachable!("a claimed space is claimed, not {outcome:?}")
+        };
+        let meta = FileMeta {
+            file_name: create.file_name,
+            media_type: create.media_type.or(Some(record.media_type.clone())),
+        };
+        let writer =
+            self.content().open_writer(record.space, packet, epoch, meta.to_bytes()).await?;
+        Ok(Open { writer, epoch, packet, size })
+    }
+
+    /// Finishes the content of a packet, here or after taking it over from another node.
+    pub(crate) async fn finish_upload(
+        &self,
+        record: &PacketRecord,
+        size: u64,
+    ) -> Result<Finished, Error> {
+        // The commit's nonce rides in the seal, so the claim goes without it.
+        let token = SpaceToken::of(&self.inner.parts.cluster_key, record.space);
+        let access = SpaceAccess::Token(token.as_str());
+        let mut upload = self.take_space(record, access, NewUpload::default()).await?;
+        if upload.offset() < size {
+            return Err(Error::ContentIncomplete);
+        }
+        if upload.offset() > size {
+            return Err(Error::Refused(Refusal::SizeMismatch));
+        }
+        let open = upload.open();
+        debug_assert_eq!(open.packet, record.packet, "a space belongs to one packet");
+        let finished = open.writer.finish().await;
+        let epoch = open.epoch;
+        upload.failed |= finished.is_err();
+        Ok(Finished { stored: finished?, epoch })
+    }
+}

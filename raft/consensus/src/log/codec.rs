@@ -1,0 +1,231 @@
+//! How votes, log ids and entries stand in the log, version 1. The records around them carry
+//! checksums.
+
+use std::{
+    fmt,
+    io::{self, Read, Write},
+};
+
+use bytes::Bytes;
+use openraft::{
+    storage::IOFlushed,
+    vote::{RaftLeaderId, RaftLeaderIdExt},
+};
+use raft_log::codeq::{Decode, Encode};
+
+use crate::{
+    log::mark::Mark,
+    options::PROPOSAL_BYTES_MAX,
+    types::{EntryBytes, LeaderId, LogId, Payload, Types, Vote},
+};
+
+/// Kinds of entries as they stand in the log.
+const BLANK: u8 = 0;
+const NORMAL: u8 = 1;
+const MEMBERSHIP: u8 = 2;
+
+/// No entry is longer: the batch limits are far below. A longer one is damage.
+const ENTRY_BYTES_MAX: usize = PROPOSAL_BYTES_MAX * 4;
+
+/// The types of the log on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LogTypes;
+
+impl raft_log::Types for LogTypes {
+    type LogId = StoredLogId;
+    type LogPayload = StoredPayload;
+    type Vote = StoredVote;
+    type Callback = Flushed;
+    type UserData = StoredNothing;
+
+    fn log_index(log_id: &StoredLogId) -> u64 {
+        log_id.0.index()
+    }
+
+    fn payload_size(payload: &StoredPayload) -> u64 {
+        match &payload.0 {
+            Payload::Normal(entry) => entry.0.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
+/// A log id: term, node, index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StoredLogId(pub(crate) LogId);
+
+/// A vote: term, node, whether a majority granted it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd)]
+pub(crate) struct StoredVote(pub(crate) Vote);
+
+/// What an entry carries.
+#[derive(Clone)]
+pub(crate) struct StoredPayload(pub(crate) Payload);
+
+/// The log has room for data of the application; we have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredNothing;
+
+impl fmt::Debug for StoredPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+fn put_u64(w: &mut impl Write, value: u64) -> io::Result<usize> {
+    w.write_all(&value.to_be_bytes())?;
+    Ok(8)
+}
+
+fn take_u64(r: &mut impl Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    r.read_exact(&mut bytes)?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn take_u8(r: &mut impl Read) -> io::Result<u8> {
+    let mut byte = [0; 1];
+    r.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
+fn damaged(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+impl Encode for StoredLogId {
+    fn encode<W: Write>(&self, mut w: W) -> io::Result<usize> {
+        let leader = self.0.committed_leader_id();
+        put_u64(&mut w, leader.term())?;
+        put_u64(&mut w, *leader.node_id())?;
+        put_u64(&mut w, self.0.index())?;
+        Ok(24)
+    }
+}
+
+impl Decode for StoredLogId {
+    fn decode<R: Read>(mut r: R) -> io::Result<Self> {
+        let (term, node, index) = (take_u64(&mut r)?, take_u64(&mut r)?, take_u64(&mut r)?);
+        Ok(Self(LogId::new(LeaderId::new_committed(term, node), index)))
+    }
+}
+
+impl Encode for StoredVote {
+    fn encode<W: Write>(&self, mut w: W) -> io::Result<usize> {
+        put_u64(&mut w, self.0.leader_id.term())?;
+        put_u64(&mut w, *self.0.leader_id.node_id())?;
+        w.write_all(&[u8::from(self.0.committed)])?;
+        Ok(17)
+    }
+}
+
+impl Decode for StoredVote {
+    fn decode<R: Read>(mut r: R) -> io::Result<Self> {
+        let (term, node) = (take_u64(&mut r)?, take_u64(&mut r)?);
+        match take_u8(&mut r)? {
+            0 => Ok(Self(Vote::new(term, node))),
+            1 => Ok(Self(Vote::new_committed(term, node))),
+            _ => Err(damaged("a vote is granted or not")),
+        }
+    }
+}
+
+impl Encode for StoredPayload {
+    fn encode<W: Write>(&self, mut w: W) -> io::Result<usize> {
+        let membership;
+        let (kind, body): (u8, &[u8]) = match &self.0 {
+            Payload::Blank => (BLANK, &[]),
+            Payload::Normal(entry) => (NORMAL, &entry.0),
+            Payload::Membership(change) => {
+                membership = postcard::to_stdvec(change).map_err(io::Error::other)?;
+                (MEMBERSHIP, &membership)
+            }
+        };
+        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        w.write_all(&[kind])?;
+        w.write_all(&length.to_be_bytes())?;
+        w.write_all(body)?;
+        Ok(5 + body.len())
+    }
+}
+
+impl Decode for StoredPayload {
+    fn decode<R: Read>(mut r: R) -> io::Result<Self> {
+        let kind = take_u8(&mut r)?;
+        let mut length = [0; 4];
+        r.read_exact(&mut length)?;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > ENTRY_BYTES_MAX {
+            return Err(damaged("an entry is longer than any that is written"));
+        }
+        let mut body = vec![0; length];
+        r.read_exact(&mut body)?;
+        match kind {
+            BLANK if body.is_empty() => Ok(Self(Payload::Blank)),
+            NORMAL => Ok(Self(Payload::Normal(EntryBytes(Bytes::from(body))))),
+            MEMBERSHIP => postcard::from_bytes(&body)
+                .map(|change| Self(Payload::Membership(change)))
+                .map_err(|_| damaged("a membership that cannot be read")),
+            _ => Err(damaged("an entry of an unknown kind")),
+        }
+    }
+}
+
+impl Encode for StoredNothing {
+    fn encode<W: Write>(&self, _: W) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl Decode for StoredNothing {
+    fn decode<R: Read>(_: R) -> io::Result<Self> {
+        Ok(Self)
+    }
+}
+
+/// Told once what was written before it is on disk, or that it never will be.
+pub(crate) struct Flushed {
+    told: Option<Told>,
+    mark: Mark,
+    end: u64,
+}
+
+/// Who is told.
+pub(crate) enum Told {
+    /// The Raft core, about entries.
+    Core(IOFlushed<Types>),
+    /// A caller that waits.
+    Caller(tokio::sync::oneshot::Sender<io::Result<()>>),
+    /// Nobody; the mark moves on all the same.
+    Nobody,
+}
+
+impl Flushed {
+    /// The log's end, once this is on disk, is noted in the mark.
+    pub(crate) fn new(told: Told, mark: Mark, end: u64) -> Self {
+        Self { told: Some(told), mark, end }
+    }
+
+    fn tell(&mut self, result: io::Result<()>) {
+        match self.told.take() {
+            Some(Told::Core(callback)) => callback.io_completed(result),
+            // A caller that went away no longer cares.
+            Some(Told::Caller(sender)) => drop(sender.send(result)),
+            Some(Told::Nobody) | None => {}
+        }
+    }
+}
+
+impl raft_log::Callback for Flushed {
+    fn send(mut self, result: Result<(), io::Error>) {
+        let result = result.and_then(|()| self.mark.advance(self.end));
+        self.tell(result);
+    }
+}
+
+impl Drop for Flushed {
+    fn drop(&mut self) {
+        // A writer that died drops its queue: silence would leave the core waiting for ever.
+        self.tell(Err(io::Error::other("the log's writer has stopped")));
+    }
+}

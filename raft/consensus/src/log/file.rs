@@ -1,0 +1,302 @@
+//! The log on disk.
+//!
+//! One writer thread takes what was appended, writes it in one go and syncs once for all of it;
+//! only then the core is told. Damage is never healed here: see [`FileLog::open`].
+
+use std::{
+    fmt::Debug,
+    fs, io,
+    ops::RangeBounds,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::Stream;
+use openraft::{
+    OptionalSend, RaftLogReader,
+    entry::RaftEntry,
+    storage::{IOFlushed, LeaderBoundedStreamResult, LogState, RaftLogStorage},
+};
+use parking_lot::RwLock;
+use raft_log::{RaftLog, api::raft_log_writer::RaftLogWriter};
+
+use crate::{
+    Error,
+    log::{
+        codec::{Flushed, LogTypes, StoredLogId, StoredPayload, StoredVote, Told},
+        mark::Mark,
+        read::{self, Entries},
+    },
+    options::PAYLOAD_BYTES,
+    types::{LeaderId, LogEntry, LogId, Types, Vote},
+};
+
+/// The directory of the log's chunks and the file of its mark, inside the node's directory.
+const CHUNKS: &str = "log";
+const MARK: &str = "log.synced";
+
+/// Octets of a chunk. The entries of the open chunk are held in memory, so a chunk is small; a
+/// purge frees whole chunks.
+const CHUNK_BYTES: usize = 16 << 20;
+
+/// Octets of entries held in memory for followers and the apply; about one chunk.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// Octets read at a time when the log is opened.
+const OPEN_BUFFER: usize = 1 << 20;
+
+/// The writer gathers what is queued for so long before it syncs. Enough to drain its queue, too
+/// short to be felt by a client alone.
+const LINGER: Duration = Duration::from_micros(5);
+
+/// The log on disk.
+#[derive(Clone)]
+pub(crate) struct FileLog {
+    log: Arc<RwLock<RaftLog<LogTypes>>>,
+    mark: Mark,
+}
+
+impl FileLog {
+    /// Opens the log in a node's directory.
+    ///
+    /// A tail that was being written when the process or the power died is cut off, because nobody
+    /// was told that it had been synced. Everything else that does not read back, and a log that
+    /// ends before its mark, is damage: the node must not vote with it.
+    pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
+        let chunks = directory.join(CHUNKS);
+        let marked = directory.join(MARK);
+        fs::create_dir_all(&chunks)
+            .map_err(|source| Error::Open { path: chunks.clone(), source })?;
+        let mark = Mark::open(&marked).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData => {
+                Error::CorruptLog { file: marked.clone(), reason: source.to_string() }
+            }
+            _ => Error::Open { path: marked.clone(), source },
+        })?;
+        check_length(&chunks, mark.end())?;
+
+        let mut config = raft_log::Config::new(chunks.display());
+        config.wal.read_buffer_size = Some(OPEN_BUFFER);
+        config.wal.chunk_max_size = Some(CHUNK_BYTES);
+        config.wal.flush_batch_wait = Some(LINGER);
+        config.log_cache_capacity = Some(CACHE_BYTES);
+        let log = RaftLog::<LogTypes>::open(Arc::new(config))
+            .map_err(|source| explain(&chunks, source))?;
+        check_opened(&log, &chunks, mark.end())?;
+        Ok(Self { log: Arc::new(RwLock::new(log)), mark })
+    }
+
+    /// The mark, to be synced now and then.
+    pub(crate) fn mark(&self) -> Mark {
+        self.mark.clone()
+    }
+
+    async fn synced(
+        &self,
+        write: impl FnOnce(&mut RaftLog<LogTypes>) -> io::Result<raft_log::Segment> + Send,
+    ) -> io::Result<()> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        {
+            let mut log = self.log.write();
+            let segment = write(&mut log)?;
+            let end = segment.end().0;
+            log.flush(true, Some(Flushed::new(Told::Caller(sender), self.mark.clone(), end)))?;
+        }
+        receiver.await.map_err(|_| io::Error::other("the log's writer has stopped"))?
+    }
+}
+
+/// Before the log is touched: its files must reach the mark.
+fn check_length(chunks: &Path, mark: u64) -> Result<(), Error> {
+    let open = |source| Error::Open { path: chunks.to_owned(), source };
+    let (mut last, mut end) = (chunks.to_owned(), 0);
+    for file in fs::read_dir(chunks).map_err(open)? {
+        let file = file.map_err(open)?;
+        let name = file.file_name();
+        let Some(start) = chunk_start(&name.to_string_lossy()) else { continue };
+        let length = file.metadata().map_err(open)?.len();
+        if start + length >= end {
+            (last, end) = (file.path(), start + length);
+        }
+    }
+    if end < mark {
+        let reason = format!("it ends at {end}, but had been synced up to {mark}");
+        return Err(Error::CorruptLog { file: last, reason });
+    }
+    Ok(())
+}
+
+/// After it was read: what reads back must reach the mark, and begin where the purge ended.
+fn check_opened(log: &RaftLog<LogTypes>, chunks: &Path, mark: u64) -> Result<(), Error> {
+    let end = log.stat().open_chunk.global_end;
+    let file = newest(chunks);
+    if end < mark {
+        let reason = format!("it reads back up to {end}, but had been synced up to {mark}");
+        return Err(Error::CorruptLog { file, reason });
+    }
+    let state = log.log_state();
+    let next = state.purged().map_or(0, |id| id.0.index() + 1);
+    let has_more = state.last().is_some_and(|last| last.0.index() >= next);
+    if has_more && log.read(next, next + 1).next().is_none() {
+        return Err(Error::CorruptLog { file, reason: format!("entry {next} is missing") });
+    }
+    Ok(())
+}
+
+fn newest(chunks: &Path) -> PathBuf {
+    let names = fs::read_dir(chunks).into_iter().flatten().flatten();
+    let files = names.filter(|file| chunk_start(&file.file_name().to_string_lossy()).is_some());
+    files.map(|file| file.path()).max().unwrap_or_else(|| chunks.to_owned())
+}
+
+fn chunk_start(name: &str) -> Option<u64> {
+    raft_log::chunked_wal::Config::parse_chunk_file_name(name).ok()
+}
+
+/// Says which file a failed opening is about.
+fn explain(chunks: &Path, source: io::Error) -> Error {
+    let reason = source.to_string();
+    match source.kind() {
+        io::ErrorKind::WouldBlock => return Error::Locked { directory: chunks.to_owned() },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull => {
+            return Error::Open { path: chunks.to_owned(), source };
+        }
+        _ => {}
+    }
+    let names = fs::read_dir(chunks).into_iter().flatten().flatten().map(|file| file.path());
+    let named = names.filter(|path| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        stem.strip_prefix("r-").is_some_and(|digits| reason.contains(digits))
+    });
+    let file = named.max().unwrap_or_else(|| newest(chunks));
+    Error::CorruptLog { file, reason }
+}
+
+fn entry((id, payload): (StoredLogId, StoredPayload)) -> LogEntry {
+    LogEntry { log_id: id.0, payload: payload.0 }
+}
+
+impl Entries for FileLog {
+    fn entries(&self, from: u64, to: u64, bytes: usize) -> io::Result<Vec<LogEntry>> {
+        let log = self.log.read();
+        let (mut entries, mut taken) = (Vec::new(), 0);
+        for found in log.read(from, to.max(from)) {
+            let entry = entry(found?);
+            taken += read::size(&entry.payload);
+            if taken > bytes && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    fn vote(&self) -> io::Result<Option<Vote>> {
+        Ok(self.log.read().log_state().vote().map(|vote| vote.0))
+    }
+}
+
+impl RaftLogReader<Types> for FileLog {
+    async fn leader_bounded_stream<RB>(
+        &mut self,
+        leader: LeaderId,
+        range: RB,
+    ) -> impl Stream<Item = LeaderBoundedStreamResult<Types>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        Box::pin(read::stream_bounded(self.clone(), leader, &range))
+    }
+
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = io::Result<LogEntry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        Box::pin(read::stream_entries(self.clone(), &range))
+    }
+
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> io::Result<Vec<LogEntry>> {
+        let (from, to) = read::indexes(&range);
+        self.entries(from, to, usize::MAX)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<LogEntry>> {
+        self.entries(start, end, PAYLOAD_BYTES)
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
+        self.vote()
+    }
+}
+
+impl RaftLogStorage<Types> for FileLog {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
+        let log = self.log.read();
+        let state = log.log_state();
+        Ok(LogState {
+            last_purged_log_id: state.purged().map(|id| id.0),
+            last_log_id: state.last().map(|id| id.0),
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        let vote = StoredVote(*vote);
+        self.synced(move |log| log.save_vote(vote)).await
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
+        let Some(committed) = committed else { return Ok(()) };
+        let mut log = self.log.write();
+        let (id, state) = (StoredLogId(committed), log.log_state());
+        // Only a hint for the next start: what the log does not hold yet, or knows, is no news.
+        if Some(&id) <= state.committed() || Some(&id) > state.last() {
+            return Ok(());
+        }
+        log.commit(id)?;
+        log.flush(false, None)
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        Ok(self.log.read().log_state().committed().map(|id| id.0))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = LogEntry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut log = self.log.write();
+        let stored = entries
+            .into_iter()
+            .map(|entry| (StoredLogId(entry.log_id()), StoredPayload(entry.payload)));
+        let end = log.append(stored)?.end().0;
+        log.flush(true, Some(Flushed::new(Told::Core(callback), self.mark.clone(), end)))
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        self.synced(move |log| {
+            let next = last.map_or(0, |id| id.index() + 1);
+            log.truncate(next)
+        })
+        .await
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
+        let mut log = self.log.write();
+        let end = log.purge(StoredLogId(log_id))?.end().0;
+        log.flush(true, Some(Flushed::new(Told::Nobody, self.mark.clone(), end)))
+    }
+}

@@ -1,0 +1,129 @@
+//! What a node of the consensus is told at its start, and its named limits.
+
+use std::{path::PathBuf, time::Duration};
+
+use model::NodeId;
+
+use crate::Error;
+
+/// How a node takes part.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// This node's number.
+    pub node: NodeId,
+    /// Where log and state lie.
+    pub directory: PathBuf,
+    /// Heartbeats, elections and deadlines; equal on every node of a cluster.
+    pub timing: Timing,
+    /// Entries of the log between two snapshots, and kept for a node that was briefly away.
+    pub snapshot_entries: u64,
+}
+
+impl Options {
+    /// The usual options.
+    pub fn new(node: NodeId, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            node,
+            directory: directory.into(),
+            timing: Timing::default(),
+            snapshot_entries: SNAPSHOT_ENTRIES,
+        }
+    }
+}
+
+/// Heartbeats, elections and deadlines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two heartbeats of the leader.
+    pub heartbeat: Duration,
+    /// The shortest wait of a follower before it stands for election.
+    pub election_min: Duration,
+    /// The longest; also how long a follower trusts a silent leader.
+    pub election_max: Duration,
+    /// How long a proposal is tried before its caller is told.
+    pub propose_deadline: Duration,
+    /// How old the last moment may be at which a majority followed the leader.
+    pub fresh_max: Duration,
+    /// Between two syncs of the state; the log is what makes an answer durable.
+    pub persist_every: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(75),
+            election_min: Duration::from_millis(250),
+            election_max: Duration::from_millis(450),
+            propose_deadline: Duration::from_secs(5),
+            fresh_max: Duration::from_secs(2),
+            persist_every: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Timing {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let reason = if self.heartbeat.is_zero() {
+            "the heartbeat must be longer than nothing"
+        } else if self.election_min < self.heartbeat * 2 {
+            "an election must wait for two heartbeats or more"
+        } else if self.election_max <= self.election_min {
+            "the longest election wait must be longer than the shortest"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Timing { reason: reason.into() })
+    }
+}
+
+/// A snapshot each so many entries: with batches of a few hundred proposals that is some minutes
+/// of full load, and a restart replays little.
+pub const SNAPSHOT_ENTRIES: u64 = 20_000;
+
+/// Entries kept behind a snapshot, so that a node that was away for a moment needs none.
+pub(crate) const KEEP_ENTRIES: u64 = 5_000;
+
+/// Entries are purged so many at a time: each purge is a record in the log.
+pub(crate) const PURGE_BATCH: u64 = 1_000;
+
+/// Proposals in one entry. More would make followers wait for one long apply.
+pub(crate) const BATCH_PROPOSALS: usize = 512;
+
+/// Octets of proposals in one entry; a message to a follower stays small beside heartbeats.
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
+
+/// Octets of one proposal; above it the proposal could not travel. An import of units is the
+/// largest and is far below.
+pub(crate) const PROPOSAL_BYTES_MAX: usize = 4 << 20;
+
+/// Entries on their way at once: while some wait for the disk, the next fills.
+pub(crate) const ENTRIES_IN_FLIGHT: usize = 4;
+
+/// Batches on their way from a follower to the leader at once.
+pub(crate) const FORWARDS_IN_FLIGHT: usize = 4;
+
+/// Proposals waiting on this node; at a few thousand a second that is about two seconds, and who
+/// comes later is better served by an honest 503.
+pub(crate) const WAITING_PROPOSALS: usize = 8_192;
+
+/// Reads waiting for one round of the read index.
+pub(crate) const WAITING_READS: usize = 8_192;
+
+/// Entries in one message to a follower.
+pub(crate) const PAYLOAD_ENTRIES: u64 = 64;
+
+/// Octets of entries read from the log for one message, so that it stays far below the mesh's
+/// frame limit.
+pub(crate) const PAYLOAD_BYTES: usize = 4 << 20;
+
+/// Octets of one block of a snapshot.
+pub(crate) const SNAPSHOT_BLOCK: usize = 512 << 10;
+
+/// Effects that a slow listener may fall behind before it must look at the state.
+pub(crate) const EFFECTS_KEPT: usize = 1_024;
+
+/// Before trying again when no leader is known.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A clock of the leader may be ahead of the median of the known clocks by this much.
+pub(crate) const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,202 @@
+//! The types that the Raft library is set up with.
+//!
+//! The log carries encoded entries and never looks into them; they are decoded once a node, when
+//! they are applied. None of these types leaves the crate.
+
+use std::{cell::Cell, convert::Infallible, fmt, future::Future, time::Duration};
+
+use bytes::Bytes;
+use machine::Answer;
+use openraft::{AsyncRuntime, OptionalSend, impls::TokioRuntime};
+use rand::{Rng, SeedableRng, TryRng, rngs::SmallRng};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+openraft::declare_raft_types!(
+    /// Numbers for nodes, nothing known about a node, encoded entries, answers.
+    pub(crate) Types:
+        D = EntryBytes,
+        R = Answers,
+        NodeId = u64,
+        Node = openraft::EmptyNode,
+        AsyncRuntime = Runtime,
+);
+
+pub(crate) type LogId = openraft::type_config::alias::LogIdOf<Types>;
+pub(crate) type LeaderId = openraft::type_config::alias::LeaderIdOf<Types>;
+pub(crate) type Vote = openraft::type_config::alias::VoteOf<Types>;
+pub(crate) type LogEntry = openraft::type_config::alias::EntryOf<Types>;
+pub(crate) type Payload = openraft::type_config::alias::PayloadOf<Types>;
+pub(crate) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<Types>;
+pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<Types>;
+pub(crate) type Raft = openraft::Raft<Types, crate::state::Machine>;
+
+/// An encoded [`machine::Entry`].
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct EntryBytes(pub(crate) Bytes);
+
+impl fmt::Display for EntryBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} octets", self.0.len())
+    }
+}
+
+impl fmt::Debug for EntryBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for EntryBytes {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryBytes {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Octets;
+        impl<'de> de::Visitor<'de> for Octets {
+            type Value = EntryBytes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("octets")
+            }
+            fn visit_bytes<E: de::Error>(self, v: &[u8]) -> Result<EntryBytes, E> {
+                Ok(EntryBytes(Bytes::copy_from_slice(v)))
+            }
+        }
+        d.deserialize_bytes(Octets)
+    }
+}
+
+/// The answers to the proposals of one entry, in their order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Answers(pub(crate) Vec<Answer>);
+
+impl Serialize for Answers {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let bytes = minicbor::to_vec(&self.0).map_err(serde::ser::Error::custom)?;
+        s.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Answers {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let bytes = EntryBytes::deserialize(d)?;
+        minicbor::decode(&bytes.0).map(Self).map_err(de::Error::custom)
+    }
+}
+
+thread_local! {
+    /// The seed of elections on this thread; none means the operating system's randomness.
+    static ELECTIONS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Makes the election timeouts drawn on this thread follow from a seed, for simulation.
+pub(crate) fn seed_elections(seed: Option<u64>) {
+    ELECTIONS.set(seed);
+}
+
+/// Tokio, with randomness that a simulation can seed.
+#[derive(Debug)]
+pub(crate) struct Runtime(TokioRuntime);
+
+/// Randomness for election timeouts only; no secret is ever drawn from it.
+pub(crate) enum ElectionRng {
+    Seeded(SmallRng),
+    System(rand::rngs::ThreadRng),
+}
+
+impl TryRng for ElectionRng {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(match self {
+            Self::Seeded(rng) => rng.next_u32(),
+            Self::System(rng) => rng.next_u32(),
+        })
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(match self {
+            Self::Seeded(rng) => rng.next_u64(),
+            Self::System(rng) => rng.next_u64(),
+        })
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        match self {
+            Self::Seeded(rng) => rng.fill_bytes(bytes),
+            Self::System(rng) => rng.fill_bytes(bytes),
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRuntime for Runtime {
+    type JoinError = <TokioRuntime as AsyncRuntime>::JoinError;
+    type JoinHandle<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::JoinHandle<T>;
+    type Sleep = <TokioRuntime as AsyncRuntime>::Sleep;
+    type Instant = <TokioRuntime as AsyncRuntime>::Instant;
+    type TimeoutError = <TokioRuntime as AsyncRuntime>::TimeoutError;
+    type Timeout<R, T: Future<Output = R> + OptionalSend> =
+        <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
+    type ThreadLocalRng = ElectionRng;
+    type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
+    type Watch = <TokioRuntime as AsyncRuntime>::Watch;
+    type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
+    type Mutex<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
+
+    fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
+    where
+        T: Future + OptionalSend + 'static,
+        T::Output: OptionalSend + 'static,
+    {
+        TokioRuntime::spawn(future)
+    }
+
+    fn sleep(duration: Duration) -> Self::Sleep {
+        TokioRuntime::sleep(duration)
+    }
+
+    fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
+        TokioRuntime::sleep_until(deadline)
+    }
+
+    fn timeout<R, F: Future<Output = R> + OptionalSend>(
+        duration: Duration,
+        future: F,
+    ) -> Self::Timeout<R, F> {
+        TokioRuntime::timeout(duration, future)
+    }
+
+    fn timeout_at<R, F: Future<Output = R> + OptionalSend>(
+        deadline: Self::Instant,
+        future: F,
+    ) -> Self::Timeout<R, F> {
+        TokioRuntime::timeout_at(deadline, future)
+    }
+
+    fn is_panic(join_error: &Self::JoinError) -> bool {
+        TokioRuntime::is_panic(join_error)
+    }
+
+    fn thread_rng() -> ElectionRng {
+        ELECTIONS.with(|seed| match seed.get() {
+            None => ElectionRng::System(rand::rng()),
+            Some(now) => {
+                let mut rng = SmallRng::seed_from_u64(now);
+                // The next draw on this thread starts elsewhere, and always at the same place.
+                seed.set(Some(rng.next_u64()));
+                ElectionRng::Seeded(rng)
+            }
+        })
+    }
+
+    fn new(threads: usize) -> Self {
+        Self(TokioRuntime::new(threads))
+    }
+
+    fn block_on<F, T>(&mut self, future: F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        self.0.block_on(future)
+    }
+}

@@ -1,0 +1,31 @@
+//! The replicated state of the platform: commands in; outcome, effects and events out.
+//!
+//! [`apply`] is total and the same on every node: it reads the [`Store`] and the entry and nothing
+//! else. Time, identifiers and sealed secrets are in the entry. No I/O, clock, randomness, async,
+//! threads or floats.
+
+mod apply;
+mod audit;
+mod cluster;
+mod command;
+mod deadlines;
+mod exchange;
+mod keys;
+mod lifecycle;
+mod outcome;
+mod pickup;
+mod record;
+mod refusal;
+mod registry;
+mod store;
+mod tables;
+mod view;
+
+pub use apply::{Applied, apply};
+pub use audit::audit;
+pub use command::*;
+pub use outcome::*;
+pub use record::*;
+pub use refusal::Refusal;
+pub use store::{Overlay, Reader, Store, Write};
+pub use view::{Feed, View};

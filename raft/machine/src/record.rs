@@ -1,0 +1,372 @@
+//! Records, version 1: what the state keeps, encoded by field number.
+
+use minicbor::{Decode, Encode};
+use model::{
+    AccessKey, AppId, DeliveryState, Digest, Grants, Importance, KeyAlgorithm, KeyStatus, Label,
+    MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode, UnitKind, Zone,
+};
+
+use crate::{ExchangePolicy, NewNode, Proof};
+
+/// The cluster itself.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct ClusterRecord {
+    /// Its name for people.
+    #[n(0)]
+    pub name: Label,
+    /// The level-1 code of its own units.
+    #[n(1)]
+    pub zone: Zone,
+    /// Tells it from every other cluster.
+    #[n(2)]
+    pub cluster: String,
+    /// The authority's certificate, DER.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub authority: Vec<u8>,
+    /// The authority's key, sealed under the cluster key.
+    #[n(4)]
+    #[cbor(with = "minicbor::bytes")]
+    pub authority_key_sealed: Vec<u8>,
+    /// The id that the next node gets.
+    #[n(5)]
+    pub next_node: NodeId,
+    /// When it was founded.
+    #[n(6)]
+    pub founded_at: Moment,
+}
+
+/// A node, present or removed.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct NodeRecord {
+    /// Its id.
+    #[n(0)]
+    pub node: NodeId,
+    /// What it last told of itself.
+    #[n(1)]
+    pub now: NewNode,
+    /// When it was admitted.
+    #[n(2)]
+    pub admitted_at: Moment,
+    /// When it was removed; its certificate is worth nothing from then on.
+    #[n(3)]
+    pub removed_at: Option<Moment>,
+}
+
+/// A unit.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct UnitRecord {
+    /// Its code.
+    #[n(0)]
+    pub code: UnitCode,
+    /// Its name.
+    #[n(1)]
+    pub name: Label,
+    /// What kind it is.
+    #[n(2)]
+    pub kind: UnitKind,
+    /// The unit above it.
+    #[n(3)]
+    pub parent: Option<UnitCode>,
+    /// Other codes of the same unit.
+    #[n(4)]
+    pub aliases: Vec<UnitCode>,
+    /// When it was added.
+    #[n(5)]
+    pub added_at: Moment,
+}
+
+/// An application.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct AppRecord {
+    /// Its name in the cluster.
+    #[n(0)]
+    pub app: AppId,
+    /// The unit that it acts for.
+    #[n(1)]
+    pub unit: UnitCode,
+    /// Its name for people.
+    #[n(2)]
+    pub name: Label,
+    /// What it may do.
+    #[n(3)]
+    pub grants: Grants,
+    /// The units that it may send to; empty means every unit.
+    #[n(4)]
+    pub targets: Vec<UnitCode>,
+    /// When it was registered.
+    #[n(5)]
+    pub added_at: Moment,
+}
+
+/// A key. Nothing in it is a usable secret.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct KeyRecord {
+    /// The access key.
+    #[n(0)]
+    pub key: AccessKey,
+    /// Whose it is.
+    #[n(1)]
+    pub app: AppId,
+    /// The unit that the application acts for.
+    #[n(2)]
+    pub unit: UnitCode,
+    /// What the application may do, copied so that one read answers for a request.
+    #[n(3)]
+    pub grants: Grants,
+    /// The one algorithm.
+    #[n(4)]
+    pub algorithm: KeyAlgorithm,
+    /// The sealed secret or the public key.
+    #[n(5)]
+    #[cbor(with = "minicbor::bytes")]
+    pub material: Vec<u8>,
+    /// Whether the legacy profile is open to it.
+    #[n(6)]
+    pub legacy: bool,
+    /// Whether hmac-sha1 is open to it.
+    #[n(7)]
+    pub hmac_sha1: bool,
+    /// Whether it may be used.
+    #[n(8)]
+    pub status: KeyStatus,
+    /// When it was issued.
+    #[n(9)]
+    pub issued_at: Moment,
+    /// When it was revoked.
+    #[n(10)]
+    pub revoked_at: Option<Moment>,
+}
+
+/// A packet with its deliveries.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct PacketRecord {
+    /// Its id.
+    #[n(0)]
+    pub packet: PacketId,
+    /// Its space.
+    #[n(1)]
+    pub space: SpaceId,
+    /// The unit that sends it.
+    #[n(2)]
+    pub source: UnitCode,
+    /// The application that sends it.
+    #[n(3)]
+    pub app: AppId,
+    /// Its title.
+    #[n(4)]
+    pub title: Title,
+    /// How important it is.
+    #[n(5)]
+    pub importance: Importance,
+    /// The kind of data.
+    #[n(6)]
+    pub media_type: MediaType,
+    /// The source's policy.
+    #[n(7)]
+    pub policy: ExchangePolicy,
+    /// Its state, derived from the deliveries and kept for reading.
+    #[n(8)]
+    pub state: PacketState,
+    /// Octets of plaintext, once known.
+    #[n(9)]
+    pub size: Option<u64>,
+    /// The digest that the source signed, once sealed.
+    #[n(10)]
+    pub digest: Option<Digest>,
+    /// Who writes the space, and under which epoch.
+    #[n(11)]
+    pub writer: NodeId,
+    /// See [`PacketRecord::writer`]; starts at 1.
+    #[n(12)]
+    pub epoch: u32,
+    /// Nodes that hold the content durably.
+    #[n(13)]
+    pub holders: Vec<NodeId>,
+    /// One for each target, in the order of the request.
+    #[n(14)]
+    pub deliveries: Vec<DeliveryRecord>,
+    /// When it was asked for.
+    #[n(15)]
+    pub opened_at: Moment,
+    /// When it was sealed.
+    #[n(16)]
+    pub sealed_at: Option<Moment>,
+    /// The present deadline: of the space until the seal, of the deliveries after it.
+    #[n(17)]
+    pub due_at: Moment,
+    /// When it came to an end.
+    #[n(18)]
+    pub ended_at: Option<Moment>,
+    /// Which node destroyed the content, and when.
+    #[n(19)]
+    pub purged: Vec<(NodeId, Moment)>,
+    /// Nodes that have yet to destroy it (the purge debt); filled when the packet ends.
+    #[n(20)]
+    pub debtors: Vec<NodeId>,
+    /// The signature under the request or the seal, kept as evidence.
+    #[n(21)]
+    pub evidence: Option<Proof>,
+}
+
+impl PacketRecord {
+    /// The delivery to a unit.
+    pub fn delivery_to(&self, target: &UnitCode) -> Option<&DeliveryRecord> {
+        self.deliveries.iter().find(|delivery| delivery.target == *target)
+    }
+}
+
+/// One delivery.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct DeliveryRecord {
+    /// The unit that gets it.
+    #[n(0)]
+    pub target: UnitCode,
+    /// How far it is.
+    #[n(1)]
+    pub state: DeliveryState,
+    /// When the target was notified.
+    #[n(2)]
+    pub notified_at: Option<Moment>,
+    /// When it said that it is ready.
+    #[n(3)]
+    pub accepted_at: Option<Moment>,
+    /// When it had fetched the content whole.
+    #[n(4)]
+    pub picked_up_at: Option<Moment>,
+    /// When the delivery became final.
+    #[n(5)]
+    pub settled_at: Option<Moment>,
+    /// Why it was rejected.
+    #[n(6)]
+    pub reason: Option<Label>,
+    /// The signature under the receipt, kept as evidence.
+    #[n(7)]
+    pub evidence: Option<Proof>,
+}
+
+/// A join token; the secret itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct JoinTokenRecord {
+    /// After this moment nobody may spend it.
+    #[n(0)]
+    pub expires_at: Moment,
+    /// The node that spent it.
+    #[n(1)]
+    pub node: Option<NodeId>,
+}
+
+/// What was first asked and answered under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct IdempotencyRecord {
+    /// Of the request.
+    #[n(0)]
+    pub fingerprint: Digest,
+    /// The first packet.
+    #[n(1)]
+    pub packet: PacketId,
+    /// Its space.
+    #[n(2)]
+    pub space: SpaceId,
+    /// When it was asked.
+    #[n(3)]
+    pub at: Moment,
+    /// Whether it was a submission; otherwise a space was asked for.
+    #[n(4)]
+    pub submitted: bool,
+}
+
+/// Where a unit's feed and inbox stand.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct UnitHead {
+    /// The last position of its feed; 0 before the first event.
+    #[n(0)]
+    pub last: u64,
+    /// No open delivery to the unit was sealed before this moment.
+    #[n(1)]
+    pub inbox_floor: Moment,
+}
+
+/// What happened, for one unit's feed.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Event {
+    /// Position in the unit's feed; starts at 1 and has no holes.
+    #[n(0)]
+    pub position: u64,
+    /// When.
+    #[n(1)]
+    pub at: Moment,
+    /// What.
+    #[n(2)]
+    pub kind: EventKind,
+    /// Which packet.
+    #[n(3)]
+    pub packet: PacketId,
+    /// The packet's source.
+    #[n(4)]
+    pub source: UnitCode,
+    /// The target it is about; none where it is about the whole packet.
+    #[n(5)]
+    pub target: Option<UnitCode>,
+    /// How important the packet is.
+    #[n(6)]
+    pub importance: Importance,
+    /// The packet's title.
+    #[n(7)]
+    pub title: Title,
+    /// Octets of plaintext.
+    #[n(8)]
+    pub size: Option<u64>,
+    /// The content's digest.
+    #[n(9)]
+    pub digest: Option<Digest>,
+}
+
+/// The kinds of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum EventKind {
+    /// To the target: a packet waits for it.
+    #[n(0)]
+    Available,
+    /// To the source: a target confirmed.
+    #[n(1)]
+    Confirmed,
+    /// To the source: a target rejected.
+    #[n(2)]
+    Rejected,
+    /// To the source, and to targets that had not settled: a deadline passed.
+    #[n(3)]
+    Expired,
+    /// To targets that had not settled: the source took it back.
+    #[n(4)]
+    Cancelled,
+    /// To the source: every delivery is final.
+    #[n(5)]
+    Completed,
+}
+
+impl EventKind {
+    /// The last part of the CloudEvents type, as in `packet.available`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "packet.available",
+            Self::Confirmed => "packet.confirmed",
+            Self::Rejected => "packet.rejected",
+            Self::Expired => "packet.expired",
+            Self::Cancelled => "packet.cancelled",
+            Self::Completed => "packet.completed",
+        }
+    }
+}

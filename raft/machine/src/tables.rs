@@ -1,0 +1,274 @@
+//! The tables of the state: one octet that says which, an ordered key, an encoded record.
+//!
+//! A record that does not decode is a bug of ours, not a refusal: the node stops.
+
+use std::{marker::PhantomData, ops::ControlFlow};
+
+use minicbor::{Decode, Encode, bytes::ByteVec};
+use model::{
+    AccessKey, AppId, CommandId, Digest, IdempotencyKey, Moment, NodeId, Nonce, PacketId, SpaceId,
+    UnitCode,
+};
+
+use crate::{
+    Answer, AppRecord, ClusterRecord, Effect, Event, IdempotencyRecord, JoinTokenRecord, KeyRecord,
+    NodeRecord, Overlay, PacketRecord, Reader, Store, UnitHead, UnitRecord, Write,
+    keys::{Key, Newest},
+};
+
+/// The cluster, once it is founded.
+pub(crate) const CLUSTER: Table<(), ClusterRecord> = Table::new(1);
+/// The moment of the latest entry; never runs backwards.
+pub(crate) const CLOCK: Table<(), Moment> = Table::new(2);
+/// Nodes, present and removed.
+pub(crate) const NODES: Table<NodeId, NodeRecord> = Table::new(3);
+/// The present nodes in one row: every end of a packet asks for them.
+pub(crate) const MEMBERS: Table<(), Vec<NodeId>> = Table::new(4);
+/// Join tokens by the digest of their secret.
+pub(crate) const TOKENS: Table<Digest, JoinTokenRecord> = Table::new(5);
+/// Units by their code.
+pub(crate) const UNITS: Table<UnitCode, UnitRecord> = Table::new(6);
+/// Units by their other codes.
+pub(crate) const ALIASES: Table<UnitCode, UnitCode> = Table::new(7);
+/// Applications.
+pub(crate) const APPS: Table<AppId, AppRecord> = Table::new(8);
+/// Keys.
+pub(crate) const KEYS: Table<AccessKey, KeyRecord> = Table::new(9);
+/// Packets.
+pub(crate) const PACKETS: Table<PacketId, PacketRecord> = Table::new(10);
+/// Which packet a space belongs to.
+pub(crate) const SPACES: Table<SpaceId, PacketId> = Table::new(11);
+/// Packets of a source, newest first.
+pub(crate) const SENT: Table<(UnitCode, Newest), ()> = Table::new(12);
+/// Sealed packets whose delivery to the unit is not final, in the order of their seals.
+pub(crate) const INBOX: Table<(UnitCode, Moment, PacketId), ()> = Table::new(13);
+/// Feeds.
+pub(crate) const FEEDS: Table<(UnitCode, u64), Event> = Table::new(14);
+/// Where a unit's feed and inbox stand.
+pub(crate) const HEADS: Table<UnitCode, UnitHead> = Table::new(15);
+/// Deadlines of the packets that are not terminal.
+pub(crate) const DUE: Table<(Moment, PacketId), ()> = Table::new(16);
+/// No row of [`DUE`] lies before this moment; see `deadlines`.
+pub(crate) const DUE_FLOOR: Table<(), Moment> = Table::new(17);
+/// Purge debts: node, end of the packet, packet.
+pub(crate) const DEBTS: Table<(NodeId, Moment, PacketId), SpaceId> = Table::new(18);
+/// No debt of the node is older than this.
+pub(crate) const DEBT_FLOORS: Table<NodeId, Moment> = Table::new(19);
+/// Nonces that passed, by the moment that the signer wrote.
+pub(crate) const NONCES: Table<(Moment, AccessKey, Nonce), CommandId> = Table::new(20);
+/// Answers by generation (see `apply`) and command.
+pub(crate) const ANSWERS: Table<(u64, CommandId), Answer> = Table::new(21);
+/// Idempotency keys of an application.
+pub(crate) const IDEMPOTENCY: Table<(AppId, IdempotencyKey), IdempotencyRecord> = Table::new(22);
+/// The same in the order of time, for pruning.
+pub(crate) const IDEMPOTENCY_AGES: Table<(Moment, AppId, IdempotencyKey), ()> = Table::new(23);
+/// How many idempotency keys are remembered for an application.
+pub(crate) const IDEMPOTENCY_COUNTS: Table<AppId, u64> = Table::new(24);
+/// By table: everything below this key was pruned, so a scan need not walk over it.
+pub(crate) const FLOORS: Table<u8, ByteVec> = Table::new(25);
+/// When something was pruned last.
+pub(crate) const PRUNED: Table<(), Moment> = Table::new(26);
+
+/// What can stand in a table.
+pub(crate) trait Value: Encode<()> + for<'b> Decode<'b, ()> {}
+impl<V: Encode<()> + for<'b> Decode<'b, ()>> Value for V {}
+
+/// A family of rows with keys and records of one form.
+pub(crate) struct Table<K, V> {
+    /// The first octet of its keys; given out once and never again.
+    pub(crate) tag: u8,
+    form: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Key, V: Value> Table<K, V> {
+    const fn new(tag: u8) -> Self {
+        Self { tag, form: PhantomData }
+    }
+
+    /// The octets of a key.
+    pub(crate) fn key(&self, key: &K) -> Vec<u8> {
+        self.prefix(key)
+    }
+
+    /// What all keys begin with whose first parts are these.
+    pub(crate) fn prefix(&self, parts: &impl Key) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(64);
+        octets.push(self.tag);
+        parts.write(&mut octets);
+        octets
+    }
+
+    /// The record under a key.
+    pub(crate) fn get<R: Reader + ?Sized>(&self, reader: &R, key: &K) -> Option<V> {
+        reader.get(&self.key(key)).map(|octets| self.decoded(&octets))
+    }
+
+    /// Whether there is a record under a key.
+    pub(crate) fn has<R: Reader + ?Sized>(&self, reader: &R, key: &K) -> bool {
+        reader.get(&self.key(key)).is_some()
+    }
+
+    /// Puts a record.
+    pub(crate) fn put<S: Store + ?Sized>(&self, store: &mut S, key: &K, value: &V) {
+        let octets = minicbor::to_vec(value).expect("a vector takes every octet");
+        store.put(self.key(key), octets);
+    }
+
+    /// Deletes a record.
+    pub(crate) fn delete<S: Store + ?Sized>(&self, store: &mut S, key: &K) {
+        store.delete(self.key(key));
+    }
+
+    /// All its rows.
+    pub(crate) fn all(&self) -> Span {
+        Span { from: vec![self.tag], to: vec![self.tag + 1] }
+    }
+
+    /// The rows whose keys begin with these parts.
+    pub(crate) fn under(&self, parts: &impl Key) -> Span {
+        let from = self.prefix(parts);
+        let mut to = from.clone();
+        while let Some(last) = to.pop() {
+            if last < u8::MAX {
+                to.push(last + 1);
+                break;
+            }
+        }
+        Span { from, to }
+    }
+
+    /// The first rows of a span.
+    pub(crate) fn rows<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        span: &Span,
+        limit: usize,
+    ) -> Vec<(K, V)> {
+        let mut rows = Vec::new();
+        if limit > 0 {
+            reader.scan(&span.from, &span.to, &mut |key, value| {
+                rows.push((self.parsed(key), self.decoded(value)));
+                if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+        }
+        rows
+    }
+
+    /// The first keys of a span; the records are not decoded.
+    pub(crate) fn keys<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        span: &Span,
+        limit: usize,
+    ) -> Vec<K> {
+        let mut keys = Vec::new();
+        if limit > 0 {
+            reader.scan(&span.from, &span.to, &mut |key, _| {
+                keys.push(self.parsed(key));
+                if keys.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+        }
+        keys
+    }
+
+    /// The first key of a span.
+    pub(crate) fn first<R: Reader + ?Sized>(&self, reader: &R, span: &Span) -> Option<K> {
+        self.keys(reader, span, 1).pop()
+    }
+
+    fn decoded(&self, octets: &[u8]) -> V {
+        minicbor::decode(octets).unwrap_or_else(|error| {
+            panic!("a record of table {} does not decode: {error}", self.tag)
+        })
+    }
+
+    fn parsed(&self, octets: &[u8]) -> K {
+        let mut rest = octets.get(1..).unwrap_or_default();
+        match K::take(&mut rest) {
+            Some(key) if rest.is_empty() => key,
+            _ => panic!("a key of table {} is not of its form: {octets:02x?}", self.tag),
+        }
+    }
+}
+
+/// A range of keys, the end excluded.
+#[derive(Debug, Clone)]
+pub(crate) struct Span {
+    pub(crate) from: Vec<u8>,
+    pub(crate) to: Vec<u8>,
+}
+
+impl Span {
+    /// What of the span is at or after a key.
+    pub(crate) fn from(mut self, key: Vec<u8>) -> Self {
+        self.from = self.from.max(key);
+        self
+    }
+
+    /// What of the span is after a key.
+    pub(crate) fn after(self, mut key: Vec<u8>) -> Self {
+        key.push(0);
+        self.from(key)
+    }
+
+    /// What of the span is before a key.
+    pub(crate) fn below(mut self, key: Vec<u8>) -> Self {
+        self.to = self.to.min(key);
+        self
+    }
+}
+
+/// What a rule sees: the state, what it has written so far, the entry's moment, and its effects.
+pub(crate) struct Tables<'a> {
+    /// Kept only if the rule says yes.
+    pub(crate) store: Overlay<'a, dyn Reader + 'a>,
+    /// The entry's moment.
+    pub(crate) at: Moment,
+    /// Kept only if the rule says yes.
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl<'a> Tables<'a> {
+    /// The state as it is at a moment.
+    pub(crate) fn new(below: &'a (dyn Reader + 'a), at: Moment) -> Self {
+        Self { store: Overlay::new(below), at, effects: Vec::new() }
+    }
+
+    /// What the rule wrote, and its effects.
+    pub(crate) fn into_parts(self) -> (impl Iterator<Item = Write> + use<>, Vec<Effect>) {
+        (self.store.into_writes(), self.effects)
+    }
+
+    /// The record under a key.
+    pub(crate) fn get<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> Option<V> {
+        table.get(&self.store, key)
+    }
+
+    /// Whether there is a record under a key.
+    pub(crate) fn has<K: Key, V: Value>(&self, table: &Table<K, V>, key: &K) -> bool {
+        table.has(&self.store, key)
+    }
+
+    /// Puts a record.
+    pub(crate) fn put<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K, value: &V) {
+        table.put(&mut self.store, key, value);
+    }
+
+    /// Deletes a record.
+    pub(crate) fn delete<K: Key, V: Value>(&mut self, table: &Table<K, V>, key: &K) {
+        table.delete(&mut self.store, key);
+    }
+
+    /// The present nodes, in order.
+    pub(crate) fn members(&self) -> Vec<NodeId> {
+        self.get(&MEMBERS, &()).unwrap_or_default()
+    }
+
+    /// The main code of a unit, given that or another of its codes.
+    pub(crate) fn resolve(&self, code: &UnitCode) -> Option<UnitCode> {
+        if self.has(&UNITS, code) {
+            return Some(code.clone());
+        }
+        self.get(&ALIASES, code)
+    }
+}

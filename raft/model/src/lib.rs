@@ -1,0 +1,41 @@
+//! The words of the platform: codes, identifiers, moments, digests and states.
+//!
+//! Each is parsed once, at the edge, into a type that cannot be wrong; inside, nobody checks
+//! again. No I/O, clock or randomness here: moments and random bits come from outside.
+//! What is stored or sent is encoded by minicbor, by field number.
+
+mod codes;
+mod digest;
+mod fold;
+mod ids;
+mod names;
+mod states;
+mod time;
+
+pub use codes::{AccessKey, AppId, UnitCode, Zone};
+pub use digest::Digest;
+pub use fold::fold;
+pub use ids::{CommandId, NodeId, PacketId, SpaceId};
+pub use names::{FileName, IdempotencyKey, Label, MediaType, Nonce, Title};
+pub use states::{
+    DeliveryState, Grant, Grants, Importance, KeyAlgorithm, KeyStatus, PacketState, UnitKind,
+};
+pub use time::Moment;
+
+/// A text that is not one of our words: which word it should have been, and what is wrong.
+///
+/// The offending text is not repeated: it may be a secret that was put in the wrong field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a {word}: {reason}")]
+pub struct Malformed {
+    /// The word that was expected, as the glossary writes it.
+    pub word: &'static str,
+    /// What is wrong, for people.
+    pub reason: &'static str,
+}
+
+impl Malformed {
+    pub(crate) const fn new(word: &'static str, reason: &'static str) -> Self {
+        Self { word, reason }
+    }
+}

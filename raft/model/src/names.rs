@@ -1,0 +1,204 @@
+//! Texts that people and clients give: titles, labels, file names, nonces, idempotency keys.
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::Malformed;
+
+/// Declares a text with a check: `FromStr`, `Display`, serde and minicbor as a string.
+macro_rules! text_word {
+    ($(#[$doc:meta])* $name:ident, $word:literal, $check:path) => {
+        text_word!($(#[$doc])* $name, $word, $check, std::convert::identity);
+    };
+    ($(#[$doc:meta])* $name:ident, $word:literal, $check:path, $tidy:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = Malformed;
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let tidy: fn(String) -> String = $tidy;
+                let text = tidy(text.to_owned());
+                $check(&text).map_err(|reason| Malformed::new($word, reason))?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self, e: &mut minicbor::Encoder<W>, _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.str(&self.0)?.ok()
+            }
+        }
+
+        // What is stored was checked when it was made; it is not checked (or refused) again.
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                d.str().map(|text| Self(text.into()))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text_word;
+
+text_word!(
+    /// The title of a packet: 1 to 500 characters on one line, in NFC. Record: it outlives the content.
+    Title, "title", check_title, nfc
+);
+text_word!(
+    /// A name for people (of a unit, an application, a node): 1 to 200 characters on one line, in NFC.
+    Label, "name", check_label, nfc
+);
+text_word!(
+    /// The file name of a content: 1 to 255 octets of UTF-8 in NFC, no path. Goes when the content goes.
+    FileName, "file name", check_file_name, nfc
+);
+text_word!(
+    /// The media type of a content (RFC 9110 section 8.3.1): `type/subtype` with parameters, 1 to 127 characters.
+    MediaType, "media type", check_media_type
+);
+text_word!(
+    /// A nonce of a signed request: 16 to 128 printable ASCII characters.
+    Nonce, "nonce", check_nonce
+);
+text_word!(
+    /// An idempotency key: 1 to 128 printable ASCII characters.
+    IdempotencyKey, "idempotency key", check_idempotency_key
+);
+
+fn nfc(text: String) -> String {
+    text.trim().nfc().collect()
+}
+
+fn check_title(text: &str) -> Result<(), &'static str> {
+    check_line(text, 500)
+}
+
+fn check_label(text: &str) -> Result<(), &'static str> {
+    check_line(text, 200)
+}
+
+fn check_line(text: &str, chars_max: usize) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Err("it is empty");
+    }
+    if text.chars().count() > chars_max {
+        return Err("it is too long");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("it has a control character or a line break");
+    }
+    Ok(())
+}
+
+fn check_file_name(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || text.len() > 255 {
+        return Err("1 to 255 octets are expected");
+    }
+    if text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\')) {
+        return Err("it has a path separator or a control character");
+    }
+    if matches!(text, "." | "..") {
+        return Err("it names a directory");
+    }
+    Ok(())
+}
+
+fn check_media_type(text: &str) -> Result<(), &'static str> {
+    let well_formed = text.len() <= 127
+        && text.bytes().all(|c| matches!(c, 0x20..=0x7e))
+        && text.split_once('/').is_some_and(|(kind, rest)| {
+            let subtype = rest.split(';').next().unwrap_or_default().trim_end();
+            let token = |part: &str| {
+                !part.is_empty()
+                    && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&c))
+            };
+            token(kind) && token(subtype)
+        });
+    if well_formed { Ok(()) } else { Err("type/subtype is expected, at most 127 characters") }
+}
+
+fn check_nonce(text: &str) -> Result<(), &'static str> {
+    if !(16..=128).contains(&text.len()) {
+        return Err("16 to 128 characters are expected");
+    }
+    check_printable(text)
+}
+
+fn check_idempotency_key(text: &str) -> Result<(), &'static str> {
+    if !(1..=128).contains(&text.len()) {
+        return Err("1 to 128 characters are expected");
+    }
+    check_printable(text)
+}
+
+fn check_printable(text: &str) -> Result<(), &'static str> {
+    if text.bytes().all(|c| matches!(c, 0x20..=0x7e)) {
+        Ok(())
+    } else {
+        Err("printable ASCII characters are expected")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_nfc_and_no_paths() {
+        let decomposed: FileName = "Co\u{302}ng va\u{306}n.pdf".parse().expect("a file name");
+        assert_eq!(decomposed.as_str(), "Công văn.pdf");
+        for text in ["", "a/b", "..", "a\\b", "a\nb"] {
+            assert!(text.parse::<FileName>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn media_types_have_two_parts() {
+        for text in ["application/pdf", "text/plain; charset=utf-8", "application/edxml+xml"] {
+            assert!(text.parse::<MediaType>().is_ok(), "{text}");
+        }
+        for text in ["", "pdf", "/", "a/", "text/plain\r\nx: y", "a b/c"] {
+            assert!(text.parse::<MediaType>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_the_text() {
+        let error = "secret\n".repeat(100).parse::<Title>().expect_err("too long");
+        assert!(!error.to_string().contains("secret"));
+    }
+}
