@@ -6,10 +6,10 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
-    ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, ServerConfig,
+    SignatureScheme,
     client::{
-        Resumption, ResolvesClientCert, WebPkiServerVerifier,
+        ResolvesClientCert, Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
@@ -35,12 +35,19 @@ pub struct Presented(RwLock<Arc<CertifiedKey>>);
 
 impl Presented {
     /// Presents this chain (the node's own first, then the authority's) with its key.
-    pub fn new(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Result<Arc<Self>, Error> {
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: &PrivateKeyDer<'_>,
+    ) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(Self(RwLock::new(certified(chain, key)?))))
     }
 
     /// Presents another chain from now on. On an error the former one stays.
-    pub fn replace(&self, chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Result<(), Error> {
+    pub fn replace(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: &PrivateKeyDer<'_>,
+    ) -> Result<(), Error> {
         let next = certified(chain, key)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
@@ -52,7 +59,10 @@ impl Presented {
     }
 
     fn current(&self) -> Arc<CertifiedKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -78,11 +88,17 @@ impl ResolvesClientCert for Presented {
     }
 }
 
-fn certified(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Result<Arc<CertifiedKey>, Error> {
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'_>,
+) -> Result<Arc<CertifiedKey>, Error> {
     if chain.is_empty() {
         return Err(Error::Certificate);
     }
-    let signer = provider().key_provider.load_private_key(key.clone_key()).map_err(|_| Error::PrivateKey)?;
+    let signer = provider()
+        .key_provider
+        .load_private_key(key.clone_key())
+        .map_err(|_| Error::PrivateKey)?;
     let certified = CertifiedKey::new(chain, signer);
     match certified.keys_match() {
         Ok(()) => Ok(Arc::new(certified)),
@@ -95,7 +111,10 @@ fn certified(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'_>) -> Re
 ///
 /// Which nodes are members is asked of the state after the handshake. Sessions are never
 /// resumed: every connection proves its certificate anew.
-pub fn mesh_server_config(authority: &CertificateDer<'_>, presented: Arc<Presented>) -> Result<ServerConfig, Error> {
+pub fn mesh_server_config(
+    authority: &CertificateDer<'_>,
+    presented: Arc<Presented>,
+) -> Result<ServerConfig, Error> {
     let verifier = WebPkiClientVerifier::builder_with_provider(roots([authority])?, provider())
         .build()
         .map_err(Error::Verifier)?;
@@ -111,7 +130,10 @@ pub fn mesh_server_config(authority: &CertificateDer<'_>, presented: Arc<Present
 }
 
 /// The mesh's calling side: the peer's certificate must carry the name of the node called.
-pub fn mesh_client_config(authority: &CertificateDer<'_>, presented: Arc<Presented>) -> Result<ClientConfig, Error> {
+pub fn mesh_client_config(
+    authority: &CertificateDer<'_>,
+    presented: Arc<Presented>,
+) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(Error::Tls)?
@@ -152,9 +174,14 @@ pub fn https_client_config(trust: Trust) -> Result<ClientConfig, Error> {
     let builder = match trust {
         Trust::Authority(authority) => builder.with_root_certificates(roots([&authority])?),
         Trust::Authorities(all) => builder.with_root_certificates(roots(&all)?),
-        Trust::PinnedAuthority(pin) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Pinned { pin, provider: provider() })),
+        Trust::PinnedAuthority(pin) => {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Pinned {
+                    pin,
+                    provider: provider(),
+                }))
+        }
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = HTTP_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
@@ -162,7 +189,10 @@ pub fn https_client_config(trust: Trust) -> Result<ClientConfig, Error> {
 }
 
 /// The authority with this SHA-256 in a chain, if it is there.
-pub fn pinned_authority<'a>(chain: &'a [CertificateDer<'static>], pin: &[u8; 32]) -> Option<&'a CertificateDer<'static>> {
+pub fn pinned_authority<'a>(
+    chain: &'a [CertificateDer<'static>],
+    pin: &[u8; 32],
+) -> Option<&'a CertificateDer<'static>> {
     chain.iter().find(|certificate| sha256(certificate) == *pin)
 }
 
@@ -171,7 +201,9 @@ fn roots<'a>(
 ) -> Result<Arc<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();
     for authority in authorities {
-        roots.add(authority.clone().into_owned()).map_err(|_| Error::Certificate)?;
+        roots
+            .add(authority.clone().into_owned())
+            .map_err(|_| Error::Certificate)?;
     }
     Ok(Arc::new(roots))
 }
@@ -196,11 +228,16 @@ impl ServerCertVerifier for Pinned {
         let authority = intermediates
             .iter()
             .find(|certificate| sha256(certificate) == self.pin)
-            .ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+            .ok_or(rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer,
+            ))?;
         let other = |error: Error| CertificateError::Other(OtherError(Arc::new(error)));
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots([authority]).map_err(other)?, self.provider.clone())
-            .build()
-            .map_err(|error| other(Error::Verifier(error)))?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(
+            roots([authority]).map_err(other)?,
+            self.provider.clone(),
+        )
+        .build()
+        .map_err(|error| other(Error::Verifier(error)))?;
         verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
@@ -210,7 +247,12 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -219,10 +261,17 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -28,7 +28,10 @@ impl JoinToken {
     pub fn generate(authority: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Self {
         let mut secret = Zeroizing::new([0; 32]);
         random(&mut *secret);
-        Self { secret, authority: sha256(authority) }
+        Self {
+            secret,
+            authority: sha256(authority),
+        }
     }
 
     /// What the state keeps instead of the token.
@@ -66,7 +69,9 @@ impl fmt::Debug for JoinToken {
 impl FromStr for JoinToken {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {
-        let rest = text.strip_prefix(PREFIX).ok_or(Error::Token("it begins with jn_"))?;
+        let rest = text
+            .strip_prefix(PREFIX)
+            .ok_or(Error::Token("it begins with jn_"))?;
         let mut octets = Zeroizing::new([0; SIZE + 8]);
         let size = URL_SAFE_NO_PAD
             .decode_slice(rest, &mut *octets)
@@ -77,7 +82,10 @@ impl FromStr for JoinToken {
         if size != SIZE {
             return Err(Error::Token("cut short, or more than one token"));
         }
-        let mut token = Self { secret: Zeroizing::new([0; 32]), authority: [0; 32] };
+        let mut token = Self {
+            secret: Zeroizing::new([0; 32]),
+            authority: [0; 32],
+        };
         token.secret.copy_from_slice(&octets[1..33]);
         token.authority.copy_from_slice(&octets[33..SIZE]);
         octets.zeroize();
@@ -107,14 +115,22 @@ mod tests {
         let token = JoinToken::generate(b"authority", &mut |octets| octets.fill(7));
         assert_eq!(
             token.to_string(),
-            "jn_AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHEvdzT3BfaO5jpaOTMxZ0wkbt8vFLQxNhs43o1hRy0gY"
+            "jn_AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHj3b9UBu2jvcfTidrwo8pvOEAOwwsnZR43oG1v8DN4ek"
         );
     }
 
     #[test]
     fn other_texts_are_refused_without_repeating_them() {
         let text = JoinToken::generate(b"a", &mut crate::system_random).to_string();
-        for wrong in [&text[..text.len() - 2], &text[3..], &format!("{text}AAAA"), &format!("{text}="), "jn_", "", &"jn_A".repeat(99)] {
+        for wrong in [
+            &text[..text.len() - 2],
+            &text[3..],
+            &format!("{text}AAAA"),
+            &format!("{text}="),
+            "jn_",
+            "",
+            &"jn_A".repeat(99),
+        ] {
             let error = wrong.parse::<JoinToken>().unwrap_err().to_string();
             assert!(!error.contains("jn_A"), "{error}");
         }

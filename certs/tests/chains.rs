@@ -6,8 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use certs::{
-    Authority, Error, NodeKey, NodeRequest, Presented, Trust, https_client_config,
+use lgsp_certs::{
+    self as certs, Authority, Error, NodeKey, NodeRequest, Presented, Trust, https_client_config,
     https_server_config, identity_of, mesh_client_config, mesh_server_config, node_name,
 };
 use model::{Moment, NodeId};
@@ -19,7 +19,9 @@ const CLUSTER: &str = "nghe-an";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn now() -> Moment {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
     Moment(since.as_millis() as u64)
 }
 
@@ -36,7 +38,10 @@ fn issued(authority: &Authority, node: u64, cluster: &str, at: Moment) -> Arc<Pr
         names: vec!["n1.nghean.gov.vn".to_owned()],
         addresses: vec![IpAddr::from([127, 0, 0, 1])],
     };
-    let chain = vec![authority.issue(&request, at).unwrap(), authority.certificate().clone()];
+    let chain = vec![
+        authority.issue(&request, at).unwrap(),
+        authority.certificate().clone(),
+    ];
     Presented::new(chain, &key.private_key()).unwrap()
 }
 
@@ -50,8 +55,10 @@ fn odd(authority: &Authority, change: impl FnOnce(&mut CertificateParams)) -> Ar
     let signer = KeyPair::try_from(authority.key_pkcs8().as_slice()).unwrap();
     let issuer = Issuer::from_ca_cert_der(authority.certificate(), signer).unwrap();
     let mut params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     change(&mut params);
     let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
     present(certificate, &key)
@@ -72,7 +79,11 @@ fn handshake(
     let mut client = ClientConnection::new(Arc::new(client), name)?;
     let mut server = ServerConnection::new(Arc::new(server))?;
     let mut wire = Vec::new();
-    while client.is_handshaking() || server.is_handshaking() || client.wants_write() || server.wants_write() {
+    while client.is_handshaking()
+        || server.is_handshaking()
+        || client.wants_write()
+        || server.wants_write()
+    {
         wire.clear();
         while client.wants_write() {
             client.write_tls(&mut wire).unwrap();
@@ -105,7 +116,11 @@ fn answer(authority: &Authority, client: Arc<Presented>) -> Result<(), rustls::E
     mesh(authority, client, node(authority, 1))
 }
 
-fn mesh(authority: &Authority, client: Arc<Presented>, server: Arc<Presented>) -> Result<(), rustls::Error> {
+fn mesh(
+    authority: &Authority,
+    client: Arc<Presented>,
+    server: Arc<Presented>,
+) -> Result<(), rustls::Error> {
     let client = mesh_client_config(authority.certificate(), client).unwrap();
     let server = mesh_server_config(authority.certificate(), server).unwrap();
     handshake(client, server, &node_name(NodeId(1), CLUSTER)).map(drop)
@@ -117,10 +132,15 @@ fn two_nodes_of_one_authority_know_each_other() {
     let client = mesh_client_config(authority.certificate(), node(&authority, 2)).unwrap();
     let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
     let (client, server) = handshake(client, server, &node_name(NodeId(1), CLUSTER)).unwrap();
-    let seen = |chain: Option<&[CertificateDer<'static>]>| identity_of(&chain.unwrap()[0], CLUSTER).unwrap();
+    let seen = |chain: Option<&[CertificateDer<'static>]>| {
+        identity_of(&chain.unwrap()[0], CLUSTER).unwrap()
+    };
     assert_eq!(seen(client.peer_certificates()), NodeId(1));
     assert_eq!(seen(server.peer_certificates()), NodeId(2));
-    assert_eq!(client.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+    assert_eq!(
+        client.protocol_version(),
+        Some(rustls::ProtocolVersion::TLSv1_3)
+    );
     assert_eq!(client.alpn_protocol(), Some(certs::MESH_PROTOCOL));
 }
 
@@ -165,13 +185,20 @@ fn a_node_of_another_cluster_is_nobody_here() {
     let authority = authority();
     let stranger = issued(&authority, 2, "ha-tinh", now());
     assert!(answer(&authority, stranger.clone()).is_ok());
-    assert!(matches!(identity_of(&stranger.certificate(), CLUSTER), Err(Error::Identity)));
+    assert!(matches!(
+        identity_of(&stranger.certificate(), CLUSTER),
+        Err(Error::Identity)
+    ));
 }
 
 #[test]
 fn a_certificate_for_servers_only_does_not_call() {
     let authority = authority();
-    let only = |usage| odd(&authority, |params| params.extended_key_usages = vec![usage]);
+    let only = |usage| {
+        odd(&authority, |params| {
+            params.extended_key_usages = vec![usage]
+        })
+    };
     assert!(answer(&authority, only(ExtendedKeyUsagePurpose::ServerAuth)).is_err());
     assert!(call(&authority, only(ExtendedKeyUsagePurpose::ClientAuth)).is_err());
     assert!(call(&authority, only(ExtendedKeyUsagePurpose::ServerAuth)).is_ok());
@@ -193,7 +220,8 @@ fn a_self_signed_certificate_is_refused_on_both_sides() {
 #[test]
 fn a_caller_without_a_certificate_is_refused() {
     let authority = authority();
-    let mut client = https_client_config(Trust::Authority(authority.certificate().clone())).unwrap();
+    let mut client =
+        https_client_config(Trust::Authority(authority.certificate().clone())).unwrap();
     client.alpn_protocols = vec![certs::MESH_PROTOCOL.to_vec()];
     let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
     assert!(handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_err());
@@ -218,7 +246,11 @@ fn a_node_does_not_certify_others() {
     for middle_is in [IsCa::NoCa, IsCa::Ca(rcgen::BasicConstraints::Unconstrained)] {
         let mut params = CertificateParams::new(vec![node_name(NodeId(3), CLUSTER)]).unwrap();
         params.is_ca = middle_is;
-        let middle = params.signed_by(&middle_key, &issuer).unwrap().der().clone();
+        let middle = params
+            .signed_by(&middle_key, &issuer)
+            .unwrap()
+            .der()
+            .clone();
         let below = Issuer::from_params(&params, &middle_key);
         let params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
         let leaf = params.signed_by(&leaf_key, &below).unwrap().der().clone();
@@ -236,7 +268,10 @@ fn a_certificate_with_two_node_names_is_nobody() {
         let name = node_name(NodeId(2), CLUSTER).try_into().unwrap();
         params.subject_alt_names.push(SanType::DnsName(name));
     });
-    assert!(matches!(identity_of(&two.certificate(), CLUSTER), Err(Error::Identity)));
+    assert!(matches!(
+        identity_of(&two.certificate(), CLUSTER),
+        Err(Error::Identity)
+    ));
 }
 
 #[test]
@@ -254,7 +289,10 @@ fn a_renewed_certificate_is_presented_without_a_restart() {
     };
     let chain = vec![authority.issue(&request, now()).unwrap()];
     let foreign = NodeKey::generate().unwrap().private_key();
-    assert!(matches!(presented.replace(chain.clone(), &foreign), Err(Error::KeyMismatch)));
+    assert!(matches!(
+        presented.replace(chain.clone(), &foreign),
+        Err(Error::KeyMismatch)
+    ));
     presented.replace(chain, &key.private_key()).unwrap();
     assert!(call(&authority, presented).is_ok());
 }
@@ -294,7 +332,10 @@ fn a_pin_on_the_servers_own_certificate_or_on_a_foreign_issuer_is_not_enough() {
         names: vec![],
         addresses: vec![IpAddr::from([127, 0, 0, 1])],
     };
-    let chain = vec![theirs.issue(&request, now()).unwrap(), ours.certificate().clone()];
+    let chain = vec![
+        theirs.issue(&request, now()).unwrap(),
+        ours.certificate().clone(),
+    ];
     let mixed = https_server_config(Presented::new(chain, &key.private_key()).unwrap()).unwrap();
     let pin = Trust::PinnedAuthority(ours.fingerprint());
     assert!(handshake(https_client_config(pin).unwrap(), mixed, "127.0.0.1").is_err());
@@ -303,15 +344,28 @@ fn a_pin_on_the_servers_own_certificate_or_on_a_foreign_issuer_is_not_enough() {
 #[test]
 fn an_operators_pem_files_serve_https() {
     let directory = tempfile::tempdir().unwrap();
-    let (chain_path, key_path) = (directory.path().join("chain.pem"), directory.path().join("key.pem"));
+    let (chain_path, key_path) = (
+        directory.path().join("chain.pem"),
+        directory.path().join("key.pem"),
+    );
     let own = rcgen::generate_simple_self_signed(vec!["lgsp.nghean.gov.vn".to_owned()]).unwrap();
-    std::fs::write(&chain_path, certs::certificates_to_pem(&[own.cert.der().clone()])).unwrap();
+    std::fs::write(
+        &chain_path,
+        certs::certificates_to_pem(&[own.cert.der().clone()]),
+    )
+    .unwrap();
     std::fs::write(&key_path, own.signing_key.serialize_pem()).unwrap();
     let (chain, key) = certs::load_certified_pem(&chain_path, &key_path).unwrap();
     assert_eq!(chain[0], *own.cert.der());
     let server = https_server_config(Presented::new(chain.clone(), &key).unwrap()).unwrap();
     let client = https_client_config(Trust::Authorities(chain)).unwrap();
     assert!(handshake(client, server, "lgsp.nghean.gov.vn").is_ok());
-    assert!(matches!(certs::load_certified_pem(&key_path, &key_path), Err(Error::Pem { .. })));
-    assert!(matches!(certs::load_certified_pem(&chain_path, &chain_path), Err(Error::Pem { .. })));
+    assert!(matches!(
+        certs::load_certified_pem(&key_path, &key_path),
+        Err(Error::Pem { .. })
+    ));
+    assert!(matches!(
+        certs::load_certified_pem(&chain_path, &chain_path),
+        Err(Error::Pem { .. })
+    ));
 }

@@ -1,63 +1,27 @@
 //! `Range` and `If-Range` of RFC 9110: single ranges of octets, strong validators.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use delivery::Part;
 use model::Digest;
-
-/// What part of a content is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// All of it.
-    Whole,
-    /// From an octet to another one, both included, or to the end.
-    From {
-        /// The first octet.
-        start: u64,
-        /// The last octet; none means the end.
-        last: Option<u64>,
-    },
-    /// The last so many octets.
-    Suffix(u64),
-}
-
-/// A part of a content: `start` is in it, `end` is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Part {
-    /// The first octet.
-    pub(crate) start: u64,
-    /// One past the last octet.
-    pub(crate) end: u64,
-}
 
 /// The strong entity tag of a content.
 pub(crate) fn etag(digest: &Digest) -> String {
     format!("\"sha256-{digest}\"")
 }
 
-impl Asked {
-    /// What the headers ask for. A unit that we do not know, several ranges and a range that is none
-    /// are answered with the whole, as RFC 9110 section 14.2 allows.
-    pub(crate) fn of(headers: &HeaderMap, digest: &Digest) -> Self {
-        let mut ranges = headers.get_all(header::RANGE).iter();
-        let (Some(range), None) = (ranges.next(), ranges.next()) else { return Self::Whole };
-        if let Some(validator) = headers.get(header::IF_RANGE)
-            && !is_strong_match(validator, digest)
-        {
-            return Self::Whole;
-        }
-        range.to_str().ok().and_then(parse).unwrap_or(Self::Whole)
+/// The part that the headers ask for. A unit that we do not know, several ranges and a range that is
+/// none are answered with the whole, as RFC 9110 section 14.2 allows.
+pub(crate) fn asked(headers: &HeaderMap) -> Option<Part> {
+    let mut ranges = headers.get_all(header::RANGE).iter();
+    match (ranges.next(), ranges.next()) {
+        (Some(range), None) => range.to_str().ok().and_then(parse),
+        _ => None,
     }
+}
 
-    /// The part of a content of this size; none when it lies outside (416).
-    pub(crate) fn within(self, size: u64) -> Option<Part> {
-        let part = match self {
-            Self::Whole => return Some(Part { start: 0, end: size }),
-            Self::From { start, last } => {
-                Part { start, end: last.map_or(size, |last| last.saturating_add(1).min(size)) }
-            }
-            Self::Suffix(len) => Part { start: size.saturating_sub(len), end: size },
-        };
-        (part.start < part.end).then_some(part)
-    }
+/// Whether the range counts for this content; `If-Range` needs the strong tag of the same octets.
+pub(crate) fn counts_for(headers: &HeaderMap, digest: &Digest) -> bool {
+    headers.get(header::IF_RANGE).is_none_or(|validator| is_strong_match(validator, digest))
 }
 
 // Dates are no strong validators here: contents have none.
@@ -65,18 +29,18 @@ fn is_strong_match(validator: &HeaderValue, digest: &Digest) -> bool {
     validator.as_bytes() == etag(digest).as_bytes()
 }
 
-fn parse(text: &str) -> Option<Asked> {
+fn parse(text: &str) -> Option<Part> {
     let (unit, set) = text.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
     let (first, last) = set.trim().split_once('-')?;
     match (first.trim(), last.trim()) {
-        ("", last) => Some(Asked::Suffix(number(last)?)),
-        (first, "") => Some(Asked::From { start: number(first)?, last: None }),
+        ("", last) => Some(Part::Last(number(last)?)),
+        (first, "") => Some(Part::From(number(first)?)),
         (first, last) => {
-            let (start, last) = (number(first)?, number(last)?);
-            (start <= last).then_some(Asked::From { start, last: Some(last) })
+            let (first, last) = (number(first)?, number(last)?);
+            (first <= last).then_some(Part::Between(first, last))
         }
     }
 }
@@ -95,63 +59,45 @@ mod tests {
 
     const DIGEST: Digest = Digest([7; 32]);
 
-    fn asked(range: &str, if_range: Option<&str>) -> Asked {
-        let mut headers = HeaderMap::new();
-        if let Ok(value) = HeaderValue::from_str(range) {
-            headers.insert(header::RANGE, value);
-        }
-        if let Some(value) = if_range {
-            headers.insert(header::IF_RANGE, value.parse().expect("a header's value"));
-        }
-        Asked::of(&headers, &DIGEST)
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter(HeaderValue::from_str(value).ok().map(|value| (name, value)))
     }
 
     #[test]
     fn single_ranges_are_read() {
-        assert_eq!(asked("bytes=0-9", None).within(100), Some(Part { start: 0, end: 10 }));
-        assert_eq!(asked("bytes=90-", None).within(100), Some(Part { start: 90, end: 100 }));
-        assert_eq!(asked("bytes=-7", None).within(100), Some(Part { start: 93, end: 100 }));
-        assert_eq!(asked("bytes=-700", None).within(100), Some(Part { start: 0, end: 100 }));
-        assert_eq!(asked("bytes=5-999", None).within(100), Some(Part { start: 5, end: 100 }));
-        assert_eq!(asked("BYTES = 5-99999999999999999999999", None).within(100), Some(Part { start: 5, end: 100 }));
-    }
-
-    #[test]
-    fn a_range_outside_is_refused() {
-        for range in ["bytes=100-", "bytes=200-300", "bytes=-0"] {
-            assert_eq!(asked(range, None).within(100), None, "{range}");
-        }
-        assert_eq!(asked("bytes=0-", None).within(0), None);
-        assert_eq!(Asked::Whole.within(0), Some(Part { start: 0, end: 0 }));
+        let read = |range| asked(&headers(header::RANGE, range));
+        assert_eq!(read("bytes=0-9"), Some(Part::Between(0, 9)));
+        assert_eq!(read("bytes=90-"), Some(Part::From(90)));
+        assert_eq!(read("bytes=-7"), Some(Part::Last(7)));
+        assert_eq!(read("BYTES = 5-99999999999999999999999"), Some(Part::Between(5, u64::MAX)));
     }
 
     #[test]
     fn what_is_no_single_range_gets_the_whole() {
         for range in ["", "bytes", "bytes=", "lines=0-1", "bytes=5-1", "bytes=0-1,3-4", "bytes=a-b", "bytes=--1"] {
-            assert_eq!(asked(range, None), Asked::Whole, "{range}");
+            assert_eq!(asked(&headers(header::RANGE, range)), None, "{range}");
         }
     }
 
     #[test]
     fn if_range_needs_the_same_content() {
         let same = etag(&DIGEST);
-        assert_ne!(asked("bytes=1-", Some(&same)), Asked::Whole);
-        assert_eq!(asked("bytes=1-", Some(&format!("W/{same}"))), Asked::Whole);
-        assert_eq!(asked("bytes=1-", Some(&etag(&Digest([8; 32])))), Asked::Whole);
-        assert_eq!(asked("bytes=1-", Some("Sat, 21 Nov 2026 08:00:00 GMT")), Asked::Whole);
+        let counts = |value: &str| counts_for(&headers(header::IF_RANGE, value), &DIGEST);
+        assert!(counts(&same) && counts_for(&HeaderMap::new(), &DIGEST));
+        for value in [format!("W/{same}"), etag(&Digest([8; 32])), "Sat, 21 Nov 2026 08:00:00 GMT".into()] {
+            assert!(!counts(&value), "{value}");
+        }
     }
 
     proptest! {
         #[test]
-        fn any_range_stays_within(text in "(bytes=)?[0-9, -]{0,40}", size in 0u64..1000) {
-            if let Some(part) = asked(&text, None).within(size) {
-                prop_assert!(part.start <= part.end && part.end <= size);
-            }
+        fn anything_like_a_range_is_read_without_harm(text in "(bytes=)?[0-9, -]{0,40}") {
+            asked(&headers(header::RANGE, &text));
         }
 
         #[test]
-        fn any_text_is_read_without_harm(text in "\\PC{0,100}", size: u64) {
-            asked(&text, None).within(size);
+        fn any_text_is_read_without_harm(text in "\\PC{0,100}") {
+            asked(&headers(header::RANGE, &text));
         }
     }
 }

@@ -10,12 +10,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use model::{AccessKey, AppId, Grants, KeyAlgorithm, KeyStatus, UnitCode};
 use rsa::{
     BigUint, RsaPublicKey,
-    pkcs1::DecodeRsaPublicKey,
     pkcs8::{
-        AssociatedOid, Document, EncodePublicKey, SubjectPublicKeyInfoRef,
+        Document, EncodePublicKey, SubjectPublicKeyInfoRef,
         der::Decode,
     },
-    traits::PublicKeyParts,
 };
 use zeroize::Zeroizing;
 
@@ -74,12 +72,15 @@ impl PublicKey {
             return Err(unusable("it is too long"));
         }
         let der = unarmour(text)?;
-        match algorithm {
-            KeyAlgorithm::HmacSha256 => Err(unusable("the algorithm has no public key")),
-            KeyAlgorithm::RsaV15Sha256 | KeyAlgorithm::RsaPssSha512 => parse_rsa(&der),
-            KeyAlgorithm::Ed25519 => parse_ed25519(&der),
-            KeyAlgorithm::EcdsaP256Sha256 => parse_p256(&der),
-        }
+        let der = match algorithm {
+            KeyAlgorithm::HmacSha256 => return Err(unusable("the algorithm has no public key")),
+            KeyAlgorithm::RsaV15Sha256 | KeyAlgorithm::RsaPssSha512 => parse_rsa(&der)?,
+            KeyAlgorithm::Ed25519 => parse_ed25519(&der)?,
+            KeyAlgorithm::EcdsaP256Sha256 => parse_p256(&der)?,
+        };
+        // What is stored must be what the verifier will read, so it reads it here once.
+        Self::from_spki(algorithm, &der)?;
+        Ok(der)
     }
 
     /// Takes a stored key: the DER that [`PublicKey::parse`] gave.

@@ -7,9 +7,26 @@
 //! It deliberately lacks: who may read or write (delivery), what a packet's state is (machine),
 //! connections (mesh), the cluster key (certs), the lock of the directory (app).
 
+mod copies;
 mod error;
+mod files;
+mod index;
+mod lanes;
+mod layout;
 mod metrics;
 mod ports;
+mod protocol;
+mod purge;
+mod reader;
+mod reconcile;
+mod record;
+mod recover;
+mod seal;
+mod segments;
+mod serve;
+mod store;
+mod takeover;
+mod writer;
 
 pub mod disk;
 
@@ -94,29 +111,34 @@ pub enum Offset {
 
 /// The store; clones are the same store.
 #[derive(Clone)]
-pub struct Content {}
+pub struct Content {
+    store: Arc<store::Store>,
+}
 
 /// One request's hold on the writing of a space; dropping it keeps what it wrote.
-pub struct Writer {}
+pub struct Writer {
+    writing: writer::Writing,
+}
 
 /// A content being read, piece by piece.
-pub struct Reader {}
+pub struct Reader {
+    reading: reader::Reading,
+}
 
 impl Content {
     /// Opens the store in a directory, which it makes ready if it is empty.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let _ = options;
-        Err(Error::Failed)
+        Ok(Self { store: store::Store::open(options).await? })
     }
 
     /// Who this node is and who votes; before the first call nothing can be written.
     pub fn set_members(&self, node: NodeId, voters: &[NodeId]) {
-        let _ = (node, voters);
+        self.store.set_members(node, voters);
     }
 
     /// Turns true when the disk has failed: the node must stop.
     pub fn failed(&self) -> tokio::sync::watch::Receiver<bool> {
-        tokio::sync::watch::channel(false).1
+        self.store.watch_failure()
     }
 
     /// Takes a small content (at most [`SMALL_MAX`]) and returns when a majority holds it.
@@ -127,8 +149,7 @@ impl Content {
         meta: Bytes,
         plaintext: Bytes,
     ) -> Result<Stored, Error> {
-        let _ = (space, packet, meta, plaintext);
-        Err(Error::Failed)
+        self.store.put_small(space, packet, meta, plaintext).await
     }
 
     /// Opens the writing of a space under an epoch that the state gave to this node.
@@ -144,14 +165,13 @@ impl Content {
         meta: Bytes,
         expected: Option<u64>,
     ) -> Result<Writer, Error> {
-        let _ = (space, packet, epoch, meta, expected);
-        Err(Error::Failed)
+        let writing = self.store.open_writer(space, packet, epoch, meta, expected).await?;
+        Ok(Writer { writing })
     }
 
     /// Where the upload of a space stands, confirmed by a majority.
     pub async fn offset(&self, space: SpaceId) -> Result<Offset, Error> {
-        let _ = space;
-        Err(Error::Failed)
+        self.store.offset(space).await
     }
 
     /// Opens a complete content for reading, from this node's copy or from another holder's.
@@ -163,38 +183,33 @@ impl Content {
         range: Option<Range<u64>>,
         digest: Option<Digest>,
     ) -> Result<Reader, Error> {
-        let _ = (space, range, digest);
-        Err(Error::Failed)
+        let reading = reader::Reading::open(self.store.clone(), space, range, digest).await?;
+        Ok(Reader { reading })
     }
 
     /// The meta that the content's writer gave.
     pub async fn meta(&self, space: SpaceId) -> Result<Bytes, Error> {
-        let _ = space;
-        Err(Error::Failed)
+        reader::Reading::open(self.store.clone(), space, None, None).await?.meta().await
     }
 
     /// Whether this node holds the complete content.
     pub fn holds(&self, space: SpaceId) -> bool {
-        let _ = space;
-        false
+        self.store.index.lock().get(space).is_some_and(|entry| entry.is_complete())
     }
 
     /// What this node's complete copy is.
     pub async fn stat(&self, space: SpaceId) -> Result<Stat, Error> {
-        let _ = space;
-        Err(Error::Failed)
+        self.store.stat(space).await
     }
 
     /// Destroys the contents and their keys on this node; what is not here is no error.
     pub async fn purge(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
-        let _ = spaces;
-        Err(Error::Failed)
+        self.store.purge(spaces).await
     }
 
     /// What this node holds, in the order of the spaces, after `after`.
     pub fn list_held(&self, after: Option<SpaceId>, limit: usize) -> Vec<Held> {
-        let _ = (after, limit);
-        Vec::new()
+        self.store.index.lock().list(after, limit)
     }
 
     /// Copies a complete content from one of the holders and makes it durable here.
@@ -206,14 +221,12 @@ impl Content {
         digest: Option<Digest>,
         holders: &[NodeId],
     ) -> Result<(), Error> {
-        let _ = (space, digest, holders);
-        Err(Error::Failed)
+        self.store.fetch(space, digest, holders, false).await
     }
 
     /// Answers a peer's message.
     pub async fn handle(&self, from: NodeId, message: Bytes) -> Bytes {
-        let _ = (from, message);
-        Bytes::new()
+        self.store.handle(from, message).await
     }
 
     /// Serves a stream that a peer opened, until it ends.
@@ -224,80 +237,86 @@ impl Content {
         sink: Box<dyn FrameSink>,
         source: Box<dyn FrameSource>,
     ) {
-        let _ = (from, header, sink, source);
+        self.store.handle_stream(from, header, sink, source).await;
     }
 
     /// The store's counters.
     pub fn metrics(&self) -> &Metrics {
-        static NONE: std::sync::OnceLock<Metrics> = std::sync::OnceLock::new();
-        NONE.get_or_init(Metrics::default)
+        let metrics = &self.store.metrics;
+        metrics.queue_bytes.store(self.store.segments.queued(), std::sync::atomic::Ordering::Relaxed);
+        metrics
     }
 
     /// How many contents this node holds.
     pub fn count(&self) -> usize {
-        0
+        self.store.index.lock().len()
     }
 
     /// Ends all tasks; what was acknowledged is durable already.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.store.shutdown();
+    }
 }
 
 impl Writer {
+    fn session(&mut self) -> Result<&mut writer::Session, Error> {
+        self.writing.as_mut().ok_or(Error::Failed)
+    }
+
     /// Octets taken so far.
     pub fn offset(&self) -> u64 {
-        0
+        self.writing.as_ref().map_or(0, |session| session.offset())
     }
 
     /// Octets acknowledged so far.
     pub fn synced(&self) -> u64 {
-        0
+        self.writing.as_ref().map_or(0, |session| session.synced)
     }
 
     /// SHA-256 of the octets taken so far.
     pub fn digest(&self) -> Digest {
-        Digest([0; 32])
+        self.writing.as_ref().map_or_else(|| seal::digest_of(&[]), |session| session.digest())
     }
 
     /// Takes octets; waits while the disk or a needed peer is behind.
     pub async fn write(&mut self, data: Bytes) -> Result<(), Error> {
-        let _ = data;
-        Err(Error::Failed)
+        self.session()?.write(data).await
     }
 
     /// Makes what was taken durable on a majority; the answer is the acknowledged offset.
     pub async fn sync(&mut self) -> Result<u64, Error> {
-        Err(Error::Failed)
+        self.session()?.sync().await
     }
 
     /// Drops what was taken since the last sync (a piece whose checksum was wrong).
     pub async fn rollback(&mut self) -> Result<u64, Error> {
-        Err(Error::Failed)
+        self.session()?.rollback().await
     }
 
     /// Completes the content; a second call gives the same answer.
     pub async fn finish(&mut self) -> Result<Stored, Error> {
-        Err(Error::Failed)
+        self.session()?.finish().await
     }
 }
 
 impl Reader {
     /// The content's whole size.
     pub fn size(&self) -> u64 {
-        0
+        self.reading.size()
     }
 
     /// The range that is given out.
     pub fn range(&self) -> Range<u64> {
-        0..0
+        self.reading.range.clone()
     }
 
     /// SHA-256 of the whole content.
     pub fn digest(&self) -> Digest {
-        Digest([0; 32])
+        self.reading.digest()
     }
 
     /// The next piece of the plaintext; none at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
-        None
+        self.reading.next().await
     }
 }

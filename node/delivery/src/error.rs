@@ -120,8 +120,13 @@ impl From<content::Error> for Error {
             content::Error::Unavailable { .. } => {
                 Self::Unavailable { retry_after: HOLDERS_RETRY_AFTER }
             }
-            content::Error::Full { .. } => Self::DiskFull,
-            content::Error::Gone { .. } => Self::ContentGone,
+            content::Error::Full | content::Error::TooMany => Self::DiskFull,
+            content::Error::Purged { .. } => Self::ContentGone,
+            content::Error::Busy { .. } => Self::SpaceBusy,
+            content::Error::Offset { actual, .. } => Self::OffsetMismatch { offset: actual },
+            // Another node has taken the space over: the next request finds the new epoch.
+            content::Error::Fenced { .. } => Self::SpaceBusy,
+            content::Error::Sealed { .. } => Self::Refused(Refusal::AlreadySealed),
             other => Self::Content(other),
         }
     }

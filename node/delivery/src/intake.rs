@@ -100,9 +100,9 @@ impl Exchange {
         open: OpenRequest,
     ) -> Result<Opened, Error> {
         Self::require(caller, Grant::Send)?;
-        if let Some(size) = open.size.filter(|size| *size > content::CONTENT_SIZE_MAX) {
+        if let Some(size) = open.size.filter(|size| *size > self.inner.parts.content_max) {
             tracing::debug!(size, "an announced size is over the limit");
-            return Err(Error::TooLarge { max: content::CONTENT_SIZE_MAX });
+            return Err(Error::TooLarge { max: self.inner.parts.content_max });
         }
         let now = self.now();
         let command = Command::OpenPacket(OpenPacket {
@@ -166,7 +166,7 @@ impl Exchange {
             _ => false,
         };
         if useless {
-            self.content().discard(space).await;
+            self.discard(space).await;
         }
         match outcome? {
             Outcome::Accepted { packet, at, repeated } => Ok(Accepted {
@@ -191,7 +191,7 @@ impl Exchange {
     ) -> Result<Accepted, Error> {
         Self::require(caller, Grant::Send)?;
         let record = self.packet(caller, packet).await?;
-        if record.source != caller.unit {
+        if record.source != *caller.unit() {
             return Err(Error::Refused(Refusal::PacketUnknown));
         }
         if let (Some(at), Some(sealed), Some(size)) = (record.sealed_at, record.digest, record.size)
@@ -220,6 +220,13 @@ impl Exchange {
                 Ok(Accepted { packet, at, size, digest, repeated })
             }
             other => unreachable!("a sealed packet is accepted, not {other:?}"),
+        }
+    }
+
+    /// Destroys a content that no command will ever name; what fails here is for reconciliation.
+    async fn discard(&self, space: SpaceId) {
+        if let Err(error) = self.content().purge(vec![space]).await {
+            tracing::warn!(%space, %error, "a refused content could not be destroyed yet");
         }
     }
 

@@ -30,18 +30,20 @@ use parking_lot::Mutex;
 pub use conductor::Conductor;
 pub use error::Error;
 pub use intake::{Accepted, OpenRequest, Opened, Submission};
-pub use members::{Admission, JoinRequest, MemberStatus, Status, Warning};
-pub use notices::Listener;
-pub use pickup::{Download, Pickup, PickupProof};
-pub use registry::{IssuedKey, NewKey};
+pub use members::{
+    AUTHORITY_PURPOSE, Admission, JOIN_TOKEN_TIME_MAX, JoinRequest, MemberStatus, Status, Warning,
+};
+pub use notices::{Listener, Waiting};
+pub use pickup::{Download, Part, Pickup, PickupProof};
+pub use registry::{IssuedKey, NewKey, seal_secret};
 pub use tokens::{DownloadToken, SpaceToken};
-pub use upload::{SpaceStatus, Upload};
+pub use upload::{NewUpload, SpaceAccess, SpaceStatus, UPLOADS_MAX, Upload};
 
-/// The largest content that may travel inside the first request: 2 MiB.
+/// The largest content that may travel inside the first request: what the store takes whole (1 MiB).
 ///
-/// It is held in memory, sealed once, until a majority has it; with the sealed copy that stays under
-/// the 8 MiB that one transfer may take.
-pub const ONE_ROUND_MAX: usize = 2 * 1024 * 1024;
+/// It is held in memory, sealed once, until a majority has it; with the sealed copy that stays far
+/// under the 8 MiB that one transfer may take.
+pub const ONE_ROUND_MAX: usize = content::SMALL_MAX;
 
 /// Randomness that comes in from outside, so that a simulation can steer it.
 pub trait Random: Send + Sync + 'static {
@@ -98,8 +100,10 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The other nodes.
     pub nodes: Arc<dyn Nodes>,
-    /// Names that applications may call this cluster by, as `lgsp.nghean.gov.vn` or `127.0.0.1:8443`.
-    pub public_names: Vec<String>,
+    /// Names that applications may call this cluster by, as `https://lgsp.nghean.gov.vn`.
+    pub public_names: auth::PublicNames,
+    /// The largest content, in octets of plaintext.
+    pub content_max: u64,
 }
 
 /// The doors of the platform. Cheap to clone.
@@ -112,6 +116,7 @@ struct Inner {
     parts: Parts,
     hub: notices::Hub,
     uploads: upload::Uploads,
+    policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
 }
 
@@ -120,6 +125,7 @@ impl Exchange {
     pub fn new(parts: Parts) -> Self {
         Self {
             inner: Arc::new(Inner {
+                policy: auth::Policy::new(parts.public_names.clone()),
                 parts,
                 hub: notices::Hub::default(),
                 uploads: upload::Uploads::default(),

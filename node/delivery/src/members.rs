@@ -176,7 +176,7 @@ impl Exchange {
         if self.consensus().fresh().is_err() {
             reasons.push("no_majority");
         }
-        if self.content().failed() {
+        if *self.content().failed().borrow() {
             reasons.push("content_store_failed");
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::{Error, Exchange};
 
 /// Waiting packets are counted up to here for a greeting; more prints as this many.
-const WAITING_COUNT_MAX: usize = 1000;
+const WAITING_COUNT_MAX: usize = 100;
 
 #[derive(Default)]
 pub(crate) struct Hub {
@@ -92,7 +92,7 @@ impl Drop for Listener {
 /// What awaits a unit at the moment it connects, Articles 13(1) and 14(1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Packets that wait for the unit, counted up to 1000.
+    /// Packets that wait for the unit, counted up to 100.
     pub count: usize,
     /// The oldest of them.
     pub oldest: Option<PacketId>,
@@ -115,10 +115,10 @@ impl Exchange {
     pub fn waiting(&self, unit: &UnitCode) -> Waiting {
         let reader = self.consensus().view();
         let view = View::new(&*reader);
-        let inbox = view.inbox_ids(unit, None, WAITING_COUNT_MAX);
+        let inbox = view.inbox(unit, None, WAITING_COUNT_MAX);
         Waiting {
             count: inbox.len(),
-            oldest: inbox.first().copied(),
+            oldest: inbox.first().map(|record| record.packet),
             position: view.feed(unit, u64::MAX, 0).last,
         }
     }

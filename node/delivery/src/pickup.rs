@@ -99,7 +99,7 @@ impl Exchange {
         Ok(Pickup {
             packet,
             space,
-            token: DownloadToken::of(&self.inner.parts.cluster_key, packet, &caller.unit),
+            token: DownloadToken::of(&self.inner.parts.cluster_key, packet, caller.unit()),
             size,
             digest,
             media_type: record.media_type,
@@ -115,7 +115,11 @@ impl Exchange {
     ) -> Result<Download, Error> {
         let (record, target) = self.fetchable(packet, proof).await?;
         let mut download = self.describe(&record, part).await?;
-        let octets = self.content().read(record.space, download.range.clone()).await?;
+        let (range, digest) = (download.range.clone(), Some(download.digest));
+        let reader = self.content().read(record.space, Some(range), digest).await?;
+        let octets = futures_util::stream::unfold(reader, |mut reader| async {
+            reader.next().await.map(|piece| (piece, reader))
+        });
         let (this, end, size) = (self.clone(), download.range.end, download.size);
         let told = futures_util::stream::once(async move {
             if end == size {
@@ -178,7 +182,7 @@ impl Exchange {
         let delivery = match proof {
             PickupProof::Caller(caller) => {
                 Self::require(caller, Grant::Receive)?;
-                let delivery = record.delivery_to(&caller.unit);
+                let delivery = record.delivery_to(caller.unit());
                 delivery.ok_or(Error::Refused(Refusal::PacketUnknown))?
             }
             PickupProof::Token(token) => {

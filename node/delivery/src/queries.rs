@@ -20,7 +20,7 @@ impl Exchange {
         self.consensus().read_index().await?;
         let record = View::new(&*self.consensus().view()).packet(packet);
         record
-            .and_then(|record| visible_to(record, &caller.unit))
+            .and_then(|record| visible_to(record, caller.unit()))
             .ok_or(Error::Refused(Refusal::PacketUnknown))
     }
 
@@ -32,7 +32,7 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
         self.consensus().read_index().await?;
-        Ok(View::new(&*self.consensus().view()).sent(&caller.unit, before, limit))
+        Ok(View::new(&*self.consensus().view()).sent(caller.unit(), before, limit))
     }
 
     /// Packets that wait for the caller's unit, oldest first, Article 14(1).
@@ -43,8 +43,8 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
         self.consensus().read_index().await?;
-        let waiting = View::new(&*self.consensus().view()).inbox(&caller.unit, after, limit);
-        Ok(waiting.into_iter().filter_map(|record| visible_to(record, &caller.unit)).collect())
+        let waiting = View::new(&*self.consensus().view()).inbox(caller.unit(), after, limit);
+        Ok(waiting.into_iter().filter_map(|record| visible_to(record, caller.unit())).collect())
     }
 
     /// Units in the order of their codes; plain directory search, answered even without a majority.

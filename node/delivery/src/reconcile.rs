@@ -83,7 +83,7 @@ impl Exchange {
             return false;
         }
         if !self.content().holds(record.space)
-            && let Err(error) = self.content().fetch(record.space, &record.holders).await
+            && let Err(error) = self.content().fetch(record.space, record.digest, &record.holders).await
         {
             tracing::warn!(%packet, %error, "a content could not be fetched from its holders");
             return false;

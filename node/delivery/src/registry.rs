@@ -30,7 +30,7 @@ pub struct IssuedKey {
     /// Public.
     pub access_key: AccessKey,
     /// Shown once; none where only a public key is held here.
-    pub secret: Option<Zeroizing<String>>,
+    pub secret: Option<auth::Secret>,
     /// The one algorithm.
     pub algorithm: KeyAlgorithm,
 }
@@ -101,12 +101,11 @@ impl Exchange {
         Ok(View::new(&*self.consensus().view()).keys(after, limit))
     }
 
-    #[allow(clippy::type_complexity)]
     fn material(
         &self,
         access_key: &AccessKey,
         new: &NewKey,
-    ) -> Result<(Vec<u8>, Option<Zeroizing<String>>), Error> {
+    ) -> Result<(Vec<u8>, Option<auth::Secret>), Error> {
         if !new.algorithm.is_symmetric() {
             let given = new.public_key.as_deref().unwrap_or_default();
             let spki = auth::PublicKey::parse(new.algorithm, given).map_err(Error::PublicKey)?;
@@ -114,8 +113,8 @@ impl Exchange {
         }
         let mut octets = Zeroizing::new([0; 32]);
         self.inner.parts.random.fill(&mut *octets);
-        let secret = auth::secret_text(&octets);
-        let sealed = seal_secret(&self.inner.parts.cluster_key, access_key, secret.as_bytes());
+        let secret = auth::Secret::from_random(&octets);
+        let sealed = seal_secret(&self.inner.parts.cluster_key, access_key, secret.expose());
         Ok((sealed, Some(secret)))
     }
 }

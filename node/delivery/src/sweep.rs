@@ -127,7 +127,7 @@ impl Exchange {
     pub(crate) fn tell_voters(&self) {
         let voters = self.consensus().status().voters;
         if !voters.is_empty() {
-            self.content().set_members(voters);
+            self.content().set_members(self.node(), &voters);
         }
     }
 }

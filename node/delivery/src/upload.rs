@@ -110,6 +110,7 @@ pub struct SpaceStatus {
 /// The right to write one space on this node, until it is dropped.
 pub struct Upload {
     open: OwnedMutexGuard<Option<Open>>,
+    content_max: u64,
     /// Set while octets are with the writer that no sync has covered: such a writer is not used again.
     failed: bool,
 }
@@ -136,13 +137,20 @@ impl Upload {
 
     /// Takes octets in; they count once [`Upload::sync`] has said so.
     pub async fn write(&mut self, octets: Bytes) -> Result<(), Error> {
-        let max = self.size().unwrap_or(content::CONTENT_SIZE_MAX);
+        let max = self.size().unwrap_or(self.content_max);
         if self.offset().saturating_add(octets.len() as u64) > max {
             return Err(Error::TooLarge { max });
         }
         let written = self.open().writer.write(octets).await;
         self.failed |= written.is_err();
         Ok(written?)
+    }
+
+    /// Drops what was taken since the last sync: a piece whose checksum was wrong.
+    pub async fn rollback(&mut self) -> Result<u64, Error> {
+        let kept = self.open().writer.rollback().await;
+        self.failed |= kept.is_err();
+        Ok(kept?)
     }
 
     /// Waits until a majority holds all octets taken so far; answers the offset that may be told.
@@ -194,7 +202,13 @@ impl Exchange {
         let sealed = record.sealed_at.is_some();
         let offset = match record.size.filter(|_| sealed) {
             Some(size) => size,
-            None => self.content().offset(space).await?,
+            None => match self.content().offset(space).await? {
+                content::Offset::At(offset) => offset,
+                // Its writer is gone: who writes next learns from the holders where it stands.
+                content::Offset::Unclaimed => {
+                    self.take_space(&record, access, NewUpload::default()).await?.offset()
+                }
+            },
         };
         Ok(SpaceStatus {
             packet: record.packet,
@@ -232,7 +246,7 @@ impl Exchange {
             .packet_of_space(space)
             .ok_or(Error::Refused(Refusal::SpaceUnknown))?;
         if let SpaceAccess::Caller(caller) = access
-            && caller.unit != record.source
+            && *caller.unit() != record.source
         {
             return Err(Error::Refused(Refusal::SpaceUnknown));
         }
@@ -258,7 +272,7 @@ impl Exchange {
             *open = None;
             *open = Some(self.claim(record, access, create).await?);
         }
-        Ok(Upload { open, failed: false })
+        Ok(Upload { open, content_max: self.inner.parts.content_max, failed: false })
     }
 
     async fn claim(
@@ -285,7 +299,7 @@ impl Exchange {
             media_type: create.media_type.or(Some(record.media_type.clone())),
         };
         let writer =
-            self.content().open_writer(record.space, packet, epoch, meta.to_bytes()).await?;
+            self.content().open_writer(record.space, packet, epoch, meta.to_bytes(), None).await?;
         Ok(Open { writer, epoch, packet, size })
     }
 

@@ -1,1 +1,88 @@
-//! placeholder
+//! QUIC between the nodes of a cluster: one endpoint a node, both sides certified.
+//!
+//! Each node dials its own connections for its own requests: one for Raft and control, one for
+//! content, so that Raft is never stuck behind content. Small messages travel on long-lived
+//! streams (one a channel) as numbered frames, answered in any order; bulk travels on streams of
+//! its own, held back by flow control. A node that is not a member gets nothing.
+//! Nothing here knows what the messages mean, how certificates are made or who is a member.
+
+mod bulk;
+mod error;
+mod frame;
+mod lane;
+mod link;
+mod mesh;
+mod serve;
+mod transport;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use model::NodeId;
+
+pub use bulk::{CHUNK_MAX, Receiver, Sender};
+pub use error::Error;
+pub use frame::MESSAGE_MAX;
+pub use mesh::{Counts, Mesh, Options, PeerStatus, REQUEST_DEADLINE};
+
+/// What a message is about. Each channel has its own stream, and content its own connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// Votes, log entries, heartbeats.
+    Raft,
+    /// Forwarded proposals, read indexes, membership.
+    Control,
+    /// Requests about content, and small contents themselves.
+    Content,
+}
+
+impl Channel {
+    pub(crate) const ALL: [Self; 3] = [Self::Raft, Self::Control, Self::Content];
+
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
+/// What a node does with what its peers send.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers a request. The futures of one channel are made in the order in which the requests
+    /// were sent, and those of Raft and control are polled once in that order; then they run side
+    /// by side. A future may be dropped when the mesh stops.
+    fn request(&self, from: NodeId, channel: Channel, message: Bytes) -> BoxFuture<'static, Bytes>;
+
+    /// Serves a bulk stream until its future ends.
+    fn stream(
+        &self,
+        from: NodeId,
+        header: Bytes,
+        sender: Sender,
+        receiver: Receiver,
+    ) -> BoxFuture<'static, ()>;
+}
+
+/// How nodes are named in certificates.
+pub trait Names: Send + Sync + 'static {
+    /// The name that the certificate of a node carries.
+    fn server_name(&self, node: NodeId) -> String;
+
+    /// The node that a verified certificate (DER) names, if it is one of this cluster.
+    fn node_of(&self, certificate: &[u8]) -> Option<NodeId>;
+}
+
+/// The TLS settings of both sides; each holds the node's certificate and trusts the authority.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// For answering; it must demand a certificate of the caller.
+    pub server: Arc<rustls::ServerConfig>,
+    /// For calling.
+    pub client: Arc<rustls::ClientConfig>,
+}
+
+/// Whether a node is a member of the cluster now.
+pub type Allowed = Arc<dyn Fn(NodeId) -> bool + Send + Sync>;

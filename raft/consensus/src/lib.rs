@@ -1,1 +1,32 @@
-//! placeholder
+//! Consensus: the nodes of a cluster agree on one log of entries, and each applies it to its own
+//! copy of the state.
+//!
+//! The Raft library, the log on disk and the store of the state stay inside. No rules of the
+//! exchange, no sockets, no wall clock of its own: see [`Network`] and [`Clock`].
+
+mod consensus;
+mod error;
+mod log;
+mod member;
+mod node;
+mod options;
+mod peer;
+mod ports;
+mod propose;
+mod pulse;
+mod read;
+mod serve;
+pub mod sim;
+mod state;
+mod status;
+#[cfg(test)]
+mod store_tests;
+mod types;
+mod wire;
+
+pub use consensus::Consensus;
+pub use error::{Error, FoundError, MemberError, ProposeError, Unavailable};
+pub use options::{Options, SNAPSHOT_ENTRIES, Timing};
+pub use ports::{Clock, Lane, Network, NetworkError, SystemClock};
+pub use state::StateView;
+pub use status::{Role, Status};

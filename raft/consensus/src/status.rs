@@ -43,6 +43,10 @@ pub struct Status {
     pub learners: Vec<NodeId>,
     /// How long ago a majority followed the leader, as far as this node knows; none if never.
     pub since_quorum: Option<Duration>,
+    /// How far this node's clock is ahead of the cluster's, in milliseconds; negative if behind.
+    pub clock_offset_ms: Option<i64>,
+    /// Whether this node may lead: it is allowed to, and its clock is near the cluster's.
+    pub may_lead: bool,
     /// Why the node has stopped, if it has.
     pub failure: Option<String>,
 }

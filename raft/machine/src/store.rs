@@ -11,12 +11,7 @@ pub trait Reader {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>>;
 
     /// Visits keys in `from..to` (end excluded) in ascending order until the visitor breaks.
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    );
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>);
 }
 
 /// What can be read and written.
@@ -62,19 +57,13 @@ impl<R: Reader + ?Sized> Reader for Overlay<'_, R> {
         }
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
         if from >= to {
             return;
         }
-        let mut own = self.writes.range::<[u8], _>((
-            std::ops::Bound::Included(from),
-            std::ops::Bound::Excluded(to),
-        ));
+        let mut own = self
+            .writes
+            .range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
         let mut next = own.next();
         let mut stopped = false;
         self.below.scan(from, to, &mut |key, value| {
@@ -122,12 +111,7 @@ impl Reader for BTreeMap<Vec<u8>, Vec<u8>> {
         BTreeMap::get(self, key).cloned()
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
         if from >= to {
             return;
         }

@@ -155,12 +155,7 @@ impl<K: Key, V: Value> Table<K, V> {
     }
 
     /// The first keys of a span; the records are not decoded.
-    pub(crate) fn keys<R: Reader + ?Sized>(
-        &self,
-        reader: &R,
-        span: &Span,
-        limit: usize,
-    ) -> Vec<K> {
+    pub(crate) fn keys<R: Reader + ?Sized>(&self, reader: &R, span: &Span, limit: usize) -> Vec<K> {
         let mut keys = Vec::new();
         if limit > 0 {
             reader.scan(&span.from, &span.to, &mut |key, _| {

@@ -19,7 +19,7 @@ use openraft::{
     storage::{IOFlushed, LeaderBoundedStreamResult, LogState, RaftLogStorage},
 };
 use parking_lot::RwLock;
-use raft_log::{RaftLog, api::raft_log_writer::RaftLogWriter};
+use raft_log::{RaftLog, api::raft_log_writer::RaftLogWriter, codeq::OffsetSize as _};
 
 use crate::{
     Error,
@@ -206,7 +206,7 @@ impl RaftLogReader<Types> for FileLog {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        Box::pin(read::stream_bounded(self.clone(), leader, &range))
+        read::stream_bounded(self.clone(), leader, read::indexes(&range))
     }
 
     async fn entries_stream<RB>(
@@ -216,7 +216,7 @@ impl RaftLogReader<Types> for FileLog {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        Box::pin(read::stream_entries(self.clone(), &range))
+        read::stream_entries(self.clone(), read::indexes(&range))
     }
 
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
@@ -287,11 +287,12 @@ impl RaftLogStorage<Types> for FileLog {
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
-        self.synced(move |log| {
-            let next = last.map_or(0, |id| id.index() + 1);
-            log.truncate(next)
-        })
-        .await
+        let next = last.map_or(0, |id| id.index() + 1);
+        let end = self.log.read().log_state().last().map_or(0, |id| id.0.index() + 1);
+        if next >= end {
+            return Ok(());
+        }
+        self.synced(move |log| log.truncate(next)).await
     }
 
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {

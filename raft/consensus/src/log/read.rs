@@ -54,9 +54,8 @@ pub(crate) fn size(payload: &Payload) -> usize {
 /// Entries in steps.
 pub(crate) fn stream_entries<L: Entries>(
     log: L,
-    range: &impl RangeBounds<u64>,
-) -> impl Stream<Item = io::Result<LogEntry>> + Send + use<L> {
-    let (from, to) = indexes(range);
+    (from, to): (u64, u64),
+) -> impl Stream<Item = io::Result<LogEntry>> + Send {
     steps(from, to, move |from, to| log.entries(from, to, PAYLOAD_BYTES))
 }
 
@@ -64,49 +63,42 @@ pub(crate) fn stream_entries<L: Entries>(
 pub(crate) fn stream_bounded<L: Entries>(
     log: L,
     leader: LeaderId,
-    range: &impl RangeBounds<u64>,
-) -> impl Stream<Item = LeaderBoundedStreamResult<Types>> + Send + use<L> {
-    let (from, to) = indexes(range);
-    let step = move |from, to| {
+    (from, to): (u64, u64),
+) -> impl Stream<Item = LeaderBoundedStreamResult<Types>> + Send {
+    steps(from, to, move |from, to| {
         let entries = log.entries(from, to, PAYLOAD_BYTES)?;
         // Read after the entries: a vote that still stands proves that they were this leader's.
-        let vote = log.vote()?;
-        match vote {
+        match log.vote()? {
             Some(vote) if vote.leader_id == leader && vote.committed => Ok(entries),
             other => Err(LeaderBoundedStreamError::LeaderChanged(LeaderChanged::new(leader, other))),
         }
-    };
-    steps(from, to, step)
+    })
 }
 
+/// Reads step by step, as the entries are asked for; an error or an empty step is the end.
 fn steps<E: Send>(
     from: u64,
     to: u64,
     step: impl Fn(u64, u64) -> Result<Vec<LogEntry>, E> + Send,
 ) -> impl Stream<Item = Result<LogEntry, E>> + Send {
-    let start = (from, Vec::new().into_iter(), step);
-    let one = move |(mut from, mut ready, step): (u64, std::vec::IntoIter<LogEntry>, _)| {
-        let next = |step: &dyn Fn(u64, u64) -> Result<Vec<LogEntry>, E>| {
-            if let Some(entry) = ready.next() {
-                return Some(Ok(entry));
+    let (mut from, mut ready) = (from, Vec::new().into_iter());
+    stream::iter(std::iter::from_fn(move || {
+        if let Some(entry) = ready.next() {
+            return Some(Ok(entry));
+        }
+        if from >= to {
+            return None;
+        }
+        match step(from, to.min(from.saturating_add(READ_ENTRIES))) {
+            Ok(entries) => {
+                from = entries.last().map_or(to, |last| last.log_id.index() + 1);
+                ready = entries.into_iter();
+                ready.next().map(Ok)
             }
-            if from >= to {
-                return None;
+            Err(error) => {
+                from = to;
+                Some(Err(error))
             }
-            match step(from, to.min(from.saturating_add(READ_ENTRIES))) {
-                Err(error) => {
-                    from = to;
-                    Some(Err(error))
-                }
-                Ok(entries) => {
-                    from = entries.last().map_or(to, |last| last.log_id.index() + 1);
-                    ready = entries.into_iter();
-                    ready.next().map(Ok)
-                }
-            }
-        };
-        let item = { let mut next = next; next(&step) };
-        std::future::ready(item.map(|item| (item, (from, ready, step))))
-    };
-    stream::unfold(start, one)
+        }
+    }))
 }

@@ -1,0 +1,100 @@
+//! Answers: JSON, pages, dates.
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    response::Response,
+};
+use model::Moment;
+use serde::Serialize;
+
+use crate::{dto::Page, query};
+
+/// JSON that nobody may keep.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).expect("our own structures are JSON");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// One page: the records are at most one more than the limit, and that one says that there is a next page.
+pub(crate) fn page<R, T: From<R> + Serialize, K: ToString>(
+    uri: &Uri,
+    mut records: Vec<R>,
+    limit: usize,
+    key: impl Fn(&R) -> K,
+) -> Response {
+    let more = records.len() > limit;
+    records.truncate(limit);
+    let next = records.last().filter(|_| more).map(|last| query::cursor(key(last)));
+    let link = next.as_deref().map(|next| next_link(uri, next));
+    let page = Page { items: records.into_iter().map(T::from).collect(), next };
+    let mut response = json(StatusCode::OK, &page);
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}
+
+/// The same target with another cursor.
+fn next_link(uri: &Uri, next: &str) -> HeaderValue {
+    let others = uri.query().unwrap_or_default().split('&').filter(|pair| {
+        !pair.is_empty() && pair.split('=').next() != Some("cursor")
+    });
+    let mut target = format!("{}?cursor={next}", uri.path());
+    for pair in others {
+        target.push('&');
+        target.push_str(pair);
+    }
+    HeaderValue::from_str(&format!("<{target}>; rel=\"next\"")).expect("a target is visible ASCII")
+}
+
+/// Sets a header whose value is ours.
+pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
+    let value = HeaderValue::from_str(value).expect("our own values are visible ASCII");
+    response.headers_mut().insert(name, value);
+}
+
+/// A moment as an HTTP date (RFC 9110 section 5.6.7), parts of a second cut.
+pub(crate) fn http_date(moment: Moment) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = moment.to_string();
+    // RFC 3339 of a year with four digits has its parts at fixed places; later years do not come here.
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or("00");
+    let day = DAYS[(moment.secs() / 86_400 % 7) as usize];
+    let month = part(5, 7).parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+    format!("{day}, {} {} {} {} GMT", part(8, 10), month.unwrap_or(&"Jan"), part(0, 4), part(11, 19))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_imf_fixdates() {
+        assert_eq!(http_date(Moment(0)), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(http_date(Moment(784_111_777_000)), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(http_date(Moment(1_795_334_851_204)), "Sun, 22 Nov 2026 08:07:31 GMT");
+        http_date(Moment(u64::MAX));
+    }
+
+    #[test]
+    fn the_next_page_keeps_the_other_parameters() {
+        let uri: Uri = "/v1/units?q=n%C3%B4ng&cursor=old&limit=2".parse().expect("a target");
+        assert_eq!(next_link(&uri, "new"), "</v1/units?cursor=new&q=n%C3%B4ng&limit=2>; rel=\"next\"");
+    }
+}

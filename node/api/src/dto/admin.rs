@@ -1,0 +1,341 @@
+//! Applications, keys and members, for administrators.
+
+use delivery::{IssuedKey, MemberStatus, NewKey, Status};
+use machine::{AddApp, AppRecord, KeyRecord};
+use model::{AccessKey, AppId, Grant, Grants, KeyAlgorithm, KeyStatus, Label, NodeId, UnitCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{At, check::Check, schemas};
+use crate::problem::Problem;
+
+/// An application to be registered.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewApp {
+    #[schema(schema_with = schemas::app_id)]
+    app: String,
+    /// The unit that it acts for.
+    #[schema(schema_with = schemas::unit_code)]
+    unit: String,
+    #[schema(schema_with = schemas::label)]
+    name: String,
+    /// What it may do.
+    #[schema(example = json!(["send", "receive"]))]
+    grants: Vec<String>,
+    /// Units that it may send to; every unit when not given.
+    #[serde(default)]
+    targets: Vec<String>,
+}
+
+impl NewApp {
+    /// The application.
+    pub(crate) fn checked(&self) -> Result<AddApp, Problem> {
+        let mut check = Check::default();
+        let app = check.word("/app", &self.app);
+        let unit = check.word("/unit", &self.unit);
+        let name = check.word("/name", &self.name);
+        let grants: Vec<Grant> = check.words("/grants", &self.grants);
+        let targets = check.words("/targets", &self.targets);
+        let app = (|| {
+            Some(AddApp { app: app?, unit: unit?, name: name?, grants: grants.into_iter().collect(), targets })
+        })();
+        check.done(app)
+    }
+}
+
+/// An application.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AppView {
+    #[schema(schema_with = schemas::app_id)]
+    app: AppId,
+    #[schema(schema_with = schemas::unit_code)]
+    unit: UnitCode,
+    #[schema(schema_with = schemas::label)]
+    name: Label,
+    #[schema(value_type = Vec<String>, example = json!(["send", "receive"]))]
+    grants: Vec<Grant>,
+    /// Units that it may send to; empty means every unit.
+    #[schema(value_type = Vec<String>)]
+    targets: Vec<UnitCode>,
+    #[schema(schema_with = schemas::moment)]
+    added_at: At,
+}
+
+impl From<AppRecord> for AppView {
+    fn from(record: AppRecord) -> Self {
+        Self {
+            app: record.app,
+            unit: record.unit,
+            name: record.name,
+            grants: words(record.grants),
+            targets: record.targets,
+            added_at: At(record.added_at),
+        }
+    }
+}
+
+/// An application was registered.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AppAdded {
+    #[schema(schema_with = schemas::app_id)]
+    pub(crate) app: AppId,
+}
+
+fn words(grants: Grants) -> Vec<Grant> {
+    grants.iter().collect()
+}
+
+/// A key to be issued.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssueKey {
+    #[schema(schema_with = schemas::app_id)]
+    app: String,
+    /// The one algorithm; `hmac-sha256` when not given.
+    #[schema(schema_with = schemas::key_algorithm)]
+    algorithm: Option<String>,
+    /// The public key in PEM, for every algorithm but `hmac-sha256`.
+    public_key: Option<String>,
+    /// Opens the legacy profile (draft-cavage-12) to it.
+    #[serde(default)]
+    legacy: bool,
+    /// Opens hmac-sha1 to it in the legacy profile (Article 8(4)).
+    #[serde(default)]
+    hmac_sha1: bool,
+}
+
+impl IssueKey {
+    /// The key.
+    pub(crate) fn checked(self) -> Result<NewKey, Problem> {
+        let mut check = Check::default();
+        let app = check.word("/app", &self.app);
+        let algorithm = match self.algorithm.as_deref() {
+            None => Some(KeyAlgorithm::HmacSha256),
+            given => check.optional("/algorithm", given),
+        };
+        match (algorithm.map(KeyAlgorithm::is_symmetric), &self.public_key) {
+            (Some(true), Some(_)) => check.wrong("/public_key", "this algorithm has no public key"),
+            (Some(false), None) => check.wrong("/public_key", "this algorithm needs a public key"),
+            _ => {}
+        }
+        let public_key = self.public_key.map(String::into_bytes);
+        let (legacy, hmac_sha1) = (self.legacy, self.hmac_sha1);
+        let key = app.zip(algorithm).map(|(app, algorithm)| NewKey { app, algorithm, public_key, legacy, hmac_sha1 });
+        check.done(key)
+    }
+}
+
+/// A key was issued.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeyIssued<'a> {
+    #[schema(schema_with = schemas::access_key)]
+    access_key: &'a AccessKey,
+    /// Shown once and never again; only for `hmac-sha256`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_key: Option<&'a str>,
+    #[schema(schema_with = schemas::key_algorithm)]
+    algorithm: KeyAlgorithm,
+}
+
+impl<'a> From<&'a IssuedKey> for KeyIssued<'a> {
+    fn from(issued: &'a IssuedKey) -> Self {
+        Self {
+            access_key: &issued.access_key,
+            secret_key: issued.secret.as_ref().map(|secret| secret.as_str()),
+            algorithm: issued.algorithm,
+        }
+    }
+}
+
+/// A key, without its secret.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeyView {
+    #[schema(schema_with = schemas::access_key)]
+    access_key: AccessKey,
+    #[schema(schema_with = schemas::app_id)]
+    app: AppId,
+    #[schema(schema_with = schemas::unit_code)]
+    unit: UnitCode,
+    #[schema(value_type = Vec<String>)]
+    grants: Vec<Grant>,
+    #[schema(schema_with = schemas::key_algorithm)]
+    algorithm: KeyAlgorithm,
+    legacy: bool,
+    hmac_sha1: bool,
+    #[schema(schema_with = schemas::key_status)]
+    status: KeyStatus,
+    #[schema(schema_with = schemas::moment)]
+    issued_at: At,
+    #[schema(schema_with = schemas::moment)]
+    revoked_at: Option<At>,
+}
+
+impl From<KeyRecord> for KeyView {
+    fn from(record: KeyRecord) -> Self {
+        Self {
+            access_key: record.key,
+            app: record.app,
+            unit: record.unit,
+            grants: words(record.grants),
+            algorithm: record.algorithm,
+            legacy: record.legacy,
+            hmac_sha1: record.hmac_sha1,
+            status: record.status,
+            issued_at: At(record.issued_at),
+            revoked_at: At::some(record.revoked_at),
+        }
+    }
+}
+
+/// A key was revoked.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeyRevoked {
+    #[schema(schema_with = schemas::access_key)]
+    pub(crate) access_key: AccessKey,
+    #[schema(schema_with = schemas::key_status)]
+    pub(crate) status: KeyStatus,
+}
+
+/// The cluster as an operator sees it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatusView {
+    /// The random name that tells this cluster from every other.
+    cluster: String,
+    #[schema(schema_with = schemas::label)]
+    name: Label,
+    /// The level-1 code of its own units.
+    #[schema(example = "H41")]
+    zone: String,
+    /// `healthy`, `degraded` or `unavailable`.
+    #[schema(example = "healthy")]
+    health: &'static str,
+    /// How many more nodes may die.
+    tolerates: usize,
+    /// The clock of the node that answers.
+    #[schema(schema_with = schemas::moment)]
+    time: At,
+    nodes: Vec<Member>,
+    #[schema(value_type = Option<u64>)]
+    leader: Option<NodeId>,
+    term: u64,
+    applied: u64,
+    warnings: Vec<WarningView>,
+}
+
+/// One node.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Member {
+    #[schema(value_type = u64)]
+    node: NodeId,
+    #[schema(schema_with = schemas::label)]
+    name: Label,
+    /// `leader`, `voter`, `learner`, `waiting` or `removed`.
+    #[schema(example = "voter")]
+    role: &'static str,
+    reachable: bool,
+    #[schema(example = "10.0.0.1:7443")]
+    mesh_address: String,
+    #[schema(schema_with = schemas::url)]
+    api_url: String,
+    version: String,
+    clock_offset_ms: Option<i64>,
+    disk_free: Option<u64>,
+    disk_total: Option<u64>,
+    applied: Option<u64>,
+    /// Contents that it holds.
+    contents: Option<u64>,
+    /// Packets whose content it has yet to destroy.
+    purge_debt: u64,
+}
+
+/// Something to look at.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WarningView {
+    #[schema(example = "clock_offset")]
+    word: &'static str,
+    /// Which node, and the number that belongs to the word.
+    #[schema(example = "node 2: 812")]
+    detail: String,
+}
+
+impl From<MemberStatus> for Member {
+    fn from(member: MemberStatus) -> Self {
+        let (record, vitals) = (member.record, member.vitals);
+        let told = vitals.as_ref();
+        Self {
+            node: record.node,
+            role: member.role,
+            reachable: told.is_some(),
+            clock_offset_ms: member.clock_offset_ms,
+            disk_free: told.map(|vitals| vitals.disk_free),
+            disk_total: told.map(|vitals| vitals.disk_total),
+            applied: told.map(|vitals| vitals.applied),
+            contents: told.map(|vitals| vitals.contents_count),
+            purge_debt: member.purge_debt_count,
+            name: record.now.name,
+            mesh_address: record.now.mesh_address,
+            api_url: record.now.api_url,
+            version: record.now.version,
+        }
+    }
+}
+
+impl From<Status> for StatusView {
+    fn from(status: Status) -> Self {
+        let warnings = status.warnings.into_iter().map(|warning| WarningView {
+            word: warning.word,
+            detail: format!("node {}: {}", warning.node, warning.value),
+        });
+        Self {
+            cluster: status.cluster.cluster,
+            name: status.cluster.name,
+            zone: status.cluster.zone.to_string(),
+            health: status.health,
+            tolerates: status.tolerates,
+            time: At(status.now),
+            nodes: status.members.into_iter().map(Member::from).collect(),
+            leader: status.leader,
+            term: status.term,
+            applied: status.applied,
+            warnings: warnings.collect(),
+        }
+    }
+}
+
+/// The nodes, present and removed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Members {
+    pub(crate) nodes: Vec<Member>,
+}
+
+impl From<Status> for Members {
+    fn from(status: Status) -> Self {
+        Self { nodes: status.members.into_iter().map(Member::from).collect() }
+    }
+}
+
+/// A node was removed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MemberRemoved {
+    #[schema(value_type = u64)]
+    pub(crate) node: NodeId,
+}
+
+/// A join token to be made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewJoinToken {
+    /// How long it is valid; 30 when not given, at most a day.
+    #[schema(example = 30)]
+    pub(crate) minutes: Option<u32>,
+}
+
+/// A join token; shown once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JoinTokenIssued<'a> {
+    #[schema(example = "jn_…")]
+    pub(crate) token: &'a str,
+    #[schema(schema_with = schemas::moment)]
+    pub(crate) expires_at: At,
+}

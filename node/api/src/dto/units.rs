@@ -1,0 +1,91 @@
+//! Units: the directory, and what an administrator adds to it.
+
+use machine::{NewUnit, UnitRecord};
+use model::{Label, UnitCode, UnitKind};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{At, check::Check, schemas};
+use crate::problem::Problem;
+
+/// A unit of the directory.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Unit {
+    #[schema(schema_with = schemas::unit_code)]
+    pub(crate) code: UnitCode,
+    #[schema(schema_with = schemas::label)]
+    name: Label,
+    #[schema(schema_with = schemas::unit_kind)]
+    kind: UnitKind,
+    /// The unit above it.
+    #[schema(schema_with = schemas::unit_code)]
+    parent: Option<UnitCode>,
+    /// Other codes of the same unit.
+    #[schema(value_type = Vec<String>)]
+    aliases: Vec<UnitCode>,
+    #[schema(schema_with = schemas::moment)]
+    added_at: At,
+}
+
+impl From<UnitRecord> for Unit {
+    fn from(record: UnitRecord) -> Self {
+        Self {
+            code: record.code,
+            name: record.name,
+            kind: record.kind,
+            parent: record.parent,
+            aliases: record.aliases,
+            added_at: At(record.added_at),
+        }
+    }
+}
+
+/// Units to be added; all or none.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddUnits {
+    /// 1 to 1000; a unit above stands before those below it.
+    units: Vec<AddUnit>,
+}
+
+/// A unit to be added.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddUnit {
+    #[schema(schema_with = schemas::unit_code)]
+    code: String,
+    #[schema(schema_with = schemas::label)]
+    name: String,
+    #[schema(schema_with = schemas::unit_kind)]
+    kind: String,
+    #[schema(schema_with = schemas::unit_code)]
+    parent: Option<String>,
+    #[serde(default)]
+    aliases: Vec<String>,
+}
+
+impl AddUnits {
+    /// The units.
+    pub(crate) fn checked(&self) -> Result<Vec<NewUnit>, Problem> {
+        let mut check = Check::default();
+        let mut units = Vec::with_capacity(self.units.len());
+        for (index, unit) in self.units.iter().enumerate() {
+            let at = format!("/units/{index}");
+            let code = check.word(format_args!("{at}/code"), &unit.code);
+            let name = check.word(format_args!("{at}/name"), &unit.name);
+            let kind = check.word(format_args!("{at}/kind"), &unit.kind);
+            let parent = check.optional(format_args!("{at}/parent"), unit.parent.as_deref());
+            let aliases = check.words(&format!("{at}/aliases"), &unit.aliases);
+            if let (Some(code), Some(name), Some(kind)) = (code, name, kind) {
+                units.push(NewUnit { code, name, kind, parent, aliases });
+            }
+        }
+        check.done(Some(units))
+    }
+}
+
+/// How many units were added.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UnitsAdded {
+    pub(crate) added: usize,
+}

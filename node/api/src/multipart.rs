@@ -1,0 +1,177 @@
+//! The one round trip: request, policy and small content in one multipart body.
+//!
+//! The body is whole and its digest has matched before it comes here.
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Multipart, Request, multipart::Field},
+    http::{HeaderValue, header},
+};
+use bytes::{Bytes, BytesMut};
+use delivery::ONE_ROUND_MAX;
+use model::FileName;
+
+use crate::{
+    dto::packets::{NewPacket, NewPolicy},
+    problem::Problem,
+    settings::MULTIPART_FRAME_MAX,
+    signed::from_json,
+    texts::Fault,
+};
+
+/// The largest body of the one round trip.
+pub(crate) const BODY_MAX: usize = ONE_ROUND_MAX + MULTIPART_FRAME_MAX;
+
+/// What came in one body.
+pub(crate) struct OneRound {
+    pub(crate) request: NewPacket,
+    pub(crate) policy: Option<NewPolicy>,
+    pub(crate) file_name: Option<FileName>,
+    pub(crate) content: Bytes,
+}
+
+/// Reads the parts, in their order: `request`, perhaps `policy`, `content`.
+pub(crate) async fn read(content_type: &HeaderValue, body: Bytes) -> Result<OneRound, Problem> {
+    let mut request = Request::new(Body::from(body));
+    request.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
+    // The body is bounded already; axum's own, smaller bound would refuse it.
+    axum::extract::DefaultBodyLimit::disable().apply(&mut request);
+    let mut parts = Multipart::from_request(request, &()).await.map_err(|_| malformed("/"))?;
+    let field = expect(&mut parts, "request").await?;
+    let request = from_json(&whole(field, MULTIPART_FRAME_MAX).await?)?;
+    let mut field = next(&mut parts).await?.ok_or_else(|| malformed("content"))?;
+    let mut policy = None;
+    if field.name() == Some("policy") {
+        policy = Some(from_json(&whole(field, MULTIPART_FRAME_MAX).await?)?);
+        field = next(&mut parts).await?.ok_or_else(|| malformed("content"))?;
+    }
+    if field.name() != Some("content") {
+        return Err(malformed("content"));
+    }
+    let file_name = field.file_name().filter(|name| !name.is_empty()).map(file_name).transpose()?;
+    let content = whole(field, ONE_ROUND_MAX).await?;
+    if next(&mut parts).await?.is_some() {
+        return Err(malformed("/"));
+    }
+    Ok(OneRound { request, policy, file_name, content })
+}
+
+fn file_name(name: &str) -> Result<FileName, Problem> {
+    name.parse().map_err(|error: model::Malformed| {
+        Problem::new(Fault::FieldsMalformed).error("/content/filename", error.reason)
+    })
+}
+
+async fn expect<'a>(parts: &'a mut Multipart, name: &'static str) -> Result<Field<'a>, Problem> {
+    let field = next(parts).await?;
+    field.filter(|field| field.name() == Some(name)).ok_or_else(|| malformed(name))
+}
+
+async fn next(parts: &mut Multipart) -> Result<Option<Field<'_>>, Problem> {
+    parts.next_field().await.map_err(|_| malformed("/"))
+}
+
+/// The octets of a part; without a copy where they come in one piece, as they do from one buffer.
+async fn whole(mut field: Field<'_>, max: usize) -> Result<Bytes, Problem> {
+    let mut piece = async || field.chunk().await.map_err(|_| malformed("/"));
+    let too_large = || Problem::new(Fault::BodyTooLarge).member("max", max);
+    let Some(first) = piece().await? else { return Ok(Bytes::new()) };
+    if first.len() > max {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    while let Some(more) = piece().await? {
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        if whole.len() + more.len() > max {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&more);
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+fn malformed(part: &'static str) -> Problem {
+    Problem::new(Fault::MultipartMalformed).member("part", part)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TYPE: HeaderValue = HeaderValue::from_static("multipart/form-data; boundary=xyz");
+    const REQUEST: &str = r#"{"targets":["H41.05"],"title":"t","media_type":"text/plain"}"#;
+
+    fn part(name: &str, file: &str, body: &str) -> String {
+        let file = if file.is_empty() { String::new() } else { format!("; filename=\"{file}\"") };
+        format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n{body}\r\n")
+    }
+
+    fn body(parts: &[String]) -> Bytes {
+        format!("{}--xyz--\r\n", parts.concat()).into()
+    }
+
+    fn run(body: Bytes) -> Result<OneRound, Problem> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(read(&TYPE, body))
+    }
+
+    #[test]
+    fn parts_in_their_order_are_read() {
+        let content = part("content", "Công văn.pdf", "xin chào");
+        let one = run(body(&[part("request", "", REQUEST), content.clone()])).ok().expect("well-formed");
+        assert_eq!(&one.content[..], "xin chào".as_bytes());
+        assert_eq!(one.file_name.expect("a file name").as_str(), "Công văn.pdf");
+        assert!(one.policy.is_none());
+        let policy = part("policy", "", r#"{"deliver_by":"2026-11-22T15:07:31+07:00"}"#);
+        let one = run(body(&[part("request", "", REQUEST), policy, content])).ok().expect("well-formed");
+        assert!(one.policy.is_some());
+    }
+
+    #[test]
+    fn a_content_of_the_largest_size_fits_and_not_one_octet_more() {
+        let of = |size: usize| body(&[part("request", "", REQUEST), part("content", "", &"x".repeat(size))]);
+        assert_eq!(run(of(ONE_ROUND_MAX)).ok().expect("it fits").content.len(), ONE_ROUND_MAX);
+        assert_eq!(run(of(ONE_ROUND_MAX + 1)).err().expect("too large").status(), 413);
+        assert!(run(of(0)).ok().expect("it fits").content.is_empty());
+    }
+
+    #[test]
+    fn other_orders_and_broken_bodies_are_refused() {
+        let request = part("request", "", REQUEST);
+        let content = part("content", "", "x");
+        for body in [
+            Bytes::new(),
+            body(&[]),
+            body(std::slice::from_ref(&request)),
+            body(&[content.clone(), request.clone()]),
+            body(&[request.clone(), content.clone(), content.clone()]),
+            body(&[request.clone(), part("content", "../x", "x")]),
+            body(&[part("request", "", "{}"), content.clone()]),
+            Bytes::from(format!("{request}{content}")),
+        ] {
+            assert!(run(body.clone()).is_err_and(|problem| problem.status().is_client_error()), "{body:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_a_client_error(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(run(octets.into()).is_err_and(|problem| problem.status().is_client_error()));
+        }
+
+        #[test]
+        fn a_damaged_body_never_panics(at in 0usize..300, octet: u8) {
+            let whole = body(&[part("request", "", REQUEST), part("content", "a.txt", "xin chào")]);
+            let mut damaged = whole.to_vec();
+            let at = at % damaged.len();
+            damaged[at] = octet;
+            if let Err(problem) = run(damaged.into()) {
+                prop_assert!(problem.status().is_client_error());
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The registry and the members, for applications with the grant `admin`.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Path, Request, State},
+    http::StatusCode,
+};
+use model::NodeId;
+
+use super::{Answer, id};
+use crate::{
+    answer,
+    app::App,
+    dto::{
+        At, Page,
+        admin::{
+            AppAdded, AppView, IssueKey, JoinTokenIssued, KeyIssued, KeyRevoked, KeyView, MemberRemoved,
+            Members, NewApp, NewJoinToken, StatusView,
+        },
+        units::{AddUnits, UnitsAdded},
+    },
+    query::Query,
+    settings::{JSON_BULK_MAX, JSON_MAX},
+    signed::{check_json_type, from_json},
+};
+
+/// How long a join token is valid unless told otherwise.
+const JOIN_MINUTES: u32 = 30;
+
+/// Add units, all or none
+#[utoipa::path(
+    post, path = "/v1/admin/units", tag = "admin", operation_id = "add_units", security(("lgsp-v1" = [])),
+    request_body = AddUnits, responses((status = 200, description = "Added", body = UnitsAdded))
+)]
+pub(crate) async fn add_units(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let units = signed.json::<AddUnits>(JSON_BULK_MAX).await?.checked()?;
+    let added = units.len();
+    app.exchange.add_units(&signed.caller, units).await?;
+    Ok(answer::json(StatusCode::OK, &UnitsAdded { added }))
+}
+
+/// Register an application of a unit
+#[utoipa::path(
+    post, path = "/v1/admin/apps", tag = "admin", operation_id = "add_app", security(("lgsp-v1" = [])),
+    request_body = NewApp, responses((status = 201, description = "Registered", body = AppAdded))
+)]
+pub(crate) async fn add_app(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let new = signed.json::<NewApp>(JSON_MAX).await?.checked()?;
+    let added = AppAdded { app: new.app.clone() };
+    app.exchange.add_app(&signed.caller, new).await?;
+    Ok(answer::json(StatusCode::CREATED, &added))
+}
+
+/// Applications in the order of their names
+#[utoipa::path(
+    get, path = "/v1/admin/apps", tag = "admin", operation_id = "list_apps", security(("lgsp-v1" = [])),
+    params(
+        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
+    ),
+    responses((status = 200, description = "One page", body = Page<AppView>))
+)]
+pub(crate) async fn apps(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
+    let (limit, cursor) = (query.limit()?, query.cursor()?);
+    let apps = app.exchange.apps(&signed.caller, cursor.as_ref(), limit + 1).await?;
+    Ok(answer::page::<_, AppView, _>(&signed.head.uri, apps, limit, |record| record.app.clone()))
+}
+
+/// Issue a key to an application
+///
+/// The secret of an HMAC key is shown in this answer and never again.
+#[utoipa::path(
+    post, path = "/v1/admin/keys", tag = "admin", operation_id = "issue_key", security(("lgsp-v1" = [])),
+    request_body = IssueKey, responses((status = 201, description = "Issued", body = KeyIssued))
+)]
+pub(crate) async fn issue_key(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let new = signed.json::<IssueKey>(JSON_MAX).await?.checked()?;
+    let issued = app.exchange.issue_key(&signed.caller, new).await?;
+    Ok(answer::json(StatusCode::CREATED, &KeyIssued::from(&issued)))
+}
+
+/// Keys in the order of their names, without secrets
+#[utoipa::path(
+    get, path = "/v1/admin/keys", tag = "admin", operation_id = "list_keys", security(("lgsp-v1" = [])),
+    params(
+        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
+    ),
+    responses((status = 200, description = "One page", body = Page<KeyView>))
+)]
+pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
+    let (limit, cursor) = (query.limit()?, query.cursor()?);
+    let keys = app.exchange.keys(&signed.caller, cursor.as_ref(), limit + 1).await?;
+    Ok(answer::page::<_, KeyView, _>(&signed.head.uri, keys, limit, |record| record.key.clone()))
+}
+
+/// Revoke a key for ever
+#[utoipa::path(
+    post, path = "/v1/admin/keys/{access_key}/revoke", tag = "admin", operation_id = "revoke_key", security(("lgsp-v1" = [])),
+    params(("access_key" = String, Path, description = "The key", example = "AKMZXW6YTBOI2DGNBVHA4Q")),
+    responses((status = 200, description = "Revoked", body = KeyRevoked))
+)]
+pub(crate) async fn revoke_key(State(app): State<App>, Path(key): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let access_key: model::AccessKey = id(&key)?;
+    app.exchange.revoke_key(&signed.caller, access_key.clone()).await?;
+    let revoked = KeyRevoked { access_key, status: model::KeyStatus::Revoked };
+    Ok(answer::json(StatusCode::OK, &revoked))
+}
+
+/// The cluster as this node sees it
+#[utoipa::path(
+    get, path = "/v1/admin/status", tag = "admin", operation_id = "cluster_status", security(("lgsp-v1" = [])),
+    responses((status = 200, description = "The status", body = StatusView))
+)]
+pub(crate) async fn status(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let status = app.exchange.status(&signed.caller).await?;
+    Ok(answer::json(StatusCode::OK, &StatusView::from(status)))
+}
+
+/// Make a join token
+#[utoipa::path(
+    post, path = "/v1/admin/join-tokens", tag = "admin", operation_id = "make_join_token", security(("lgsp-v1" = [])),
+    request_body = NewJoinToken, responses((status = 201, description = "Made; shown once", body = JoinTokenIssued))
+)]
+pub(crate) async fn join_token(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let body = signed.body(JSON_MAX).await?;
+    let new = if body.is_empty() {
+        NewJoinToken::default()
+    } else {
+        check_json_type(&signed.head.headers)?;
+        from_json(&body)?
+    };
+    let minutes = u64::from(new.minutes.unwrap_or(JOIN_MINUTES).max(1));
+    let valid = Duration::from_secs(minutes * 60);
+    let (token, expires_at) = app.exchange.join_token(&signed.caller, valid).await?;
+    let issued = JoinTokenIssued { token: &token, expires_at: At(expires_at) };
+    Ok(answer::json(StatusCode::CREATED, &issued))
+}
+
+/// The nodes, present and removed
+#[utoipa::path(
+    get, path = "/v1/admin/members", tag = "admin", operation_id = "list_members", security(("lgsp-v1" = [])),
+    responses((status = 200, description = "The nodes", body = Members))
+)]
+pub(crate) async fn members(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let status = app.exchange.status(&signed.caller).await?;
+    Ok(answer::json(StatusCode::OK, &Members::from(status)))
+}
+
+/// Remove a node for ever
+#[utoipa::path(
+    post, path = "/v1/admin/members/{id}/remove", tag = "admin", operation_id = "remove_member", security(("lgsp-v1" = [])),
+    params(("id" = u64, Path, description = "The node's number", example = 3)),
+    responses((status = 200, description = "Removed", body = MemberRemoved))
+)]
+pub(crate) async fn remove_member(State(app): State<App>, Path(node): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let node: NodeId = id(&node)?;
+    app.exchange.remove_member(&signed.caller, node).await?;
+    Ok(answer::json(StatusCode::OK, &MemberRemoved { node }))
+}

@@ -1,0 +1,171 @@
+//! Packets from their source's side: open, commit, cancel, look.
+
+use axum::{
+    extract::{Path, Request, State},
+    http::{StatusCode, header},
+};
+use delivery::{OpenRequest, Submission};
+use model::{PacketId, PacketState};
+
+use super::{Answer, id};
+use crate::{
+    answer,
+    app::App,
+    dto::{
+        At, Page,
+        packets::{Commit, NewPacket, Packet, PacketAccepted, PacketNow, PacketOpened, Space},
+    },
+    multipart,
+    problem::Problem,
+    query::Query,
+    settings::JSON_MAX,
+    signed::{self, Signed},
+    texts::Fault,
+};
+
+/// Open a packet, or send a small one whole
+///
+/// With JSON a space is granted for the content. With `multipart/form-data` the content (at most 2 MiB)
+/// comes in the same request: parts `request` (JSON), perhaps `policy` (JSON), `content`, in this order.
+#[utoipa::path(
+    post, path = "/v1/packets", tag = "packets", operation_id = "open_packet", security(("lgsp-v1" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request get the same answer for 7 days")),
+    request_body(content((NewPacket = "application/json"), (String = "multipart/form-data"))),
+    responses(
+        (status = 201, description = "A space was granted (JSON), or the packet was accepted whole (multipart)", body = PacketOpened,
+            headers(("Location" = String, description = "The packet"))),
+    )
+)]
+pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
+    let signed = app.signed(request)?;
+    match signed::essence(&signed.head.headers) {
+        Some(essence) if essence.eq_ignore_ascii_case("multipart/form-data") => submit(app, signed).await,
+        Some(essence) if essence.eq_ignore_ascii_case("application/json") => grant(app, signed).await,
+        _ => Err(Problem::new(Fault::MediaTypeUnsupported)
+            .member("expected", "application/json, multipart/form-data")),
+    }
+}
+
+async fn grant(app: App, mut signed: Signed) -> Answer {
+    let idempotency_key = signed::idempotency_key(&signed.head)?;
+    let (request, size) = signed.json::<NewPacket>(JSON_MAX).await?.checked(None)?;
+    let open = OpenRequest { request, size, idempotency_key };
+    let opened = app.exchange.open(&signed.caller, open).await?;
+    let url = format!("{}/v1/spaces/{}", app.settings.public_url, opened.space);
+    let body = PacketOpened {
+        packet: opened.packet,
+        state: PacketState::AwaitingContent,
+        space: Space {
+            id: opened.space,
+            upload_url: format!("{url}/content"),
+            url,
+            token: opened.token.as_str().to_owned(),
+            expires_at: At(opened.expires_at),
+        },
+    };
+    Ok(created(&body, opened.packet))
+}
+
+async fn submit(app: App, mut signed: Signed) -> Answer {
+    let idempotency_key = signed::idempotency_key(&signed.head)?;
+    let body = signed.body(multipart::BODY_MAX).await?;
+    let content_type = &signed.head.headers[header::CONTENT_TYPE];
+    let one = multipart::read(content_type, body).await?;
+    let (request, size) = one.request.checked(one.policy)?;
+    if size.is_some_and(|size| size != one.content.len() as u64) {
+        return Err(machine::Refusal::SizeMismatch.into());
+    }
+    let submission =
+        Submission { request, file_name: one.file_name, content: one.content, idempotency_key };
+    let accepted = app.exchange.submit(&signed.caller, submission).await?;
+    let packet = accepted.packet;
+    Ok(created(&PacketAccepted::from(accepted), packet))
+}
+
+fn created(body: &impl serde::Serialize, packet: PacketId) -> axum::response::Response {
+    let mut response = answer::json(StatusCode::CREATED, body);
+    answer::set(&mut response, header::LOCATION, &format!("/v1/packets/{packet}"));
+    response
+}
+
+/// Packets that the caller's unit has sent, newest first
+#[utoipa::path(
+    get, path = "/v1/packets", tag = "packets", operation_id = "list_packets", security(("lgsp-v1" = [])),
+    params(
+        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
+    ),
+    responses((status = 200, description = "One page", body = Page<Packet>))
+)]
+pub(crate) async fn sent(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
+    let limit = query.limit()?;
+    let records = app.exchange.sent(&signed.caller, query.cursor()?, limit + 1).await?;
+    Ok(answer::page::<_, Packet, _>(&signed.head.uri, records, limit, |record| record.packet))
+}
+
+/// One packet
+///
+/// The source sees all of it, a target its own delivery.
+#[utoipa::path(
+    get, path = "/v1/packets/{id}", tag = "packets", operation_id = "show_packet", security(("lgsp-v1" = [])),
+    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    responses((status = 200, description = "The packet", body = Packet))
+)]
+pub(crate) async fn show(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let record = app.exchange.packet(&signed.caller, id(&packet)?).await?;
+    Ok(answer::json(StatusCode::OK, &Packet::from(record)))
+}
+
+/// Seal a packet whose content has arrived
+///
+/// The source signs digest and size of the whole content; the targets are notified.
+#[utoipa::path(
+    post, path = "/v1/packets/{id}/commit", tag = "packets", operation_id = "commit_packet", security(("lgsp-v1" = [])),
+    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    request_body = Commit,
+    responses((status = 200, description = "Durable on a majority, the targets notified", body = PacketAccepted))
+)]
+pub(crate) async fn commit(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let commit: Commit = signed.json(JSON_MAX).await?;
+    let (digest, policy) = commit.checked()?;
+    let accepted = app.exchange.seal(&signed.caller, id(&packet)?, digest, commit.size, policy).await?;
+    Ok(answer::json(StatusCode::OK, &PacketAccepted::from(accepted)))
+}
+
+/// Take a packet back
+#[utoipa::path(
+    post, path = "/v1/packets/{id}/cancel", tag = "packets", operation_id = "cancel_packet", security(("lgsp-v1" = [])),
+    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    responses((status = 200, description = "Cancelled", body = PacketNow))
+)]
+pub(crate) async fn cancel(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let packet = id(&packet)?;
+    app.exchange.cancel(&signed.caller, packet).await?;
+    Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Cancelled }))
+}
+
+/// Packets that wait for the caller's unit, oldest first
+#[utoipa::path(
+    get, path = "/v1/inbox", tag = "pickup", operation_id = "inbox", security(("lgsp-v1" = [])),
+    params(
+        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
+    ),
+    responses((status = 200, description = "One page, each with the caller's own delivery", body = Page<Packet>))
+)]
+pub(crate) async fn inbox(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
+    let limit = query.limit()?;
+    let records = app.exchange.inbox(&signed.caller, query.cursor()?, limit + 1).await?;
+    Ok(answer::page::<_, Packet, _>(&signed.head.uri, records, limit, |record| record.packet))
+}

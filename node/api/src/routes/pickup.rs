@@ -1,0 +1,257 @@
+//! Packets from their targets' side: accept, fetch, confirm, reject.
+
+use auth::{content_digest_sha256, digest_sha256};
+use axum::{
+    body::Body,
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::Response,
+};
+use delivery::{Download, Part, PickupProof};
+use futures_util::TryStreamExt;
+use model::{FileName, PacketId, PacketState};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{Answer, id};
+use crate::{
+    answer,
+    app::App,
+    dto::packets::{
+        Confirm, ConfirmationResult, ConfirmationResults, Confirmations, PacketNow, PickupGranted, Reject,
+    },
+    lang::Lang,
+    problem::Problem,
+    range,
+    settings::{JSON_BULK_MAX, JSON_MAX},
+    tus,
+};
+
+/// Say that the target is ready
+///
+/// With `Accept: application/octet-stream` the content itself comes back, with the headers of GET content.
+#[utoipa::path(
+    post, path = "/v1/packets/{id}/accept", tag = "pickup", operation_id = "accept_packet", security(("lgsp-v1" = [])),
+    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    responses((status = 200, description = "The content may be fetched, or is here", content(
+        (PickupGranted = "application/json"), (String = "application/octet-stream"))))
+)]
+pub(crate) async fn accept(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let packet = id(&packet)?;
+    let pickup = app.exchange.accept(&signed.caller, packet).await?;
+    if accepts(&signed.head.headers, "application/octet-stream") {
+        let download = app.exchange.download(packet, PickupProof::Caller(&signed.caller), None).await?;
+        return Ok(send(&app, download, None));
+    }
+    let body = PickupGranted {
+        packet,
+        space: pickup.space,
+        content_url: format!("{}/v1/packets/{packet}/content", app.settings.public_url),
+        token: pickup.token.as_str().to_owned(),
+        size: pickup.size,
+        digest: pickup.digest,
+        media_type: pickup.media_type,
+    };
+    Ok(answer::json(StatusCode::OK, &body))
+}
+
+/// Whether a media type is named among those that the caller accepts.
+pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';');
+        let named = parts.next().unwrap_or_default().trim().eq_ignore_ascii_case(essence);
+        // A quality of zero says "not this one".
+        named && !parts.any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+/// Fetch a content, or a part of it
+///
+/// By a target that has accepted the packet, or with the download token. The octets behind this URL
+/// never change; once the delivery has ended it answers 410.
+#[utoipa::path(
+    get, path = "/v1/packets/{id}/content", tag = "pickup", operation_id = "fetch_content",
+    security(("lgsp-v1" = []), ("download-token" = [])),
+    params(
+        ("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB"),
+        ("Range" = Option<String>, Header, description = "A single range of octets", example = "bytes=1048576-"),
+        ("If-Range" = Option<String>, Header, description = "The strong ETag"),
+    ),
+    responses(
+        (status = 200, description = "The content", body = String, content_type = "application/octet-stream",
+            headers(("ETag" = String), ("Repr-Digest" = String), ("Digest" = String), ("Accept-Ranges" = String),
+                ("Content-Disposition" = String))),
+        (status = 206, description = "The range", body = String, content_type = "application/octet-stream",
+            headers(("Content-Range" = String), ("ETag" = String), ("Repr-Digest" = String))),
+    )
+)]
+pub(crate) async fn content(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    fetch(app, &packet, request).await
+}
+
+/// What a fetch would send
+#[utoipa::path(
+    head, path = "/v1/packets/{id}/content", tag = "pickup", operation_id = "content_info",
+    security(("lgsp-v1" = []), ("download-token" = [])),
+    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    responses((status = 200, description = "The headers of GET, without the octets"))
+)]
+pub(crate) async fn content_head(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    fetch(app, &packet, request).await
+}
+
+async fn fetch(app: App, packet: &str, request: Request) -> Answer {
+    let (head, mut octets) = app.unsigned(request);
+    if let Some(token) = tus::bearer(&head.headers) {
+        return download(&app, &head, id(packet)?, PickupProof::Token(token)).await;
+    }
+    let caller = app.caller(&head)?;
+    let body = octets.collect(&head.headers, JSON_MAX).await?;
+    let mut digest = caller.content().checker();
+    digest.update(&body);
+    digest.finish()?;
+    download(&app, &head, id(packet)?, PickupProof::Caller(&caller)).await
+}
+
+async fn download(app: &App, head: &Parts, packet: PacketId, proof: PickupProof<'_>) -> Answer {
+    // A range has a meaning for GET only (RFC 9110 section 14.2).
+    if head.method == Method::HEAD {
+        return Ok(send(app, app.exchange.download_info(packet, proof, None).await?, None));
+    }
+    let mut part = range::asked(&head.headers);
+    if part.is_some() && head.headers.contains_key(header::IF_RANGE) {
+        let info = app.exchange.download_info(packet, proof, None).await?;
+        part = part.filter(|_| range::counts_for(&head.headers, &info.digest));
+    }
+    Ok(send(app, app.exchange.download(packet, proof, part).await?, part))
+}
+
+/// The answer that carries a content, or only its headers where there is no stream.
+fn send(app: &App, download: Download, part: Option<Part>) -> Response {
+    let Download { size, digest, media_type, file_name, range, stream } = download;
+    let len = range.end - range.start;
+    let body = stream.map_or_else(Body::empty, |stream| {
+        let app = app.clone();
+        let counted = stream
+            .inspect_ok(move |octets| app.metrics.sent(octets.len() as u64))
+            .inspect_err(|error| tracing::error!(%error, "a content broke off while it was sent"));
+        Body::from_stream(counted)
+    });
+    let mut response = Response::new(body);
+    if part.is_some() {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let value = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
+        answer::set(&mut response, header::CONTENT_RANGE, &value);
+    }
+    answer::set(&mut response, header::CONTENT_TYPE, media_type.as_str());
+    answer::set(&mut response, header::ETAG, &range::etag(&digest));
+    answer::set(&mut response, header::HeaderName::from_static("repr-digest"), &content_digest_sha256(&digest.0));
+    answer::set(&mut response, header::HeaderName::from_static("digest"), &digest_sha256(&digest.0));
+    answer::set(&mut response, header::CONTENT_DISPOSITION, &disposition(file_name.as_ref()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Everything but the characters that RFC 8187 leaves as they are.
+const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!').remove(b'#').remove(b'$').remove(b'&').remove(b'+').remove(b'-')
+    .remove(b'.').remove(b'^').remove(b'_').remove(b'`').remove(b'|').remove(b'~');
+
+/// Always to be saved, never to be shown: what a source sends is not ours to run in a browser.
+fn disposition(file_name: Option<&FileName>) -> String {
+    match file_name {
+        Some(name) => {
+            format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name.as_str(), ATTR_CHAR))
+        }
+        None => "attachment".into(),
+    }
+}
+
+/// Say that the target holds the content
+#[utoipa::path(
+    post, path = "/v1/packets/{id}/confirm", tag = "pickup", operation_id = "confirm_packet", security(("lgsp-v1" = [])),
+    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    request_body = Confirm,
+    responses((status = 200, description = "Confirmed", body = PacketNow))
+)]
+pub(crate) async fn confirm(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let confirm: Confirm = signed.json(JSON_MAX).await?;
+    let packet = id(&packet)?;
+    let answers = app.exchange.confirm(&signed.caller, vec![confirm.checked(packet)?]).await?;
+    if let Some(refusal) = answers.first().and_then(|answer| answer.refusal) {
+        return Err(refusal.into());
+    }
+    Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Confirmed }))
+}
+
+/// Confirm many packets at once
+///
+/// Each receipt has its own answer; one that is refused does not hold back the others.
+#[utoipa::path(
+    post, path = "/v1/confirmations", tag = "pickup", operation_id = "confirm_packets", security(("lgsp-v1" = [])),
+    request_body = Confirmations,
+    responses((status = 200, description = "The answers, in the order of the receipts", body = ConfirmationResults))
+)]
+pub(crate) async fn confirmations(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let confirmations: Confirmations = signed.json(JSON_BULK_MAX).await?;
+    let answers = app.exchange.confirm(&signed.caller, confirmations.checked()?).await?;
+    let lang = Lang::of(&signed.head.headers);
+    let results = answers.into_iter().map(|answer| {
+        let brief = answer.refusal.map(|refusal| Problem::from(refusal).brief(lang));
+        ConfirmationResult {
+            packet: answer.packet,
+            ok: brief.is_none(),
+            word: brief.as_ref().map(|brief| brief.1),
+            detail: brief.as_ref().map(|brief| brief.2),
+            code: brief.map(|brief| brief.0),
+        }
+    });
+    Ok(answer::json(StatusCode::OK, &ConfirmationResults { results: results.collect() }))
+}
+
+/// Refuse a packet
+#[utoipa::path(
+    post, path = "/v1/packets/{id}/reject", tag = "pickup", operation_id = "reject_packet", security(("lgsp-v1" = [])),
+    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    request_body = Reject,
+    responses((status = 200, description = "Rejected", body = PacketNow))
+)]
+pub(crate) async fn reject(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    let reject: Reject = signed.json(JSON_MAX).await?;
+    let packet = id(&packet)?;
+    app.exchange.reject(&signed.caller, packet, reject.checked()?).await?;
+    Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Rejected }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_survive_the_header() {
+        let name: FileName = "Công văn số 12 (bản 2).pdf".parse().expect("a file name");
+        assert_eq!(
+            disposition(Some(&name)),
+            "attachment; filename*=UTF-8''C%C3%B4ng%20v%C4%83n%20s%E1%BB%91%2012%20%28b%E1%BA%A3n%202%29.pdf"
+        );
+        assert_eq!(disposition(None), "attachment");
+    }
+
+    #[test]
+    fn a_media_type_must_be_named() {
+        let accept = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(value))]);
+            accepts(&headers, "application/octet-stream")
+        };
+        assert!(accept("application/octet-stream") && accept("text/html, Application/Octet-Stream;q=0.5"));
+        assert!(!accept("*/*") && !accept("application/json") && !accept("application/octet-stream;q=0"));
+    }
+}

@@ -1,0 +1,61 @@
+//! The directory of units (Article 9(7)).
+
+use axum::{
+    extract::{Path, Request, State},
+    http::StatusCode,
+};
+
+use super::{Answer, id};
+use crate::{
+    answer,
+    app::App,
+    dto::{Page, units::Unit},
+    problem::Problem,
+    query::Query,
+    texts::Fault,
+};
+
+/// A search text that is read; names have at most 200 characters.
+const SEARCH_MAX: usize = 800;
+
+/// Units in the order of their codes, or those that a text finds
+///
+/// The search ignores diacritics and takes words in any order; it answers one page, best first.
+#[utoipa::path(
+    get, path = "/v1/units", tag = "units", operation_id = "list_units", security(("lgsp-v1" = [])),
+    params(
+        ("q" = Option<String>, Query, description = "Part of a name or code", example = "so nong nghiep"),
+        ("cursor" = Option<String>, Query, description = "From `next` of the page before; not with `q`"),
+        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
+    ),
+    responses((status = 200, description = "One page", body = Page<Unit>))
+)]
+pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let query = Query::of(&signed.head.uri, &["q", "cursor", "limit"])?;
+    let (limit, cursor) = (query.limit()?, query.cursor()?);
+    let uri = &signed.head.uri;
+    let Some(text) = query.get("q").filter(|text| !text.trim().is_empty()) else {
+        let units = app.exchange.units(cursor.as_ref(), limit + 1);
+        return Ok(answer::page::<_, Unit, _>(uri, units, limit, |unit| unit.code.clone()));
+    };
+    if text.len() > SEARCH_MAX || cursor.is_some() {
+        return Err(Problem::new(Fault::QueryMalformed).member("parameter", "q"));
+    }
+    let units = app.exchange.search_units(text, limit);
+    Ok(answer::page::<_, Unit, _>(uri, units, limit, |unit| unit.code.clone()))
+}
+
+/// One unit, by its code or an alias
+#[utoipa::path(
+    get, path = "/v1/units/{code}", tag = "units", operation_id = "show_unit", security(("lgsp-v1" = [])),
+    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    responses((status = 200, description = "The unit", body = Unit))
+)]
+pub(crate) async fn show(State(app): State<App>, Path(code): Path<String>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let unit = app.exchange.unit(&id(&code)?).await?;
+    Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
+}

@@ -1,0 +1,102 @@
+//! What people read when something is refused, in Vietnamese and English: what happened, and how to mend it.
+//!
+//! Every refusal of the rules, every rejection of a signature and every fault of a request has its
+//! row; the words and numbers are stable, the sentences may be improved.
+
+mod faults;
+mod fields;
+mod refusals;
+mod rejections;
+
+pub(crate) use faults::Fault;
+pub(crate) use fields::reason_vi;
+pub(crate) use refusals::refusal;
+pub(crate) use rejections::rejection;
+
+use crate::lang::Lang;
+
+/// What happened, and how to mend it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// What happened, in a few words.
+    pub(crate) title: &'static str,
+    /// What it means and what to do.
+    pub(crate) detail: &'static str,
+}
+
+/// One kind of problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The stable word, the last part of the problem's type.
+    pub(crate) word: &'static str,
+    /// The stable number, as in `LGSP-1203`.
+    pub(crate) number: u16,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// Whether the same request may succeed later as it is.
+    pub(crate) retryable: bool,
+    vi: Text,
+    en: Text,
+}
+
+impl Row {
+    /// The texts in a language.
+    pub(crate) const fn text(&self, lang: Lang) -> Text {
+        match lang {
+            Lang::Vi => self.vi,
+            Lang::En => self.en,
+        }
+    }
+}
+
+/// Shortens the tables: a status, the Vietnamese title and detail, the English ones.
+const fn texts(vi: [&'static str; 2], en: [&'static str; 2]) -> (Text, Text) {
+    (Text { title: vi[0], detail: vi[1] }, Text { title: en[0], detail: en[1] })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use machine::Refusal;
+
+    use super::*;
+
+    fn rows() -> Vec<Row> {
+        let refusals = Refusal::ALL.iter().map(|refusal| super::refusal(*refusal));
+        let faults = Fault::ALL.iter().map(|fault| fault.row());
+        refusals.chain(rejections::tests::all().iter().map(rejection)).chain(faults).collect()
+    }
+
+    #[test]
+    fn every_row_speaks_both_languages() {
+        for row in rows() {
+            for lang in [Lang::Vi, Lang::En] {
+                let text = row.text(lang);
+                assert!(!text.title.is_empty() && !text.title.ends_with('.'), "{}", row.word);
+                assert!(text.detail.ends_with(['.', '?']), "{} in {}", row.word, lang.tag());
+            }
+            assert_ne!(row.vi.title, row.en.title, "{}", row.word);
+            assert_ne!(row.vi.detail, row.en.detail, "{}", row.word);
+            assert!(row.en.detail.is_ascii(), "{}", row.word);
+            assert!((400..=599).contains(&row.status), "{}", row.word);
+        }
+    }
+
+    #[test]
+    fn numbers_are_unique_and_words_are_words() {
+        let mut numbers = HashSet::new();
+        for row in rows() {
+            assert!(numbers.insert(row.number), "{} repeats {}", row.word, row.number);
+            assert!(row.word.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'), "{}", row.word);
+        }
+    }
+
+    #[test]
+    fn refusals_keep_the_machines_words_and_numbers() {
+        for refusal in Refusal::ALL {
+            let row = super::refusal(*refusal);
+            assert_eq!((row.word, row.number), (refusal.as_str(), refusal.number()));
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The configuration of a node: one file, unknown keys refused, all of it checked before a port
+//! opens. Secrets are never in it; what must be equal on every node is replicated instead.
+
+mod values;
+mod write;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use model::Label;
+use serde::{Deserialize, Serialize};
+
+pub use values::{ApiUrl, HostPort, Size, Span};
+pub use write::to_toml;
+
+/// The name of the file in a data directory.
+pub const FILE: &str = "lgsp.toml";
+/// The longest configuration file: a few pages.
+const FILE_MAX: u64 = 256 * 1024;
+
+/// The configuration of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where everything of the node lies; relative to the file.
+    pub data_dir: PathBuf,
+    /// The node's name for people.
+    pub name: Label,
+    /// Between the nodes.
+    pub mesh: Mesh,
+    /// For applications.
+    pub api: Api,
+    /// The disk.
+    #[serde(default)]
+    pub storage: Storage,
+    /// The log.
+    #[serde(default)]
+    pub log: Log,
+    /// Waiting and giving up.
+    #[serde(default)]
+    pub timing: Timing,
+}
+
+/// How the node speaks to the other nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mesh {
+    /// The address that it listens on (UDP).
+    pub listen: SocketAddr,
+    /// Where the others reach it.
+    pub advertise: HostPort,
+}
+
+/// How the node speaks to applications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// The address that it listens on (TCP).
+    pub listen: SocketAddr,
+    /// The addresses that clients use for it; the first one is told to others.
+    pub public_urls: Vec<ApiUrl>,
+    /// Further host names and addresses for the certificate that the cluster makes.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The operator's own certificate chain, instead of the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// The web origins whose pages may send into spaces.
+    #[serde(default)]
+    pub cors_origins: Vec<String>,
+    /// Whether `/metrics` answers.
+    #[serde(default = "yes")]
+    pub metrics: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What the node may do to its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// What is kept free: below it uploads are refused, so that the log never fails.
+    pub reserve: Size,
+    /// The largest content that is taken.
+    pub content_max: Size,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { reserve: Size(512 << 20), content_max: Size(16 << 30) }
+    }
+}
+
+/// How much the log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Only what failed.
+    Error,
+    /// And what should be looked at.
+    Warn,
+    /// And what an operator likes to know.
+    Info,
+    /// And what a developer likes to know.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl Level {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// The log, which goes to stderr.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How much it says.
+    pub level: Level,
+    /// How it is written.
+    pub format: Format,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Level::Info, format: Format::Text }
+    }
+}
+
+/// Waiting and giving up; equal on every node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timing {
+    /// Between two heartbeats of the leader.
+    pub heartbeat: Span,
+    /// The shortest wait before an election.
+    pub election_min: Span,
+    /// The longest.
+    pub election_max: Span,
+    /// How long a proposal is tried before its caller is told.
+    pub propose_deadline: Span,
+    /// How old the last word of a majority may be when a key is checked.
+    pub fresh_max: Span,
+    /// Between two syncs of the state.
+    pub persist_every: Span,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let usual = consensus::Timing::default();
+        Self {
+            heartbeat: Span(usual.heartbeat),
+            election_min: Span(usual.election_min),
+            election_max: Span(usual.election_max),
+            propose_deadline: Span(usual.propose_deadline),
+            fresh_max: Span(usual.fresh_max),
+            persist_every: Span(usual.persist_every),
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A place in the file is wrong.
+    #[error("{}:{line}:{column}: {reason}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// Two settings do not go together, or one points at nothing.
+    #[error("{key}: {reason}")]
+    Unfit {
+        /// The setting, as `api.tls_key`.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// A configuration of which only the necessary is said.
+    pub fn new(data_dir: PathBuf, name: Label, mesh: Mesh, api: Api) -> Self {
+        Self {
+            data_dir,
+            name,
+            mesh,
+            api,
+            storage: Storage::default(),
+            log: Log::default(),
+            timing: Timing::default(),
+        }
+    }
+
+    /// Reads and checks a file. Paths in it are relative to it.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let unreadable = |reason: String| Error::Unreadable { path: path.to_owned(), reason };
+        let metadata = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+        if metadata.len() > FILE_MAX {
+            return Err(unreadable(format!("it has more than {FILE_MAX} octets")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let mut config = Self::parse(&text, path)?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        for relative in
+            [Some(&mut config.data_dir), config.api.tls_cert.as_mut(), config.api.tls_key.as_mut()].into_iter().flatten()
+        {
+            if relative.is_relative() {
+                *relative = base.join(&*relative);
+            }
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads a text; `path` is only named in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start).min(text.len());
+            let before = &text[..at];
+            Error::Malformed {
+                path: path.to_owned(),
+                line: before.matches('\n').count() + 1,
+                column: before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1,
+                reason: error.message().trim().to_owned(),
+            }
+        })
+    }
+
+    /// Checks what single values cannot: how they go together, and the files they name.
+    pub fn check(&self) -> Result<(), Error> {
+        let unfit = |key, reason: &str| Err(Error::Unfit { key, reason: reason.to_owned() });
+        if self.api.public_urls.is_empty() {
+            return unfit("api.public_urls", "one address at least is needed");
+        }
+        if self.mesh.listen.port() == 0 || self.api.listen.port() == 0 {
+            return unfit("listen", "a port is needed: others must find it");
+        }
+        if self.mesh.advertise.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+            return unfit("mesh.advertise", "no other host can reach this address");
+        }
+        if self.api.tls_cert.is_some() != self.api.tls_key.is_some() {
+            return unfit("api.tls_key", "tls_cert and tls_key go together");
+        }
+        for (key, file) in [("api.tls_cert", &self.api.tls_cert), ("api.tls_key", &self.api.tls_key)] {
+            if let Some(file) = file
+                && !file.is_file()
+            {
+                return unfit(key, &format!("there is no file {}", file.display()));
+            }
+        }
+        if let Some(host) = self.api.hosts.iter().find(|host| host.parse::<IpAddr>().is_err() && !values::is_host(host)) {
+            return unfit("api.hosts", &format!("{host:?} is neither a host name nor an address"));
+        }
+        let is_origin = |origin: &String| origin == "*" || origin.parse::<ApiUrl>().is_ok() || origin.starts_with("http://");
+        if let Some(origin) = self.api.cors_origins.iter().find(|origin| !is_origin(origin)) {
+            return unfit("api.cors_origins", &format!("{origin:?} is no web origin"));
+        }
+        self.check_timing()
+    }
+
+    fn check_timing(&self) -> Result<(), Error> {
+        let unfit = |key, reason: &str| Err(Error::Unfit { key, reason: reason.to_owned() });
+        let timing = &self.timing;
+        if timing.heartbeat.0.is_zero() {
+            return unfit("timing.heartbeat", "it must be longer than nothing");
+        }
+        if timing.election_min.0 < timing.heartbeat.0 * 2 {
+            return unfit("timing.election_min", "an election must wait for two heartbeats or more");
+        }
+        if timing.election_max.0 <= timing.election_min.0 {
+            return unfit("timing.election_max", "it must be longer than election_min");
+        }
+        if timing.fresh_max.0 <= timing.election_max.0 {
+            return unfit("timing.fresh_max", "it must be longer than election_max");
+        }
+        if timing.propose_deadline.0 <= timing.election_max.0 {
+            return unfit("timing.propose_deadline", "it must be longer than election_max");
+        }
+        Ok(())
+    }
+
+    /// The names and addresses that the node's certificate carries for HTTPS.
+    pub fn certificate_hosts(&self) -> (Vec<String>, Vec<IpAddr>) {
+        let urls = self.api.public_urls.iter().map(ApiUrl::host);
+        let (mut names, mut addresses) = (Vec::new(), Vec::new());
+        for host in urls.chain(self.api.hosts.iter().map(String::as_str)) {
+            match host.parse::<IpAddr>() {
+                Ok(address) if !addresses.contains(&address) => addresses.push(address),
+                Err(_) if !names.iter().any(|name| name == host) => names.push(host.to_owned()),
+                _ => {}
+            }
+        }
+        (names, addresses)
+    }
+}
+
+#[cfg(test)]
+mod tests;

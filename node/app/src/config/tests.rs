@@ -1,0 +1,92 @@
+//! The sample file, the errors and their places.
+
+use std::path::Path;
+
+use super::*;
+
+const SAMPLE: &str = include_str!("../../../../deploy/lgsp.toml");
+
+fn sample() -> Config {
+    Config::new(
+        "/var/lib/lgsp".into(),
+        "nut-1".parse().expect("a name"),
+        Mesh {
+            listen: "0.0.0.0:7443".parse().expect("an address"),
+            advertise: "10.0.0.11:7443".parse().expect("an address"),
+        },
+        Api {
+            listen: "0.0.0.0:8443".parse().expect("an address"),
+            public_urls: vec!["https://nut-1.lgsp.example.vn:8443".parse().expect("an address")],
+            hosts: vec!["10.0.0.11".into()],
+            tls_cert: None,
+            tls_key: None,
+            cors_origins: Vec::new(),
+            metrics: true,
+        },
+    )
+}
+
+#[test]
+fn the_sample_file_is_what_the_program_writes() {
+    assert_eq!(to_toml(&sample()), SAMPLE, "write deploy/lgsp.toml anew");
+    let read = Config::parse(SAMPLE, Path::new("lgsp.toml")).expect("the sample");
+    assert_eq!(read, sample());
+    read.check().expect("the sample is fit");
+}
+
+#[test]
+fn every_error_names_its_line() {
+    let cases = [
+        (SAMPLE.replace("reserve", "reserv"), "reserv", "unknown field"),
+        (SAMPLE.replace("\"512 MiB\"", "\"512 MB\""), "512 MB", "is no size"),
+        (SAMPLE.replace("\"75 ms\"", "75"), "heartbeat", "string"),
+        (SAMPLE.replace("listen = \"0.0.0.0:8443\"", "listen = \"8443\""), "\"8443\"", "socket address"),
+        (SAMPLE.replace("level = \"info\"", "level = \"loud\""), "loud", "unknown variant"),
+        (SAMPLE.replace("[log]", "[log"), "[log", "expected"),
+    ];
+    for (text, at, says) in cases {
+        let Err(Error::Malformed { line, reason, .. }) = Config::parse(&text, Path::new("x")) else {
+            panic!("{at} was taken");
+        };
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[line - 1].contains(at), "{at}: line {line} is {:?}", lines[line - 1]);
+        assert!(reason.contains(says), "{at}: {reason}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_refused() {
+    let cases: [(&str, fn(&mut Config)); 8] = [
+        ("api.public_urls", |c| c.api.public_urls.clear()),
+        ("api.tls_key", |c| c.api.tls_cert = Some("a.pem".into())),
+        ("mesh.advertise", |c| c.mesh.advertise = "0.0.0.0:7443".parse().expect("an address")),
+        ("listen", |c| c.api.listen.set_port(0)),
+        ("api.hosts", |c| c.api.hosts.push("a b".into())),
+        ("api.cors_origins", |c| c.api.cors_origins.push("nghean".into())),
+        ("timing.election_min", |c| c.timing.election_min = c.timing.heartbeat),
+        ("timing.fresh_max", |c| c.timing.fresh_max = c.timing.heartbeat),
+    ];
+    for (key, spoil) in cases {
+        let mut config = sample();
+        spoil(&mut config);
+        let Err(Error::Unfit { key: named, .. }) = config.check() else { panic!("{key} was taken") };
+        assert_eq!(named, key);
+    }
+}
+
+#[test]
+fn certificates_carry_the_hosts_of_the_addresses() {
+    let (names, addresses) = sample().certificate_hosts();
+    assert_eq!(names, ["nut-1.lgsp.example.vn"]);
+    assert_eq!(addresses, ["10.0.0.11".parse::<IpAddr>().expect("an address")]);
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE);
+    std::fs::write(&path, SAMPLE.replace("/var/lib/lgsp", ".")).expect("written");
+    assert_eq!(Config::load(&path).expect("the sample").data_dir, directory.path().join("."));
+    let missing = Config::load(&directory.path().join("other.toml"));
+    assert!(matches!(missing, Err(Error::Unreadable { .. })));
+}

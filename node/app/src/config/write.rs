@@ -1,0 +1,69 @@
+//! Writes a configuration as a file that explains itself.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::Config;
+
+/// The file of a configuration, with a comment for every part. It reads back as the same.
+pub fn to_toml(config: &Config) -> String {
+    let mut text = String::new();
+    let c = config;
+    let lines: [(&str, Vec<(&str, Option<String>)>); 6] = [
+        (
+            "# Configuration of one LGSP node. Check it with: lgsp config check\n# Units are written: \"30 s\", \"64 MiB\". Secrets are never in this file.\n",
+            vec![("data_dir", value(&c.data_dir)), ("name", value(&c.name))],
+        ),
+        (
+            "\n# Between the nodes: QUIC over UDP. `advertise` is where the other nodes reach this one.\n[mesh]\n",
+            vec![("listen", value(c.mesh.listen)), ("advertise", value(&c.mesh.advertise))],
+        ),
+        (
+            "\n# For applications: HTTPS. Without tls_cert and tls_key the cluster's authority makes the\n\
+             # certificate, for the hosts of public_urls and for those listed in hosts.\n[api]\n",
+            vec![
+                ("listen", value(c.api.listen)),
+                ("public_urls", value(&c.api.public_urls)),
+                ("hosts", value(&c.api.hosts)),
+                ("tls_cert", c.api.tls_cert.as_ref().and_then(value)),
+                ("tls_key", c.api.tls_key.as_ref().and_then(value)),
+                ("cors_origins", value(&c.api.cors_origins)),
+                ("metrics", value(c.api.metrics)),
+            ],
+        ),
+        (
+            "\n# Below the reserve uploads are refused, so that the log never fails for want of space.\n[storage]\n",
+            vec![("reserve", value(c.storage.reserve)), ("content_max", value(c.storage.content_max))],
+        ),
+        (
+            "\n# level: error, warn, info, debug, trace. format: text, json. The log goes to stderr.\n[log]\n",
+            vec![("level", value(c.log.level)), ("format", value(c.log.format))],
+        ),
+        (
+            "\n# Waiting and giving up. Keep it equal on every node.\n[timing]\n",
+            vec![
+                ("heartbeat", value(c.timing.heartbeat)),
+                ("election_min", value(c.timing.election_min)),
+                ("election_max", value(c.timing.election_max)),
+                ("propose_deadline", value(c.timing.propose_deadline)),
+                ("fresh_max", value(c.timing.fresh_max)),
+                ("persist_every", value(c.timing.persist_every)),
+            ],
+        ),
+    ];
+    for (head, settings) in lines {
+        text.push_str(head);
+        for (key, value) in settings {
+            if let Some(value) = value {
+                writeln!(text, "{key} = {value}").expect("a String takes every text");
+            }
+        }
+    }
+    text
+}
+
+/// A value as TOML writes it on one line; none for what TOML cannot write.
+fn value(value: impl Serialize) -> Option<String> {
+    toml::Value::try_from(value).ok().map(|value| value.to_string())
+}

@@ -1,0 +1,67 @@
+//! How the other nodes are, asked over the mesh; and how this one is.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use consensus::{Clock, Consensus};
+use content::Content;
+use delivery::{Nodes, Vitals};
+use futures_util::future::BoxFuture;
+use mesh::{Channel, Mesh};
+use model::NodeId;
+
+use super::Topic;
+
+/// How long a node has to say how it is: an operator waits for this.
+const VITALS_DEADLINE: Duration = Duration::from_millis(800);
+
+/// What this node can say of itself.
+pub struct Own {
+    /// Its consensus.
+    pub consensus: Consensus,
+    /// Its contents.
+    pub content: Content,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Its data directory.
+    pub root: PathBuf,
+}
+
+impl Own {
+    /// This node's vitals.
+    pub fn vitals(&self) -> Vitals {
+        let (disk_free, disk_total) = rustix::fs::statvfs(&self.root)
+            .map(|disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+            .unwrap_or_default();
+        Vitals {
+            now: self.clock.now(),
+            applied: self.consensus.status().applied.unwrap_or_default(),
+            contents_count: self.content.count() as u64,
+            disk_free,
+            disk_total,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// Asks over the mesh.
+pub struct MeshNodes {
+    /// The mesh.
+    pub mesh: Mesh,
+    /// This node.
+    pub own: Arc<Own>,
+}
+
+impl Nodes for MeshNodes {
+    fn vitals(&self, node: NodeId) -> BoxFuture<'static, Option<Vitals>> {
+        let mesh = self.mesh.clone();
+        Box::pin(async move {
+            let question = Topic::Vitals.wrap(&[]);
+            let asked = mesh.request_within(node, Channel::Control, question, VITALS_DEADLINE);
+            minicbor::decode(&asked.await.ok()?).ok()
+        })
+    }
+
+    fn own_vitals(&self) -> Vitals {
+        self.own.vitals()
+    }
+}

@@ -1,0 +1,243 @@
+//! The data directory of a node: what lies where, whose it is, and the lock that keeps a second
+//! process out.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use model::NodeId;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+/// The version of the directory's layout; a newer one is refused.
+const FORMAT: u32 = 1;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is something in the way.
+    #[error("{path} is not empty", path = path.display())]
+    NotEmpty {
+        /// Which directory.
+        path: PathBuf,
+    },
+    /// There is no node here.
+    #[error("{path} holds no node", path = path.display())]
+    NoNode {
+        /// Which directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process runs on it.
+    #[error("another process is using {path}", path = path.display())]
+    Locked {
+        /// Which directory.
+        path: PathBuf,
+    },
+    /// A newer program wrote it.
+    #[error("{path} has format {found}, and this program knows formats up to {FORMAT}", path = path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+    },
+    /// The identity cannot be read.
+    #[error("{path} is damaged", path = path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// The world.
+    #[error("{path} cannot be used", path = path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of keys or certificates.
+    #[error("a file of keys or certificates cannot be used")]
+    Certs(#[from] certs::Error),
+}
+
+/// Whose directory it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Version of the layout.
+    pub format: u32,
+    /// The cluster.
+    pub cluster: String,
+    /// The node.
+    pub node: NodeId,
+    /// Where the other nodes were reached when this one joined: enough to hear of the present ones.
+    #[serde(default)]
+    pub first_peers: Vec<FirstPeer>,
+}
+
+/// A node as it was known at the time of joining.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstPeer {
+    /// Its number.
+    pub node: NodeId,
+    /// Where it was reached.
+    pub mesh_address: String,
+}
+
+impl Identity {
+    /// The identity of a new node.
+    pub fn new(cluster: &str, node: NodeId, first_peers: Vec<FirstPeer>) -> Self {
+        Self { format: FORMAT, cluster: cluster.to_owned(), node, first_peers }
+    }
+}
+
+/// A data directory. Holding it open does not lock it; [`Directory::lock`] does.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+/// Keeps other processes out while it lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Directory {
+    /// The directory at a path, which need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Makes the directory, readable by its owner only; one with something in it is refused.
+    pub fn create(&self) -> Result<(), Error> {
+        use std::os::unix::fs::DirBuilderExt;
+        let io = |source| Error::Io { path: self.root.clone(), source };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(io)?;
+        if std::fs::read_dir(&self.root).map_err(io)?.next().is_some() {
+            return Err(Error::NotEmpty { path: self.root.clone() });
+        }
+        Ok(())
+    }
+
+    /// Keeps other processes out.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        let path = self.root.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|source| Error::NoNode { path: self.root.clone(), source })?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| Error::Locked { path: self.root.clone() })?;
+        Ok(Lock { _file: file })
+    }
+
+    /// Whose directory it is; a newer layout is refused before anything else is touched.
+    pub fn identity(&self) -> Result<Identity, Error> {
+        let path = self.root.join("identity.toml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| Error::NoNode { path: self.root.clone(), source })?;
+        let format = toml::from_str::<Format>(&text)
+            .map_err(|source| Error::Damaged { path: path.clone(), source })?;
+        if format.format > FORMAT {
+            return Err(Error::Newer { path, found: format.format });
+        }
+        toml::from_str(&text).map_err(|source| Error::Damaged { path, source })
+    }
+
+    /// Writes whose directory it is. Written last, so that a directory with it is complete.
+    pub fn set_identity(&self, identity: &Identity) -> Result<(), Error> {
+        let text = toml::to_string(identity).expect("an identity is made of numbers and texts");
+        let path = self.root.join("identity.toml");
+        Ok(certs::write_file(&path, text.as_bytes(), certs::Access::Public)?)
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The node's configuration.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("lgsp.toml")
+    }
+
+    /// The first administrator's profile.
+    pub fn admin_profile(&self) -> PathBuf {
+        self.root.join("admin.toml")
+    }
+
+    /// Log and state.
+    pub fn consensus(&self) -> PathBuf {
+        self.root.join("consensus")
+    }
+
+    /// Contents.
+    pub fn content(&self) -> PathBuf {
+        self.root.join("content")
+    }
+
+    /// The keys that seal secrets.
+    pub fn cluster_key(&self) -> PathBuf {
+        self.root.join("cluster.key")
+    }
+
+    /// The node's private key.
+    pub fn node_key(&self) -> PathBuf {
+        self.root.join("node.key")
+    }
+
+    /// The node's certificate, DER.
+    pub fn node_certificate(&self) -> PathBuf {
+        self.root.join("node.der")
+    }
+
+    /// The authority's certificate, DER.
+    pub fn authority(&self) -> PathBuf {
+        self.root.join("authority.der")
+    }
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_is_kept_out() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::at(temp.path().join("n1"));
+        directory.create().expect("a new directory");
+        let lock = directory.lock().expect("nobody else");
+        assert!(matches!(directory.lock(), Err(Error::Locked { .. })));
+        drop(lock);
+        directory.lock().expect("free again");
+        assert!(matches!(directory.create(), Err(Error::NotEmpty { .. })));
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::at(temp.path());
+        assert!(matches!(directory.identity(), Err(Error::NoNode { .. })));
+        let identity = Identity::new("c0ffee", NodeId(3), Vec::new());
+        directory.set_identity(&identity).expect("written");
+        assert_eq!(directory.identity().expect("just written"), identity);
+        std::fs::write(temp.path().join("identity.toml"), "format = 2\nshape = \"new\"\n")
+            .expect("written");
+        assert!(matches!(directory.identity(), Err(Error::Newer { found: 2, .. })));
+    }
+}

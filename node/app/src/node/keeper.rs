@@ -1,0 +1,223 @@
+//! What a running node keeps in order beside its work: who its peers are, its own announcement, and
+//! its certificate, which renews itself without a restart.
+
+use std::{net::IpAddr, sync::{Arc, OnceLock}, time::Duration};
+
+use anyhow::Context;
+use certs::{Access, NodeKey, Presented};
+use consensus::Consensus;
+use delivery::Exchange;
+use machine::{Effect, NewNode, View};
+use mesh::{Channel, Mesh};
+use model::NodeId;
+use rustls_pki_types::CertificateDer;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Directory, Identity, Renewal, run::Node};
+use crate::{config::Config, links::Topic};
+
+/// Between two looks at the certificate and the announcement; both are days away.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Until the first look has found a majority.
+const FIRST_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Who belongs to the cluster, as far as this node's own state knows.
+pub(super) struct Members {
+    first: Vec<(NodeId, String)>,
+    own: NodeId,
+    consensus: OnceLock<Consensus>,
+}
+
+impl Members {
+    pub(super) fn new(identity: &Identity) -> Self {
+        let first = identity.first_peers.iter();
+        Self {
+            first: first.map(|peer| (peer.node, peer.mesh_address.clone())).collect(),
+            own: identity.node,
+            consensus: OnceLock::new(),
+        }
+    }
+
+    /// From now on the state says who belongs.
+    pub(super) fn follow(&self, consensus: Consensus) {
+        assert!(self.consensus.set(consensus).is_ok(), "a node's members follow one consensus");
+    }
+
+    /// A new node knows nobody: until it has a state, whoever the authority has certified may speak.
+    pub(super) fn allowed(self: &Arc<Self>) -> mesh::Allowed {
+        let members = self.clone();
+        Arc::new(move |node| {
+            let Some(consensus) = members.consensus.get() else { return false };
+            let reader = consensus.view();
+            let view = View::new(&*reader);
+            match view.node(node) {
+                Some(record) => record.removed_at.is_none(),
+                // A member that was admitted while this node was away is not in its state yet: its
+                // number is then higher than any that is known here.
+                None => view.cluster().is_none_or(|cluster| node >= cluster.next_node),
+            }
+        })
+    }
+
+    /// Where the others are: the state's word, or the word of the member that let this node in.
+    pub(super) fn addresses(&self) -> Vec<(NodeId, String)> {
+        let Some(consensus) = self.consensus.get() else { return self.first.clone() };
+        let nodes = View::new(&*consensus.view()).nodes();
+        if nodes.is_empty() {
+            return self.first.clone();
+        }
+        let present = nodes.into_iter().filter(|record| record.removed_at.is_none());
+        let others = present.filter(|record| record.node != self.own);
+        others.map(|record| (record.node, record.now.mesh_address)).collect()
+    }
+}
+
+/// How nodes are named in this cluster's certificates.
+pub(super) struct ClusterNames(pub(super) String);
+
+impl mesh::Names for ClusterNames {
+    fn server_name(&self, node: NodeId) -> String {
+        certs::node_name(node, &self.0)
+    }
+
+    fn node_of(&self, certificate: &[u8]) -> Option<NodeId> {
+        certs::identity_of(certificate, &self.0).ok()
+    }
+}
+
+pub(super) fn mesh_identity(
+    authority: &CertificateDer<'static>,
+    presented: &Arc<Presented>,
+) -> anyhow::Result<mesh::Identity> {
+    Ok(mesh::Identity {
+        server: Arc::new(certs::mesh_server_config(authority, presented.clone())?),
+        client: Arc::new(certs::mesh_client_config(authority, presented.clone())?),
+    })
+}
+
+pub(super) fn https_config(node: &Node) -> anyhow::Result<rustls::ServerConfig> {
+    let api = &node.config.api;
+    let presented = match (&api.tls_cert, &api.tls_key) {
+        (Some(chain), Some(key)) => {
+            let (chain, key) = certs::load_certified_pem(chain, key)?;
+            Presented::new(chain, &key)?
+        }
+        _ => node.presented.clone(),
+    };
+    Ok(certs::https_server_config(presented)?)
+}
+
+pub(super) fn public_names(config: &Config) -> anyhow::Result<auth::PublicNames> {
+    let urls = config.api.public_urls.iter().map(|url| url.as_str());
+    auth::PublicNames::new(urls).context("the public URLs cannot be used")
+}
+
+pub(super) fn timing(config: &Config) -> consensus::Timing {
+    let timing = &config.timing;
+    consensus::Timing {
+        heartbeat: timing.heartbeat.0,
+        election_min: timing.election_min.0,
+        election_max: timing.election_max.0,
+        propose_deadline: timing.propose_deadline.0,
+        fresh_max: timing.fresh_max.0,
+        persist_every: timing.persist_every.0,
+    }
+}
+
+pub(super) fn api_settings(node: &Node) -> api::Settings {
+    let url = node.config.api.public_urls.first().map(|url| url.as_str()).unwrap_or_default();
+    let mut settings = api::Settings::new(url);
+    settings.cors_origins = node.config.api.cors_origins.clone();
+    settings.content_max = node.config.storage.content_max.0;
+    settings
+}
+
+/// What the keeper needs; all of it cheap to hold.
+pub(super) struct Keeper {
+    pub(super) now: NewNode,
+    pub(super) hosts: (Vec<String>, Vec<IpAddr>),
+    pub(super) node: NodeId,
+    pub(super) directory: Directory,
+    pub(super) key: NodeKey,
+    pub(super) authority: CertificateDer<'static>,
+    pub(super) presented: Arc<Presented>,
+    pub(super) mesh: Mesh,
+    pub(super) consensus: Consensus,
+    pub(super) exchange: Exchange,
+    pub(super) members: Arc<Members>,
+}
+
+/// Keeps peers, announcement and certificate in order until it is dropped.
+pub(super) async fn keep(keeper: Keeper) {
+    let mut effects = keeper.consensus.subscribe();
+    let mut look = tokio::time::interval(FIRST_LOOK_EVERY);
+    let mut announced = false;
+    keeper.mesh.set_peers(&keeper.members.addresses());
+    loop {
+        tokio::select! {
+            heard = effects.recv() => match heard {
+                Ok(effects) if !effects.contains(&Effect::NodesChanged) => {}
+                Ok(_) | Err(RecvError::Lagged(_)) => {
+                    keeper.mesh.set_peers(&keeper.members.addresses());
+                    keeper.mesh.recheck();
+                }
+                Err(RecvError::Closed) => return,
+            },
+            _ = look.tick() => {
+                if !announced {
+                    announced = keeper.announce().await;
+                    if announced {
+                        look = tokio::time::interval(LOOK_EVERY);
+                    }
+                }
+                if let Err(error) = keeper.renew_if_due().await {
+                    tracing::warn!(%error, "the node's certificate could not be renewed yet");
+                }
+            }
+        }
+    }
+}
+
+impl Keeper {
+    async fn announce(&self) -> bool {
+        let known = View::new(&*self.consensus.view()).node(self.node).is_some();
+        known && self.exchange.announce(self.now.clone()).await.is_ok()
+    }
+
+    async fn renew_if_due(&self) -> anyhow::Result<()> {
+        let now = self.exchange.now();
+        if !certs::needs_renewal(&self.presented.certificate(), now)? {
+            return Ok(());
+        }
+        let renewal = Renewal {
+            request: self.key.request()?,
+            names: self.hosts.0.clone(),
+            addresses: self.hosts.1.iter().map(ToString::to_string).collect(),
+        };
+        let certificate = self.certify(renewal).await?;
+        let chain = vec![certificate.clone(), self.authority.clone()];
+        certs::write_file(&self.directory.node_certificate(), &certificate, Access::Public)?;
+        self.presented.replace(chain, &self.key.private_key())?;
+        self.mesh.set_identity(&mesh_identity(&self.authority, &self.presented)?)?;
+        tracing::info!("the node's certificate was renewed");
+        Ok(())
+    }
+
+    /// This node can certify itself: the authority's key lies in the state of each node. Others are
+    /// asked only while this node has no state.
+    async fn certify(&self, renewal: Renewal) -> anyhow::Result<CertificateDer<'static>> {
+        if self.exchange.cluster().is_some() {
+            let request = renewal.into_request(self.node, &self.exchange);
+            return Ok(CertificateDer::from(self.exchange.renew_certificate(&request)?));
+        }
+        let question = minicbor::to_vec(&renewal).expect("a vector takes every octet");
+        for (peer, _) in self.members.addresses() {
+            let asked = self.mesh.request(peer, Channel::Control, Topic::Renewal.wrap(&question));
+            match asked.await {
+                Ok(answer) if !answer.is_empty() => return Ok(CertificateDer::from(answer.to_vec())),
+                _ => {}
+            }
+        }
+        anyhow::bail!("no member could be asked")
+    }
+}

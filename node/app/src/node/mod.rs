@@ -1,0 +1,32 @@
+//! The node itself: founded, joined, run.
+
+mod directory;
+mod init;
+mod join;
+mod keeper;
+mod renewal;
+mod run;
+
+use machine::NewNode;
+use model::NodeId;
+
+use crate::config::Config;
+
+pub use directory::{Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
+pub use init::init;
+pub use join::join;
+pub use renewal::Renewal;
+pub use run::run;
+
+/// The first node of a cluster.
+const FIRST_NODE: NodeId = NodeId(1);
+
+/// The node as it presents itself to the cluster.
+fn presented(config: &Config) -> NewNode {
+    NewNode {
+        name: config.name.clone(),
+        mesh_address: config.mesh.advertise.to_string(),
+        api_url: config.api.public_urls.first().map(ToString::to_string).unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

@@ -1,0 +1,86 @@
+//! What went wrong, why, and how to mend it.
+
+use super::texts;
+
+texts! {
+    WHY = "vì sao:", "why:";
+    FIX = "cách sửa:", "to mend:";
+    CODE = "mã:", "code:";
+
+    USAGE = "Lệnh viết chưa đúng.", "The command is not written right.";
+    USAGE_UNKNOWN_ARG = "không có tham số {arg}", "there is no argument {arg}";
+    USAGE_UNKNOWN_COMMAND = "không có lệnh {arg}", "there is no command {arg}";
+    USAGE_MISSING = "thiếu {arg}", "{arg} is missing";
+    USAGE_VALUE = "giá trị {value} của {arg} không hợp lệ", "{value} is not a value of {arg}";
+    USAGE_CONFLICT = "{arg} không đi cùng {other}", "{arg} does not go with {other}";
+    USAGE_HELP = "xem: {command} --help", "see: {command} --help";
+    USAGE_SIMILAR = "có phải bạn muốn: {similar}?   xem: {command} --help", "did you mean: {similar}?   see: {command} --help";
+
+    REFUSED = "Cụm không nhận yêu cầu ({status}).", "The cluster did not take the request ({status}).";
+    FIX_PERMISSION = "dùng hồ sơ có quyền này (--profile), hoặc nhờ quản trị cấp quyền", "use a profile that may do this (--profile), or ask an administrator to grant it";
+    FIX_SIGNATURE = "kiểm tra access_key và tệp khoá bí mật trong hồ sơ {profile}; xem khoá: lgsp key list", "check access_key and the secret's file in the profile {profile}; see the keys: lgsp key list";
+    FIX_CLOCK = "chỉnh đồng hồ máy này (lệch {skew} s), ví dụ: timedatectl set-ntp true", "set this machine's clock (off by {skew} s), for example: timedatectl set-ntp true";
+    FIX_UNIT = "tìm đơn vị: lgsp unit search \"…\"", "search for the unit: lgsp unit search \"…\"";
+    FIX_CODE = "mã của tỉnh theo Quyết định 20/2020/QĐ-TTg, ví dụ: lgsp unit add H41.09 --name \"…\"", "codes of the province follow Decision 20/2020, for example: lgsp unit add H41.09 --name \"…\"";
+    FIX_TOKEN = "xin mã mới trên một thành viên: lgsp member token", "ask a member for a new one: lgsp member token";
+    FIX_RETRY = "thử lại sau ít giây; xem cụm: lgsp status", "try again in some seconds; see the cluster: lgsp status";
+    FIX_APP = "xem các ứng dụng: lgsp app list", "see the applications: lgsp app list";
+    FIX_PACKET = "xem các gói tin: lgsp packet list", "see the packets: lgsp packet list";
+    FIX_STATUS = "xem cụm: lgsp status", "see the cluster: lgsp status";
+
+    UNREACHABLE = "Không kết nối được tới nút nào của cụm.", "No node of the cluster can be reached.";
+    FIX_UNREACHABLE = "kiểm tra nút đang chạy (lgsp run) và địa chỉ trong hồ sơ {profile}", "check that a node runs (lgsp run) and the addresses in the profile {profile}";
+    TLS = "{url} không chứng minh được là nút của cụm này.", "{url} does not prove that it is a node of this cluster.";
+    FIX_TLS = "kiểm tra authority trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that the authority in the profile {profile} is this cluster's, and that the certificate carries the host name";
+    TIMEOUT = "{url} không trả lời trong {after}.", "{url} did not answer within {after}.";
+    PROTOCOL = "{url} trả lời điều không hiểu được.", "{url} answered what cannot be understood.";
+    FIX_PROTOCOL = "kiểm tra địa chỉ có đúng là API của LGSP, và hai phiên bản có cùng đời", "check that the address is an LGSP API, and that both versions are of one age";
+    FILE = "Không dùng được tệp {path}.", "The file {path} cannot be used.";
+    FIX_FILE = "kiểm tra đường dẫn và quyền: ls -l {path}", "check path and permissions: ls -l {path}";
+    ALTERED = "Nội dung nhận được không khớp mã băm đã ký; đã bỏ.", "The content received does not have the digest that was signed; it was discarded.";
+    FIX_ALTERED = "tải lại: lgsp packet receive …", "fetch it again: lgsp packet receive …";
+    SIZE = "Tệp đổi kích thước trong khi gửi (lúc đầu {size} byte).", "The file changed its size while it was sent (it had {size} octets).";
+    FIX_SIZE = "đợi tệp ghi xong rồi gửi lại", "wait until the file is written, then send it again";
+    CLIENT = "Không dựng được kết nối.", "The connection cannot be set up.";
+
+    PROFILE_MISSING = "Chưa có hồ sơ kết nối {path}.", "There is no connection profile {path}.";
+    FIX_PROFILE_MISSING = "lgsp … --profile <thư-mục-dữ-liệu>/admin.toml, hoặc đặt LGSP_PROFILE; thử ngay: lgsp demo", "lgsp … --profile <data-dir>/admin.toml, or set LGSP_PROFILE; to try it out: lgsp demo";
+    PROFILE_WRONG = "Hồ sơ kết nối {path} không dùng được.", "The connection profile {path} cannot be used.";
+    FIX_PROFILE_WRONG = "hồ sơ có: urls, authority, access_key, secret_file; tạo mới: lgsp key issue APP --profile-file F", "a profile has: urls, authority, access_key, secret_file; make one: lgsp key issue APP --profile-file F";
+    PROFILE_OPEN = "người khác đọc được tệp này", "others can read this file";
+    FIX_PROFILE_OPEN = "chmod 600 {path}", "chmod 600 {path}";
+    SECRET_NOWHERE = "khoá bí mật chỉ hiện trên màn hình hoặc ghi vào tệp 0600", "a secret is shown on a terminal only, or written to a file of mode 0600";
+    SECRET_REFUSED = "Không in khoá bí mật ra nơi không phải màn hình.", "A secret is not printed to what is not a terminal.";
+    FIX_SECRET = "thêm --secret-file F hoặc --profile-file F", "add --secret-file F or --profile-file F";
+
+    CONFIG = "Tệp cấu hình không dùng được.", "The configuration cannot be used.";
+    FIX_CONFIG = "sửa tệp rồi kiểm tra: lgsp config check {path}", "mend the file, then check it: lgsp config check {path}";
+    DATA_DIR = "Thư mục dữ liệu {path} không trống.", "The data directory {path} is not empty.";
+    DATA_DIR_WHY = "ở đó đã có dữ liệu; lgsp không ghi đè lên nút khác", "something is there; lgsp does not write over another node";
+    FIX_DATA_DIR = "chọn thư mục khác: --data-dir …; nút đã có thì chạy: lgsp run --data-dir {path}", "choose another one: --data-dir …; if a node is there, run it: lgsp run --data-dir {path}";
+    TOKEN_MALFORMED = "Mã gia nhập viết không đúng.", "The join token is not written right.";
+    TOKEN_UNKNOWN = "Cụm không biết mã gia nhập này.", "The cluster does not know this join token.";
+    TOKEN_USED = "Mã gia nhập này đã dùng rồi.", "This join token was used before.";
+    TOKEN_USED_WHY = "mỗi mã chỉ cho một nút gia nhập, một lần", "a token lets one node join, once";
+    TOKEN_EXPIRED = "Mã gia nhập này đã hết hạn.", "This join token has expired.";
+    TOKEN_EXPIRED_WHY = "mã chỉ có hiệu lực ngắn, kể từ lúc tạo", "a token is good for a short while after it was made";
+
+    CONFIRM_NEEDED = "Việc này cần xác nhận.", "This needs a confirmation.";
+    CONFIRM_NEEDED_WHY = "không có người ở màn hình để gõ lại tên {name}", "nobody is at a terminal to type the name {name} again";
+    FIX_CONFIRM = "thêm --yes nếu chắc chắn", "add --yes if you are sure";
+    CONFIRM_WRONG = "Tên gõ lại không khớp; không làm gì cả.", "The name typed is another one; nothing was done.";
+    FIX_CONFIRM_WRONG = "gõ đúng: {name}", "type exactly: {name}";
+
+    CSV = "Danh sách đơn vị {path} sai ở dòng {line}.", "The list of units {path} is wrong in line {line}.";
+    FIX_CSV = "cột cần có: code,name,kind,parent (kind: province, department, commune, ward, other, remote)", "the columns are: code,name,kind,parent (kind: province, department, commune, ward, other, remote)";
+    TITLE = "Tiêu đề không dùng được.", "The title cannot be used.";
+    FIX_TITLE = "thêm --title \"…\" (1 đến 500 ký tự)", "add --title \"…\" (1 to 500 characters)";
+    WAIT = "Quá {after} mà gói tin {packet} còn ở trạng thái {state}.", "After {after} the packet {packet} is still {state}.";
+    FIX_WAIT = "xem tiếp: lgsp packet show {packet} --watch", "watch on: lgsp packet show {packet} --watch";
+    ENDED = "Gói tin {packet} kết thúc ở trạng thái {state}.", "The packet {packet} ended as {state}.";
+    NOTHING_WAITS = "Không có gói tin nào đang chờ.", "No packet is waiting.";
+    FIX_NOTHING_WAITS = "chờ gói tin mới: lgsp packet receive --wait", "wait for a new one: lgsp packet receive --wait";
+    FAILED = "Không làm được.", "It could not be done.";
+    RUN = "Nút dừng vì lỗi.", "The node stopped because of an error.";
+    FIX_RUN = "xem lý do ở trên; kiểm tra: lgsp config check {path}", "see the reason above; check: lgsp config check {path}";
+}

@@ -1,0 +1,170 @@
+//! Packets: open, send, show, accept, confirm.
+
+use model::{Digest, FileName, IdempotencyKey, PacketId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    Accepted, Client, Error, NewPacket, Opened, Packet, Page, Policy, Receipt, ReceiptResult,
+    State, Submitted,
+    body::{Part, multipart},
+    send::Call,
+};
+
+/// What stays as it is in a path segment and in a query value: the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as one path segment.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// A path with those parameters that have a value.
+pub(crate) fn query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut target = path.to_owned();
+    let mut mark = '?';
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            target.push(mark);
+            target.push_str(name);
+            target.push('=');
+            target.push_str(&segment(value));
+            mark = '&';
+        }
+    }
+    target
+}
+
+/// An idempotency key that nobody else uses.
+pub(crate) fn fresh_idempotency_key() -> String {
+    format!("ik-{}", hex::encode(rand::random::<[u8; 16]>()))
+}
+
+/// A small content that travels inside the request.
+#[derive(Debug, Clone, Copy)]
+pub struct File<'a> {
+    /// Its name.
+    pub name: &'a FileName,
+    /// Its octets.
+    pub octets: &'a [u8],
+}
+
+#[derive(Deserialize)]
+struct Results {
+    results: Vec<ReceiptResult>,
+}
+
+impl Client {
+    /// Opens a packet whose content comes next. Repeats are one packet: without a key of the
+    /// caller's, one is made for all attempts of this call.
+    pub async fn open(&self, packet: &NewPacket, key: Option<&IdempotencyKey>) -> Result<Opened, Error> {
+        let key = key.map_or_else(fresh_idempotency_key, ToString::to_string);
+        self.json(Call::post("/v1/packets", packet).header("idempotency-key", key)).await
+    }
+
+    /// Submits a packet with its content in one round trip.
+    pub async fn submit(
+        &self,
+        packet: &NewPacket,
+        file: File<'_>,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Submitted, Error> {
+        // The part itself says how long it is; the policy travels with the request.
+        let request = NewPacket { size: None, ..packet.clone() };
+        let request = serde_json::to_vec(&request).expect("bodies have text keys and no failing parts");
+        let parts = [
+            Part { name: "request", file_name: None, media_type: "application/json", octets: &request },
+            Part {
+                name: "content",
+                file_name: Some(file.name.as_str()),
+                media_type: packet.media_type.as_str(),
+                octets: file.octets,
+            },
+        ];
+        let (media_type, body) = multipart(&parts, rand::random());
+        let key = key.map_or_else(fresh_idempotency_key, ToString::to_string);
+        let call = Call::new(Method::POST, "/v1/packets").body(&media_type, body).header("idempotency-key", key);
+        self.json(call).await
+    }
+
+    /// Says that the content is whole, and which digest it has: from here on it is delivered.
+    pub async fn commit(
+        &self,
+        packet: PacketId,
+        digest: Digest,
+        size: u64,
+        policy: Option<&Policy>,
+    ) -> Result<Submitted, Error> {
+        let mut body = json!({ "digest": digest, "size": size });
+        if let Some(policy) = policy {
+            body["policy"] = json!(policy);
+        }
+        self.json(Call::post(format!("/v1/packets/{packet}/commit"), &body)).await
+    }
+
+    /// One packet, as the caller's unit may see it.
+    pub async fn packet(&self, packet: PacketId) -> Result<Packet, Error> {
+        self.json(Call::get(format!("/v1/packets/{packet}"))).await
+    }
+
+    /// A page of what the caller's unit has sent, newest first.
+    pub async fn sent(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Packet>, Error> {
+        let limit = limit.to_string();
+        self.json(Call::get(query("/v1/packets", &[("cursor", cursor), ("limit", Some(&limit))]))).await
+    }
+
+    /// A page of what waits for the caller's unit, oldest first.
+    pub async fn inbox(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Packet>, Error> {
+        let limit = limit.to_string();
+        self.json(Call::get(query("/v1/inbox", &[("cursor", cursor), ("limit", Some(&limit))]))).await
+    }
+
+    /// Takes a packet back.
+    pub async fn cancel(&self, packet: PacketId) -> Result<State, Error> {
+        self.json(Call::post(format!("/v1/packets/{packet}/cancel"), &json!({}))).await
+    }
+
+    /// Says that the caller's unit is ready for the content.
+    pub async fn accept(&self, packet: PacketId) -> Result<Accepted, Error> {
+        let call = Call::new(Method::POST, format!("/v1/packets/{packet}/accept"));
+        self.json(call.header("accept", "application/json")).await
+    }
+
+    /// Confirms that the caller's unit holds the content with this digest.
+    pub async fn confirm(&self, packet: PacketId, digest: Digest) -> Result<State, Error> {
+        self.json(Call::post(format!("/v1/packets/{packet}/confirm"), &json!({ "digest": digest }))).await
+    }
+
+    /// Confirms several (1 to 1000) in one request.
+    pub async fn confirm_all(&self, receipts: &[Receipt]) -> Result<Vec<ReceiptResult>, Error> {
+        let call = Call::post("/v1/confirmations", &json!({ "receipts": receipts }));
+        Ok(self.json::<Results>(call).await?.results)
+    }
+
+    /// Refuses a packet.
+    pub async fn reject(&self, packet: PacketId, reason: &str) -> Result<State, Error> {
+        self.json(Call::post(format!("/v1/packets/{packet}/reject"), &json!({ "reason": reason }))).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_encoded_and_empty_ones_left_out() {
+        assert_eq!(query("/v1/units", &[("q", None), ("limit", Some("5"))]), "/v1/units?limit=5");
+        assert_eq!(
+            query("/v1/units", &[("q", Some("sở nội&vụ")), ("limit", Some("5"))]),
+            "/v1/units?q=s%E1%BB%9F%20n%E1%BB%99i%26v%E1%BB%A5&limit=5"
+        );
+    }
+
+    #[test]
+    fn idempotency_keys_are_words_of_the_model() {
+        assert!(fresh_idempotency_key().parse::<IdempotencyKey>().is_ok());
+        assert_ne!(fresh_idempotency_key(), fresh_idempotency_key());
+    }
+}

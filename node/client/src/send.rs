@@ -1,0 +1,405 @@
+//! One request to whichever node takes it: signed anew for each attempt, and bounded.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
+
+pub use certs::Trust;
+
+use crate::{
+    Credentials, Error, Problem, Secret,
+    body::{BODY_MAX, read_whole},
+    sign::{self, ToSign},
+};
+
+/// How often one request is tried, over all nodes: three rounds over three nodes and some, which
+/// outlasts the election of a new leader.
+pub const ATTEMPTS_MAX: usize = 12;
+/// The first pause after every node was tried; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause: a cluster elects a leader in less.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a connection may take to stand.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+
+/// The language that titles and details of problems are asked for in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    /// Vietnamese.
+    #[default]
+    Vi,
+    /// English.
+    En,
+}
+
+impl Language {
+    /// The tag of BCP 47.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vi => "vi",
+            Self::En => "en",
+        }
+    }
+}
+
+/// What a client is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The nodes, as `https://host:port`, in the order they are tried.
+    pub base_urls: Vec<String>,
+    /// Whom to believe that they are the cluster.
+    pub trust: Trust,
+    /// What to sign with; none for the few requests that need no signature.
+    pub credentials: Option<Credentials>,
+    /// The language of problems.
+    pub language: Language,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How long all attempts of one request may take together.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// The usual options.
+    pub fn new(base_urls: Vec<String>, trust: Trust, credentials: Option<Credentials>) -> Self {
+        Self {
+            base_urls,
+            trust,
+            credentials,
+            language: Language::default(),
+            timeout: Duration::from_secs(30),
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Speaks to a cluster. Cheap to clone; connections are shared.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    urls: Vec<String>,
+    /// The node that answered last.
+    current: AtomicUsize,
+    credentials: Option<Credentials>,
+    language: Language,
+    timeout: Duration,
+    patience: Duration,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("urls", &self.inner.urls).finish_non_exhaustive()
+    }
+}
+
+/// What allows a request.
+#[derive(Clone)]
+pub(crate) enum Proof {
+    Signed,
+    Bearer(Secret),
+    Nothing,
+}
+
+/// Whether a request may be sent again when nobody knows if it was heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    Harmless,
+    OnlyUnsent,
+}
+
+/// One request, before it is signed.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub method: Method,
+    /// Path and query, percent-encoded.
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<(String, Bytes)>,
+    pub proof: Proof,
+    pub repeat: Repeat,
+    /// How long the head of the answer may take; the body of a stream takes as long as it takes.
+    pub timeout: Option<Duration>,
+    pub streams: bool,
+}
+
+impl Call {
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            body: None,
+            proof: Proof::Signed,
+            repeat: Repeat::Harmless,
+            timeout: None,
+            streams: false,
+        }
+    }
+
+    pub fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub fn post(path: impl Into<String>, body: &impl serde::Serialize) -> Self {
+        let octets = serde_json::to_vec(body).expect("bodies have text keys and no failing parts");
+        Self::new(Method::POST, path).body("application/json", octets)
+    }
+
+    pub fn body(mut self, media_type: &str, octets: impl Into<Bytes>) -> Self {
+        self.body = Some((media_type.to_owned(), octets.into()));
+        self
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn proof(mut self, proof: Proof) -> Self {
+        self.proof = proof;
+        self
+    }
+
+    pub fn only_unsent(mut self) -> Self {
+        self.repeat = Repeat::OnlyUnsent;
+        self
+    }
+}
+
+/// The head of a good answer; its body is still to come.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub url: String,
+    pub response: Response,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub fn number(&self, name: &str) -> Result<u64, Error> {
+        let value = self.header(name).and_then(|text| text.parse().ok());
+        value.ok_or_else(|| Error::Protocol { url: self.url.clone(), what: format!("no number in {name}") })
+    }
+
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let body = read_whole(&self.url, self.response, BODY_MAX).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Error::Protocol { url: self.url, what: format!("unexpected JSON ({error})") })
+    }
+}
+
+impl Client {
+    /// Sets a client up; nothing is sent yet.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let wrong = |what: String| Error::Options { what };
+        if options.base_urls.is_empty() {
+            return Err(wrong("no node's address is given".into()));
+        }
+        let mut urls = Vec::with_capacity(options.base_urls.len());
+        for url in options.base_urls {
+            let parsed = reqwest::Url::parse(&url).map_err(|error| wrong(format!("{url}: {error}")))?;
+            if parsed.scheme() != "https" || parsed.host_str().is_none() || parsed.path() != "/" {
+                return Err(wrong(format!("{url}: https://host:port is expected")));
+            }
+            urls.push(parsed.as_str().trim_end_matches('/').to_owned());
+        }
+        let tls = certs::https_client_config(options.trust).map_err(|error| wrong(error.to_string()))?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .connect_timeout(CONNECT_MAX)
+            .tcp_nodelay(true)
+            // A proxy of the surroundings would see what is meant for the cluster alone.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("lgsp-client/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                http,
+                urls,
+                current: AtomicUsize::new(0),
+                credentials: options.credentials,
+                language: options.language,
+                timeout: options.timeout,
+                patience: options.patience,
+            }),
+        })
+    }
+
+    /// The nodes' addresses.
+    pub fn urls(&self) -> &[String] {
+        &self.inner.urls
+    }
+
+    /// The node that the next request goes to.
+    pub fn current_url(&self) -> &str {
+        &self.inner.urls[self.inner.current.load(Ordering::Relaxed) % self.inner.urls.len()]
+    }
+
+    /// Lets the next request go to another node than this one.
+    pub(crate) fn leave(&self, url: &str) {
+        if let Some(index) = self.inner.urls.iter().position(|u| u == url) {
+            let next = (index + 1) % self.inner.urls.len();
+            // Somebody else may have moved on already; then their choice stands.
+            let _ = self.inner.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends until a node takes it, and reads the JSON it answers.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
+        self.send(call).await?.json().await
+    }
+
+    /// Sends until a node takes it: the next one when one cannot be reached or says 503.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
+        let deadline = Instant::now() + self.inner.patience;
+        let mut pause = PAUSE_MIN;
+        let mut attempt = 1;
+        loop {
+            let (error, wait) = match self.once(&call).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failed { error, wait }) => (error, wait),
+            };
+            let again = match &error {
+                Error::Problem { status, .. } => *status == 503,
+                Error::Unreachable { source, .. } => call.repeat == Repeat::Harmless || is_unsent(source.as_ref()),
+                Error::Timeout { .. } => call.repeat == Repeat::Harmless,
+                Error::Tls { .. } => self.inner.urls.len() > 1 && attempt < self.inner.urls.len(),
+                _ => false,
+            };
+            let round_over = attempt % self.inner.urls.len() == 0;
+            let wait = if round_over { pause.max(wait.unwrap_or_default().min(PAUSE_MAX)) } else { Duration::ZERO };
+            if !again || attempt >= ATTEMPTS_MAX || Instant::now() + wait >= deadline {
+                return Err(error);
+            }
+            if round_over {
+                sleep(wait).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Sends once, to the current node; on a failure the next request goes to another.
+    pub(crate) async fn once(&self, call: &Call) -> Result<Answer, Failed> {
+        let url = self.current_url().to_owned();
+        let result = self.attempt(&url, call).await;
+        if let Err(Failed { error, .. }) = &result
+            && (error.may_retry() || matches!(error, Error::Tls { .. }))
+        {
+            self.leave(&url);
+        }
+        result
+    }
+
+    async fn attempt(&self, url: &str, call: &Call) -> Result<Answer, Failed> {
+        let timeout = call.timeout.unwrap_or(self.inner.timeout);
+        let target = format!("{url}{}", call.path);
+        let headers = self.headers(&target, call)?;
+        let mut request = self.inner.http.request(call.method.clone(), &target).headers(headers);
+        if let Some((_, octets)) = &call.body {
+            request = request.body(octets.clone());
+        }
+        if !call.streams {
+            request = request.timeout(timeout);
+        }
+        let response = match tokio::time::timeout(timeout, request.send()).await {
+            Ok(sent) => sent.map_err(|error| Error::of(url, timeout, error))?,
+            Err(_) => return Err(Error::Timeout { url: url.to_owned(), after: timeout }.into()),
+        };
+        let status = response.status();
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(Answer { url: url.to_owned(), response });
+        }
+        let wait = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        Err(Failed { error: problem_of(url, response).await, wait })
+    }
+
+    fn headers(&self, target: &str, call: &Call) -> Result<HeaderMap, Error> {
+        let mut plain: Vec<(String, String)> = Vec::with_capacity(call.headers.len() + 4);
+        plain.extend(call.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        if let Some((media_type, _)) = &call.body {
+            plain.push((CONTENT_TYPE.as_str().into(), media_type.clone()));
+        }
+        plain.push((ACCEPT_LANGUAGE.as_str().into(), self.inner.language.as_str().into()));
+        match &call.proof {
+            Proof::Nothing => {}
+            Proof::Bearer(token) => plain.push(("authorization".into(), format!("Bearer {}", token.expose()))),
+            Proof::Signed => {
+                let credentials = self
+                    .inner
+                    .credentials
+                    .as_ref()
+                    .ok_or_else(|| Error::Options { what: "this request needs a key to sign with".into() })?;
+                let body = call.body.as_ref().map(|(_, octets)| octets.as_ref());
+                let signed = sign::sign(credentials, &ToSign { method: call.method.as_str(), target, headers: &plain, body })?;
+                plain.extend(signed);
+            }
+        }
+        let mut headers = HeaderMap::with_capacity(plain.len());
+        for (name, value) in plain {
+            let fail = || Error::Options { what: format!("the header {name} cannot be sent") };
+            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| fail())?;
+            headers.append(key, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| fail())?);
+        }
+        Ok(headers)
+    }
+}
+
+/// A failed attempt, and how long the node asked to be left alone.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub error: Error,
+    pub wait: Option<Duration>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, wait: None }
+    }
+}
+
+/// Whether the connection never stood, so that nobody can have heard the request.
+fn is_unsent(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+}
+
+/// Reads a problem; what is no problem document keeps at least its status.
+async fn problem_of(url: &str, response: Response) -> Error {
+    let status = response.status().as_u16();
+    let body = match read_whole(url, response, BODY_MAX).await {
+        Ok(body) => body,
+        Err(error) => return error,
+    };
+    let mut problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+    if problem.status == 0 {
+        problem.status = status;
+        problem.retryable = status == 503;
+    }
+    Error::Problem { status, problem: Box::new(problem) }
+}

@@ -1,0 +1,361 @@
+//! Lanes of a large transfer: one to this node's disk, one to each other holder.
+//!
+//! Each lane has a window of [`WINDOW`] sealed frames, shared by all lanes and never copied. What
+//! is durable where is counted in one place, on which the writer waits.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use model::{NodeId, PacketId, SpaceId};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    Error, FrameSink,
+    layout::Layout,
+    protocol::{self, AskAppend, Operation, Signal},
+    reader::{PIECE, Source},
+    record::{FrameHead, Identity},
+    store::Store,
+};
+
+/// Frames on their way to one holder: a mebibyte, as much as the mesh keeps under way.
+pub(crate) const WINDOW: usize = 8;
+/// How long a lane that is not needed may hold up the others before it is dropped.
+const LAG_TIME: Duration = Duration::from_secs(3);
+/// How long a majority may take to make frames durable.
+const SYNC_TIME: Duration = Duration::from_secs(15);
+/// How long a lane whose writer is done waits for its holder's last word.
+const LAST_WORD_TIME: Duration = Duration::from_secs(10);
+
+/// What a lane carries.
+#[derive(Clone)]
+pub(crate) enum Order {
+    Frame(Bytes),
+    Sync,
+}
+
+#[derive(Clone, Copy)]
+struct Reach {
+    durable: u64,
+    alive: bool,
+}
+
+/// How far each lane is.
+#[derive(Default)]
+pub(crate) struct Progress {
+    reach: Mutex<(BTreeMap<NodeId, Reach>, u32)>,
+    changed: Notify,
+}
+
+impl Progress {
+    fn enter(&self, node: NodeId) {
+        self.reach.lock().0.insert(node, Reach { durable: 0, alive: true });
+    }
+
+    fn durable(&self, node: NodeId, next: u64) {
+        if let Some(reach) = self.reach.lock().0.get_mut(&node) {
+            reach.durable = reach.durable.max(next);
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn end(&self, node: NodeId, fenced: u32) {
+        let mut reach = self.reach.lock();
+        if let Some(reach) = reach.0.get_mut(&node) {
+            reach.alive = false;
+        }
+        reach.1 = reach.1.max(fenced);
+        drop(reach);
+        self.changed.notify_waiters();
+    }
+
+    /// The nodes that have everything before a sequence durable.
+    pub fn holders(&self, next: u64) -> Vec<NodeId> {
+        let reach = self.reach.lock();
+        reach.0.iter().filter(|(_, reach)| reach.durable >= next).map(|(node, _)| *node).collect()
+    }
+}
+
+/// All lanes of one writer.
+pub(crate) struct Lanes {
+    store: Arc<Store>,
+    space: SpaceId,
+    packet: PacketId,
+    epoch: u32,
+    identity: Identity,
+    progress: Arc<Progress>,
+    ways: BTreeMap<NodeId, mpsc::Sender<Order>>,
+}
+
+impl Lanes {
+    /// Lanes without any way yet: `open` opens them.
+    pub fn new(store: Arc<Store>, (space, packet, epoch): (SpaceId, PacketId, u32), identity: Identity) -> Self {
+        let (progress, ways) = (Arc::default(), BTreeMap::new());
+        Self { store, space, packet, epoch, identity, progress, ways }
+    }
+
+    /// Opens the ways that are not open. The log here must hold the frames of `base`.
+    pub fn open(&mut self, base: &Layout) {
+        self.ways.retain(|_, way| !way.is_closed());
+        let members = self.store.members();
+        let store = self.store.clone();
+        if !self.ways.contains_key(&members.node) {
+            let (way, orders) = mpsc::channel(WINDOW);
+            self.progress.enter(members.node);
+            let (progress, space, epoch) = (self.progress.clone(), self.space, self.epoch);
+            let node = members.node;
+            self.store.spawn(async move {
+                let result = run_here(&store, (node, space, epoch), orders, &progress).await;
+                end(&progress, node, result);
+            });
+            self.ways.insert(node, way);
+        }
+        for peer in members.others() {
+            if self.ways.contains_key(&peer) {
+                continue;
+            }
+            let (way, orders) = mpsc::channel(WINDOW);
+            self.progress.enter(peer);
+            let ask = AskAppend {
+                space: self.space,
+                packet: self.packet,
+                epoch: self.epoch,
+                identity: self.identity.encode().to_vec(),
+                spans: base.spans(),
+            };
+            let (store, progress, base) = (self.store.clone(), self.progress.clone(), base.clone());
+            self.store.spawn(async move {
+                let result = run_peer(&store, peer, ask, base, orders, &progress).await;
+                end(&progress, peer, result);
+            });
+            self.ways.insert(peer, way);
+        }
+    }
+
+    /// Hands an order to every lane; a lane that lags and is not needed is dropped.
+    pub async fn send(&mut self, order: Order) -> Result<(), Error> {
+        let members = self.store.members();
+        let mut dropped = Vec::new();
+        for (node, way) in &self.ways {
+            let sent = match way.try_send(order.clone()) {
+                Ok(()) => true,
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
+                Err(mpsc::error::TrySendError::Full(order)) => {
+                    let patience = if *node == members.node { SYNC_TIME } else { LAG_TIME };
+                    matches!(timeout(patience, way.send(order)).await, Ok(Ok(())))
+                }
+            };
+            if !sent {
+                dropped.push(*node);
+            }
+        }
+        for node in dropped {
+            self.ways.remove(&node);
+            self.progress.end(node, 0);
+            tracing::info!(space = %self.space, %node, "a holder was dropped from a transfer");
+        }
+        let voters = self.ways.keys().filter(|node| members.voters.contains(node)).count();
+        if voters < members.majority() || !self.ways.contains_key(&members.node) {
+            return Err(self.trouble());
+        }
+        Ok(())
+    }
+
+    fn trouble(&self) -> Error {
+        let space = self.space;
+        match self.progress.reach.lock().1 {
+            0 => self.store.check_alive_here(space).err().unwrap_or(Error::Unavailable { space }),
+            epoch => Error::Fenced { space, epoch },
+        }
+    }
+
+    /// Waits until this node and a majority have everything before `next` durable.
+    pub async fn wait(&self, next: u64) -> Result<(), Error> {
+        let deadline = Instant::now() + SYNC_TIME;
+        loop {
+            let changed = self.progress.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.settled(next) {
+                Some(true) => return Ok(()),
+                Some(false) => return Err(self.trouble()),
+                None => {}
+            }
+            if timeout_at(deadline, changed).await.is_err() {
+                return Err(self.trouble());
+            }
+        }
+    }
+
+    /// Whether it is so, or cannot become so any more.
+    fn settled(&self, next: u64) -> Option<bool> {
+        let members = self.store.members();
+        let reach = self.progress.reach.lock();
+        let here = reach.0.get(&members.node)?;
+        let count = |test: &dyn Fn(&Reach) -> bool| {
+            members.voters.iter().filter(|node| reach.0.get(node).is_some_and(test)).count()
+        };
+        let durable = |reach: &Reach| reach.durable >= next;
+        if durable(here) && count(&durable) >= members.majority() {
+            return Some(true);
+        }
+        let possible = count(&|reach| reach.alive || durable(reach)) >= members.majority();
+        (reach.1 > 0 || !possible || !(here.alive || durable(here))).then_some(false)
+    }
+
+    /// Waits a little longer for all lanes that are alive.
+    pub async fn linger(&self, next: u64, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        loop {
+            let changed = self.progress.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let done = self.progress.reach.lock().0.values().all(|reach| !reach.alive || reach.durable >= next);
+            if done || timeout_at(deadline, changed).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The voters that have everything before `next` durable.
+    pub fn holders(&self, next: u64) -> Vec<NodeId> {
+        let members = self.store.members();
+        let mut holders = self.progress.holders(next);
+        holders.retain(|node| members.voters.contains(node));
+        holders
+    }
+
+    /// Ends the lanes: what they carry still arrives.
+    pub fn close(&mut self) {
+        self.ways.clear();
+    }
+}
+
+fn end(progress: &Progress, node: NodeId, result: Result<(), Error>) {
+    let fenced = match &result {
+        Err(Error::Fenced { epoch, .. }) => (*epoch).max(1),
+        _ => 0,
+    };
+    if let Err(error) = result {
+        tracing::info!(%node, %error, "a lane of a transfer has ended");
+    }
+    progress.end(node, fenced);
+}
+
+async fn run_here(
+    store: &Store,
+    (node, space, epoch): (NodeId, SpaceId, u32),
+    mut orders: mpsc::Receiver<Order>,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let mut batch = Vec::with_capacity(WINDOW);
+    while let Some(order) = orders.recv().await {
+        let mut sync = false;
+        let mut next = Some(order);
+        while let Some(order) = next.take() {
+            match order {
+                Order::Frame(frame) => batch.push(frame),
+                Order::Sync => sync = true,
+            }
+            if !sync && batch.len() < WINDOW {
+                next = orders.try_recv().ok();
+            }
+        }
+        let mut log = store.lock_space(space, None).await?;
+        store.append(&mut log, epoch, &batch).await?;
+        batch.clear();
+        if sync {
+            store.sync_space(&mut log).await?;
+            progress.durable(node, log.layout.next);
+        }
+    }
+    Ok(())
+}
+
+async fn run_peer(
+    store: &Store,
+    peer: NodeId,
+    ask: AskAppend,
+    base: Layout,
+    mut orders: mpsc::Receiver<Order>,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let space = ask.space;
+    let gone = || Error::Unavailable { space };
+    let header = protocol::message(Operation::Append, &ask);
+    let (mut sink, mut source) = store.peers.open_stream(peer, header).await.map_err(|_| gone())?;
+    let first = timeout(LAST_WORD_TIME, source.next()).await.ok().flatten().ok_or_else(gone)?;
+    let from = match Signal::parse(&first) {
+        Some(Signal::From(from)) if from <= base.next => from,
+        Some(Signal::Refused(epoch)) if epoch > 0 => return Err(Error::Fenced { space, epoch }),
+        _ => return Err(gone()),
+    };
+    let mut sent = catch_up(store, space, &base, from, &mut *sink).await?;
+    loop {
+        tokio::select! {
+            order = orders.recv() => {
+                let frame = match order {
+                    None => break,
+                    Some(Order::Sync) => Signal::Sync.encode(),
+                    Some(Order::Frame(frame)) => {
+                        sent += 1;
+                        frame
+                    }
+                };
+                sink.send(frame).await.map_err(|_| gone())?;
+            }
+            word = source.next() => note(peer, space, word, progress)?,
+        }
+    }
+    // The writer is done; its last frames still count for this holder.
+    let deadline = Instant::now() + LAST_WORD_TIME;
+    sink.send(Signal::Sync.encode()).await.map_err(|_| gone())?;
+    while progress.reach.lock().0.get(&peer).is_some_and(|reach| reach.durable < sent) {
+        note(peer, space, timeout_at(deadline, source.next()).await.ok().flatten(), progress)?;
+    }
+    Ok(())
+}
+
+fn note(peer: NodeId, space: SpaceId, word: Option<Bytes>, progress: &Progress) -> Result<(), Error> {
+    match word.as_deref().and_then(Signal::parse) {
+        Some(Signal::Durable(next)) => {
+            progress.durable(peer, next);
+            Ok(())
+        }
+        Some(Signal::Refused(epoch)) if epoch > 0 => Err(Error::Fenced { space, epoch }),
+        _ => Err(Error::Unavailable { space }),
+    }
+}
+
+/// Sends the frames of the log here that the holder lacks; gives the next sequence.
+async fn catch_up(
+    store: &Store,
+    space: SpaceId,
+    base: &Layout,
+    from: u64,
+    sink: &mut dyn FrameSink,
+) -> Result<u64, Error> {
+    let Some(place) = base.find(from) else { return Ok(base.next) };
+    let opened = store.disk.open(&crate::files::space_path(space)).await;
+    let file = opened.map_err(crate::store::disk_error("open a file"))?;
+    let source = Source::Here { file, base: 0, small: false };
+    let mut at = place.at;
+    while at < base.end {
+        let len = (base.end - at).min(PIECE as u64) as usize;
+        let mut octets = store.read_raw(space, &source, at, len).await?.freeze();
+        let begun = at;
+        while let Some(head) = FrameHead::parse(&octets, space).filter(|head| head.total() <= octets.len()) {
+            sink.send(octets.split_to(head.total())).await.map_err(|_| Error::Unavailable { space })?;
+            at += head.total() as u64;
+        }
+        if at == begun {
+            return Err(Error::Damaged { space, what: "its frames here" });
+        }
+    }
+    Ok(base.next)
+}
+

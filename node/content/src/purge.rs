@@ -1,0 +1,187 @@
+//! Purge: keys first, durably, then the data.
+//!
+//! A small record is overwritten in place: its head by one that says "dead", its slot, its meta
+//! and the first octets of its ciphertext by zeros, in all at most [`ZEROS`]; one sync serves the
+//! batch. Then joined dead ranges are punched out, and a segment in which nothing lives is
+//! removed. A large file loses its header, slot, meta and the head of its ciphertext in the same
+//! way, is synced, removed, and its directory synced. What remains on the medium until the file
+//! system uses the blocks again is ciphertext whose key is nowhere.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::atomic::Ordering::Relaxed,
+};
+
+use model::SpaceId;
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    Error,
+    disk::Write,
+    files::space_path,
+    index::Place,
+    record::{FILE_HEAD, RECORD_HEAD, RecordHead},
+    recover::{merge, wipe_range},
+    segments::{Job, segment_path},
+    store::Store,
+};
+
+/// Octets overwritten at the beginning of a purged record or file body: slot, meta and the head
+/// of the first data frames' ciphertext with room.
+pub(crate) const ZEROS: u32 = 8 << 10;
+/// Joined dead ranges of this size are given back to the disk; smaller ones are not worth an extent.
+const PUNCH_MIN: u32 = 256 << 10;
+/// The block of every usual file system: only whole ones can be given back.
+const BLOCK: u32 = 4096;
+
+impl Store {
+    /// Destroys contents here; returns when no key of them can be read from the disk any more.
+    pub async fn purge(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
+        self.alive()?;
+        let (mut small, mut large): (BTreeMap<u32, Vec<Place>>, Vec<SpaceId>) = Default::default();
+        {
+            let mut index = self.index.lock();
+            for space in spaces.iter().copied().collect::<BTreeSet<_>>() {
+                index.bury(space);
+                match index.remove(space).map(|entry| entry.place) {
+                    Some(place @ Place::Small { segment, .. }) => small.entry(segment).or_default().push(place),
+                    Some(Place::Large { .. }) => large.push(space),
+                    None => {}
+                }
+            }
+        }
+        for space in &spaces {
+            self.sessions.end(*space);
+        }
+        let count = small.values().map(Vec::len).sum::<usize>() + large.len();
+        for (segment, places) in small {
+            self.purge_small(segment, &places).await?;
+        }
+        self.purge_large(&large).await?;
+        self.metrics.purged.fetch_add(count as u64, Relaxed);
+        // A put under way found no tombstone when it was queued; it finds it before it is answered.
+        if self.segments.pending.load(Relaxed) > 0 {
+            let (answer, done) = oneshot::channel();
+            self.segments.send(Job::Barrier(answer)).await?;
+            done.await.map_err(|_| Error::Failed)?;
+        }
+        Ok(())
+    }
+
+    async fn purge_small(&self, segment: u32, places: &[Place]) -> Result<(), Error> {
+        let (writes, holes) = self.bury_places(segment, places);
+        if self.segments.table.lock().active == Some(segment) {
+            // The group commit's sync serves these too.
+            let (answer, done) = oneshot::channel();
+            self.segments.send(Job::Wipe { segment, writes, answer }).await?;
+            done.await.map_err(|_| Error::Failed)??;
+        } else {
+            self.wipe_now(segment, writes).await?;
+        }
+        self.free(segment, holes).await
+    }
+
+    /// Counts places as dead; gives the writes that make them so, and the holes for afterwards.
+    pub fn bury_places(&self, segment: u32, places: &[Place]) -> (Vec<Write>, Vec<(u64, u64)>) {
+        let (mut writes, mut joined) = (Vec::new(), BTreeSet::new());
+        let mut table = self.segments.table.lock();
+        let Some(segment) = table.all.get_mut(&segment) else { return Default::default() };
+        for place in places {
+            let Place::Small { offset, total, .. } = *place else { continue };
+            segment.live = segment.live.saturating_sub(1);
+            writes.extend(wipe_range(offset, total, ZEROS));
+            joined.insert(merge(&mut segment.dead, offset, total).0);
+        }
+        writes.sort_by_key(|write| write.offset);
+        let mut holes = Vec::new();
+        for offset in joined {
+            // A range that was joined to one before it is found there.
+            let Some(len) = segment.dead.get(&offset).copied() else { continue };
+            let head = RecordHead::dead(len).encode().to_vec().into();
+            writes.push(Write { offset: u64::from(offset), bytes: head });
+            let from = (offset + RECORD_HEAD as u32).next_multiple_of(BLOCK);
+            let to = (offset + len) / BLOCK * BLOCK;
+            if len >= PUNCH_MIN && to > from {
+                holes.push((u64::from(from), u64::from(to - from)));
+            }
+        }
+        (writes, holes)
+    }
+
+    /// Overwrites and syncs outside the group commit.
+    pub async fn wipe_now(&self, segment: u32, writes: Vec<Write>) -> Result<(), Error> {
+        let Some(file) = self.segments.file(segment) else { return Ok(()) };
+        self.alive()?;
+        let started = Instant::now();
+        let written = file.write(writes, true).await;
+        self.metrics.synced(started.elapsed());
+        written.map_err(|source| self.fail("wipe a segment", source))
+    }
+
+    /// Gives back what is dead for good.
+    async fn free(&self, segment: u32, holes: Vec<(u64, u64)>) -> Result<(), Error> {
+        let (file, empty) = {
+            let table = self.segments.table.lock();
+            let Some(found) = table.all.get(&segment) else { return Ok(()) };
+            (found.file.clone(), found.live == 0 && table.active != Some(segment))
+        };
+        if empty {
+            return self.drop_segment(segment).await.map_err(|source| self.fail("remove a segment", source));
+        }
+        for (offset, len) in holes {
+            // Room that does not come back now comes back with the segment.
+            if let Err(error) = file.punch_hole(offset, len).await {
+                tracing::warn!(segment, %error, "a hole could not be punched");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a segment in which nothing lives.
+    pub async fn drop_segment(&self, id: u32) -> io::Result<()> {
+        if self.segments.table.lock().all.remove(&id).is_none() {
+            return Ok(());
+        }
+        self.disk.remove(&segment_path(id)).await?;
+        self.disk.sync_dir("segments").await
+    }
+
+    /// Wipes one record that another has replaced.
+    pub async fn retire(&self, place: Place) -> Result<(), Error> {
+        match place {
+            Place::Small { segment, .. } => self.purge_small(segment, &[place]).await,
+            Place::Large { .. } => Ok(()),
+        }
+    }
+
+    async fn purge_large(&self, spaces: &[SpaceId]) -> Result<(), Error> {
+        if spaces.is_empty() {
+            return Ok(());
+        }
+        for space in spaces {
+            // Whoever holds the space now ends first; whoever comes later finds it gone.
+            let cell = self.spaces.cell(*space);
+            let mut cell = cell.lock().await;
+            *cell = None;
+            self.wipe_file(&space_path(*space)).await?;
+            self.spaces.forget(*space);
+        }
+        self.disk.sync_dir("spaces").await.map_err(|source| self.fail("sync a purge", source))
+    }
+
+    /// Overwrites a file's key and head, durably, and removes it; its directory is synced by the caller.
+    pub async fn wipe_file(&self, path: &str) -> Result<(), Error> {
+        let file = match self.disk.open(path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(|source| self.fail("open a file to wipe it", source))?,
+        };
+        let wiped = async {
+            let len = file.len().await?.min(FILE_HEAD as u64 + u64::from(ZEROS));
+            let bytes = vec![0; len as usize].into();
+            file.write(vec![Write { offset: 0, bytes }], true).await?;
+            self.disk.remove(path).await
+        };
+        wiped.await.map_err(|source| self.fail("wipe a file", source))
+    }
+}

@@ -1,0 +1,89 @@
+//! QUIC settings and the UDP socket, with the reason for each number.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use quinn::{
+    ClientConfig, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime,
+    TransportConfig, VarInt,
+    crypto::rustls::{QuicClientConfig, QuicServerConfig},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{Error, Identity};
+
+/// Streams that a peer may hold open on one connection: its lanes and that many bulk transfers.
+const STREAMS_MAX: u32 = 128;
+/// What one stream may have on its way: enough for a LAN, little enough for a thousand transfers.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+/// Every stream's window and room beside them: bulk that nobody reads never blocks a lane.
+const CONNECTION_WINDOW: u32 = (STREAMS_MAX + 8) * STREAM_WINDOW;
+/// Sent and not yet acknowledged on a connection; a larger one only fills the peer's socket.
+const SEND_WINDOW: u64 = 4 * 1024 * 1024;
+/// The system's default of about 200 KiB loses packets under load. Best effort: it has a ceiling.
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+/// Silence before a packet shows that the peer is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// Silence that ends a connection: three keep-alives may be lost.
+const IDLE_MAX: u32 = 10_000;
+/// The first guess of the round trip. A lost first packet is repeated after three of them, so a
+/// node that has just come up is found quickly; the real value is learnt with the first answer.
+const FIRST_RTT: Duration = Duration::from_millis(30);
+/// Connections that wait for our accept loop; a flood beyond is refused by a small packet.
+const INCOMING_MAX: usize = 256;
+/// Datagrams kept for one connection that waits, and for all of them.
+const INCOMING_BUFFER: u64 = 16 * 1024;
+const INCOMING_BUFFER_ALL: u64 = 1024 * 1024;
+
+fn transport() -> Arc<TransportConfig> {
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(SEND_WINDOW)
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MAX))))
+        .initial_rtt(FIRST_RTT);
+    Arc::new(config)
+}
+
+pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
+    let tls = QuicServerConfig::try_from(identity.server.clone()).map_err(Error::Tls)?;
+    let mut config = ServerConfig::with_crypto(Arc::new(tls));
+    config
+        .transport_config(transport())
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BUFFER)
+        .incoming_buffer_size_total(INCOMING_BUFFER_ALL)
+        .migration(false);
+    Ok(config)
+}
+
+pub(crate) fn client_config(identity: &Identity) -> Result<ClientConfig, Error> {
+    let tls = QuicClientConfig::try_from(identity.client.clone()).map_err(Error::Tls)?;
+    let mut config = ClientConfig::new(Arc::new(tls));
+    config.transport_config(transport());
+    Ok(config)
+}
+
+pub(crate) fn endpoint(listen: SocketAddr, identity: &Identity) -> Result<Endpoint, Error> {
+    let server = server_config(identity)?;
+    let socket = socket(listen).map_err(Error::Bind)?;
+    Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(TokioRuntime))
+        .map_err(Error::Bind)
+}
+
+fn socket(listen: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
+    // The system may grant less; the mesh works with what it gets.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    socket.bind(&listen.into())?;
+    Ok(socket.into())
+}

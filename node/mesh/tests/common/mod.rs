@@ -1,0 +1,181 @@
+//! A small cluster of meshes on loopback, certified by an authority of its own.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use certs::{Authority, NodeKey, NodeRequest, Presented};
+use futures_util::future::BoxFuture;
+use lgsp_mesh::{Channel, Handler, Identity, Mesh, Names, Options, Receiver, Sender};
+use model::{Moment, NodeId};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+pub const CLUSTER: &str = "test";
+
+pub struct Named(pub &'static str);
+
+impl Names for Named {
+    fn server_name(&self, node: NodeId) -> String {
+        certs::node_name(node, self.0)
+    }
+
+    fn node_of(&self, certificate: &[u8]) -> Option<NodeId> {
+        certs::identity_of(certificate, self.0).ok()
+    }
+}
+
+/// Answers by what the message says.
+pub struct Echo {
+    /// Requests that begin with `wait` end when a permit is here.
+    pub gate: Arc<Semaphore>,
+    /// What was received, by whom and where.
+    pub seen: Mutex<Vec<(NodeId, Channel, Bytes)>>,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Self { gate: Arc::new(Semaphore::new(0)), seen: Mutex::default() }
+    }
+}
+
+impl Handler for Echo {
+    fn request(&self, from: NodeId, channel: Channel, message: Bytes) -> BoxFuture<'static, Bytes> {
+        self.seen.lock().push((from, channel, message.clone()));
+        let gate = self.gate.clone();
+        Box::pin(async move {
+            assert!(!message.starts_with(b"panic"), "asked to");
+            if message.starts_with(b"wait") {
+                gate.acquire().await.expect("never closed").forget();
+            }
+            message
+        })
+    }
+
+    /// `sink` counts what comes once the gate is open, and answers with its size; anything else
+    /// comes back as it came.
+    fn stream(
+        &self,
+        _: NodeId,
+        header: Bytes,
+        mut sender: Sender,
+        mut receiver: Receiver,
+    ) -> BoxFuture<'static, ()> {
+        let gate = self.gate.clone();
+        Box::pin(async move {
+            if &header[..] == b"sink" {
+                gate.acquire().await.expect("never closed").forget();
+                let mut size = 0u64;
+                while let Ok(Some(chunk)) = receiver.receive().await {
+                    size += chunk.len() as u64;
+                }
+                let _ = sender.send(Bytes::copy_from_slice(&size.to_be_bytes())).await;
+            } else {
+                while let Ok(Some(chunk)) = receiver.receive().await {
+                    if sender.send(chunk).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            let _ = sender.finish();
+        })
+    }
+}
+
+pub struct Cluster {
+    pub authority: Authority,
+    pub members: Arc<Mutex<BTreeSet<NodeId>>>,
+}
+
+pub struct Node {
+    pub mesh: Mesh,
+    pub echo: Arc<Echo>,
+    pub address: SocketAddr,
+}
+
+pub fn now() -> Moment {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Moment(since.as_millis() as u64)
+}
+
+impl Cluster {
+    pub fn new() -> Self {
+        let members = (1..=3).map(NodeId).collect();
+        let authority = Authority::create(CLUSTER, now()).unwrap();
+        Self { authority, members: Arc::new(Mutex::new(members)) }
+    }
+
+    pub fn identity(&self, node: u64, cluster: &str) -> Identity {
+        self.identity_at(node, cluster, now())
+    }
+
+    pub fn identity_at(&self, node: u64, cluster: &str, at: Moment) -> Identity {
+        let key = NodeKey::generate().unwrap();
+        let request = NodeRequest {
+            node: NodeId(node),
+            cluster: cluster.to_owned(),
+            request: key.request().unwrap(),
+            names: vec![],
+            addresses: vec![],
+        };
+        let chain = vec![self.authority.issue(&request, at).unwrap()];
+        let presented = Presented::new(chain, &key.private_key()).unwrap();
+        let authority = self.authority.certificate();
+        Identity {
+            server: Arc::new(certs::mesh_server_config(authority, presented.clone()).unwrap()),
+            client: Arc::new(certs::mesh_client_config(authority, presented).unwrap()),
+        }
+    }
+
+    pub fn start(&self, node: u64) -> Node {
+        self.start_at(
+            node,
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            self.identity(node, CLUSTER),
+        )
+    }
+
+    pub fn start_at(&self, node: u64, listen: SocketAddr, identity: Identity) -> Node {
+        let members = self.members.clone();
+        let echo = Arc::new(Echo::default());
+        let mesh = Mesh::bind(Options {
+            node: NodeId(node),
+            listen,
+            identity,
+            names: Arc::new(Named(CLUSTER)),
+            allowed: Arc::new(move |node| members.lock().contains(&node)),
+            handler: echo.clone(),
+        })
+        .unwrap();
+        let address = mesh.local_addr().unwrap();
+        Node { mesh, echo, address }
+    }
+}
+
+impl Node {
+    pub fn knows(&self, node: u64, other: &Self) {
+        self.mesh.set_peers(&[(NodeId(node), other.address.to_string())]);
+    }
+
+    pub async fn ask(
+        &self,
+        to: u64,
+        channel: Channel,
+        text: &'static [u8],
+    ) -> Result<Bytes, lgsp_mesh::Error> {
+        self.mesh.request(NodeId(to), channel, Bytes::from_static(text)).await
+    }
+}
+
+/// Asks again until it holds; a test that never gets there fails with what it waited for.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        tokio::task::yield_now().await;
+    }
+}

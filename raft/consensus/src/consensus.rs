@@ -1,0 +1,162 @@
+//! The handle that the rest of the program holds.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use machine::{Answer, Effect, Proposal};
+use model::NodeId;
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    Clock, Error, FoundError, MemberError, Network, Options, ProposeError, StateView, Status,
+    Unavailable,
+    log::file::FileLog,
+    member,
+    node::{self, Inner},
+    options::RETRY_AFTER,
+    propose, read, serve, sim,
+    state::disk::DiskState,
+};
+
+/// A node of the consensus. Clones are the same node; it runs until [`Consensus::shutdown`].
+#[derive(Clone)]
+pub struct Consensus {
+    inner: Arc<Inner>,
+}
+
+impl Consensus {
+    /// Opens log and state on disk and starts to take part.
+    ///
+    /// A fresh node waits: it is founded ([`Consensus::found`]) or admitted by a cluster. A damaged
+    /// log is an error that names the file; the node may not vote with it and must come back as a
+    /// new one.
+    pub async fn start(
+        options: Options,
+        network: Arc<dyn Network>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        node::claim(&options.directory, options.node)?;
+        let log = FileLog::open(&options.directory)?;
+        let state = Arc::new(DiskState::open(&options.directory)?);
+        let mark = Some(log.mark());
+        let inner = Inner::start(options, log, mark, state, network, clock).await?;
+        Ok(Self { inner })
+    }
+
+    /// Starts on stores in memory that lose what was not synced when they crash, for simulation.
+    /// Everything else is the same code.
+    pub async fn start_with(
+        options: Options,
+        log: &sim::Log,
+        state: &sim::State,
+        network: Arc<dyn Network>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let state = Arc::new(state.session());
+        let inner = Inner::start(options, log.session(), None, state, network, clock).await?;
+        Ok(Self { inner })
+    }
+
+    /// Makes this node a cluster of one and applies the first proposal.
+    pub async fn found(&self, proposal: Proposal) -> Result<Answer, FoundError> {
+        member::found(&self.inner, &proposal).await
+    }
+
+    /// Proposes a command. The answer comes once this node's own state holds it.
+    ///
+    /// Repeating the same proposal, with the same command id, is harmless and gets the same answer.
+    pub async fn propose(&self, proposal: Proposal) -> Result<Answer, ProposeError> {
+        propose::propose(&self.inner, &proposal).await
+    }
+
+    /// Returns once this node's state holds everything that had been acknowledged anywhere before
+    /// the call.
+    pub async fn read_index(&self) -> Result<(), Unavailable> {
+        read::read_index(&self.inner).await
+    }
+
+    /// Whether a majority is known to have followed the leader within the named bound. Cheap.
+    pub fn fresh(&self) -> Result<(), Unavailable> {
+        match self.inner.since_quorum() {
+            Some(since) if since < self.inner.timing.fresh_max => Ok(()),
+            _ => Err(Unavailable { retry_after: RETRY_AFTER }),
+        }
+    }
+
+    /// A consistent view of this node's newest state. Hold it briefly: it keeps old data alive.
+    pub fn view(&self) -> StateView {
+        match self.inner.disk.view() {
+            Ok((view, _)) => view,
+            // Whoever asked would take an empty view for the truth.
+            Err(error) => panic!("the state cannot be read: {error}"),
+        }
+    }
+
+    /// The effects of what this node applies from now on. Who lags behind looks at the state.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<Effect>>> {
+        self.inner.shared.effects.subscribe()
+    }
+
+    /// Counts how often a snapshot has replaced the state: effects of what it holds never come.
+    pub fn watch_replaced(&self) -> watch::Receiver<u64> {
+        self.inner.shared.replaced.subscribe()
+    }
+
+    /// The index behind the last entry that this node's state holds; changes with each batch.
+    pub fn watch_applied(&self) -> watch::Receiver<u64> {
+        self.inner.shared.applied.subscribe()
+    }
+
+    /// What this node knows now.
+    pub fn status(&self) -> Status {
+        self.inner.read_status()
+    }
+
+    /// The status as it changes.
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.inner.status.subscribe()
+    }
+
+    /// Whether this node leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        self.inner.leads()
+    }
+
+    /// Allows or forbids this node to lead; the change takes effect within a few seconds.
+    pub fn set_may_lead(&self, may: bool) {
+        self.inner.may_lead.store(may, std::sync::atomic::Ordering::Relaxed);
+        let inner = self.inner.clone();
+        self.inner.spawn(async move { inner.lead_or_not().await });
+    }
+
+    /// Adds a node: as a learner first, as a voter once it has caught up. It must be running and
+    /// reachable. Asking again goes on from where it stood.
+    pub async fn admit(&self, node: NodeId) -> Result<(), MemberError> {
+        member::admit(&self.inner, node).await
+    }
+
+    /// Removes a node from voters and learners. Its number never comes back.
+    pub async fn remove(&self, node: NodeId) -> Result<(), MemberError> {
+        member::remove(&self.inner, node).await
+    }
+
+    /// Has whoever leads hand leadership to the voter that has the most of the log.
+    pub async fn transfer_leadership(&self) -> Result<(), MemberError> {
+        member::hand_over(&self.inner).await
+    }
+
+    /// Answers a message of a peer; the peer's identity has been proven by the connection.
+    pub async fn handle(&self, from: NodeId, message: Bytes) -> Bytes {
+        serve::handle(&self.inner, from, message).await
+    }
+
+    /// Hands leadership over if this node has it, stops, and brings the state to the disk.
+    pub async fn shutdown(&self) {
+        self.inner.shutdown().await;
+    }
+
+    /// How long a caller should wait before it asks again.
+    pub const fn retry_after() -> Duration {
+        RETRY_AFTER
+    }
+}

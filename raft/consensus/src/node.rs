@@ -1,0 +1,362 @@
+//! A node of the consensus: opens its stores, starts the Raft core and its helpers, stops them.
+
+use std::{fs, io, path::Path, sync::{Arc, atomic::{AtomicBool, Ordering}}};
+
+use model::{Moment, NodeId};
+use openraft::{
+    Config, Instant as _, ServerState, SnapshotPolicy,
+    async_runtime::WatchReceiver as _,
+    storage::RaftLogStorage,
+};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, timeout_at},
+};
+
+use crate::{
+    Clock, Error, Network, Options, Role, Status, Timing,
+    log::mark::Mark,
+    options::{KEEP_ENTRIES, PAYLOAD_ENTRIES, PURGE_BATCH, WAITING_PROPOSALS, WAITING_READS},
+    peer::Peers,
+    propose::{self, Waiting},
+    pulse::Pulse,
+    read::{self, Reader},
+    serve::Incoming,
+    state::{Machine, Shared, StateDisk},
+    types::{Raft, Types},
+};
+
+/// What all parts of a node share.
+pub(crate) struct Inner {
+    pub(crate) node: NodeId,
+    pub(crate) timing: Timing,
+    pub(crate) raft: Raft,
+    pub(crate) disk: Arc<dyn StateDisk>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) proposals: mpsc::Sender<Waiting>,
+    pub(crate) reads: mpsc::Sender<Reader>,
+    pub(crate) incoming: Mutex<Option<Incoming>>,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) may_lead: AtomicBool,
+    mark: Option<Mark>,
+    tasks: Mutex<Option<JoinSet<()>>>,
+}
+
+/// Why the core stopped, as text.
+fn stopped(error: &impl std::fmt::Display) -> Error {
+    Error::Stopped { reason: error.to_string() }
+}
+
+/// The Raft library's settings.
+fn config(options: &Options) -> Result<Arc<Config>, Error> {
+    let timing = &options.timing;
+    timing.check()?;
+    let config = Config {
+        cluster_name: "lgsp".into(),
+        heartbeat_interval: timing.heartbeat.as_millis() as u64,
+        election_timeout_min: timing.election_min.as_millis() as u64,
+        election_timeout_max: timing.election_max.as_millis() as u64,
+        // The peer has its own deadlines for each block.
+        install_snapshot_timeout: 600_000,
+        max_payload_entries: PAYLOAD_ENTRIES,
+        max_append_entries: Some(1_024),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_entries),
+        max_in_snapshot_log_to_keep: KEEP_ENTRIES.min(options.snapshot_entries),
+        // Beyond the snapshots' distance, or a snapshot would not end the lag.
+        replication_lag_threshold: options.snapshot_entries.saturating_mul(2),
+        purge_batch_size: PURGE_BATCH.min(options.snapshot_entries),
+        api_channel_size: Some(4_096),
+        api_batch_capacity: 256,
+        notification_channel_size: Some(4_096),
+        broadcast_submitted_on_append: Some(true),
+        enable_pre_vote: Some(true),
+        enable_leader_restore: Some(false),
+        ..Config::default()
+    };
+    let config = config.validate().map_err(|error| Error::Timing { reason: error.to_string() })?;
+    Ok(Arc::new(config))
+}
+
+impl Inner {
+    /// Starts a node on its stores.
+    pub(crate) async fn start<L: RaftLogStorage<Types>>(
+        options: Options,
+        log: L,
+        mark: Option<Mark>,
+        disk: Arc<dyn StateDisk>,
+        network: Arc<dyn Network>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, Error> {
+        let config = config(&options)?;
+        let shared = Arc::new(Shared::new());
+        let machine = Machine::open(disk.clone(), shared.clone()).map_err(|e| stopped(&e))?;
+        let pulse = Arc::new(Pulse::new(clock));
+        let own = options.node.0;
+        let peers = Peers::new(own, network.clone(), pulse.clone(), options.timing.heartbeat);
+        let raft = Raft::new(own, config, peers.clone(), log, machine)
+            .await
+            .map_err(|error| stopped(&error))?;
+        peers.attach(raft.clone());
+        let (proposals, proposal_queue) = mpsc::channel(WAITING_PROPOSALS);
+        let (reads, read_queue) = mpsc::channel(WAITING_READS);
+        let inner = Arc::new(Self {
+            node: options.node,
+            timing: options.timing,
+            raft,
+            disk,
+            shared,
+            network,
+            pulse,
+            proposals,
+            reads,
+            incoming: Mutex::new(None),
+            status: watch::Sender::new(Status::default()),
+            may_lead: AtomicBool::new(true),
+            mark,
+            tasks: Mutex::new(Some(JoinSet::new())),
+        });
+        inner.status.send_replace(inner.read_status());
+        inner.spawn(propose::gather(inner.clone(), proposal_queue));
+        inner.spawn(read::rounds(inner.clone(), read_queue));
+        inner.spawn(follow(inner.clone()));
+        inner.spawn(keep(inner.clone()));
+        Ok(inner)
+    }
+
+    /// Runs something until the node stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(tasks) = &mut *self.tasks.lock() {
+            // Those that have ended are let go here, so the set does not grow.
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
+    }
+
+    /// Who leads, as far as this node knows.
+    pub(crate) fn leader(&self) -> Option<u64> {
+        self.raft.metrics().borrow_watched().current_leader
+    }
+
+    /// Whether this node leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.leader() == Some(self.node.0)
+    }
+
+    /// Voters and learners.
+    pub(crate) fn members(&self) -> (Vec<u64>, Vec<u64>) {
+        let membership = self.raft.metrics().borrow_watched().membership_config.clone();
+        let voters = membership.voter_ids().collect();
+        (voters, membership.membership().learner_ids().collect())
+    }
+
+    /// The moment for the next entry.
+    pub(crate) fn stamp(&self) -> Moment {
+        let last = Moment(*self.shared.last_at.borrow());
+        self.pulse.stamp(&self.members().0, self.node.0, last)
+    }
+
+    /// Waits until somebody other than `known` leads, or the deadline.
+    pub(crate) async fn leader_changes(&self, known: Option<u64>, deadline: Instant) {
+        let mut metrics = self.raft.metrics();
+        let changed = async {
+            loop {
+                if metrics.borrow_watched().current_leader != known {
+                    return;
+                }
+                if metrics.changed().await.is_err() {
+                    // The core has stopped; nothing changes any more.
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        // Both ends mean the same to the caller: look again.
+        drop(timeout_at(deadline, changed).await);
+    }
+
+    /// Waits until this node's state holds an entry; false when it is too late.
+    pub(crate) async fn wait_applied(&self, index: u64, deadline: Instant) -> bool {
+        let mut applied = self.shared.applied.subscribe();
+        let reached = applied.wait_for(|next| *next > index);
+        matches!(timeout_at(deadline, reached).await, Ok(Ok(_)))
+    }
+
+    /// When a majority last followed the leader, as far as this node knows.
+    pub(crate) fn since_quorum(&self) -> Option<std::time::Duration> {
+        let metrics = self.raft.metrics();
+        let now = metrics.borrow_watched();
+        if now.running_state.is_err() {
+            return None;
+        }
+        if now.current_leader != Some(self.node.0) {
+            return self.pulse.proven().map(|at| at.elapsed());
+        }
+        if now.membership_config.voter_ids().eq([self.node.0]) {
+            // Alone, this node is the majority.
+            return Some(std::time::Duration::ZERO);
+        }
+        now.last_quorum_acked.map(|at| at.elapsed())
+    }
+
+    pub(crate) fn read_status(&self) -> Status {
+        let since_quorum = self.since_quorum();
+        let metrics = self.raft.metrics();
+        let now = metrics.borrow_watched();
+        let membership = &now.membership_config;
+        let role = match now.state {
+            _ if now.running_state.is_err() => Role::Stopped,
+            ServerState::Learner => Role::Learner,
+            ServerState::Follower => Role::Follower,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Leader => Role::Leader,
+            ServerState::Shutdown => Role::Stopped,
+        };
+        Status {
+            node: self.node,
+            leader: now.current_leader.map(NodeId),
+            role,
+            term: now.current_term,
+            last_log: now.last_log_index,
+            committed: now.local_committed.as_ref().map(|id| id.index()),
+            applied: self.shared.applied.borrow().checked_sub(1),
+            voters: membership.voter_ids().map(NodeId).collect(),
+            learners: membership.membership().learner_ids().map(NodeId).collect(),
+            since_quorum,
+            clock_offset_ms: self.pulse.offset_ms(),
+            may_lead: self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted(),
+            failure: now.running_state.as_ref().err().map(ToString::to_string),
+        }
+    }
+
+    /// Stops everything and brings what is written to the disk.
+    pub(crate) async fn shutdown(&self) {
+        if self.leads() && self.members().0.len() > 1 {
+            self.hand_over_here().await;
+        }
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "the Raft core did not stop cleanly");
+        }
+        let tasks = self.tasks.lock().take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
+        self.status.send_replace(self.read_status());
+        if let Err(error) = self.persist().await {
+            tracing::error!(%error, "the state was not synced at the stop");
+        }
+    }
+
+    async fn persist(&self) -> io::Result<()> {
+        self.disk.persist().await?;
+        if let Some(mark) = self.mark.clone() {
+            let synced = tokio::task::spawn_blocking(move || mark.sync()).await;
+            synced.map_err(io::Error::other)??;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the status up to date.
+async fn follow(inner: Arc<Inner>) {
+    let mut metrics = inner.raft.metrics();
+    loop {
+        let status = inner.read_status();
+        let was_leader = inner.status.borrow().role == Role::Leader;
+        if was_leader != (status.role == Role::Leader) {
+            inner.pulse.forget_signs();
+        }
+        inner.status.send_if_modified(|known| {
+            // The age alone is no news: whoever needs it asks.
+            let mut same = known.clone();
+            same.since_quorum = status.since_quorum;
+            let news = same != status;
+            *known = status;
+            news
+        });
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Syncs the state now and then, and sees to it that a node with a wrong clock does not lead.
+async fn keep(inner: Arc<Inner>) {
+    let mut tick = tokio::time::interval(inner.timing.persist_every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut persisted = *inner.shared.applied.borrow();
+    loop {
+        tick.tick().await;
+        let applied = *inner.shared.applied.borrow();
+        if applied != persisted {
+            match inner.persist().await {
+                Ok(()) => persisted = applied,
+                Err(error) => {
+                    // A disk that fails to sync is not asked again: the node stops.
+                    tracing::error!(%error, "the state cannot be synced: the node stops");
+                    drop(inner.raft.shutdown().await);
+                    return;
+                }
+            }
+        }
+        inner.lead_or_not().await;
+    }
+}
+
+impl Inner {
+    /// Stands for election only if it is allowed to, and gives leadership up if it is not.
+    pub(crate) async fn lead_or_not(&self) {
+        if self.leads() {
+            self.pulse.measure(&self.members().0, self.node.0);
+        }
+        let may = self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted();
+        self.raft.runtime_config().elect(may);
+        if !may && self.leads() {
+            tracing::warn!(offset_ms = self.pulse.offset_ms(), "this node gives up leadership");
+            self.hand_over_here().await;
+        }
+    }
+}
+
+/// The format of a node's directory.
+const FORMAT: u32 = 1;
+
+/// Checks that a directory is of a known format and belongs to this node, or makes it so.
+pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<(), Error> {
+    let path = directory.join("format");
+    let open = |source| Error::Open { path: path.clone(), source };
+    let malformed = || Error::CorruptState {
+        path: path.clone(),
+        reason: "it should say `lgsp-consensus`, a version and a node".into(),
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let mut words = text.split_whitespace();
+            if words.next() != Some("lgsp-consensus") {
+                return Err(malformed());
+            }
+            let found = words.next().and_then(|word| word.parse().ok()).ok_or_else(malformed)?;
+            if found > FORMAT {
+                let directory = directory.to_owned();
+                return Err(Error::NewerFormat { directory, found, known: FORMAT });
+            }
+            let owner = words.next().and_then(|word| word.parse().ok()).ok_or_else(malformed)?;
+            if NodeId(owner) != node {
+                let directory = directory.to_owned();
+                return Err(Error::OtherNode { directory, found: NodeId(owner), expected: node });
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(directory).map_err(open)?;
+            let fresh = directory.join("format.new");
+            fs::write(&fresh, format!("lgsp-consensus {FORMAT} {node}\n")).map_err(open)?;
+            fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(open)?;
+            fs::rename(&fresh, &path).map_err(open)?;
+            fs::File::open(directory).and_then(|dir| dir.sync_all()).map_err(open)
+        }
+        Err(source) => Err(open(source)),
+    }
+}

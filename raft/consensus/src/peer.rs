@@ -1,0 +1,234 @@
+//! Asks peers on behalf of the Raft library.
+//!
+//! A peer that cannot be reached, or does not answer in time, is unreachable: the library backs
+//! off. A pre-vote that cannot be asked is never counted as granted.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use model::NodeId;
+use openraft::{
+    EmptyNode, Instant as _, RPCTypes, RaftNetworkFactory, RaftNetworkV2,
+    async_runtime::WatchReceiver as _,
+    errors::{NetworkError as RaftNetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable},
+    network::{Backoff, RPCOption},
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+        TransferLeaderResponse, VoteRequest, VoteResponse,
+    },
+    type_config::alias::SnapshotOf,
+};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use crate::{
+    Lane, Network, NetworkError,
+    pulse::Pulse,
+    state::snapshot::{self, SnapshotData},
+    types::{Raft, Types, Vote},
+    wire::{self, AnswerHead, Kind, SnapshotBlock, SnapshotHead, SnapshotTail, WireError},
+};
+
+/// A block of a snapshot may take so long, disk and wire together.
+const BLOCK_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The end of a snapshot may take so long: the receiver turns to it and syncs.
+const SWITCH_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Makes connections to peers.
+#[derive(Clone)]
+pub(crate) struct Peers(Arc<Shared>);
+
+struct Shared {
+    own: u64,
+    network: Arc<dyn Network>,
+    pulse: Arc<Pulse>,
+    raft: OnceLock<Raft>,
+    retry_every: Duration,
+    tokens: AtomicU64,
+}
+
+impl Peers {
+    pub(crate) fn new(own: u64, network: Arc<dyn Network>, pulse: Arc<Pulse>, retry_every: Duration) -> Self {
+        let raft = OnceLock::new();
+        let tokens = AtomicU64::new(1);
+        Self(Arc::new(Shared { own, network, pulse, raft, retry_every, tokens }))
+    }
+
+    /// The Raft node that the peers belong to, once there is one.
+    pub(crate) fn attach(&self, raft: Raft) {
+        // A second node would be a second start on the same peers, which nobody makes.
+        drop(self.0.raft.set(raft));
+    }
+}
+
+impl RaftNetworkFactory<Types> for Peers {
+    type Network = Peer;
+
+    async fn new_client(&mut self, target: u64, _: &EmptyNode) -> Peer {
+        Peer { target, shared: self.0.clone() }
+    }
+}
+
+/// A way to one peer.
+pub(crate) struct Peer {
+    target: u64,
+    shared: Arc<Shared>,
+}
+
+fn unreachable(error: &impl std::fmt::Display) -> RPCError<Types> {
+    RPCError::Unreachable(Unreachable::from_string(error))
+}
+
+impl Peer {
+    fn ask(
+        &self,
+        lane: Lane,
+        kind: Kind,
+        body: &[u8],
+    ) -> impl Future<Output = Result<Bytes, NetworkError>> + Send + 'static + use<> {
+        self.shared.network.request(NodeId(self.target), lane, wire::request(kind, body))
+    }
+
+    async fn body(&self, kind: Kind, body: Vec<u8>, action: RPCTypes, limit: Duration) -> Result<Bytes, RPCError<Types>> {
+        match tokio::time::timeout(limit, self.ask(Lane::Raft, kind, &body)).await {
+            Ok(Ok(answer)) => wire::parse_answer(&answer).map_err(|error| unreachable(&error)),
+            Ok(Err(error)) => Err(unreachable(&error)),
+            Err(_) => Err(RPCError::Timeout(Timeout {
+                action,
+                id: self.shared.own,
+                target: self.target,
+                timeout: limit,
+            })),
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        request: &impl serde::Serialize,
+        action: RPCTypes,
+        option: &RPCOption,
+    ) -> Result<T, RPCError<Types>> {
+        let body = wire::to_body(Vec::new(), request);
+        let answer = self.body(kind, body, action, option.hard_ttl()).await?;
+        wire::from_body(&answer).map_err(|error| unreachable(&error))
+    }
+
+    /// What the leader says with an append.
+    fn head(&self) -> Vec<u8> {
+        let Some(raft) = self.shared.raft.get() else { return wire::head(Default::default(), 0) };
+        let metrics = raft.metrics();
+        let (quorum, voters) = {
+            let now = metrics.borrow_watched();
+            let quorum = now.last_quorum_acked.map(|at| Instant::now() - at.elapsed());
+            (quorum, now.membership_config.voter_ids().collect::<Vec<_>>())
+        };
+        let head = self.shared.pulse.speak(self.target, quorum, &voters, self.shared.own);
+        wire::head(head.proven, head.clock)
+    }
+
+    async fn send_snapshot(
+        &self,
+        vote: &Vote,
+        snapshot: SnapshotOf<Types, SnapshotData>,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let SnapshotData::View(view) = snapshot.snapshot else {
+            return Err(failed(&"a snapshot that was taken in is not sent on"));
+        };
+        let token = self.shared.tokens.fetch_add(1, Ordering::Relaxed);
+        self.block(Kind::SnapshotBegin, wire::to_cbor(&SnapshotHead { token }), BLOCK_DEADLINE).await?;
+        let (mut digest, mut number, mut after) = (Sha256::new(), 0, None);
+        while let Some((pairs, last)) = snapshot::next_block(&view, after.as_deref()) {
+            let pairs = snapshot::encode(&pairs);
+            digest.update(&pairs);
+            let block = wire::to_cbor(&SnapshotBlock { token, number, pairs });
+            self.block(Kind::SnapshotBlock, block, BLOCK_DEADLINE).await?;
+            (number, after) = (number + 1, Some(last));
+        }
+        let meta = wire::to_body(Vec::new(), &(vote, &snapshot.meta));
+        let digest = digest.finalize().to_vec();
+        let tail = wire::to_cbor(&SnapshotTail { token, blocks: number, digest, meta });
+        let answer = self.block(Kind::SnapshotEnd, tail, SWITCH_DEADLINE).await?;
+        wire::from_body(&answer).map_err(|error| failed(&error))
+    }
+
+    async fn block(&self, kind: Kind, body: Vec<u8>, limit: Duration) -> Result<Bytes, StreamingError<Types>> {
+        let answer = tokio::time::timeout(limit, self.ask(Lane::Bulk, kind, &body)).await;
+        let answer = answer.map_err(|_| failed(&"no answer in time"))?;
+        let answer = answer.map_err(|error| failed(&error))?;
+        wire::parse_answer(&answer).map_err(|error| match error {
+            WireError::Refused(_) => StreamingError::Network(RaftNetworkError::from_string(error)),
+            error => failed(&error),
+        })
+    }
+}
+
+fn failed(error: &impl std::fmt::Display) -> StreamingError<Types> {
+    StreamingError::Unreachable(Unreachable::from_string(error))
+}
+
+impl RaftNetworkV2<Types> for Peer {
+    type SnapshotData = SnapshotData;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let body = wire::to_body(self.head(), &request);
+        let answer = self.body(Kind::Append, body, RPCTypes::AppendEntries, option.hard_ttl()).await?;
+        let (sign, clock, rest) = wire::split_head(&answer).map_err(|error| unreachable(&error))?;
+        self.shared.pulse.hear(self.target, AnswerHead { sign, clock });
+        wire::from_body(rest).map_err(|error| unreachable(&error))
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        self.call(Kind::Vote, &request, RPCTypes::Vote, &option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        self.call(Kind::PreVote, &request, RPCTypes::Vote, &option).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: SnapshotOf<Types, SnapshotData>,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        _: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        tokio::select! {
+            sent = self.send_snapshot(&vote, snapshot) => sent,
+            closed = cancel => Err(StreamingError::Closed(closed)),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        self.call(Kind::Transfer, &request, RPCTypes::TransferLeader, &option).await
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(self.shared.retry_every)))
+    }
+}

@@ -1,0 +1,255 @@
+//! Proposals: gathered into entries by the leader, carried to it by everybody else.
+//!
+//! While entries are on their way the next proposals gather, so batches form under load and a
+//! client alone waits for nobody. Repeating a proposal is harmless: the machine knows its id.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use machine::{Answer, Proposal};
+use minicbor::Encoder;
+use model::{Moment, NodeId};
+use openraft::errors::{ClientWriteError, RaftError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    Lane, NetworkError, ProposeError,
+    node::Inner,
+    options::{
+        BATCH_BYTES, BATCH_PROPOSALS, ENTRIES_IN_FLIGHT, FORWARDS_IN_FLIGHT, PROPOSAL_BYTES_MAX,
+        RETRY_AFTER,
+    },
+    types::EntryBytes,
+    wire::{self, Fate, Kind, Propose},
+};
+
+/// Before a proposal is tried again although nothing is known to have changed.
+const RETRY_PAUSE: Duration = Duration::from_millis(25);
+
+/// A proposal that waits for its answer.
+pub(crate) struct Waiting {
+    proposal: Bytes,
+    deadline: Instant,
+    /// Came from another node, which tries again itself.
+    forwarded: bool,
+    /// An earlier try may have put it into the log.
+    maybe: bool,
+    reply: oneshot::Sender<Result<(u64, Answer), Failed>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// It is not in the log and will not be.
+    NotTaken,
+    /// It may be.
+    Unknown,
+}
+
+impl Waiting {
+    /// A proposal that another node has sent.
+    pub(crate) fn forwarded(
+        proposal: Bytes,
+        deadline: Instant,
+        reply: oneshot::Sender<Result<(u64, Answer), Failed>>,
+    ) -> Self {
+        Self { proposal, deadline, forwarded: true, maybe: false, reply }
+    }
+
+    fn fail(self) {
+        let failed = if self.maybe { Failed::Unknown } else { Failed::NotTaken };
+        // A caller that went away no longer cares.
+        drop(self.reply.send(Err(failed)));
+    }
+
+    fn done(self, index: u64, answer: Answer) {
+        drop(self.reply.send(Ok((index, answer))));
+    }
+}
+
+/// See [`crate::Consensus::propose`].
+pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer, ProposeError> {
+    let unavailable = ProposeError::Unavailable { retry_after: RETRY_AFTER };
+    let proposal: Bytes = wire::to_cbor(proposal).into();
+    if proposal.len() > PROPOSAL_BYTES_MAX {
+        return Err(unavailable);
+    }
+    let deadline = Instant::now() + inner.timing.propose_deadline;
+    let (reply, answer) = oneshot::channel();
+    let waiting = Waiting { proposal, deadline, forwarded: false, maybe: false, reply };
+    inner.proposals.try_send(waiting).map_err(|_| unavailable)?;
+    match answer.await {
+        Ok(Ok((index, answer))) => {
+            // Read your writes: whoever asks this node next finds it.
+            match inner.wait_applied(index, deadline).await {
+                true => Ok(answer),
+                false => Err(ProposeError::Unknown),
+            }
+        }
+        Ok(Err(Failed::NotTaken)) => Err(unavailable),
+        // The node stops while the proposal is on its way.
+        Ok(Err(Failed::Unknown)) | Err(_) => Err(ProposeError::Unknown),
+    }
+}
+
+/// Gathers proposals until the node stops.
+pub(crate) async fn gather(inner: Arc<Inner>, mut queue: mpsc::Receiver<Waiting>) {
+    let entries = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT));
+    let forwards = Arc::new(Semaphore::new(FORWARDS_IN_FLIGHT));
+    while let Some(first) = queue.recv().await {
+        let slots = if inner.leads() { &entries } else { &forwards };
+        // While we wait here for an entry to come back, the queue fills, and that is the batch.
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let (mut batch, mut size) = (Vec::new(), first.proposal.len());
+        batch.push(first);
+        while batch.len() < BATCH_PROPOSALS && size < BATCH_BYTES {
+            let Ok(next) = queue.try_recv() else { break };
+            size += next.proposal.len();
+            batch.push(next);
+        }
+        inner.spawn(submit(inner.clone(), batch, slot));
+    }
+}
+
+/// Tries a batch until each proposal has an answer or is out of time.
+async fn submit(inner: Arc<Inner>, mut batch: Vec<Waiting>, _slot: OwnedSemaphorePermit) {
+    loop {
+        let now = Instant::now();
+        for late in batch.extract_if(.., |waiting| waiting.deadline <= now) {
+            late.fail();
+        }
+        let leader = inner.leader();
+        let own = inner.node.0;
+        if leader != Some(own) {
+            for foreign in batch.extract_if(.., |waiting| waiting.forwarded) {
+                foreign.fail();
+            }
+        }
+        let Some(deadline) = batch.iter().map(|waiting| waiting.deadline).max() else { return };
+        batch = match leader {
+            Some(leader) if leader == own => write(&inner, batch, deadline).await,
+            Some(leader) => forward(&inner, leader, batch, deadline).await,
+            None => batch,
+        };
+        if !batch.is_empty() {
+            inner.leader_changes(leader, deadline.min(Instant::now() + RETRY_PAUSE)).await;
+        }
+    }
+}
+
+/// As leader: one entry for the whole batch. Gives back what has no answer.
+async fn write(inner: &Inner, mut batch: Vec<Waiting>, deadline: Instant) -> Vec<Waiting> {
+    let at = inner.stamp();
+    let entry = encode_entry(at, batch.iter().map(|waiting| &waiting.proposal));
+    match timeout_at(deadline, inner.raft.client_write(EntryBytes(entry))).await {
+        Ok(Ok(written)) => {
+            let index = written.log_id.index();
+            let answers = written.data.0;
+            debug_assert_eq!(answers.len(), batch.len(), "one answer for each proposal");
+            for (waiting, answer) in batch.drain(..).zip(answers) {
+                waiting.done(index, answer);
+            }
+        }
+        // The leader has refused before it wrote anything.
+        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {}
+        Ok(Err(_)) | Err(_) => {
+            batch.iter_mut().for_each(|waiting| waiting.maybe = true);
+        }
+    }
+    batch
+}
+
+/// As anybody else: one message for the whole batch. Gives back what has no answer.
+async fn forward(
+    inner: &Inner,
+    leader: u64,
+    mut batch: Vec<Waiting>,
+    deadline: Instant,
+) -> Vec<Waiting> {
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let proposals = batch.iter().map(|waiting| waiting.proposal.to_vec().into()).collect();
+    let message = Propose { proposals, patience_ms: patience.as_millis() as u64 };
+    let message = wire::request(Kind::Propose, &wire::to_cbor(&message));
+    let asked = inner.network.request(NodeId(leader), Lane::Control, message);
+    let answer = tokio::select! {
+        answer = asked => answer,
+        // A leader that was deposed, or died, may never answer.
+        () = inner.leader_changes(Some(leader), deadline) => {
+            Err(NetworkError::NoAnswer("another leader came".into()))
+        }
+    };
+    let fates = answer.map(|answer| {
+        let body = wire::parse_answer(&answer)?;
+        wire::from_cbor::<Vec<Fate>>(&body)
+    });
+    match fates {
+        Ok(Ok(fates)) if fates.len() == batch.len() => {
+            let mut left = Vec::new();
+            for (mut waiting, fate) in batch.into_iter().zip(fates) {
+                match fate {
+                    Fate::Applied(index, answer) => waiting.done(index, answer),
+                    Fate::NotTaken => left.push(waiting),
+                    Fate::Unknown => {
+                        waiting.maybe = true;
+                        left.push(waiting);
+                    }
+                }
+            }
+            return left;
+        }
+        // Certainly not arrived, or not understood and so not taken.
+        Err(NetworkError::Unreachable(_)) => {}
+        Ok(Err(error)) => tracing::warn!(leader, %error, "the leader did not take proposals"),
+        Ok(Ok(_)) | Err(NetworkError::NoAnswer(_)) => {
+            batch.iter_mut().for_each(|waiting| waiting.maybe = true);
+        }
+    }
+    batch
+}
+
+/// An encoded [`machine::Entry`] around encoded proposals.
+fn encode_entry<'a>(
+    at: Moment,
+    proposals: impl ExactSizeIterator<Item = &'a Bytes> + Clone,
+) -> Bytes {
+    const IN_MEMORY: &str = "a vector takes every octet";
+    let size: usize = proposals.clone().map(Bytes::len).sum();
+    let mut encoder = Encoder::new(Vec::with_capacity(size + 32));
+    encoder.map(2).expect(IN_MEMORY);
+    encoder.u8(0).expect(IN_MEMORY).encode(at).expect(IN_MEMORY);
+    encoder.u8(1).expect(IN_MEMORY).array(proposals.len() as u64).expect(IN_MEMORY);
+    let mut entry = encoder.into_writer();
+    for proposal in proposals {
+        entry.extend_from_slice(proposal);
+    }
+    entry.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use machine::{Command, Entry, IssueJoinToken};
+    use model::{CommandId, Digest};
+
+    #[test]
+    fn spliced_entries_read_as_whole_ones() {
+        let proposal = |n| Proposal {
+            id: CommandId(n),
+            proof: None,
+            command: Command::IssueJoinToken(IssueJoinToken {
+                secret_digest: Digest([n as u8; 32]),
+                expires_at: Moment(9),
+            }),
+        };
+        for count in [0, 1, 3, 300] {
+            let proposals: Vec<_> = (0..count).map(proposal).collect();
+            let encoded: Vec<Bytes> =
+                proposals.iter().map(|proposal| wire::to_cbor(proposal).into()).collect();
+            let entry = Entry { at: Moment(77), proposals };
+            assert_eq!(encode_entry(Moment(77), encoded.iter()), wire::to_cbor(&entry));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! How fresh this node's knowledge is, and what time it is.
+//!
+//! Every answer of a follower carries a sign: a moment of its own monotonic time. A leader returns
+//! a sign once a majority has acknowledged something that it sent after it had heard the sign. So
+//! the follower knows that at that moment of its own time a majority still followed this leader;
+//! no clock is compared and no delay is assumed.
+//!
+//! The same messages carry wall clocks. The leader never stamps an entry further ahead than what a
+//! majority of the clocks has reached and a named bound, and a node whose clock is far off says so.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use model::Moment;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{
+    Clock,
+    options::CLOCK_AHEAD_MAX,
+    wire::{AnswerHead, AppendHead, Sign},
+};
+
+/// The clock's offset is not known.
+const UNKNOWN: i64 = i64::MIN;
+
+pub(crate) struct Pulse {
+    clock: Arc<dyn Clock>,
+    born: Instant,
+    life: u64,
+    peers: Mutex<BTreeMap<u64, Peer>>,
+    proven: Mutex<Option<Instant>>,
+    /// Own clock less the cluster's, in milliseconds.
+    offset: AtomicI64,
+}
+
+#[derive(Default)]
+struct Peer {
+    /// Heard, waits for a majority.
+    pending: Option<(Sign, Instant)>,
+    /// Confirmed by a majority.
+    proven: Sign,
+    /// The peer's clock less ours, in milliseconds.
+    ahead: i64,
+}
+
+impl Pulse {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        // Two lives of a node begin at different moments; zero is kept for "no sign".
+        let life = clock.now().0.max(1);
+        Self {
+            clock,
+            born: Instant::now(),
+            life,
+            peers: Mutex::default(),
+            proven: Mutex::default(),
+            offset: AtomicI64::new(UNKNOWN),
+        }
+    }
+
+    /// As leader, before an append goes to a follower.
+    pub(crate) fn speak(&self, to: u64, quorum: Option<Instant>, voters: &[u64], own: u64) -> AppendHead {
+        let clock = self.agreed(voters, own).map_or(0, |moment| moment.0);
+        let mut peers = self.peers.lock();
+        let peer = peers.entry(to).or_default();
+        if let (Some((sign, heard)), Some(quorum)) = (peer.pending, quorum)
+            && heard <= quorum
+        {
+            peer.proven = sign;
+            peer.pending = None;
+        }
+        AppendHead { proven: peer.proven, clock }
+    }
+
+    /// As leader, when a follower has answered.
+    pub(crate) fn hear(&self, from: u64, head: AnswerHead) {
+        let ahead = signed_ms(head.clock, self.clock.now().0);
+        let mut peers = self.peers.lock();
+        let peer = peers.entry(from).or_default();
+        peer.ahead = ahead;
+        if peer.pending.is_none() {
+            peer.pending = Some((head.sign, Instant::now()));
+        }
+    }
+
+    /// As follower, when an append has come in. What it proves is taken only if the append itself
+    /// was accepted, so that an old leader proves nothing.
+    pub(crate) fn accept(&self, head: AppendHead) {
+        if head.clock > 0 {
+            self.offset.store(signed_ms(self.clock.now().0, head.clock), Ordering::Relaxed);
+        }
+        if head.proven.life != self.life {
+            return;
+        }
+        let at = self.born + Duration::from_millis(head.proven.at);
+        let mut proven = self.proven.lock();
+        if proven.is_none_or(|known| known < at) && at <= Instant::now() {
+            *proven = Some(at);
+        }
+    }
+
+    /// As follower, with the answer to an append.
+    pub(crate) fn answer(&self) -> AnswerHead {
+        let at = self.born.elapsed().as_millis() as u64;
+        AnswerHead { sign: Sign { life: self.life, at }, clock: self.clock.now().0 }
+    }
+
+    /// As follower: the last moment at which a majority is known to have followed the leader.
+    pub(crate) fn proven(&self) -> Option<Instant> {
+        *self.proven.lock()
+    }
+
+    /// What a majority of the voters' clocks has reached; none while too few are known.
+    fn agreed(&self, voters: &[u64], own: u64) -> Option<Moment> {
+        let now = self.clock.now().0;
+        let peers = self.peers.lock();
+        let clock_of = |voter: &u64| match peers.get(voter) {
+            _ if *voter == own => Some(now),
+            Some(peer) => Some(now.saturating_add_signed(peer.ahead)),
+            None => None,
+        };
+        let mut clocks: Vec<u64> = voters.iter().filter_map(clock_of).collect();
+        clocks.sort_unstable_by(|a, b| b.cmp(a));
+        clocks.get(voters.len() / 2).map(|ms| Moment(*ms))
+    }
+
+    /// The moment to stamp on an entry: this node's clock, but not far ahead of a majority's, and
+    /// never behind the last entry. While too few clocks are known, time stands still.
+    pub(crate) fn stamp(&self, voters: &[u64], own: u64, last: Moment) -> Moment {
+        match self.agreed(voters, own) {
+            Some(agreed) => self.clock.now().min(agreed.plus(CLOCK_AHEAD_MAX)).max(last),
+            None => last,
+        }
+    }
+
+    /// As leader: compares the own clock with the majority's.
+    pub(crate) fn measure(&self, voters: &[u64], own: u64) {
+        let offset = self.agreed(voters, own).map_or(UNKNOWN, |agreed| signed_ms(self.clock.now().0, agreed.0));
+        self.offset.store(offset, Ordering::Relaxed);
+    }
+
+    /// How far the own clock is ahead of the cluster's (behind, if negative), in milliseconds.
+    pub(crate) fn offset_ms(&self) -> Option<i64> {
+        Some(self.offset.load(Ordering::Relaxed)).filter(|offset| *offset != UNKNOWN)
+    }
+
+    /// Whether the own clock is near enough to the cluster's to lead.
+    pub(crate) fn trusted(&self) -> bool {
+        self.offset_ms()
+            .is_none_or(|offset| offset.unsigned_abs() <= CLOCK_AHEAD_MAX.as_millis() as u64)
+    }
+
+    /// Forgets what was heard as leader: in the next leadership only new signs count.
+    pub(crate) fn forget_signs(&self) {
+        for peer in self.peers.lock().values_mut() {
+            peer.pending = None;
+            peer.proven = Sign::default();
+        }
+    }
+}
+
+fn signed_ms(a: u64, b: u64) -> i64 {
+    let difference = i128::from(a) - i128::from(b);
+    difference.clamp(i128::from(UNKNOWN + 1), i128::from(i64::MAX)) as i64
+}

@@ -1,0 +1,87 @@
+//! Linearizable reads: many waiters share one round of the read index.
+
+use std::{sync::Arc, time::Duration};
+
+use model::NodeId;
+use openraft::ReadPolicy;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    Lane, Unavailable,
+    node::Inner,
+    options::RETRY_AFTER,
+    wire::{self, Kind, ReadIndex},
+};
+
+/// A waiter of a round.
+pub(crate) type Reader = oneshot::Sender<Result<(), Unavailable>>;
+
+/// Before a round is tried again although nothing is known to have changed.
+const RETRY_PAUSE: Duration = Duration::from_millis(25);
+
+/// See [`crate::Consensus::read_index`].
+pub(crate) async fn read_index(inner: &Inner) -> Result<(), Unavailable> {
+    let unavailable = Unavailable { retry_after: RETRY_AFTER };
+    let (reader, answer) = oneshot::channel();
+    inner.reads.try_send(reader).map_err(|_| unavailable)?;
+    answer.await.unwrap_or(Err(unavailable))
+}
+
+/// Runs one round after the other until the node stops. Who comes during a round waits for the
+/// next one: the running one may have begun before.
+pub(crate) async fn rounds(inner: Arc<Inner>, mut queue: mpsc::Receiver<Reader>) {
+    while let Some(first) = queue.recv().await {
+        let mut waiting = vec![first];
+        while let Ok(next) = queue.try_recv() {
+            waiting.push(next);
+        }
+        let result = round(&inner).await;
+        for reader in waiting {
+            // A reader that went away no longer cares.
+            reader.send(result).ok();
+        }
+    }
+}
+
+async fn round(inner: &Inner) -> Result<(), Unavailable> {
+    let deadline = Instant::now() + inner.timing.propose_deadline;
+    loop {
+        let leader = inner.leader();
+        if let Some(leader) = leader
+            && let Ok(Some(index)) = timeout_at(deadline, leader_index(inner, leader)).await
+            && inner.wait_applied(index, deadline).await
+        {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(Unavailable { retry_after: RETRY_AFTER });
+        }
+        inner.leader_changes(leader, deadline.min(Instant::now() + RETRY_PAUSE)).await;
+    }
+}
+
+async fn leader_index(inner: &Inner, leader: u64) -> Option<u64> {
+    if leader == inner.node.0 {
+        return inner.own_read_index().await;
+    }
+    let message = wire::request(Kind::ReadIndex, &[]);
+    let asked = inner.network.request(NodeId(leader), Lane::Control, message);
+    let forever = Instant::now() + inner.timing.propose_deadline;
+    let answer = tokio::select! {
+        answer = asked => answer.ok()?,
+        () = inner.leader_changes(Some(leader), forever) => return None,
+    };
+    let body = wire::parse_answer(&answer).ok()?;
+    wire::from_cbor::<ReadIndex>(&body).ok()?.index
+}
+
+impl Inner {
+    /// As leader: the index that a read must wait for, confirmed by a majority.
+    pub(crate) async fn own_read_index(&self) -> Option<u64> {
+        let (read, _) = self.raft.get_read_log_id(ReadPolicy::ReadIndex).await.ok()?;
+        Some(read.index())
+    }
+}

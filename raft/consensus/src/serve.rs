@@ -1,0 +1,151 @@
+//! Answers the messages of peers.
+
+use bytes::Bytes;
+use model::NodeId;
+use openraft::{
+    Snapshot,
+    raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest},
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+use tokio::time::{Duration, Instant};
+
+use crate::{
+    node::Inner,
+    options::{BATCH_PROPOSALS, PROPOSAL_BYTES_MAX},
+    propose::{Failed, Waiting},
+    state::{Stage, snapshot::{self, SnapshotData}},
+    types::{SnapshotMeta, Types, Vote},
+    wire::{self, AppendHead, Fate, Kind, Propose, ReadIndex, SnapshotBlock, SnapshotHead, SnapshotTail, WireError},
+};
+
+/// A snapshot that is coming in. A later one replaces it.
+pub(crate) struct Incoming {
+    from: NodeId,
+    token: u64,
+    blocks: u64,
+    digest: Sha256,
+    stage: Box<dyn Stage>,
+}
+
+/// Answers one message; whatever is wrong with it becomes a refusal.
+pub(crate) async fn handle(inner: &Inner, from: NodeId, message: Bytes) -> Bytes {
+    let answered = async {
+        let (kind, body) = wire::parse_request(&message)?;
+        match kind {
+            Kind::Append => append(inner, &body).await,
+            Kind::Vote => {
+                let request: VoteRequest<Types> = wire::from_body(&body)?;
+                let answer = inner.raft.vote(request).await.map_err(|e| refused(&e))?;
+                Ok(wire::to_body(Vec::new(), &answer))
+            }
+            Kind::PreVote => {
+                let request: VoteRequest<Types> = wire::from_body(&body)?;
+                let answer = inner.raft.pre_vote(request).await.map_err(|e| refused(&e))?;
+                Ok(wire::to_body(Vec::new(), &answer))
+            }
+            Kind::Transfer => {
+                let request: TransferLeaderRequest<Types> = wire::from_body(&body)?;
+                let answer = inner.raft.handle_transfer_leader(request).await;
+                Ok(wire::to_body(Vec::new(), &answer.map_err(|e| refused(&e))?))
+            }
+            Kind::SnapshotBegin => begin(inner, from, &body),
+            Kind::SnapshotBlock => block(inner, from, &body),
+            Kind::SnapshotEnd => end(inner, from, &body).await,
+            Kind::Propose => propose(inner, &body).await,
+            Kind::ReadIndex => Ok(wire::to_cbor(&ReadIndex { index: inner.own_read_index().await })),
+            Kind::Member => {
+                let changed = inner.change_here(wire::from_cbor(&body)?).await;
+                Ok(wire::to_cbor(&changed))
+            }
+        }
+    };
+    wire::answer(answered.await)
+}
+
+fn refused(error: &impl std::fmt::Display) -> WireError {
+    WireError::Refused(error.to_string())
+}
+
+async fn append(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
+    let (proven, clock, rest) = wire::split_head(body)?;
+    let request: AppendEntriesRequest<Types> = wire::from_body(rest)?;
+    // Taken before the answer waits for the disk: the sign must not be younger than the follower's
+    // agreement.
+    let sign = inner.pulse.answer();
+    let answer = inner.raft.append_entries(request).await.map_err(|e| refused(&e))?;
+    if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+        inner.pulse.accept(AppendHead { proven, clock });
+    }
+    Ok(wire::to_body(wire::head(sign.sign, sign.clock), &answer))
+}
+
+async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
+    let message: Propose = wire::from_cbor(body)?;
+    if message.proposals.len() > BATCH_PROPOSALS {
+        return Err(WireError::Malformed("too many proposals"));
+    }
+    let patience = Duration::from_millis(message.patience_ms).min(inner.timing.propose_deadline);
+    let deadline = Instant::now() + patience;
+    let mut replies = Vec::with_capacity(message.proposals.len());
+    for proposal in message.proposals {
+        // What cannot be read here could not be applied either, and would stop every node.
+        if proposal.len() > PROPOSAL_BYTES_MAX
+            || minicbor::decode::<machine::Proposal>(&proposal).is_err()
+        {
+            return Err(WireError::Malformed("a proposal cannot be read"));
+        }
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting::forwarded(Vec::from(proposal).into(), deadline, reply);
+        // A full queue drops the waiting proposal, and with it the sender of its reply.
+        drop(inner.proposals.try_send(waiting));
+        replies.push(answer);
+    }
+    let mut fates = Vec::with_capacity(replies.len());
+    for reply in replies {
+        fates.push(match reply.await {
+            Ok(Ok((index, answer))) => Fate::Applied(index, answer),
+            Ok(Err(Failed::Unknown)) => Fate::Unknown,
+            Ok(Err(Failed::NotTaken)) | Err(_) => Fate::NotTaken,
+        });
+    }
+    Ok(wire::to_cbor(&fates))
+}
+
+fn begin(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
+    let SnapshotHead { token } = wire::from_cbor(body)?;
+    let stage = inner.disk.stage().map_err(|e| refused(&e))?;
+    let digest = Sha256::new();
+    *inner.incoming.lock() = Some(Incoming { from, token, blocks: 0, digest, stage });
+    Ok(Vec::new())
+}
+
+fn block(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
+    let SnapshotBlock { token, number, pairs } = wire::from_cbor(body)?;
+    let decoded =
+        snapshot::decode(&pairs).ok_or(WireError::Malformed("a block cannot be read"))?;
+    let mut incoming = inner.incoming.lock();
+    let known = incoming
+        .as_mut()
+        .filter(|known| known.from == from && known.token == token && known.blocks == number)
+        .ok_or_else(|| refused(&"another snapshot is coming in"))?;
+    known.stage.put(decoded).map_err(|e| refused(&e))?;
+    known.digest.update(&pairs);
+    known.blocks += 1;
+    Ok(Vec::new())
+}
+
+async fn end(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
+    let tail: SnapshotTail = wire::from_cbor(body)?;
+    let (vote, meta): (Vote, SnapshotMeta) = wire::from_body(&tail.meta)?;
+    let incoming = inner.incoming.lock().take_if(|known| {
+        known.from == from && known.token == tail.token && known.blocks == tail.blocks
+    });
+    let incoming = incoming.ok_or_else(|| refused(&"another snapshot is coming in"))?;
+    if incoming.digest.finalize()[..] != tail.digest[..] {
+        return Err(refused(&"the snapshot's digest does not match"));
+    }
+    let snapshot = Snapshot { meta, snapshot: SnapshotData::Taken(incoming.stage) };
+    let answer = inner.raft.install_full_snapshot(vote, snapshot).await;
+    Ok(wire::to_body(Vec::new(), &answer.map_err(|e| refused(&e))?))
+}

@@ -1,0 +1,157 @@
+//! A state in memory: writes are seen at once, and a crash takes back what was not persisted.
+
+use std::{collections::BTreeMap, io, ops::ControlFlow, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use machine::{Reader, Write};
+use parking_lot::Mutex;
+
+use crate::state::{Pairs, Stage, StateDisk, StateView};
+
+/// A state in memory, with its disk.
+#[derive(Clone, Default)]
+pub struct State(Arc<Mutex<Store>>);
+
+#[derive(Default)]
+struct Store {
+    seen: Image,
+    synced: Image,
+    session: u64,
+    stage: u64,
+}
+
+#[derive(Clone, Default)]
+struct Image {
+    pairs: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
+    position: Option<Vec<u8>>,
+}
+
+impl State {
+    /// An empty state.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The power fails: what was not persisted is gone, and whoever still runs on it gets errors.
+    pub fn crash(&self) {
+        let mut store = self.0.lock();
+        store.seen = store.synced.clone();
+        store.session += 1;
+    }
+
+    /// The newest state, as a node on it sees it.
+    pub fn view(&self) -> StateView {
+        self.0.lock().seen.pairs.clone()
+    }
+
+    /// The state as the next node sees it; earlier ones are cut off.
+    pub(crate) fn session(&self) -> StateSession {
+        let mut store = self.0.lock();
+        store.session += 1;
+        StateSession { state: self.clone(), number: store.session }
+    }
+}
+
+/// The state in the hands of one node.
+#[derive(Clone)]
+pub(crate) struct StateSession {
+    state: State,
+    number: u64,
+}
+
+impl StateSession {
+    fn with<T>(&self, act: impl FnOnce(&mut Store) -> T) -> io::Result<T> {
+        let mut store = self.state.0.lock();
+        if store.session == self.number {
+            Ok(act(&mut store))
+        } else {
+            Err(io::Error::other("the disk is gone"))
+        }
+    }
+}
+
+impl Reader for StateSession {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.state.0.lock().seen.pairs.get(key).cloned()
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) {
+        // The visitor may read in turn: the lock must not be held.
+        let pairs = self.state.0.lock().seen.pairs.clone();
+        pairs.scan(from, to, visit);
+    }
+}
+
+impl StateDisk for StateSession {
+    fn reader(&self) -> &(dyn Reader + Send + Sync) {
+        self
+    }
+
+    fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {
+        self.with(|store| {
+            let pairs: StateView = store.seen.pairs.clone();
+            (pairs, store.seen.position.clone())
+        })
+    }
+
+    fn write(&self, writes: &mut dyn Iterator<Item = Write>, position: Vec<u8>) -> io::Result<()> {
+        self.with(|store| {
+            let pairs = Arc::make_mut(&mut store.seen.pairs);
+            for (key, value) in writes {
+                match value {
+                    Some(value) => pairs.insert(key, value),
+                    None => pairs.remove(&key),
+                };
+            }
+            store.seen.position = Some(position);
+        })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.with(|_| ())
+    }
+
+    fn persist(&self) -> BoxFuture<'static, io::Result<()>> {
+        let done = self.with(|store| store.synced = store.seen.clone());
+        Box::pin(std::future::ready(done))
+    }
+
+    fn stage(&self) -> io::Result<Box<dyn Stage>> {
+        let number = self.with(|store| {
+            store.stage += 1;
+            store.stage
+        })?;
+        Ok(Box::new(SimStage { session: self.clone(), number, pairs: BTreeMap::new() }))
+    }
+}
+
+struct SimStage {
+    session: StateSession,
+    number: u64,
+    pairs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Stage for SimStage {
+    fn put(&mut self, pairs: Pairs) -> io::Result<()> {
+        self.session.check()?;
+        self.pairs.extend(pairs);
+        Ok(())
+    }
+
+    fn switch(self: Box<Self>, position: Vec<u8>) -> io::Result<()> {
+        let Self { session, number, pairs } = *self;
+        session.with(|store| {
+            if store.stage != number {
+                return Err(io::Error::other("a later snapshot has begun"));
+            }
+            store.seen = Image { pairs: Arc::new(pairs), position: Some(position) };
+            store.synced = store.seen.clone();
+            Ok(())
+        })?
+    }
+}

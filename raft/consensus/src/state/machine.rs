@@ -1,0 +1,254 @@
+//! Applies entries to the state: one overlay, one atomic write and one position for a batch, then
+//! the answers, then the effects.
+
+use std::{io, sync::Arc};
+
+use futures_util::{Stream, StreamExt};
+use machine::{Effect, Entry, Overlay};
+use openraft::{
+    EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
+    storage::{ApplyResponder, EntryResponder, RaftStateMachine},
+    type_config::alias::SnapshotOf,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    options::EFFECTS_KEPT,
+    state::{StateDisk, snapshot::{self, SnapshotData}},
+    types::{Answers, LogId, SnapshotMeta, StoredMembership, Types},
+};
+
+/// Entries applied under one write. Enough to share its cost, few enough that the first answer
+/// does not wait for the last entry.
+const APPLY_ENTRIES: usize = 16;
+
+/// The version of the stored position.
+const POSITION_VERSION: u8 = 1;
+
+/// Where the state stands: the last entry that it holds and the members as of then.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Position {
+    pub(crate) applied: Option<LogId>,
+    pub(crate) membership: StoredMembership,
+}
+
+impl Position {
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        postcard::to_extend(self, vec![POSITION_VERSION]).map_err(io::Error::other)
+    }
+
+    pub(crate) fn decode(bytes: Option<&[u8]>) -> io::Result<Self> {
+        match bytes {
+            None => Ok(Self::default()),
+            Some([POSITION_VERSION, rest @ ..]) => {
+                postcard::from_bytes(rest).map_err(io::Error::other)
+            }
+            Some(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the state's position is of a newer version",
+            )),
+        }
+    }
+
+    fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
+    }
+}
+
+/// What the applying side tells the rest of the node.
+pub(crate) struct Shared {
+    /// The index behind the last applied entry.
+    pub(crate) applied: watch::Sender<u64>,
+    /// Effects, batch by batch.
+    pub(crate) effects: broadcast::Sender<Arc<Vec<Effect>>>,
+    /// How often a snapshot has replaced the state.
+    pub(crate) replaced: watch::Sender<u64>,
+    /// The newest moment of an applied entry, in milliseconds.
+    pub(crate) last_at: watch::Sender<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            applied: watch::Sender::new(0),
+            effects: broadcast::Sender::new(EFFECTS_KEPT),
+            replaced: watch::Sender::new(0),
+            last_at: watch::Sender::new(0),
+        }
+    }
+
+    fn reached(&self, position: &Position) {
+        let next = position.applied.map_or(0, |id| id.index() + 1);
+        self.applied.send_if_modified(|known| std::mem::replace(known, next) != next);
+    }
+}
+
+/// The state machine as the Raft library knows it.
+pub(crate) struct Machine {
+    disk: Arc<dyn StateDisk>,
+    shared: Arc<Shared>,
+    position: Position,
+}
+
+impl Machine {
+    /// Takes up where the state on disk stands.
+    pub(crate) fn open(disk: Arc<dyn StateDisk>, shared: Arc<Shared>) -> io::Result<Self> {
+        let (_, position) = disk.view()?;
+        let position = Position::decode(position.as_deref())?;
+        shared.reached(&position);
+        Ok(Self { disk, shared, position })
+    }
+
+    /// Applies a batch whole or not at all.
+    fn apply_batch(&mut self, batch: Vec<EntryResponder<Types>>) -> io::Result<()> {
+        let mut position = self.position.clone();
+        let mut overlay = Overlay::new(self.disk.reader());
+        let (mut replies, mut effects) = (Vec::with_capacity(batch.len()), Vec::new());
+        let mut last_at = 0;
+        for (entry, responder) in batch {
+            position.applied = Some(entry.log_id);
+            let mut answers = Answers::default();
+            match entry.payload {
+                EntryPayload::Blank => {}
+                EntryPayload::Membership(members) => {
+                    position.membership = StoredMembership::new(Some(entry.log_id), members);
+                    effects.push(Effect::NodesChanged);
+                }
+                EntryPayload::Normal(bytes) => {
+                    let entry = decode(&bytes.0)?;
+                    let applied = machine::apply(&mut overlay, &entry);
+                    last_at = last_at.max(entry.at.0);
+                    answers.0 = applied.answers;
+                    effects.extend(applied.effects);
+                }
+            }
+            replies.push((responder, answers));
+        }
+        // What was computed from a read that failed must not be written.
+        self.disk.check()?;
+        self.disk.write(&mut overlay.into_writes(), position.encode()?)?;
+        self.position = position;
+        self.tell(replies, effects, last_at);
+        Ok(())
+    }
+
+    fn tell(
+        &self,
+        replies: Vec<(Option<ApplyResponder<Types>>, Answers)>,
+        effects: Vec<Effect>,
+        last_at: u64,
+    ) {
+        self.shared.last_at.send_if_modified(|known| {
+            let newer = last_at > *known;
+            *known = last_at.max(*known);
+            newer
+        });
+        self.shared.reached(&self.position);
+        for (responder, answers) in replies {
+            if let Some(responder) = responder {
+                responder.send(answers);
+            }
+        }
+        if !effects.is_empty() {
+            // Nobody listening is no fault: whoever comes later looks at the state.
+            drop(self.shared.effects.send(Arc::new(effects)));
+        }
+    }
+
+    fn snapshot(&self) -> io::Result<SnapshotOf<Types, SnapshotData>> {
+        let (view, position) = self.disk.view()?;
+        let meta = Position::decode(position.as_deref())?.meta();
+        Ok(Snapshot { meta, snapshot: SnapshotData::View(view) })
+    }
+}
+
+/// An entry that a node cannot read stops it: it may not skip what the others apply.
+fn decode(bytes: &[u8]) -> io::Result<Entry> {
+    minicbor::decode(bytes).map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("an entry cannot be read, is this program older than the others? {error}"),
+        )
+    })
+}
+
+impl RaftStateMachine<Types> for Machine {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.position.applied, self.position.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
+    {
+        let mut batches = entries.ready_chunks(APPLY_ENTRIES);
+        while let Some(batch) = batches.next().await {
+            self.apply_batch(batch.into_iter().collect::<io::Result<_>>()?)?;
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder { disk: self.disk.clone(), snapshot: Some(self.snapshot()) }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        data: SnapshotData,
+    ) -> io::Result<()> {
+        let position = Position {
+            applied: meta.last_log_id,
+            membership: meta.last_membership.clone(),
+        };
+        let stage = match data {
+            SnapshotData::Taken(stage) => stage,
+            SnapshotData::View(view) => {
+                let (mut stage, mut after) = (self.disk.stage()?, None);
+                while let Some((pairs, last)) = snapshot::next_block(&view, after.as_deref()) {
+                    stage.put(pairs)?;
+                    after = Some(last);
+                }
+                stage
+            }
+        };
+        stage.switch(position.encode()?)?;
+        self.position = position;
+        self.shared.reached(&self.position);
+        self.shared.replaced.send_modify(|count| *count += 1);
+        drop(self.shared.effects.send(Arc::new(vec![Effect::NodesChanged])));
+        Ok(())
+    }
+
+    async fn get_current_snapshot(
+        &mut self,
+    ) -> io::Result<Option<SnapshotOf<Types, SnapshotData>>> {
+        // The state is its own snapshot, at whatever entry it stands now.
+        if self.position.applied.is_none() {
+            return Ok(None);
+        }
+        self.snapshot().map(Some)
+    }
+}
+
+/// A snapshot that is being made: the view stands already, and the state must be on disk before
+/// the log may be purged behind it.
+pub(crate) struct Builder {
+    disk: Arc<dyn StateDisk>,
+    snapshot: Option<io::Result<SnapshotOf<Types, SnapshotData>>>,
+}
+
+impl RaftSnapshotBuilder<Types> for Builder {
+    type SnapshotData = SnapshotData;
+
+    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, SnapshotData>> {
+        self.disk.persist().await?;
+        self.snapshot
+            .take()
+            .unwrap_or_else(|| Err(io::Error::other("a snapshot is built once")))
+    }
+}

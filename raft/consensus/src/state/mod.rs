@@ -1,0 +1,52 @@
+//! The replicated state on a node: where it lies, how entries change it, how it travels.
+
+pub(crate) mod disk;
+mod machine;
+pub(crate) mod snapshot;
+
+use std::{io, sync::Arc};
+
+use ::machine::{Reader, Write};
+use futures_util::future::BoxFuture;
+
+pub(crate) use self::machine::{Machine, Shared};
+
+/// A consistent view of the state at one moment; later entries do not change it.
+pub type StateView = Arc<dyn Reader + Send + Sync>;
+
+/// The key-value pairs of one block of a snapshot.
+pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Where the state lies: on disk, or in memory for simulation.
+///
+/// A reader never fails towards the rules. A store that fails says so by [`StateDisk::check`], and
+/// nothing that was computed from it is written.
+pub(crate) trait StateDisk: Send + Sync + 'static {
+    /// The newest state; only the one who applies may read here, between its own writes.
+    fn reader(&self) -> &(dyn Reader + Send + Sync);
+
+    /// A consistent view of the newest state, and the position that it stands at.
+    fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)>;
+
+    /// Writes all of it and the position that it brings the state to, or nothing.
+    fn write(&self, writes: &mut dyn Iterator<Item = Write>, position: Vec<u8>) -> io::Result<()>;
+
+    /// Whether every read so far has worked.
+    fn check(&self) -> io::Result<()>;
+
+    /// Brings everything written so far to the disk.
+    fn persist(&self) -> BoxFuture<'static, io::Result<()>>;
+
+    /// Begins to take another state in, in a place where nobody reads. A later stage makes an
+    /// earlier one useless.
+    fn stage(&self) -> io::Result<Box<dyn Stage>>;
+}
+
+/// A state that is being taken in.
+pub(crate) trait Stage: Send + Sync {
+    /// Adds pairs.
+    fn put(&mut self, pairs: Pairs) -> io::Result<()>;
+
+    /// Makes it the state, atomically, at this position.
+    fn switch(self: Box<Self>, position: Vec<u8>) -> io::Result<()>;
+}

@@ -1,0 +1,301 @@
+//! What nodes say to each other, version 1: one octet of version, one of kind, then a body.
+//!
+//! Bodies of the Raft library's own calls are postcard; ours are minicbor. An answer begins with
+//! the version and whether it is one; a refusal is a text for the log. Nothing that comes in here
+//! can make a node panic.
+
+use bytes::Bytes;
+use machine::Answer;
+use minicbor::{Decode, Encode};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The version of every message; a node of another version says so instead of guessing.
+pub(crate) const VERSION: u8 = 1;
+
+const ANSWERED: u8 = 0;
+const REFUSED: u8 = 1;
+
+/// What a message asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Entries or a heartbeat.
+    Append = 1,
+    /// A vote.
+    Vote = 2,
+    /// Whether a vote would be given.
+    PreVote = 3,
+    /// Leadership is handed over.
+    Transfer = 4,
+    /// A snapshot begins.
+    SnapshotBegin = 5,
+    /// A block of a snapshot.
+    SnapshotBlock = 6,
+    /// The end of a snapshot.
+    SnapshotEnd = 7,
+    /// Proposals for the leader.
+    Propose = 16,
+    /// The leader's read index.
+    ReadIndex = 17,
+    /// A change of the membership, for the leader.
+    Member = 18,
+}
+
+impl Kind {
+    fn read(octet: u8) -> Option<Self> {
+        [
+            Self::Append,
+            Self::Vote,
+            Self::PreVote,
+            Self::Transfer,
+            Self::SnapshotBegin,
+            Self::SnapshotBlock,
+            Self::SnapshotEnd,
+            Self::Propose,
+            Self::ReadIndex,
+            Self::Member,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == octet)
+    }
+}
+
+/// A message or answer that cannot be read, or a refusal from the other side.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WireError {
+    /// Of a version that is not known here.
+    #[error("a message of version {0} came in")]
+    Version(u8),
+    /// Not a message at all.
+    #[error("a malformed message came in: {0}")]
+    Malformed(&'static str),
+    /// The other side answered with an error.
+    #[error("the other node refuses: {0}")]
+    Refused(String),
+}
+
+/// A message of a kind.
+pub(crate) fn request(kind: Kind, body: &[u8]) -> Bytes {
+    framed(kind as u8, body)
+}
+
+/// The kind and the body of a message.
+pub(crate) fn parse_request(message: &Bytes) -> Result<(Kind, Bytes), WireError> {
+    let (octet, body) = split(message)?;
+    let kind = Kind::read(octet).ok_or(WireError::Malformed("the kind is not known"))?;
+    Ok((kind, body))
+}
+
+/// An answer, or why there is none.
+pub(crate) fn answer(result: Result<Vec<u8>, WireError>) -> Bytes {
+    match result {
+        Ok(body) => framed(ANSWERED, &body),
+        Err(error) => framed(REFUSED, error.to_string().as_bytes()),
+    }
+}
+
+/// The body of an answer.
+pub(crate) fn parse_answer(message: &Bytes) -> Result<Bytes, WireError> {
+    match split(message)? {
+        (ANSWERED, body) => Ok(body),
+        (REFUSED, text) => Err(WireError::Refused(String::from_utf8_lossy(&text).into_owned())),
+        _ => Err(WireError::Malformed("neither an answer nor a refusal")),
+    }
+}
+
+fn framed(octet: u8, body: &[u8]) -> Bytes {
+    let mut message = Vec::with_capacity(2 + body.len());
+    message.extend_from_slice(&[VERSION, octet]);
+    message.extend_from_slice(body);
+    message.into()
+}
+
+fn split(message: &Bytes) -> Result<(u8, Bytes), WireError> {
+    match message[..] {
+        [VERSION, octet, ..] => Ok((octet, message.slice(2..))),
+        [VERSION] | [] => Err(WireError::Malformed("it ends too early")),
+        [other, ..] => Err(WireError::Version(other)),
+    }
+}
+
+/// A value of the Raft library as a body, behind `head`.
+pub(crate) fn to_body(head: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
+    postcard::to_extend(value, head).expect("the Raft library's types always encode into memory")
+}
+
+/// A value of the Raft library from a body.
+pub(crate) fn from_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
+    postcard::from_bytes(body).map_err(|_| WireError::Malformed("the body cannot be read"))
+}
+
+/// One of our own values as a body.
+pub(crate) fn to_cbor(value: &impl Encode<()>) -> Vec<u8> {
+    minicbor::to_vec(value).expect("a vector takes every octet")
+}
+
+/// One of our own values from a body.
+pub(crate) fn from_cbor<T: for<'b> Decode<'b, ()>>(body: &[u8]) -> Result<T, WireError> {
+    minicbor::decode(body).map_err(|_| WireError::Malformed("the body cannot be read"))
+}
+
+/// What a leader says with every append: the newest sign of life of the follower that a majority
+/// has confirmed since, and what time the cluster believes it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct AppendHead {
+    pub(crate) proven: Sign,
+    pub(crate) clock: u64,
+}
+
+/// What a follower says with every answer to an append: a sign of life, and its wall clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct AnswerHead {
+    pub(crate) sign: Sign,
+    pub(crate) clock: u64,
+}
+
+/// A moment of a node's own monotonic time, meaningful to that node alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sign {
+    /// Which life of the node; zero is no sign at all.
+    pub(crate) life: u64,
+    /// Milliseconds since that life began.
+    pub(crate) at: u64,
+}
+
+const HEAD: usize = 24;
+
+/// Three numbers in front of a body.
+pub(crate) fn head(sign: Sign, clock: u64) -> Vec<u8> {
+    [sign.life, sign.at, clock].into_iter().flat_map(u64::to_be_bytes).collect()
+}
+
+/// The three numbers and the rest of a body.
+pub(crate) fn split_head(body: &[u8]) -> Result<(Sign, u64, &[u8]), WireError> {
+    let short = WireError::Malformed("the head is too short");
+    let (head, rest) = body.split_first_chunk::<HEAD>().ok_or(short)?;
+    let number = |at: usize| {
+        let mut octets = [0; 8];
+        octets.copy_from_slice(&head[at..at + 8]);
+        u64::from_be_bytes(octets)
+    };
+    Ok((Sign { life: number(0), at: number(8) }, number(16), rest))
+}
+
+/// Proposals on their way to the leader.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Propose {
+    /// Encoded proposals.
+    #[n(0)]
+    pub(crate) proposals: Vec<minicbor::bytes::ByteVec>,
+    /// How long the sender still waits.
+    #[n(1)]
+    pub(crate) patience_ms: u64,
+}
+
+/// What became of a forwarded proposal.
+#[derive(Debug, Encode, Decode)]
+pub(crate) enum Fate {
+    /// It stands in the log at this index and has this answer.
+    #[n(0)]
+    Applied(#[n(0)] u64, #[n(1)] Answer),
+    /// It has not happened here: this node does not lead, or has no room.
+    #[n(1)]
+    NotTaken,
+    /// It may happen or have happened.
+    #[n(2)]
+    Unknown,
+}
+
+/// A change of the membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Change {
+    /// Add as a learner.
+    #[n(0)]
+    Learn(#[n(0)] u64),
+    /// Make a learner a voter, once it has caught up.
+    #[n(1)]
+    Promote(#[n(0)] u64),
+    /// Remove from voters and learners.
+    #[n(2)]
+    Remove(#[n(0)] u64),
+    /// Hand leadership over to the most advanced voter.
+    #[n(3)]
+    HandOver,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Changed {
+    /// Done.
+    #[n(0)]
+    Done,
+    /// This node does not lead.
+    #[n(1)]
+    NotLeader,
+    /// The node has not caught up.
+    #[n(2)]
+    Behind,
+    /// The cluster says no.
+    #[n(3)]
+    Refused(#[n(0)] String),
+    /// Another change is under way; it may be asked again.
+    #[n(4)]
+    Busy,
+    /// It may have happened.
+    #[n(5)]
+    Unknown,
+}
+
+/// The leader's read index, or none if this node does not lead.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct ReadIndex {
+    /// The reader's state must hold this entry.
+    #[n(0)]
+    pub(crate) index: Option<u64>,
+}
+
+/// The beginning of a snapshot.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct SnapshotHead {
+    /// A number that the sender chose; later messages carry it.
+    #[n(0)]
+    pub(crate) token: u64,
+}
+
+/// A block of a snapshot.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct SnapshotBlock {
+    /// Which snapshot.
+    #[n(0)]
+    pub(crate) token: u64,
+    /// From zero.
+    #[n(1)]
+    pub(crate) number: u64,
+    /// Framed pairs.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) pairs: Vec<u8>,
+}
+
+/// The end of a snapshot.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct SnapshotTail {
+    /// Which snapshot.
+    #[n(0)]
+    pub(crate) token: u64,
+    /// How many blocks there were.
+    #[n(1)]
+    pub(crate) blocks: u64,
+    /// SHA-256 over the framed pairs of all blocks.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) digest: Vec<u8>,
+    /// Vote and position, as the Raft library writes them.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) meta: Vec<u8>,
+}

@@ -1,0 +1,230 @@
+//! An audit of a whole state: every row is read and every invariant checked.
+//!
+//! For tests, the simulation and an operator's check; far too slow, and too large in memory, for
+//! anything else. A row that does not decode panics, as it does everywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{AppId, NodeId, PacketId, UnitCode};
+
+use crate::{
+    FEED_EVENTS_MAX, PacketRecord, Reader,
+    apply::generation,
+    keys::{Key, Newest},
+    lifecycle::state_of,
+    tables::*,
+};
+
+/// Names every broken invariant of the state; none is what is expected.
+pub fn audit<R: Reader + ?Sized>(reader: &R) -> Vec<String> {
+    let mut audit = Audit { reader, broken: Vec::new() };
+    audit.cluster();
+    audit.registry();
+    let packets = audit.packets();
+    audit.lists(&packets);
+    audit.feeds();
+    audit.memory();
+    audit.strangers();
+    audit.broken
+}
+
+struct Audit<'a, R: Reader + ?Sized> {
+    reader: &'a R,
+    broken: Vec<String>,
+}
+
+impl<R: Reader + ?Sized> Audit<'_, R> {
+    fn rows<K: Key, V: Value>(&self, table: &Table<K, V>) -> Vec<(K, V)> {
+        table.rows(self.reader, &table.all(), usize::MAX)
+    }
+
+    fn keys<K: Key, V: Value>(&self, table: &Table<K, V>) -> Vec<K> {
+        self.rows(table).into_iter().map(|(key, _)| key).collect()
+    }
+
+    fn check(&mut self, holds: bool, invariant: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(invariant());
+        }
+    }
+
+    fn members(&self) -> Vec<NodeId> {
+        MEMBERS.get(self.reader, &()).unwrap_or_default()
+    }
+
+    fn cluster(&mut self) {
+        let nodes = self.rows(&NODES);
+        let present = nodes.iter().filter(|(_, node)| node.removed_at.is_none());
+        let present: Vec<_> = present.map(|(id, _)| *id).collect();
+        let members = self.members();
+        self.check(present == members, || format!("members are {present:?}, not {members:?}"));
+        let cluster = CLUSTER.get(self.reader, &());
+        let next = cluster.map_or(NodeId(1), |cluster| cluster.next_node);
+        let given = nodes.iter().all(|(id, node)| *id < next && *id == node.node);
+        self.check(given, || "a node has an id that was not given out".into());
+        for (_, token) in self.rows(&TOKENS) {
+            let spent = token.node.is_none_or(|node| NODES.has(self.reader, &node));
+            self.check(spent, || "a join token was spent by no node".into());
+        }
+    }
+
+    fn registry(&mut self) {
+        let units: BTreeMap<_, _> = self.rows(&UNITS).into_iter().collect();
+        let mut aliases = BTreeMap::new();
+        for (code, unit) in &units {
+            self.check(unit.code == *code, || format!("unit {code} stands elsewhere"));
+            let parent = unit.parent.as_ref().is_none_or(|parent| units.contains_key(parent));
+            self.check(parent, || format!("the parent of {code} is missing"));
+            for alias in &unit.aliases {
+                let new = !units.contains_key(alias)
+                    && aliases.insert(alias.clone(), code.clone()).is_none();
+                self.check(new, || format!("{alias} means two units"));
+            }
+        }
+        let listed: BTreeMap<_, _> = self.rows(&ALIASES).into_iter().collect();
+        self.check(listed == aliases, || "the aliases differ from the units'".into());
+        for (id, app) in self.rows(&APPS) {
+            let known = [&app.unit].into_iter().chain(&app.targets).all(|u| units.contains_key(u));
+            self.check(known && app.app == id, || format!("{id} names an unknown unit"));
+            self.check(app.targets.is_sorted(), || format!("the targets of {id} are unsorted"));
+        }
+        for (id, key) in self.rows(&KEYS) {
+            let app = APPS.get(self.reader, &key.app);
+            let copied = app.is_some_and(|app| app.unit == key.unit && app.grants == key.grants);
+            self.check(copied && key.key == id, || format!("{id} differs from its application"));
+        }
+    }
+
+    fn packets(&mut self) -> BTreeMap<PacketId, PacketRecord> {
+        let packets: BTreeMap<_, _> = self.rows(&PACKETS).into_iter().collect();
+        let members = self.members();
+        for (id, packet) in &packets {
+            let sealed = packet.sealed_at.is_some();
+            let ended = packet.state.is_terminal();
+            let mut rule = |holds, what: &str| self.check(holds, || format!("{id}: {what}"));
+            rule(packet.packet == *id, "stands under another id");
+            rule(packet.state == state_of(sealed, &packet.deliveries), "is not in its state");
+            rule(packet.ended_at.is_some() == ended, "ended without a moment, or the reverse");
+            rule(packet.digest.is_some() == sealed, "has a digest without a seal, or the reverse");
+            rule(!packet.holders.is_empty() == (sealed && !ended), "has the wrong holders");
+            rule(packet.holders.is_sorted_by(|a, b| a < b), "names a holder twice");
+            rule(packet.holders.iter().all(|n| members.contains(n)), "is held by no member");
+            rule(packet.debtors.iter().all(|n| members.contains(n)), "is owed by no member");
+            rule(ended || packet.debtors.is_empty(), "is owed before its end");
+            rule(ended || packet.purged.is_empty(), "was purged before its end");
+            let purged = packet.purged.iter().map(|(node, _)| node);
+            let once: BTreeSet<_> = purged.clone().chain(&packet.debtors).collect();
+            rule(once.len() == purged.count() + packet.debtors.len(), "is purged twice");
+            rule(packet.epoch >= 1, "has no epoch");
+            for delivery in &packet.deliveries {
+                let settled = delivery.settled_at.is_some();
+                rule(delivery.state.is_final() == settled, "has a delivery settled in part");
+            }
+        }
+        packets
+    }
+
+    /// Every list of packets says what the packets say, no more and no less.
+    fn lists(&mut self, packets: &BTreeMap<PacketId, PacketRecord>) {
+        let (mut sent, mut spaces, mut due) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+        let (mut inbox, mut debts) = (BTreeSet::new(), BTreeMap::new());
+        for (id, packet) in packets {
+            sent.insert((packet.source.clone(), *id));
+            spaces.insert(packet.space, *id);
+            if !packet.state.is_terminal() {
+                due.insert((packet.due_at, *id));
+            }
+            for delivery in packet.deliveries.iter().filter(|d| !d.state.is_final()) {
+                inbox.extend(packet.sealed_at.map(|at| (delivery.target.clone(), at, *id)));
+            }
+            for node in &packet.debtors {
+                let ended_at = packet.ended_at.unwrap_or_default();
+                debts.insert((*node, ended_at, *id), packet.space);
+            }
+        }
+        let rows = self.keys(&SENT).into_iter().map(|(unit, Newest(packet))| (unit, packet));
+        let same = rows.collect::<BTreeSet<_>>() == sent;
+        self.check(same, || "the sent lists differ from the packets".into());
+        let rows: BTreeMap<_, _> = self.rows(&SPACES).into_iter().collect();
+        self.check(rows == spaces, || "the spaces differ from the packets'".into());
+        let rows = self.keys(&DUE);
+        let floor = DUE_FLOOR.get(self.reader, &());
+        let above = rows.iter().all(|(at, _)| floor.is_some_and(|floor| floor <= *at));
+        self.check(above, || "a deadline lies below the floor".into());
+        let rows: BTreeSet<_> = rows.into_iter().collect();
+        self.check(rows == due, || "the deadlines differ from the live packets'".into());
+        let rows: BTreeSet<_> = self.keys(&INBOX).into_iter().collect();
+        for (unit, at, id) in &rows {
+            let floor = HEADS.get(self.reader, unit).unwrap_or_default().inbox_floor;
+            self.check(floor <= *at, || format!("{id} lies below the floor of {unit}"));
+        }
+        self.check(rows == inbox, || "the inboxes differ from the open deliveries".into());
+        let rows: BTreeMap<_, _> = self.rows(&DEBTS).into_iter().collect();
+        for (node, at, id) in rows.keys() {
+            let floor = DEBT_FLOORS.get(self.reader, node).unwrap_or_default();
+            self.check(floor <= *at, || format!("the debt of {id} lies below the floor"));
+        }
+        self.check(rows == debts, || "the debts differ from the packets' debtors".into());
+    }
+
+    fn feeds(&mut self) {
+        let mut feeds: BTreeMap<UnitCode, Vec<u64>> = BTreeMap::new();
+        for ((unit, position), event) in self.rows(&FEEDS) {
+            self.check(event.position == position, || format!("an event of {unit} is elsewhere"));
+            feeds.entry(unit).or_default().push(position);
+        }
+        for (unit, head) in self.rows(&HEADS) {
+            let first = head.last.saturating_sub(FEED_EVENTS_MAX) + 1;
+            let whole =
+                feeds.remove(&unit).is_some_and(|kept| kept.into_iter().eq(first..=head.last));
+            self.check(whole, || format!("the feed of {unit} has a hole"));
+        }
+        self.check(feeds.is_empty(), || "a feed has no head".into());
+    }
+
+    /// What is remembered of requests.
+    fn memory(&mut self) {
+        let clock = CLOCK.get(self.reader, &()).unwrap_or_default();
+        let answers = self.keys(&ANSWERS);
+        let known = answers.iter().all(|(of, _)| *of <= generation(clock));
+        self.check(known, || "an answer is of the future".into());
+        let nonces = self.keys(&NONCES);
+        let issued = nonces.iter().all(|(_, key, _)| KEYS.has(self.reader, key));
+        self.check(issued, || "a nonce passed with an unknown key".into());
+        let (mut ages, mut counts) = (BTreeSet::new(), BTreeMap::<AppId, u64>::new());
+        for ((app, key), record) in self.rows(&IDEMPOTENCY) {
+            *counts.entry(app.clone()).or_default() += 1;
+            ages.insert((record.at, app, key));
+            let first = PACKETS.get(self.reader, &record.packet);
+            let first = first.is_some_and(|packet| packet.space == record.space);
+            self.check(first, || "an idempotency key stands for no packet".into());
+        }
+        let rows: BTreeSet<_> = self.keys(&IDEMPOTENCY_AGES).into_iter().collect();
+        self.check(rows == ages, || "the ages differ from the idempotency keys'".into());
+        let rows = self.rows(&IDEMPOTENCY_COUNTS).into_iter().filter(|(_, count)| *count > 0);
+        let same = rows.eq(counts);
+        self.check(same, || "the counts differ from the idempotency keys'".into());
+        for (tag, floor) in self.rows(&FLOORS) {
+            let mut below = false;
+            self.reader.scan(&[tag], &floor, &mut |_, _| {
+                below = true;
+                std::ops::ControlFlow::Break(())
+            });
+            self.check(!below, || format!("table {tag} has a row below its floor"));
+        }
+        let pruned = PRUNED.get(self.reader, &()).unwrap_or_default();
+        self.check(pruned <= clock, || "something was pruned in the future".into());
+    }
+
+    /// Nothing stands outside the tables.
+    fn strangers(&mut self) {
+        for (from, to) in [(0, CLUSTER.tag), (PRUNED.tag + 1, u8::MAX)] {
+            let mut found = false;
+            self.reader.scan(&[from], &[to], &mut |_, _| {
+                found = true;
+                std::ops::ControlFlow::Break(())
+            });
+            self.check(!found, || "a row belongs to no table".into());
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The cluster: its founding, join tokens, and the nodes that come and go.
+//!
+//! Who votes is for consensus; here stands who belongs.
+
+use model::{Grant, NodeId, PacketId};
+
+use crate::{
+    AdmitNode, Answer, ClusterRecord, Effect, Found, IssueJoinToken, JoinTokenRecord, NewNode,
+    NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, UpdateNode, lifecycle, registry,
+    tables::{CLUSTER, DEBT_FLOORS, DEBTS, DUE, MEMBERS, NODES, PACKETS, TOKENS, Tables},
+};
+
+/// How far ahead a join token may expire: 7 days. It lies in mails and chats.
+pub const JOIN_TOKEN_TIME_MAX_MS: u64 = 7 * 24 * 3_600_000;
+
+/// Packets looked at in one go where all have to be: bounds the memory that a removal takes.
+const PACKETS_A_LOOK: usize = 1000;
+
+/// Founds the cluster: the first node, the zone's own unit, the first administrator.
+pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
+    if tables.has(&CLUSTER, &()) {
+        return Err(Refusal::AlreadyFounded);
+    }
+    if command.admin.unit.as_str() != command.zone.as_str() {
+        return Err(Refusal::ZoneMalformed);
+    }
+    if !command.admin.grants.has(Grant::Admin) {
+        return Err(Refusal::NotGranted);
+    }
+    if command.admin_key.app != command.admin.app {
+        return Err(Refusal::AppUnknown);
+    }
+    let cluster = ClusterRecord {
+        name: command.name.clone(),
+        zone: command.zone.clone(),
+        cluster: command.cluster.clone(),
+        authority: command.authority.clone(),
+        authority_key_sealed: command.authority_key_sealed.clone(),
+        next_node: NodeId(1),
+        founded_at: tables.at,
+    };
+    let node = add_node(tables, cluster, &command.node);
+    registry::add_zone_unit(tables, &command.admin.unit, &command.name)?;
+    registry::add_app(tables, &command.admin)?;
+    registry::issue_key(tables, &command.admin_key)?;
+    Ok(Outcome::NodeAdmitted(node))
+}
+
+fn add_node(tables: &mut Tables, mut cluster: ClusterRecord, node: &NewNode) -> NodeId {
+    let id = cluster.next_node;
+    // Given out once and never again.
+    cluster.next_node = NodeId(id.0 + 1);
+    tables.put(&CLUSTER, &(), &cluster);
+    let node = NodeRecord { node: id, now: node.clone(), admitted_at: tables.at, removed_at: None };
+    tables.put(&NODES, &id, &node);
+    let mut members = tables.members();
+    members.push(id);
+    tables.put(&MEMBERS, &(), &members);
+    tables.effects.push(Effect::NodesChanged);
+    id
+}
+
+/// Registers a join token by the digest of its secret.
+pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) -> Answer {
+    let latest = tables.at.0.saturating_add(JOIN_TOKEN_TIME_MAX_MS);
+    if command.expires_at <= tables.at || command.expires_at.0 > latest {
+        return Err(Refusal::DeadlineMalformed);
+    }
+    if tables.has(&TOKENS, &command.secret_digest) {
+        return Err(Refusal::IdExists);
+    }
+    let token = JoinTokenRecord { expires_at: command.expires_at, node: None };
+    tables.put(&TOKENS, &command.secret_digest, &token);
+    Ok(Outcome::Done)
+}
+
+/// Spends a join token: the token is the authority, nobody signs.
+pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
+    let mut token = tables.get(&TOKENS, &command.secret_digest).ok_or(Refusal::TokenUnknown)?;
+    if token.node.is_some() {
+        return Err(Refusal::TokenUsed);
+    }
+    if tables.at >= token.expires_at {
+        return Err(Refusal::TokenExpired);
+    }
+    let cluster = tables.get(&CLUSTER, &()).ok_or(Refusal::NotFounded)?;
+    let node = add_node(tables, cluster, &command.node);
+    token.node = Some(node);
+    tables.put(&TOKENS, &command.secret_digest, &token);
+    Ok(Outcome::NodeAdmitted(node))
+}
+
+/// Takes down what a node tells of itself.
+pub(crate) fn update_node(tables: &mut Tables, command: &UpdateNode) -> Answer {
+    let mut node = present(tables, command.node)?;
+    if node.now != command.now {
+        node.now = command.now.clone();
+        tables.put(&NODES, &command.node, &node);
+        tables.effects.push(Effect::NodesChanged);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Removes a node for ever, unless a live content needs it.
+pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
+    let mut node = present(tables, command.node)?;
+    let mut members = tables.members();
+    members.retain(|member| *member != command.node);
+    if members.is_empty() {
+        return Err(Refusal::NodeNeeded);
+    }
+    release_holdings(tables, command.node, &members)?;
+    forgive_debts(tables, command.node);
+    node.removed_at = Some(tables.at);
+    tables.put(&NODES, &command.node, &node);
+    tables.put(&MEMBERS, &(), &members);
+    tables.effects.push(Effect::NodesChanged);
+    Ok(Outcome::Done)
+}
+
+/// Takes the node off the holders of every live content; a majority of those who stay must hold it.
+fn release_holdings(tables: &mut Tables, node: NodeId, staying: &[NodeId]) -> Result<(), Refusal> {
+    let mut span = DUE.all();
+    loop {
+        let looked = DUE.keys(&tables.store, &span, PACKETS_A_LOOK);
+        let Some(last) = looked.last() else { return Ok(()) };
+        span = span.after(DUE.key(last));
+        for (_, id) in looked {
+            let mut packet = live(tables, id);
+            if packet.sealed_at.is_none() {
+                continue;
+            }
+            let held = packet.holders.contains(&node);
+            packet.holders.retain(|holder| *holder != node);
+            if !lifecycle::is_majority(&packet.holders, staying) {
+                return Err(Refusal::NodeNeeded);
+            }
+            if held {
+                tables.put(&PACKETS, &id, &packet);
+            }
+        }
+    }
+}
+
+fn live(tables: &Tables, id: PacketId) -> PacketRecord {
+    tables.get(&PACKETS, &id).expect("every deadline belongs to a packet")
+}
+
+/// A removed node owes nothing: its disk is out of our reach, and its cluster key is rotated away.
+fn forgive_debts(tables: &mut Tables, node: NodeId) {
+    for key in DEBTS.keys(&tables.store, &DEBTS.under(&node), usize::MAX) {
+        let mut packet = tables.get(&PACKETS, &key.2).expect("every debt belongs to a packet");
+        packet.debtors.retain(|debtor| *debtor != node);
+        tables.put(&PACKETS, &key.2, &packet);
+        tables.delete(&DEBTS, &key);
+    }
+    tables.delete(&DEBT_FLOORS, &node);
+}
+
+fn present(tables: &Tables, node: NodeId) -> Result<NodeRecord, Refusal> {
+    let node = tables.get(&NODES, &node).ok_or(Refusal::NodeUnknown)?;
+    if node.removed_at.is_some() { Err(Refusal::NodeUnknown) } else { Ok(node) }
+}

@@ -1,0 +1,155 @@
+//! Time: what happens because nothing else happened, and what may be forgotten.
+//!
+//! Deadlines of settled packets are deleted long before they pass, and most pass in the far future,
+//! so a search for the earliest one would walk over ranges full of deleted rows. A floor stands in
+//! for it: no deadline lies before it. It is lowered when an earlier deadline comes, and raised
+//! when time passes, by a bounded look ahead; so now and then time is passed for nothing.
+
+use model::{DeliveryState, Moment};
+
+use crate::{
+    ANSWER_TIME_MS, Answer, EventKind, IDEMPOTENCY_TIME_MS, Outcome, PACKETS_A_COMMAND_MAX,
+    PROOF_AGE_MAX_MS, PassTime, Reader,
+    apply::generation,
+    keys::Key,
+    lifecycle,
+    tables::{
+        ANSWERS, DUE, DUE_FLOOR, FLOORS, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, NONCES,
+        PACKETS, PRUNED, Span, Table, Tables, Value,
+    },
+};
+
+/// How far the deadline floor is raised at once: an idle cluster passes time once an hour.
+const LOOK_AHEAD_MS: u64 = 3_600_000;
+/// Rows of one table that are pruned at once: some milliseconds of work.
+const PRUNED_ROWS_MAX: usize = 4096;
+/// Between two prunings: with the number above, twenty thousand rows a second can be forgotten.
+const PRUNE_PAUSE_MS: u64 = 200;
+/// Nonces are pruned in steps of half a minute, so that a trickle of requests costs little.
+const NONCE_STEP_MS: u64 = 30_000;
+/// Idempotency keys are pruned in steps of an hour.
+const IDEMPOTENCY_STEP_MS: u64 = 3_600_000;
+
+/// Settles what is due, a bounded number of packets, and forgets a bounded number of rows.
+pub(crate) fn pass_time(tables: &mut Tables, command: &PassTime) -> Answer {
+    let (settled, more) = expire_due(tables, command.due_max)?;
+    let nonces = tables.at.0.checked_sub(PROOF_AGE_MAX_MS);
+    prune(tables, &NONCES, nonces.map(|oldest| NONCES.prefix(&Moment(oldest))));
+    let answers = generation(tables.at).checked_sub(1);
+    prune(tables, &ANSWERS, answers.map(|oldest| ANSWERS.prefix(&oldest)));
+    let ages = tables.at.0.checked_sub(IDEMPOTENCY_TIME_MS);
+    let ages = ages.map(|latest| IDEMPOTENCY_AGES.prefix(&Moment(latest + 1)));
+    forget_idempotency(tables, ages);
+    Ok(Outcome::TimePassed { settled, more })
+}
+
+/// The earliest moment at which passing time does something.
+pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Moment> {
+    let nonce = first_unpruned(reader, &NONCES)
+        .map(|(created, ..)| next_step(created.0.saturating_add(PROOF_AGE_MAX_MS), NONCE_STEP_MS));
+    let answer = first_unpruned(reader, &ANSWERS)
+        .map(|(generation, _)| generation.saturating_add(2).saturating_mul(ANSWER_TIME_MS));
+    let idempotency = first_unpruned(reader, &IDEMPOTENCY_AGES)
+        .map(|(at, ..)| next_step(at.0.saturating_add(IDEMPOTENCY_TIME_MS), IDEMPOTENCY_STEP_MS));
+    let prunable = [nonce, answer, idempotency].into_iter().flatten().min();
+    let rested = PRUNED.get(reader, &()).map_or(0, |at| at.0.saturating_add(PRUNE_PAUSE_MS));
+    let prunable = prunable.map(|at| Moment(at.max(rested)));
+    [DUE_FLOOR.get(reader, &()), prunable].into_iter().flatten().min()
+}
+
+/// The rows of the deadlines that there can be.
+pub(crate) fn due_span<R: Reader + ?Sized>(reader: &R) -> Span {
+    let floor = DUE_FLOOR.get(reader, &()).unwrap_or_default();
+    DUE.all().from(DUE.prefix(&floor))
+}
+
+fn expire_due(tables: &mut Tables, due_max: u32) -> Result<(u32, bool), crate::Refusal> {
+    let Some(floor) = tables.get(&DUE_FLOOR, &()) else { return Ok((0, false)) };
+    if floor > tables.at {
+        return Ok((0, false));
+    }
+    let due_max = (due_max as usize).min(PACKETS_A_COMMAND_MAX);
+    let after_now = DUE.prefix(&Moment(tables.at.0.saturating_add(1)));
+    let span = due_span(&tables.store).below(after_now.clone());
+    // One more than is settled now: it says whether there is more, and from when.
+    let mut due = DUE.keys(&tables.store, &span, due_max + 1);
+    let next = if due.len() > due_max { due.pop() } else { None };
+    for (_, packet) in &due {
+        expire(tables, *packet);
+    }
+    let floor = match next {
+        Some((moment, _)) => moment,
+        None => {
+            let horizon = Moment(tables.at.0.saturating_add(LOOK_AHEAD_MS));
+            let ahead = DUE.all().from(after_now).below(DUE.prefix(&horizon));
+            DUE.first(&tables.store, &ahead).map_or(horizon, |(moment, _)| moment)
+        }
+    };
+    tables.put(&DUE_FLOOR, &(), &floor);
+    Ok((due.len() as u32, next.is_some()))
+}
+
+/// Ends a packet whose space got no content in time, or whose targets did not confirm in time;
+/// the source decides what follows, Article 9(9).
+fn expire(tables: &mut Tables, id: model::PacketId) {
+    let mut packet = tables.get(&PACKETS, &id).expect("every deadline belongs to a packet");
+    let late = lifecycle::settle_open(tables, &mut packet, DeliveryState::Expired);
+    if packet.sealed_at.is_some() {
+        for target in &late {
+            lifecycle::tell(tables, target, EventKind::Expired, &packet, Some(target));
+        }
+    }
+    // One event for the source, whatever the number of targets; it names the target if it is one.
+    let target = if let [target] = &late[..] { Some(target) } else { None };
+    lifecycle::tell(tables, &packet.source, EventKind::Expired, &packet, target);
+    lifecycle::advance(tables, &mut packet);
+    tables.put(&PACKETS, &id, &packet);
+}
+
+/// Forgets idempotency keys whose time is over, with what they stand for.
+fn forget_idempotency(tables: &mut Tables, below: Option<Vec<u8>>) {
+    for (at, app, key) in prune(tables, &IDEMPOTENCY_AGES, below) {
+        let name = (app, key);
+        let record = tables.get(&IDEMPOTENCY, &name).expect("every age belongs to a key");
+        assert!(record.at == at, "an idempotency key has one age");
+        tables.delete(&IDEMPOTENCY, &name);
+        let count = tables.get(&IDEMPOTENCY_COUNTS, &name.0).expect("remembered keys are counted");
+        tables.put(&IDEMPOTENCY_COUNTS, &name.0, &(count - 1));
+    }
+}
+
+/// Deletes the first rows of a table below a key, and moves the table's floor up behind them.
+fn prune<K: Key, V: Value>(
+    tables: &mut Tables,
+    table: &Table<K, V>,
+    below: Option<Vec<u8>>,
+) -> Vec<K> {
+    let Some(below) = below else { return Vec::new() };
+    let span = unpruned(&tables.store, table).below(below);
+    let keys = table.keys(&tables.store, &span, PRUNED_ROWS_MAX);
+    let Some(last) = keys.last() else { return keys };
+    let floor = if keys.len() < PRUNED_ROWS_MAX { span.to } else { table.key(last) };
+    tables.put(&FLOORS, &table.tag, &floor.into());
+    let now = tables.at;
+    tables.put(&PRUNED, &(), &now);
+    for key in &keys {
+        tables.delete(table, key);
+    }
+    keys
+}
+
+fn unpruned<K: Key, V: Value, R: Reader + ?Sized>(reader: &R, table: &Table<K, V>) -> Span {
+    let floor = FLOORS.get(reader, &table.tag).map(Vec::from).unwrap_or_default();
+    table.all().from(floor)
+}
+
+fn first_unpruned<K: Key, V: Value, R: Reader + ?Sized>(
+    reader: &R,
+    table: &Table<K, V>,
+) -> Option<K> {
+    table.first(reader, &unpruned(reader, table))
+}
+
+fn next_step(moment: u64, step: u64) -> u64 {
+    (moment / step).saturating_add(1).saturating_mul(step)
+}

@@ -1,0 +1,346 @@
+//! Sending, Article 13: a space is granted, claimed and sealed, or a small packet submitted whole.
+//!
+//! No content passes here: only its digest, its size, and who holds it.
+
+use model::{DeliveryState, NodeId, PacketId, PacketState, SpaceId, UnitCode};
+
+use crate::{
+    AbandonSpace, Answer, CancelPacket, ClaimSpace, DeliveryRecord, EventKind, Granted,
+    IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TIME_MS, Idempotency, IdempotencyRecord, OpenPacket, Outcome,
+    PacketRecord, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
+    apply::Caller,
+    keys::Newest,
+    lifecycle::{self, delivery_deadline, is_majority},
+    tables::{
+        APPS, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT, SPACES, Tables,
+    },
+};
+
+/// Grants a space for a packet's content, Article 13(2).
+pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -> Answer {
+    if let Some(first) = first_answer(tables, caller, command.idempotency.as_ref(), false)? {
+        return Ok(first);
+    }
+    if !tables.members().contains(&command.node) {
+        return Err(Refusal::NodeUnknown);
+    }
+    let ids = (command.packet, command.space);
+    let mut packet = requested(tables, caller, ids, &command.request)?;
+    packet.size = command.size;
+    packet.writer = command.node;
+    packet.due_at.0 = tables.at.0.saturating_add(SPACE_TIME_MS);
+    remember(tables, caller, command.idempotency.as_ref(), &packet, false)?;
+    lifecycle::schedule(tables, &packet);
+    register(tables, &packet);
+    tables.put(&PACKETS, &packet.packet, &packet);
+    Ok(Outcome::SpaceGranted(Granted {
+        packet: packet.packet,
+        space: packet.space,
+        expires_at: packet.due_at,
+        repeated: false,
+    }))
+}
+
+/// Hands the writing of a space to a node; whoever wrote it before is stale from now on.
+pub(crate) fn claim(tables: &mut Tables, caller: Option<&Caller>, command: &ClaimSpace) -> Answer {
+    let mut packet = of_space(tables, caller, command.space)?;
+    if !tables.members().contains(&command.node) {
+        return Err(Refusal::NodeUnknown);
+    }
+    if packet.sealed_at.is_some() {
+        return Err(Refusal::AlreadySealed);
+    }
+    check_open(tables, &packet)?;
+    if packet.size.is_some() && command.size.is_some() && packet.size != command.size {
+        return Err(Refusal::SizeMismatch);
+    }
+    packet.size = packet.size.or(command.size);
+    packet.writer = command.node;
+    packet.epoch = packet.epoch.checked_add(1).ok_or(Refusal::EpochStale)?;
+    tables.put(&PACKETS, &packet.packet, &packet);
+    let PacketRecord { packet, epoch, size, .. } = packet;
+    Ok(Outcome::SpaceClaimed { packet, epoch, size })
+}
+
+/// Seals a packet whose content is whole and durable, and notifies its targets, Article 13(4).
+pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -> Answer {
+    let mut packet = of_source(tables, caller, command.packet)?;
+    if let Some(at) = packet.sealed_at {
+        // A repeated seal is the same answer: the source may have lost our reply.
+        return if packet.digest == Some(command.digest) {
+            Ok(Outcome::Accepted { packet: packet.packet, at, repeated: true })
+        } else {
+            Err(Refusal::AlreadySealed)
+        };
+    }
+    check_open(tables, &packet)?;
+    if command.epoch != packet.epoch {
+        return Err(Refusal::EpochStale);
+    }
+    if packet.size.is_some_and(|announced| announced != command.size) {
+        return Err(Refusal::SizeMismatch);
+    }
+    let policy = command.policy.as_ref().unwrap_or(&packet.policy).clone();
+    let due_at = delivery_deadline(tables.at, policy.deliver_by)?;
+    tables.delete(&DUE, &(packet.due_at, packet.packet));
+    packet.policy = policy;
+    packet.due_at = due_at;
+    packet.holders = held(tables, &command.holders)?;
+    packet.evidence = Some(caller.proof.clone());
+    accept(tables, &mut packet, (command.digest, command.size))
+}
+
+/// Opens and seals together, for a small content that is durable on a majority already.
+pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacket) -> Answer {
+    if let Some(first) = first_answer(tables, caller, command.idempotency.as_ref(), true)? {
+        return Ok(first);
+    }
+    let ids = (command.packet, command.space);
+    let mut packet = requested(tables, caller, ids, &command.request)?;
+    packet.holders = held(tables, &command.holders)?;
+    packet.writer = packet.holders[0];
+    packet.due_at = delivery_deadline(tables.at, packet.policy.deliver_by)?;
+    remember(tables, caller, command.idempotency.as_ref(), &packet, true)?;
+    register(tables, &packet);
+    accept(tables, &mut packet, (command.digest, command.size))
+}
+
+/// Takes a packet back: targets that had not settled are told, the content goes.
+pub(crate) fn cancel(tables: &mut Tables, caller: &Caller, command: &CancelPacket) -> Answer {
+    let packet = of_source(tables, caller, command.packet)?;
+    if packet.state == PacketState::Cancelled {
+        return Ok(Outcome::Done);
+    }
+    if packet.state.is_terminal() {
+        return Err(Refusal::AlreadyEnded);
+    }
+    take_back(tables, packet)
+}
+
+/// Gives a space up before its packet is sealed; the packet is cancelled.
+pub(crate) fn abandon(
+    tables: &mut Tables,
+    caller: Option<&Caller>,
+    command: &AbandonSpace,
+) -> Answer {
+    let packet = of_space(tables, caller, command.space)?;
+    if packet.sealed_at.is_some() {
+        return Err(Refusal::AlreadySealed);
+    }
+    match packet.state {
+        PacketState::Cancelled => Ok(Outcome::Done),
+        PacketState::Expired => Err(Refusal::SpaceExpired),
+        _ => take_back(tables, packet),
+    }
+}
+
+fn take_back(tables: &mut Tables, mut packet: PacketRecord) -> Answer {
+    let open = lifecycle::settle_open(tables, &mut packet, DeliveryState::Cancelled);
+    // Who was never told of a packet is not told that it is gone.
+    if packet.sealed_at.is_some() {
+        for target in &open {
+            lifecycle::tell(tables, target, EventKind::Cancelled, &packet, Some(target));
+        }
+    }
+    lifecycle::advance(tables, &mut packet);
+    tables.put(&PACKETS, &packet.packet, &packet);
+    Ok(Outcome::Done)
+}
+
+/// The packet that a request asks for, checked, Article 13(2).
+fn requested(
+    tables: &Tables,
+    caller: &Caller,
+    (packet, space): (PacketId, SpaceId),
+    request: &Request,
+) -> Result<PacketRecord, Refusal> {
+    let targets = targets(tables, caller, &request.targets)?;
+    delivery_deadline(tables.at, request.policy.deliver_by)?;
+    if tables.has(&PACKETS, &packet) || tables.has(&SPACES, &space) {
+        return Err(Refusal::IdExists);
+    }
+    Ok(PacketRecord {
+        packet,
+        space,
+        source: caller.unit.clone(),
+        app: caller.app.clone(),
+        title: request.title.clone(),
+        importance: request.importance,
+        media_type: request.media_type.clone(),
+        policy: request.policy.clone(),
+        state: PacketState::AwaitingContent,
+        size: None,
+        digest: None,
+        writer: NodeId(0),
+        epoch: 1,
+        holders: Vec::new(),
+        deliveries: targets.into_iter().map(planned).collect(),
+        opened_at: tables.at,
+        sealed_at: None,
+        due_at: tables.at,
+        ended_at: None,
+        purged: Vec::new(),
+        debtors: Vec::new(),
+        evidence: Some(caller.proof.clone()),
+    })
+}
+
+fn planned(target: UnitCode) -> DeliveryRecord {
+    DeliveryRecord {
+        target,
+        state: DeliveryState::Planned,
+        notified_at: None,
+        accepted_at: None,
+        picked_up_at: None,
+        settled_at: None,
+        reason: None,
+        evidence: None,
+    }
+}
+
+/// The targets under their main codes, each once. An office may send to itself: it may have
+/// several applications.
+fn targets(tables: &Tables, caller: &Caller, asked: &[UnitCode]) -> Result<Vec<UnitCode>, Refusal> {
+    if !(1..=TARGETS_MAX).contains(&asked.len()) {
+        return Err(Refusal::TargetsMalformed);
+    }
+    let app = tables.get(&APPS, &caller.app).expect("a key's application is registered");
+    let mut targets = Vec::with_capacity(asked.len());
+    for code in asked {
+        let target = tables.resolve(code).ok_or(Refusal::UnitUnknown)?;
+        if !app.targets.is_empty() && app.targets.binary_search(&target).is_err() {
+            return Err(Refusal::TargetNotGranted);
+        }
+        targets.push(target);
+    }
+    let mut sorted: Vec<_> = targets.iter().collect();
+    sorted.sort();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Refusal::TargetsMalformed);
+    }
+    Ok(targets)
+}
+
+/// Makes the packet findable by its space and in its source's list.
+fn register(tables: &mut Tables, packet: &PacketRecord) {
+    tables.put(&SPACES, &packet.space, &packet.packet);
+    tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &());
+}
+
+/// What follows from a seal.
+fn accept(
+    tables: &mut Tables,
+    packet: &mut PacketRecord,
+    (digest, size): (model::Digest, u64),
+) -> Answer {
+    lifecycle::schedule(tables, packet);
+    lifecycle::notify(tables, packet, digest, size);
+    tables.put(&PACKETS, &packet.packet, packet);
+    Ok(Outcome::Accepted { packet: packet.packet, at: tables.at, repeated: false })
+}
+
+/// A packet of the caller's own unit; of others' packets a caller learns nothing.
+fn of_source(tables: &Tables, caller: &Caller, id: PacketId) -> Result<PacketRecord, Refusal> {
+    let packet = tables.get(&PACKETS, &id).ok_or(Refusal::PacketUnknown)?;
+    if packet.source == caller.unit { Ok(packet) } else { Err(Refusal::PacketUnknown) }
+}
+
+/// The packet of a space. A node asks for the bearer of the space's token; a signer must be of the
+/// source's unit.
+fn of_space(
+    tables: &Tables,
+    caller: Option<&Caller>,
+    space: SpaceId,
+) -> Result<PacketRecord, Refusal> {
+    let id = tables.get(&SPACES, &space).ok_or(Refusal::SpaceUnknown)?;
+    let packet = tables.get(&PACKETS, &id).expect("every space belongs to a packet");
+    match caller {
+        Some(caller) if caller.unit != packet.source => Err(Refusal::SpaceUnknown),
+        _ => Ok(packet),
+    }
+}
+
+/// Whether an unsealed packet may still get its content. Its time may be over before anybody has
+/// proposed to pass it.
+fn check_open(tables: &Tables, packet: &PacketRecord) -> Result<(), Refusal> {
+    match packet.state {
+        PacketState::Expired => Err(Refusal::SpaceExpired),
+        state if state.is_terminal() => Err(Refusal::AlreadyEnded),
+        _ if tables.at >= packet.due_at => Err(Refusal::SpaceExpired),
+        _ => Ok(()),
+    }
+}
+
+/// The holders in order, if they make the content durable.
+fn held(tables: &Tables, holders: &[NodeId]) -> Result<Vec<NodeId>, Refusal> {
+    if !is_majority(holders, &tables.members()) {
+        return Err(Refusal::HoldersTooFew);
+    }
+    let mut holders = holders.to_vec();
+    holders.sort();
+    Ok(holders)
+}
+
+/// The answer that was given when this idempotency key was first used, if it was.
+fn first_answer(
+    tables: &Tables,
+    caller: &Caller,
+    idempotency: Option<&Idempotency>,
+    submitted: bool,
+) -> Result<Option<Outcome>, Refusal> {
+    let Some(asked) = idempotency else { return Ok(None) };
+    let Some(first) = tables.get(&IDEMPOTENCY, &(caller.app.clone(), asked.key.clone())) else {
+        return Ok(None);
+    };
+    if is_forgotten(tables, &first) {
+        return Ok(None);
+    }
+    if first.fingerprint != asked.fingerprint || first.submitted != submitted {
+        return Err(Refusal::IdempotencyConflict);
+    }
+    let (packet, space) = (first.packet, first.space);
+    Ok(Some(if submitted {
+        Outcome::Accepted { packet, at: first.at, repeated: true }
+    } else {
+        let expires_at = model::Moment(first.at.0.saturating_add(SPACE_TIME_MS));
+        Outcome::SpaceGranted(Granted { packet, space, expires_at, repeated: true })
+    }))
+}
+
+// By the clock and not by the pruning, which lags behind it.
+fn is_forgotten(tables: &Tables, first: &IdempotencyRecord) -> bool {
+    tables.at.0 >= first.at.0.saturating_add(IDEMPOTENCY_TIME_MS)
+}
+
+/// Remembers the use of an idempotency key.
+fn remember(
+    tables: &mut Tables,
+    caller: &Caller,
+    idempotency: Option<&Idempotency>,
+    packet: &PacketRecord,
+    submitted: bool,
+) -> Result<(), Refusal> {
+    let Some(asked) = idempotency else { return Ok(()) };
+    let (app, key) = (caller.app.clone(), asked.key.clone());
+    let name = (app.clone(), key.clone());
+    // A row that is forgotten but not yet pruned gives its place to the new one.
+    if let Some(old) = tables.get(&IDEMPOTENCY, &name) {
+        tables.delete(&IDEMPOTENCY_AGES, &(old.at, app.clone(), key.clone()));
+    } else {
+        let count = tables.get(&IDEMPOTENCY_COUNTS, &app).unwrap_or_default();
+        if count >= IDEMPOTENCY_KEYS_MAX {
+            return Err(Refusal::IdempotencyFull);
+        }
+        tables.put(&IDEMPOTENCY_COUNTS, &app, &(count + 1));
+    }
+    let record = IdempotencyRecord {
+        fingerprint: asked.fingerprint,
+        packet: packet.packet,
+        space: packet.space,
+        at: tables.at,
+        submitted,
+    };
+    tables.put(&IDEMPOTENCY, &name, &record);
+    tables.put(&IDEMPOTENCY_AGES, &(tables.at, app, key), &());
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! The life of a packet: its state, its deliveries, its end, and who is told.
+//!
+//! No rule about who may ask: the commands' own files have those.
+
+use model::{DeliveryState, Digest, Moment, NodeId, PacketId, PacketState, UnitCode};
+
+use crate::{
+    DELIVERY_TIME_MAX_MS, DeliveryRecord, Effect, Event, EventKind, FEED_EVENTS_MAX, PacketRecord,
+    Refusal,
+    tables::{DEBTS, DUE, DUE_FLOOR, FEEDS, HEADS, INBOX, Tables},
+};
+
+/// Every so many events a unit's inbox floor is moved up: seldom enough to cost nothing, often
+/// enough that a look into the inbox does not walk over thousands of deleted rows.
+const INBOX_FLOOR_STEP: u64 = 256;
+
+/// The state of a packet, from its seal and its deliveries alone.
+///
+/// Without a seal it waits for its content, until all its deliveries ended together. Sealed and
+/// with an open delivery, the one that went furthest speaks for the packet. With none open, one
+/// confirmation makes it `completed`; without any, a missed deadline outweighs a cancellation and
+/// that a rejection, so that `rejected` means that every target refused.
+pub(crate) fn state_of(sealed: bool, deliveries: &[DeliveryRecord]) -> PacketState {
+    let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
+    let open = deliveries.iter().any(|delivery| !delivery.state.is_final());
+    match (sealed, open) {
+        (false, true) => PacketState::AwaitingContent,
+        (true, true) if any(DeliveryState::Confirmed) => PacketState::Confirmed,
+        (true, true) if any(DeliveryState::PickedUp) => PacketState::PickedUp,
+        (true, true) if any(DeliveryState::Accepted) => PacketState::Accepted,
+        (true, true) => PacketState::Notified,
+        (_, false) if any(DeliveryState::Confirmed) => PacketState::Completed,
+        (_, false) if any(DeliveryState::Expired) => PacketState::Expired,
+        (_, false) if any(DeliveryState::Cancelled) => PacketState::Cancelled,
+        (_, false) => PacketState::Rejected,
+    }
+}
+
+/// Whether these holders, distinct and all of them present, are a majority of the present nodes.
+pub(crate) fn is_majority(holders: &[NodeId], present: &[NodeId]) -> bool {
+    let known = holders.iter().all(|holder| present.contains(holder));
+    let distinct = holders.iter().enumerate().all(|(i, holder)| !holders[..i].contains(holder));
+    known && distinct && holders.len() * 2 > present.len()
+}
+
+/// The deadline of deliveries that are sealed (or asked for) at a moment.
+pub(crate) fn delivery_deadline(at: Moment, deliver_by: Option<Moment>) -> Result<Moment, Refusal> {
+    let latest = Moment(at.0.saturating_add(DELIVERY_TIME_MAX_MS));
+    match deliver_by {
+        None => Ok(latest),
+        Some(deadline) if deadline > at && deadline <= latest => Ok(deadline),
+        Some(_) => Err(Refusal::DeadlineMalformed),
+    }
+}
+
+/// Registers the packet's deadline.
+pub(crate) fn schedule(tables: &mut Tables, packet: &PacketRecord) {
+    tables.put(&DUE, &(packet.due_at, packet.packet), &());
+    if tables.get(&DUE_FLOOR, &()).is_none_or(|floor| packet.due_at < floor) {
+        tables.put(&DUE_FLOOR, &(), &packet.due_at);
+    }
+}
+
+/// Notifies every target that a sealed packet waits for it, Article 13(4).
+pub(crate) fn notify(tables: &mut Tables, packet: &mut PacketRecord, digest: Digest, size: u64) {
+    let at = tables.at;
+    packet.digest = Some(digest);
+    packet.size = Some(size);
+    packet.sealed_at = Some(at);
+    for delivery in &mut packet.deliveries {
+        delivery.state = DeliveryState::Notified;
+        delivery.notified_at = Some(at);
+    }
+    packet.state = state_of(true, &packet.deliveries);
+    for delivery in &packet.deliveries {
+        let target = &delivery.target;
+        tell(tables, target, EventKind::Available, packet, Some(target));
+        tables.put(&INBOX, &(target.clone(), at, packet.packet), &());
+    }
+}
+
+/// Makes one delivery final.
+pub(crate) fn settle(
+    tables: &mut Tables,
+    (packet, sealed_at): (PacketId, Option<Moment>),
+    delivery: &mut DeliveryRecord,
+    state: DeliveryState,
+) {
+    delivery.state = state;
+    delivery.settled_at = Some(tables.at);
+    // Only a sealed packet stands in inboxes.
+    if let Some(sealed_at) = sealed_at {
+        tables.delete(&INBOX, &(delivery.target.clone(), sealed_at, packet));
+    }
+}
+
+/// Settles every open delivery of the packet and returns the targets that this surprises.
+pub(crate) fn settle_open(
+    tables: &mut Tables,
+    packet: &mut PacketRecord,
+    state: DeliveryState,
+) -> Vec<UnitCode> {
+    let (key, mut settled) = ((packet.packet, packet.sealed_at), Vec::new());
+    for delivery in packet.deliveries.iter_mut().filter(|delivery| !delivery.state.is_final()) {
+        settle(tables, key, delivery, state);
+        settled.push(delivery.target.clone());
+    }
+    settled
+}
+
+/// Derives the packet's state after a delivery has moved; the last one ends the packet.
+pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRecord) {
+    packet.state = state_of(packet.sealed_at.is_some(), &packet.deliveries);
+    if packet.state.is_terminal() {
+        end(tables, packet);
+    }
+}
+
+/// Ends the packet: its content goes, and until it has gone every present node owes its purge.
+fn end(tables: &mut Tables, packet: &mut PacketRecord) {
+    tables.delete(&DUE, &(packet.due_at, packet.packet));
+    packet.ended_at = Some(tables.at);
+    // Article 9(3): nothing is kept after the exchange. A node may hold parts without being named
+    // a holder, so all of them owe the purge.
+    packet.holders.clear();
+    packet.debtors = tables.members();
+    for node in &packet.debtors {
+        tables.put(&DEBTS, &(*node, tables.at, packet.packet), &packet.space);
+    }
+    tables.effects.push(Effect::Purge { packet: packet.packet, space: packet.space });
+    if packet.state == PacketState::Completed {
+        tell(tables, &packet.source, EventKind::Completed, packet, None);
+    }
+}
+
+/// Writes an event into a unit's feed, which keeps the latest [`FEED_EVENTS_MAX`].
+pub(crate) fn tell(
+    tables: &mut Tables,
+    unit: &UnitCode,
+    kind: EventKind,
+    packet: &PacketRecord,
+    target: Option<&UnitCode>,
+) {
+    let mut head = tables.get(&HEADS, unit).unwrap_or_default();
+    head.last += 1;
+    let position = head.last;
+    let event = Event {
+        position,
+        at: tables.at,
+        kind,
+        packet: packet.packet,
+        source: packet.source.clone(),
+        target: target.cloned(),
+        importance: packet.importance,
+        title: packet.title.clone(),
+        size: packet.size,
+        digest: packet.digest,
+    };
+    tables.put(&FEEDS, &(unit.clone(), position), &event);
+    if position > FEED_EVENTS_MAX {
+        tables.delete(&FEEDS, &(unit.clone(), position - FEED_EVENTS_MAX));
+    }
+    if position.is_multiple_of(INBOX_FLOOR_STEP) {
+        let open = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), head.inbox_floor)));
+        let first = INBOX.first(&tables.store, &open);
+        head.inbox_floor = first.map_or(tables.at, |(_, sealed_at, _)| sealed_at);
+    }
+    tables.put(&HEADS, unit, &head);
+    tables.effects.push(Effect::Notice { unit: unit.clone(), position });
+}

@@ -1,0 +1,174 @@
+//! The registry: units, their applications, and the keys that applications sign with, Article 11.
+//!
+//! Nothing is renamed, moved or taken away here except a key's validity.
+
+use model::{KeyStatus, Label, UnitCode, UnitKind, Zone};
+
+use crate::{
+    AddApp, AddUnits, Answer, AppRecord, Effect, IssueKey, KeyRecord, NewUnit, Outcome, Refusal,
+    RevokeKey, TARGETS_MAX, UNITS_A_COMMAND_MAX, UnitRecord,
+    tables::{ALIASES, APPS, CLUSTER, KEYS, Tables, UNITS},
+};
+
+/// Other codes of one unit: the forms of two decisions and of some mergers.
+pub const ALIASES_MAX: usize = 16;
+
+/// Adds all the units or none.
+pub(crate) fn add_units(tables: &mut Tables, command: &AddUnits) -> Answer {
+    if !(1..=UNITS_A_COMMAND_MAX).contains(&command.units.len()) {
+        return Err(Refusal::ListMalformed);
+    }
+    let zone = tables.get(&CLUSTER, &()).ok_or(Refusal::NotFounded)?.zone;
+    for unit in &command.units {
+        add_unit(tables, &zone, unit)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn add_unit(tables: &mut Tables, zone: &Zone, unit: &NewUnit) -> Result<(), Refusal> {
+    if unit.aliases.len() > ALIASES_MAX {
+        return Err(Refusal::ListMalformed);
+    }
+    check_code(zone, unit.kind, &unit.code)?;
+    for alias in &unit.aliases {
+        check_alias(zone, unit.kind, alias)?;
+    }
+    // A unit that stands earlier in the same command is registered by now.
+    let parent = match &unit.parent {
+        Some(parent) => Some(tables.resolve(parent).ok_or(Refusal::ParentUnknown)?),
+        None => None,
+    };
+    let record = UnitRecord {
+        code: unit.code.clone(),
+        name: unit.name.clone(),
+        kind: unit.kind,
+        parent,
+        aliases: unit.aliases.clone(),
+        added_at: tables.at,
+    };
+    put_unit(tables, &record)
+}
+
+/// Puts a unit under all its codes, each of which must be new.
+fn put_unit(tables: &mut Tables, unit: &UnitRecord) -> Result<(), Refusal> {
+    if tables.resolve(&unit.code).is_some() {
+        return Err(Refusal::UnitExists);
+    }
+    tables.put(&UNITS, &unit.code, unit);
+    for alias in &unit.aliases {
+        if tables.resolve(alias).is_some() {
+            return Err(Refusal::UnitExists);
+        }
+        tables.put(&ALIASES, alias, &unit.code);
+    }
+    Ok(())
+}
+
+// Article 11(1): our own units carry codes of Decision 20/2020; what others carry is theirs to say,
+// but no code under our zone.
+fn check_code(zone: &Zone, kind: UnitKind, code: &UnitCode) -> Result<(), Refusal> {
+    if kind == UnitKind::Remote {
+        return if looks_like_ours(zone, code) { Err(Refusal::CodeOutsideZone) } else { Ok(()) };
+    }
+    if !code.is_decision_20() {
+        return Err(Refusal::CodeMalformed);
+    }
+    if !code.is_in(zone) {
+        return Err(Refusal::CodeOutsideZone);
+    }
+    Ok(())
+}
+
+// An alias may be of any older form; one that looks like ours is held to the same rule.
+fn check_alias(zone: &Zone, kind: UnitKind, alias: &UnitCode) -> Result<(), Refusal> {
+    if !looks_like_ours(zone, alias) {
+        return Ok(());
+    }
+    check_code(zone, kind, alias)
+}
+
+fn looks_like_ours(zone: &Zone, code: &UnitCode) -> bool {
+    let rest = code.as_str().strip_prefix(zone.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Registers the zone's own unit, under which all others stand.
+pub(crate) fn add_zone_unit(
+    tables: &mut Tables,
+    code: &UnitCode,
+    name: &Label,
+) -> Result<(), Refusal> {
+    let unit = UnitRecord {
+        code: code.clone(),
+        name: name.clone(),
+        kind: UnitKind::Province,
+        parent: None,
+        aliases: Vec::new(),
+        added_at: tables.at,
+    };
+    put_unit(tables, &unit)
+}
+
+/// Registers an application of a unit, Article 11(1a).
+pub(crate) fn add_app(tables: &mut Tables, command: &AddApp) -> Answer {
+    if tables.has(&APPS, &command.app) {
+        return Err(Refusal::AppExists);
+    }
+    if command.targets.len() > TARGETS_MAX {
+        return Err(Refusal::ListMalformed);
+    }
+    let unit = tables.resolve(&command.unit).ok_or(Refusal::UnitUnknown)?;
+    let mut targets = Vec::with_capacity(command.targets.len());
+    for target in &command.targets {
+        targets.push(tables.resolve(target).ok_or(Refusal::UnitUnknown)?);
+    }
+    // In order, so that a request is checked against it quickly.
+    targets.sort();
+    targets.dedup();
+    let app = AppRecord {
+        app: command.app.clone(),
+        unit,
+        name: command.name.clone(),
+        grants: command.grants,
+        targets,
+        added_at: tables.at,
+    };
+    tables.put(&APPS, &command.app, &app);
+    Ok(Outcome::Done)
+}
+
+/// Issues a key to an application, Article 15.
+pub(crate) fn issue_key(tables: &mut Tables, command: &IssueKey) -> Answer {
+    if tables.has(&KEYS, &command.key) {
+        return Err(Refusal::KeyExists);
+    }
+    let app = tables.get(&APPS, &command.app).ok_or(Refusal::AppUnknown)?;
+    let key = KeyRecord {
+        key: command.key.clone(),
+        app: app.app,
+        unit: app.unit,
+        grants: app.grants,
+        algorithm: command.algorithm,
+        material: command.material.clone(),
+        legacy: command.legacy,
+        hmac_sha1: command.hmac_sha1,
+        status: KeyStatus::Active,
+        issued_at: tables.at,
+        revoked_at: None,
+    };
+    tables.put(&KEYS, &command.key, &key);
+    Ok(Outcome::Done)
+}
+
+/// Revokes a key, for ever.
+pub(crate) fn revoke_key(tables: &mut Tables, command: &RevokeKey) -> Answer {
+    let mut key = tables.get(&KEYS, &command.key).ok_or(Refusal::KeyUnknown)?;
+    // A repeat is the same answer, not an error.
+    if key.status == KeyStatus::Active {
+        key.status = KeyStatus::Revoked;
+        key.revoked_at = Some(tables.at);
+        tables.put(&KEYS, &command.key, &key);
+        tables.effects.push(Effect::KeyRevoked(command.key.clone()));
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,288 @@
+//! The read side of the state: what delivery, the API and the command line ask for.
+//!
+//! It reads one state and nothing else; whether that state is fresh is for consensus to say.
+
+use model::{AccessKey, AppId, Label, Moment, NodeId, PacketId, SpaceId, UnitCode, fold};
+
+use crate::{
+    AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, KeyRecord, NodeRecord, PacketRecord, Reader,
+    UnitRecord, deadlines,
+    keys::{Key, Newest},
+    tables::{
+        ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, FEEDS, HEADS, INBOX, KEYS, NODES,
+        PACKETS, SENT, SPACES, Span, Table, UNITS, Value,
+    },
+};
+
+/// Debts are counted up to this number: beyond it, how many there are changes nothing.
+const DEBTS_COUNTED_MAX: usize = 10_000;
+
+/// A part of a unit's feed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Feed {
+    /// In order, without holes.
+    pub events: Vec<Event>,
+    /// The oldest position that is kept; 0 if there is none.
+    pub first: u64,
+    /// The last position; 0 if there is none.
+    pub last: u64,
+}
+
+/// A state to be read.
+#[derive(Clone, Copy)]
+pub struct View<'a, R: Reader + ?Sized> {
+    reader: &'a R,
+}
+
+impl<'a, R: Reader + ?Sized> View<'a, R> {
+    /// A view of a state.
+    pub fn new(reader: &'a R) -> Self {
+        Self { reader }
+    }
+
+    /// The cluster; none before it is founded.
+    pub fn cluster(&self) -> Option<ClusterRecord> {
+        CLUSTER.get(self.reader, &())
+    }
+
+    /// The moment of the latest entry.
+    pub fn clock(&self) -> Moment {
+        CLOCK.get(self.reader, &()).unwrap_or_default()
+    }
+
+    /// A node, present or removed.
+    pub fn node(&self, node: NodeId) -> Option<NodeRecord> {
+        NODES.get(self.reader, &node)
+    }
+
+    /// Every node, present or removed.
+    pub fn nodes(&self) -> Vec<NodeRecord> {
+        self.page(&NODES, NODES.all(), usize::MAX)
+    }
+
+    /// The unit with this code, or with this alias.
+    pub fn unit(&self, code: &UnitCode) -> Option<UnitRecord> {
+        UNITS
+            .get(self.reader, code)
+            .or_else(|| UNITS.get(self.reader, &ALIASES.get(self.reader, code)?))
+    }
+
+    /// Units in the order of their codes.
+    pub fn units(&self, after: Option<&UnitCode>, limit: usize) -> Vec<UnitRecord> {
+        self.page(&UNITS, listed(&UNITS, after), limit)
+    }
+
+    /// Units that people may mean, the likeliest first, Article 9(7): by the beginnings of the words
+    /// of their names, in any order and without marks, or by the beginnings of their codes.
+    pub fn search_units(&self, query: &str, limit: usize) -> Vec<UnitRecord> {
+        // A label is NFC and bounded; what is not a label is the name of nothing.
+        let Ok(query) = query.parse::<Label>() else { return Vec::new() };
+        let query = Query::new(query.as_str());
+        let units = self.page(&UNITS, UNITS.all(), usize::MAX);
+        let mut found: Vec<_> =
+            units.into_iter().filter_map(|unit| Some((query.rank(&unit)?, unit))).collect();
+        found.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.code.cmp(&y.code)));
+        found.into_iter().map(|(_, unit)| unit).take(limit).collect()
+    }
+
+    /// An application.
+    pub fn app(&self, app: &AppId) -> Option<AppRecord> {
+        APPS.get(self.reader, app)
+    }
+
+    /// Applications in the order of their names.
+    pub fn apps(&self, after: Option<&AppId>, limit: usize) -> Vec<AppRecord> {
+        self.page(&APPS, listed(&APPS, after), limit)
+    }
+
+    /// A key.
+    pub fn key(&self, key: &AccessKey) -> Option<KeyRecord> {
+        KEYS.get(self.reader, key)
+    }
+
+    /// Keys in their order.
+    pub fn keys(&self, after: Option<&AccessKey>, limit: usize) -> Vec<KeyRecord> {
+        self.page(&KEYS, listed(&KEYS, after), limit)
+    }
+
+    /// A packet.
+    pub fn packet(&self, packet: PacketId) -> Option<PacketRecord> {
+        PACKETS.get(self.reader, &packet)
+    }
+
+    /// The packet that a space belongs to.
+    pub fn packet_of_space(&self, space: SpaceId) -> Option<PacketRecord> {
+        self.packet(SPACES.get(self.reader, &space)?)
+    }
+
+    /// Packets that a unit sent, newest first.
+    pub fn sent(
+        &self,
+        unit: &UnitCode,
+        before: Option<PacketId>,
+        limit: usize,
+    ) -> Vec<PacketRecord> {
+        let mut span = SENT.under(unit);
+        if let Some(before) = before {
+            span = span.after(SENT.key(&(unit.clone(), Newest(before))));
+        }
+        let keys = SENT.keys(self.reader, &span, limit);
+        keys.into_iter().map(|(_, Newest(packet))| self.listed_packet(packet)).collect()
+    }
+
+    /// Sealed packets whose delivery to the unit is not final, in the order of their seals.
+    pub fn inbox(
+        &self,
+        unit: &UnitCode,
+        after: Option<PacketId>,
+        limit: usize,
+    ) -> Vec<PacketRecord> {
+        let floor = HEADS.get(self.reader, unit).unwrap_or_default().inbox_floor;
+        let mut span = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), floor)));
+        let sealed = |packet| self.packet(packet).and_then(|packet| packet.sealed_at);
+        if let Some((after, sealed_at)) = after.and_then(|after| Some((after, sealed(after)?))) {
+            span = span.after(INBOX.key(&(unit.clone(), sealed_at, after)));
+        }
+        let keys = INBOX.keys(self.reader, &span, limit);
+        keys.into_iter().map(|(_, _, packet)| self.listed_packet(packet)).collect()
+    }
+
+    /// Events of a unit after a position. A reader whose position is before [`Feed::first`] has
+    /// missed some, and begins again with the inbox.
+    pub fn feed(&self, unit: &UnitCode, after: u64, limit: usize) -> Feed {
+        let last = HEADS.get(self.reader, unit).unwrap_or_default().last;
+        if last == 0 {
+            return Feed::default();
+        }
+        let first = last.saturating_sub(FEED_EVENTS_MAX) + 1;
+        let next = after.saturating_add(1).max(first);
+        let span = FEEDS.under(unit).from(FEEDS.key(&(unit.clone(), next)));
+        let events = if next <= last { self.page(&FEEDS, span, limit) } else { Vec::new() };
+        Feed { events, first, last }
+    }
+
+    /// Contents that a node has yet to destroy, in the order in which the packets ended.
+    pub fn debts(
+        &self,
+        node: NodeId,
+        after: Option<PacketId>,
+        limit: usize,
+    ) -> Vec<(PacketId, SpaceId)> {
+        let mut span = self.debt_span(node);
+        let ended = |packet| self.packet(packet).and_then(|packet| packet.ended_at);
+        if let Some((after, ended_at)) = after.and_then(|after| Some((after, ended(after)?))) {
+            span = span.after(DEBTS.key(&(node, ended_at, after)));
+        }
+        let rows = DEBTS.rows(self.reader, &span, limit);
+        rows.into_iter().map(|((_, _, packet), space)| (packet, space)).collect()
+    }
+
+    /// How many contents a node has yet to destroy; counted up to ten thousand.
+    pub fn debt_count(&self, node: NodeId) -> u64 {
+        DEBTS.keys(self.reader, &self.debt_span(node), DEBTS_COUNTED_MAX).len() as u64
+    }
+
+    /// Every packet that is not terminal, in the order of the deadlines.
+    pub fn live(&self, after: Option<(Moment, PacketId)>, limit: usize) -> Vec<(Moment, PacketId)> {
+        let mut span = deadlines::due_span(self.reader);
+        if let Some(after) = after {
+            span = span.after(DUE.key(&after));
+        }
+        DUE.keys(self.reader, &span, limit)
+    }
+
+    /// The earliest moment at which passing time does something: a deadline (or the end of a
+    /// bounded look ahead, so it may be for nothing), or rows that may be forgotten.
+    pub fn next_due(&self) -> Option<Moment> {
+        deadlines::next_due(self.reader)
+    }
+
+    fn debt_span(&self, node: NodeId) -> Span {
+        let floor = DEBT_FLOORS.get(self.reader, &node).unwrap_or_default();
+        DEBTS.under(&node).from(DEBTS.prefix(&(node, floor)))
+    }
+
+    fn listed_packet(&self, packet: PacketId) -> PacketRecord {
+        self.packet(packet).expect("every list names packets that there are")
+    }
+
+    fn page<K: Key, V: Value>(&self, table: &Table<K, V>, span: Span, limit: usize) -> Vec<V> {
+        table.rows(self.reader, &span, limit).into_iter().map(|(_, record)| record).collect()
+    }
+}
+
+fn listed<K: Key, V: Value>(table: &Table<K, V>, after: Option<&K>) -> Span {
+    match after {
+        Some(after) => table.all().after(table.key(after)),
+        None => table.all(),
+    }
+}
+
+/// What somebody looks for, prepared once for all units.
+struct Query {
+    code: String,
+    words: Vec<String>,
+    folded: Vec<String>,
+    phrase: String,
+}
+
+/// How well a unit fits, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// The code, or an alias, is what was asked.
+    Code,
+    /// The code, or an alias, begins so.
+    CodeBegins,
+    /// The words begin so, marks included, one after the other.
+    ExactPhrase,
+    /// The words begin so, marks included.
+    Exact,
+    /// The same without marks, one after the other.
+    FoldedPhrase,
+    /// The same without marks.
+    Folded,
+}
+
+impl Query {
+    fn new(query: &str) -> Self {
+        let folded = fold(query);
+        Self {
+            code: query.to_lowercase(),
+            words: words(&query.to_lowercase()),
+            phrase: words(&folded).join(" "),
+            folded: words(&folded),
+        }
+    }
+
+    /// How well the unit fits, and how much of its name was not asked for; none if it does not fit.
+    fn rank(&self, unit: &UnitRecord) -> Option<(Rank, usize)> {
+        let codes = || [&unit.code].into_iter().chain(&unit.aliases);
+        let begins = |code: &&UnitCode| code.as_str().to_lowercase().starts_with(&self.code);
+        if let Some(code) = codes().filter(begins).min_by_key(|code| code.as_str().len()) {
+            let rest = code.as_str().len() - self.code.len().min(code.as_str().len());
+            return Some((if rest == 0 { Rank::Code } else { Rank::CodeBegins }, rest));
+        }
+        let folded = words(&fold(unit.name.as_str()));
+        if self.folded.is_empty() || !all_begin(&self.folded, &folded) {
+            return None;
+        }
+        let exact = all_begin(&self.words, &words(&unit.name.as_str().to_lowercase()));
+        let phrase = format!(" {}", folded.join(" ")).contains(&format!(" {}", self.phrase));
+        let rank = match (exact, phrase) {
+            (true, true) => Rank::ExactPhrase,
+            (true, false) => Rank::Exact,
+            (false, true) => Rank::FoldedPhrase,
+            (false, false) => Rank::Folded,
+        };
+        Some((rank, folded.len()))
+    }
+}
+
+fn all_begin(asked: &[String], words: &[String]) -> bool {
+    asked.iter().all(|asked| words.iter().any(|word| word.starts_with(asked)))
+}
+
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}

@@ -1,0 +1,234 @@
+//! A province to test with: its words made from short names, and a state with a clock.
+
+use std::collections::BTreeMap;
+
+use machine::*;
+use model::*;
+
+/// The state as tests keep it.
+pub type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The moment at which every test begins.
+pub const BEGIN: Moment = Moment(1_800_000_000_000);
+
+/// Parses a word that the test wrote itself.
+pub fn word<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is not such a word"))
+}
+
+/// The access key that a short name stands for.
+pub fn key_of(name: &str) -> AccessKey {
+    let mut text = String::from("AK");
+    for c in name.bytes().chain(std::iter::repeat(b'7')).take(20) {
+        text.push(match c {
+            b'a'..=b'z' => c.to_ascii_uppercase() as char,
+            b'2'..=b'7' => c as char,
+            b'0' | b'1' | b'8' | b'9' => (c - b'0' + b'A') as char,
+            _ => '2',
+        });
+    }
+    word(&text)
+}
+
+/// The digest that a short name stands for.
+pub fn digest_of(name: &str) -> Digest {
+    let mut octets = [0; 32];
+    for (octet, c) in octets.iter_mut().zip(name.bytes()) {
+        *octet = c;
+    }
+    Digest(octets)
+}
+
+/// A proof by a key, with everything that the machine does not look at filled in.
+pub fn proof(key: AccessKey, created: Moment, nonce: &str) -> Proof {
+    Proof {
+        key,
+        created,
+        nonce: word(nonce),
+        input: "(\"@method\")".into(),
+        signature: vec![7; 32],
+        base_digest: digest_of("base"),
+    }
+}
+
+/// A node's own words.
+pub fn new_node(name: &str) -> NewNode {
+    NewNode {
+        name: word(name),
+        mesh_address: format!("{name}.example:7400"),
+        api_url: format!("https://{name}.example:7443"),
+        version: "0.1.0".into(),
+    }
+}
+
+/// An application.
+pub fn new_app(app: &str, unit: &str, grants: &[Grant], targets: &[&str]) -> AddApp {
+    AddApp {
+        app: word(app),
+        unit: word(unit),
+        name: word(app),
+        grants: grants.iter().copied().collect(),
+        targets: targets.iter().map(|target| word(target)).collect(),
+    }
+}
+
+/// The key of an application.
+pub fn new_key(key: &str, app: &str) -> IssueKey {
+    IssueKey {
+        key: key_of(key),
+        app: word(app),
+        algorithm: KeyAlgorithm::HmacSha256,
+        material: b"sealed".to_vec(),
+        legacy: false,
+        hmac_sha1: false,
+    }
+}
+
+/// A unit.
+pub fn new_unit(
+    code: &str,
+    name: &str,
+    kind: UnitKind,
+    parent: Option<&str>,
+    aliases: &[&str],
+) -> NewUnit {
+    NewUnit {
+        code: word(code),
+        name: word(name),
+        kind,
+        parent: parent.map(word),
+        aliases: aliases.iter().map(|alias| word(alias)).collect(),
+    }
+}
+
+/// The founding of the zone H41 by the application `quan-tri`.
+pub fn founding() -> Found {
+    Found {
+        name: word("Nghệ An"),
+        zone: word("H41"),
+        cluster: "c0ffee".into(),
+        authority: b"certificate".to_vec(),
+        authority_key_sealed: b"sealed".to_vec(),
+        node: new_node("nut-1"),
+        admin: new_app("quan-tri", "H41", &[Grant::Admin], &[]),
+        admin_key: new_key("quan-tri", "quan-tri"),
+    }
+}
+
+/// A request to some units.
+pub fn request(targets: &[&str], deliver_by: Option<Moment>) -> Request {
+    Request {
+        targets: targets.iter().map(|target| word(target)).collect(),
+        title: word("Công văn số 7"),
+        importance: Importance::Urgent,
+        media_type: word("application/pdf"),
+        policy: ExchangePolicy { deliver_by },
+    }
+}
+
+/// A state with its clock, and fresh ids and nonces.
+#[derive(Clone, Default)]
+pub struct Office {
+    /// The state.
+    pub state: State,
+    /// The moment of the next entry.
+    pub at: Moment,
+    count: u128,
+}
+
+impl Office {
+    /// Nothing yet.
+    pub fn empty() -> Self {
+        Self { at: BEGIN, ..Self::default() }
+    }
+
+    /// The zone H41 with three nodes; three offices and a ministry, each with an application that
+    /// sends and receives.
+    pub fn founded() -> Self {
+        let mut office = Self::empty();
+        office.must(None, Command::Found(founding()));
+        for (secret, node) in [("s2", "nut-2"), ("s3", "nut-3")] {
+            let secret_digest = digest_of(secret);
+            let expires_at = Moment(office.at.0 + 3_600_000);
+            let token = IssueJoinToken { secret_digest, expires_at };
+            office.must(Some("quan-tri"), Command::IssueJoinToken(token));
+            let node = AdmitNode { secret_digest, node: new_node(node) };
+            office.must(None, Command::AdmitNode(node));
+        }
+        let local = UnitKind::Department;
+        let units = vec![
+            new_unit("H41.02", "Sở Nội vụ", local, Some("H41"), &[]),
+            new_unit("H41.03", "Sở Tư pháp", local, Some("H41"), &[]),
+            new_unit(
+                "H41.05",
+                "Sở Nông nghiệp và Môi trường",
+                local,
+                Some("H41"),
+                &["000.00.05.H41"],
+            ),
+            new_unit("G22", "Văn phòng Chính phủ", UnitKind::Remote, None, &["000.00.00.G22"]),
+        ];
+        office.must(Some("quan-tri"), Command::AddUnits(AddUnits { units }));
+        let both = &[Grant::Send, Grant::Receive];
+        for (app, unit) in
+            [("noi-vu", "H41.02"), ("tu-phap", "H41.03"), ("nong", "H41.05"), ("vpcp", "G22")]
+        {
+            office.must(Some("quan-tri"), Command::AddApp(new_app(app, unit, both, &[])));
+            office.must(Some("quan-tri"), Command::IssueKey(new_key(app, app)));
+        }
+        office
+    }
+
+    /// A number that was not used before.
+    pub fn fresh(&mut self) -> u128 {
+        self.count += 1;
+        self.count
+    }
+
+    /// A proposal, signed with an application's key.
+    pub fn proposal(&mut self, by: Option<&str>, command: Command) -> Proposal {
+        let number = self.fresh();
+        let proof = by.map(|by| proof(key_of(by), self.at, &format!("nonce-{number:016}")));
+        Proposal { id: CommandId(number), proof, command }
+    }
+
+    /// Applies a proposal in an entry of its own.
+    pub fn apply(&mut self, proposal: Proposal) -> (Answer, Vec<Effect>) {
+        let entry = Entry { at: self.at, proposals: vec![proposal] };
+        let mut applied = apply(&mut self.state, &entry);
+        (applied.answers.remove(0), applied.effects)
+    }
+
+    /// Applies a command that must be obeyed.
+    pub fn must(&mut self, by: Option<&str>, command: Command) -> Outcome {
+        let proposal = self.proposal(by, command);
+        self.apply(proposal).0.unwrap_or_else(|refusal| panic!("refused: {refusal}"))
+    }
+
+    /// Submits a small packet that must be accepted.
+    pub fn submit(&mut self, by: &str, packet: u128, targets: &[&str]) {
+        let command = SubmitPacket {
+            packet: PacketId(packet),
+            space: SpaceId(packet),
+            request: request(targets, None),
+            digest: digest_of("d1"),
+            size: 10,
+            holders: vec![NodeId(1), NodeId(2)],
+            idempotency: None,
+        };
+        self.must(Some(by), Command::SubmitPacket(command));
+    }
+
+    /// Accepts and confirms a packet.
+    pub fn receive(&mut self, by: &str, packet: u128) {
+        let packet = PacketId(packet);
+        self.must(Some(by), Command::GrantPickup(GrantPickup { packet }));
+        let receipts = vec![Receipt { packet, digest: digest_of("d1") }];
+        self.must(Some(by), Command::ConfirmReceipts(ConfirmReceipts { receipts }));
+    }
+
+    /// The read side.
+    pub fn view(&self) -> View<'_, State> {
+        View::new(&self.state)
+    }
+}

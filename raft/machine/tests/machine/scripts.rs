@@ -1,0 +1,413 @@
+//! Runs the scripts of `tests/scripts`: commands in the regulation's words, and what follows.
+//!
+//! A line at the margin is a command, `verb key=value …`; `wait 5m` moves the clock and `begin`
+//! founds a province. Indented lines below say what is expected: `ok`, `ok: …` or
+//! `refused: word`; every effect, if any is listed; and what the state then says. After every
+//! command the state is audited, and a refusal must have changed nothing but what it may.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use machine::*;
+use model::*;
+
+use crate::office::*;
+
+#[test]
+fn scripts_come_true() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut seen = Vec::new();
+    let mut count = 0;
+    for file in fs::read_dir(folder).expect("the folder of scripts") {
+        let path = file.expect("a script").path();
+        let text = fs::read_to_string(&path).expect("a script is text");
+        Script::new(&path.display().to_string()).run(&text, &mut seen);
+        count += 1;
+    }
+    assert!(count > 0, "no script was found");
+    let missing: Vec<_> = Refusal::ALL.iter().filter(|r| !seen.contains(r)).collect();
+    // A million idempotency keys are for a test of their own.
+    assert_eq!(missing, [&Refusal::IdempotencyFull], "no script shows these refusals");
+}
+
+struct Script {
+    place: String,
+    office: Office,
+    answer: Option<Answer>,
+    effects: Vec<Effect>,
+}
+
+type Words<'a> = BTreeMap<&'a str, &'a str>;
+
+impl Script {
+    fn new(file: &str) -> Self {
+        Self { place: file.into(), office: Office::empty(), answer: None, effects: Vec::new() }
+    }
+
+    fn run(&mut self, text: &str, seen: &mut Vec<Refusal>) {
+        let file = self.place.clone();
+        let mut lines = text.lines().enumerate().peekable();
+        while let Some((number, line)) = lines.next() {
+            self.place = format!("{file}:{}: {line}", number + 1);
+            let mut expected = Vec::new();
+            while let Some((_, next)) = lines.next_if(|(_, next)| next.starts_with(' ')) {
+                expected.push(next.trim());
+            }
+            match line.split_once('#').map_or(line, |(line, _)| line).trim() {
+                "" => assert!(expected.is_empty(), "{}", self.place),
+                line => self.step(line, &expected),
+            }
+            if let Some(Err(refusal)) = &self.answer {
+                seen.push(*refusal);
+            }
+        }
+    }
+
+    fn step(&mut self, line: &str, expected: &[&str]) {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.answer = None;
+        match verb {
+            "begin" => self.office = Office::founded(),
+            "wait" => self.office.at.0 += span(rest),
+            "back" => self.office.at.0 -= span(rest),
+            "look" => {}
+            _ => self.command(verb, &words(rest)),
+        }
+        assert_eq!(audit(&self.office.state), Vec::<String>::new(), "{}", self.place);
+        self.compare(expected);
+    }
+
+    fn command(&mut self, verb: &str, words: &Words) {
+        let command = self.command_of(verb, words);
+        let mut proposal = self.office.proposal(words.get("by").copied(), command);
+        if let Some(id) = words.get("id") {
+            proposal.id = CommandId(1_000_000 + u128::from(number(id)));
+        }
+        if let Some(proof) = &mut proposal.proof {
+            if let Some(key) = words.get("signed-with") {
+                proof.key = key_of(key);
+            }
+            if let Some(nonce) = words.get("nonce") {
+                proof.nonce = word(&format!("chosen-nonce-{nonce:0>8}"));
+            }
+            if let Some(created) = words.get("created") {
+                proof.created = self.moment(created);
+            }
+        }
+        let before = self.office.state.clone();
+        let (answer, effects) = self.office.apply(proposal);
+        if answer.is_err() {
+            assert!(effects.is_empty(), "{}: a refusal has effects", self.place);
+            // All but the clock, the nonces and the remembered answers.
+            let kept = |state: &State| {
+                let mut state = state.clone();
+                state.retain(|key, _| ![2, 20, 21].contains(&key[0]));
+                state
+            };
+            let same = kept(&before) == kept(&self.office.state);
+            assert!(same, "{}: a refusal has changed something", self.place);
+        }
+        (self.answer, self.effects) = (Some(answer), effects);
+    }
+
+    fn compare(&self, expected: &[&str]) {
+        let mut effects = Vec::new();
+        let mut answered = self.answer.is_none();
+        for line in expected {
+            let (what, rest) = line.split_once([' ', ':']).unwrap_or((line, ""));
+            let rest = rest.trim();
+            let (found, wanted) = match what {
+                "ok" | "refused" => {
+                    answered = true;
+                    let found = self.answer.as_ref().map(|answer| self.told(answer));
+                    (found.unwrap_or_default(), (*line).to_owned())
+                }
+                "effect" => {
+                    effects.push(rest.to_owned());
+                    continue;
+                }
+                _ => self.looked_up(what, rest),
+            };
+            let plain_ok = wanted == "ok" && found.starts_with("ok");
+            assert!(found == wanted || plain_ok, "{}\n  {line}\n  found: {found}", self.place);
+        }
+        let found: Vec<_> = self.effects.iter().map(told_effect).collect();
+        let listed = !effects.is_empty() && self.answer.is_some();
+        assert!(!listed || effects == found, "{}\n  effects: {found:#?}", self.place);
+        assert!(answered, "{}: nothing is said of the answer", self.place);
+    }
+
+    fn told(&self, answer: &Answer) -> String {
+        let outcome = match answer {
+            Ok(outcome) => outcome,
+            Err(refusal) => return format!("refused: {}", refusal.as_str()),
+        };
+        let again = |repeated: &bool| if *repeated { " again" } else { "" };
+        match outcome {
+            Outcome::Done => "ok".into(),
+            Outcome::NodeAdmitted(node) => format!("ok: node {node}"),
+            Outcome::SpaceGranted(granted) => format!(
+                "ok: space {} of {} until {}{}",
+                granted.space.0,
+                granted.packet.0,
+                self.moment_told(granted.expires_at),
+                again(&granted.repeated)
+            ),
+            Outcome::SpaceClaimed { packet, epoch, size } => {
+                let size = size.map_or("unknown".into(), |size| size.to_string());
+                format!("ok: packet {} epoch {epoch} size {size}", packet.0)
+            }
+            Outcome::Accepted { packet, repeated, .. } => {
+                format!("ok: accepted {}{}", packet.0, again(repeated))
+            }
+            Outcome::PickupGranted { packet, space } => {
+                format!("ok: packet {} in space {}", packet.0, space.0)
+            }
+            Outcome::Receipts(answers) => {
+                let told = answers.iter().map(|answer| {
+                    let how = answer.refusal.map_or("taken", Refusal::as_str);
+                    format!("{} {how}", answer.packet.0)
+                });
+                format!("ok: {}", told.collect::<Vec<_>>().join(", "))
+            }
+            Outcome::TimePassed { settled, more } => {
+                format!("ok: settled {settled}{}", if *more { ", more" } else { "" })
+            }
+        }
+    }
+
+    /// What the state says about something, and what the script says it should.
+    fn looked_up(&self, what: &str, rest: &str) -> (String, String) {
+        let view = self.office.view();
+        let (of, wanted) = rest.split_once(' ').unwrap_or((rest, ""));
+        let of = of.trim_end_matches(':');
+        let packet = || view.packet(PacketId(number(of).into())).expect("the packet");
+        let list = |packets: Vec<PacketRecord>| joined(packets.iter().map(|p| p.packet.0));
+        let found = match what {
+            "state" => packet().state.to_string(),
+            "delivery" => {
+                let (unit, _) = wanted.split_once(' ').expect("delivery PACKET UNIT STATE");
+                let packet = packet();
+                let delivery = packet.delivery_to(&word(unit)).expect("a delivery");
+                let reason = delivery.reason.as_ref().map(|reason| format!(" ({reason})"));
+                format!("{unit} {}{}", delivery.state, reason.unwrap_or_default())
+            }
+            "due" => self.moment_told(packet().due_at),
+            "holders" => joined(packet().holders),
+            "debtors" => joined(packet().debtors),
+            "purged" => joined(packet().purged.iter().map(|(node, _)| *node)),
+            "evidence" => {
+                let evidence = packet().evidence.expect("a packet has evidence");
+                evidence.nonce.to_string().trim_start_matches("chosen-nonce-").into()
+            }
+            "inbox" => list(view.inbox(&word(of), None, 100)),
+            "sent" => list(view.sent(&word(of), None, 100)),
+            "debts" => {
+                joined(view.debts(NodeId(number(of)), None, 100).iter().map(|(id, _)| id.0))
+            }
+            "unit" => view.unit(&word(of)).expect("a unit").code.to_string(),
+            "feed" => {
+                let feed = view.feed(&word(of), 0, 100);
+                let told = feed.events.iter().map(|event| {
+                    let target = event.target.as_ref().map(|target| format!(" {target}"));
+                    let kind = event.kind.as_str().trim_start_matches("packet.");
+                    format!("{kind} {}{}", event.packet.0, target.unwrap_or_default())
+                });
+                told.collect::<Vec<_>>().join(", ")
+            }
+            "live" => return (joined(view.live(None, 100).iter().map(|(_, id)| id.0)), rest.into()),
+            _ => panic!("{}: nobody knows what {what} is", self.place),
+        };
+        (found, wanted.into())
+    }
+
+    fn moment(&self, text: &str) -> Moment {
+        match text.strip_prefix('-') {
+            Some(ago) => Moment(self.office.at.0 - span(ago)),
+            None => Moment(self.office.at.0 + span(text.trim_start_matches('+'))),
+        }
+    }
+
+    fn moment_told(&self, moment: Moment) -> String {
+        let ms = moment.0 as i64 - self.office.at.0 as i64;
+        let (sign, ms) = (if ms < 0 { '-' } else { '+' }, ms.unsigned_abs());
+        let units = [(86_400_000, 'd'), (3_600_000, 'h'), (60_000, 'm'), (1000, 's')];
+        let unit = units.iter().find(|(size, _)| ms >= *size && ms % size == 0);
+        unit.map_or(format!("{sign}{ms}ms"), |(size, unit)| format!("{sign}{}{unit}", ms / size))
+    }
+
+    fn command_of(&self, verb: &str, words: &Words) -> Command {
+        let get = |name: &str| *words.get(name).unwrap_or_else(|| panic!("{}: {name}=", self.place));
+        let or = |name: &str, other| words.get(name).copied().unwrap_or(other);
+        let packet = || PacketId(number(get("packet")).into());
+        let space = || SpaceId(number(or("space", or("packet", "0"))).into());
+        let size = || words.get("size").map(|size| number(size));
+        let node = || NodeId(number(or("node", "1")));
+        let packets = || list(get("packets")).map(|id| PacketId(number(id).into())).collect();
+        let policy =
+            || words.get("deliver").map(|by| ExchangePolicy { deliver_by: Some(self.moment(by)) });
+        let request = || Request {
+            policy: policy().unwrap_or_default(),
+            ..request(&list(get("to")).collect::<Vec<_>>(), None)
+        };
+        let idempotency = || {
+            words.get("idempotency").map(|both| {
+                let (key, fingerprint) = both.split_once('/').expect("idempotency=KEY/FINGERPRINT");
+                Idempotency { key: word(key), fingerprint: digest_of(fingerprint) }
+            })
+        };
+        let holders = || list(or("holders", "1,2")).map(|node| NodeId(number(node))).collect();
+        let digest = || digest_of(or("digest", "d1"));
+        let secret_digest = || digest_of(get("secret"));
+        match verb {
+            "found" => Command::Found(Found {
+                zone: word(or("zone", "H41")),
+                admin: new_app(
+                    "quan-tri",
+                    or("unit", "H41"),
+                    &grants(or("grants", "admin")),
+                    &[],
+                ),
+                admin_key: new_key("quan-tri", or("key-of", "quan-tri")),
+                ..founding()
+            }),
+            "issue-token" => Command::IssueJoinToken(IssueJoinToken {
+                secret_digest: secret_digest(),
+                expires_at: self.moment(or("expires", "+1h")),
+            }),
+            "admit" => Command::AdmitNode(AdmitNode {
+                secret_digest: secret_digest(),
+                node: new_node(or("name", "nut-9")),
+            }),
+            "update-node" => {
+                Command::UpdateNode(UpdateNode { node: node(), now: new_node(get("name")) })
+            }
+            "remove-node" => Command::RemoveNode(RemoveNode { node: node() }),
+            "add-units" => Command::AddUnits(AddUnits { units: units(or("units", "")) }),
+            "add-app" => Command::AddApp(new_app(
+                get("app"),
+                get("unit"),
+                &grants(or("grants", "send,receive")),
+                &list(or("targets", "")).collect::<Vec<_>>(),
+            )),
+            "issue-key" => Command::IssueKey(new_key(get("key"), get("app"))),
+            "revoke-key" => Command::RevokeKey(RevokeKey { key: key_of(get("key")) }),
+            "open" => Command::OpenPacket(OpenPacket {
+                packet: packet(),
+                space: space(),
+                request: request(),
+                size: size(),
+                node: node(),
+                idempotency: idempotency(),
+            }),
+            "claim" => {
+                Command::ClaimSpace(ClaimSpace { space: space(), node: node(), size: size() })
+            }
+            "abandon" => Command::AbandonSpace(AbandonSpace { space: space() }),
+            "seal" => Command::SealPacket(SealPacket {
+                packet: packet(),
+                digest: digest(),
+                size: size().unwrap_or(10),
+                epoch: number(or("epoch", "1")) as u32,
+                holders: holders(),
+                policy: policy(),
+            }),
+            "submit" => Command::SubmitPacket(SubmitPacket {
+                packet: packet(),
+                space: space(),
+                request: request(),
+                digest: digest(),
+                size: size().unwrap_or(10),
+                holders: holders(),
+                idempotency: idempotency(),
+            }),
+            "cancel" => Command::CancelPacket(CancelPacket { packet: packet() }),
+            "accept" => Command::GrantPickup(GrantPickup { packet: packet() }),
+            "confirm" => {
+                let packets: Vec<_> = list(or("packet", "")).collect();
+                let receipt = |id: &&str| Receipt {
+                    packet: PacketId(number(id).into()),
+                    digest: digest(),
+                };
+                let receipts = packets.iter().map(receipt).collect();
+                Command::ConfirmReceipts(ConfirmReceipts { receipts })
+            }
+            "reject" => Command::RejectDelivery(RejectDelivery {
+                packet: packet(),
+                reason: word(or("reason", "trùng")),
+            }),
+            "purge" => Command::RecordPurge(RecordPurge { node: node(), packets: packets() }),
+            "hold" => Command::RecordHolding(RecordHolding { node: node(), packets: packets() }),
+            "fetched" => Command::RecordPickup(RecordPickup {
+                pickups: vec![(packet(), word(get("target")))],
+            }),
+            "pass" => {
+                Command::PassTime(PassTime { due_max: number(or("due-max", "100")) as u32 })
+            }
+            _ => panic!("{}: nobody knows this verb", self.place),
+        }
+    }
+}
+
+fn told_effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Notice { unit, position } => format!("notice to {unit} at {position}"),
+        Effect::Purge { packet, .. } => format!("purge content of {}", packet.0),
+        Effect::KeyRevoked(key) => format!("key revoked {key}"),
+        Effect::NodesChanged => "nodes changed".into(),
+    }
+}
+
+fn words(rest: &str) -> Words<'_> {
+    rest.split_whitespace()
+        .map(|word| word.split_once('=').unwrap_or_else(|| panic!("{word} is not key=value")))
+        .collect()
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(|item| !item.is_empty())
+}
+
+/// `CODE/KIND/PARENT/ALIAS+ALIAS`, of which all but the code may be missing; `CODE*3` is three
+/// units under the code.
+fn units(text: &str) -> Vec<NewUnit> {
+    let mut units = Vec::new();
+    for unit in list(text) {
+        let mut parts = unit.split('/');
+        let code = parts.next().unwrap_or_default();
+        let kind = parts.next().unwrap_or("department").parse().expect("a kind of unit");
+        let parent = parts.next().filter(|parent| !parent.is_empty());
+        let aliases: Vec<_> = parts.next().into_iter().flat_map(|a| a.split('+')).collect();
+        match code.split_once('*') {
+            None => units.push(new_unit(code, code, kind, parent, &aliases)),
+            Some((code, many)) => units.extend((0..number(many)).map(|index| {
+                new_unit(&format!("{code}.{index}"), code, kind, parent, &aliases)
+            })),
+        }
+    }
+    units
+}
+
+fn grants(text: &str) -> Vec<Grant> {
+    list(text).map(|grant| grant.parse().expect("a grant")).collect()
+}
+
+fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is not a number"))
+}
+
+fn span(text: &str) -> u64 {
+    let digits = text.trim_end_matches(char::is_alphabetic);
+    let unit = match &text[digits.len()..] {
+        "d" => 86_400_000,
+        "h" => 3_600_000,
+        "m" => 60_000,
+        "s" => 1000,
+        "ms" => 1,
+        other => panic!("{other:?} is not a unit of time"),
+    };
+    number(digits) * unit
+}

@@ -1,0 +1,184 @@
+//! What the read side answers: pages, aliases, search, feeds, and the earliest due moment.
+
+use machine::*;
+use model::*;
+
+use crate::office::{Office, digest_of, new_unit, word};
+
+fn ids(packets: Vec<PacketRecord>) -> Vec<u128> {
+    packets.into_iter().map(|packet| packet.packet.0).collect()
+}
+
+fn codes(units: Vec<UnitRecord>) -> Vec<String> {
+    units.into_iter().map(|unit| unit.code.to_string()).collect()
+}
+
+#[test]
+fn lists_come_in_pages() {
+    let office = Office::founded();
+    let view = office.view();
+    let all = codes(view.units(None, usize::MAX));
+    assert_eq!(all, ["G22", "H41", "H41.02", "H41.03", "H41.05"]);
+    assert_eq!(codes(view.units(Some(&word("H41")), 2)), ["H41.02", "H41.03"]);
+    assert_eq!(codes(view.units(Some(&word("H41.05")), 2)), Vec::<String>::new());
+    let apps: Vec<_> = view.apps(Some(&word("noi-vu")), 2).into_iter().map(|a| a.app).collect();
+    assert_eq!(apps, [word("nong"), word("quan-tri")]);
+    assert_eq!(view.keys(None, usize::MAX).len(), 5);
+    assert_eq!(view.keys(None, 0).len(), 0);
+    assert_eq!(view.nodes().len(), 3);
+    assert!(view.node(NodeId(4)).is_none());
+    assert_eq!(view.clock(), office.at);
+    assert_eq!(view.cluster().map(|cluster| cluster.next_node), Some(NodeId(4)));
+}
+
+#[test]
+fn a_unit_is_known_by_every_code_it_has() {
+    let office = Office::founded();
+    let unit = office.view().unit(&word("000.00.05.H41")).expect("an alias");
+    assert_eq!(unit.code, word("H41.05"));
+    assert!(office.view().unit(&word("H41.99")).is_none());
+}
+
+#[test]
+fn search_forgives_marks_and_order_and_ranks_what_was_meant() {
+    let mut office = Office::founded();
+    let commune = |code, name| new_unit(code, name, UnitKind::Commune, Some("H41"), &[]);
+    let units = vec![
+        commune("H41.21", "Xã Đô Lương"),
+        commune("H41.22", "Xã Đồ Lương Sơn"),
+        commune("H41.23", "Xã Lương Sơn"),
+        commune("H41.24", "Xã Sơn Lâm"),
+        commune("H41.25", "Xã Sơn Lam"),
+    ];
+    office.must(Some("quan-tri"), Command::AddUnits(AddUnits { units }));
+    let found = |query: &str| codes(office.view().search_units(query, 10));
+    assert_eq!(found("so nong nghiep"), ["H41.05"]);
+    assert_eq!(found("NGHIỆP nông"), ["H41.05"]);
+    assert_eq!(found("do luong"), ["H41.21", "H41.22"]);
+    assert_eq!(found("đồ lương"), ["H41.22", "H41.21"]);
+    assert_eq!(found("Sơn Lâm"), ["H41.24", "H41.25"]);
+    assert_eq!(found("luong son"), ["H41.23", "H41.22"]);
+    // The beginning of a word is enough, the middle is not.
+    assert_eq!(found("mô trư"), ["H41.05"]);
+    assert_eq!(found("rường"), Vec::<String>::new());
+    // A code comes before every name, and an alias is a code.
+    assert_eq!(found("h41.2"), ["H41.21", "H41.22", "H41.23", "H41.24", "H41.25"]);
+    assert_eq!(found("H41").first().map(String::as_str), Some("H41"));
+    assert_eq!(found("000.00.05.H41"), ["H41.05"]);
+    // Decomposed marks are the same marks.
+    assert_eq!(found("Sơn La\u{302}m"), ["H41.24", "H41.25"]);
+    for nothing in ["", "   ", "---", "line\nbreak", &"x".repeat(300)] {
+        assert_eq!(found(nothing), Vec::<String>::new(), "{nothing:?}");
+    }
+    assert_eq!(codes(office.view().search_units("xã", 2)).len(), 2);
+}
+
+#[test]
+fn packets_are_listed_for_source_target_and_node() {
+    let mut office = Office::founded();
+    for packet in [3, 1, 2] {
+        office.submit("noi-vu", packet, &["H41.03"]);
+        office.at.0 += 1;
+    }
+    let (source, target): (UnitCode, UnitCode) = (word("H41.02"), word("H41.03"));
+    let view = office.view();
+    assert_eq!(ids(view.sent(&source, None, 2)), [3, 2]);
+    assert_eq!(ids(view.sent(&source, Some(PacketId(2)), 2)), [1]);
+    assert_eq!(ids(view.sent(&target, None, 2)), Vec::<u128>::new());
+    // In the order of the seals, not of the ids.
+    assert_eq!(ids(view.inbox(&target, None, 2)), [3, 1]);
+    assert_eq!(ids(view.inbox(&target, Some(PacketId(1)), 2)), [2]);
+    assert_eq!(view.packet_of_space(SpaceId(2)).map(|packet| packet.packet), Some(PacketId(2)));
+    let live = view.live(None, 10);
+    assert_eq!(live.len(), 3);
+    assert_eq!(view.live(Some(live[0]), 10), live[1..]);
+
+    office.receive("tu-phap", 1);
+    office.at.0 += 1;
+    office.receive("tu-phap", 3);
+    let view = office.view();
+    assert_eq!(ids(view.inbox(&target, None, 10)), [2]);
+    let owed = [(PacketId(1), SpaceId(1)), (PacketId(3), SpaceId(3))];
+    assert_eq!(view.debts(NodeId(2), None, 10), owed);
+    assert_eq!(view.debts(NodeId(2), Some(PacketId(1)), 10), owed[1..]);
+    assert_eq!((view.debt_count(NodeId(2)), view.debt_count(NodeId(9))), (2, 0));
+    let paid = RecordPurge { node: NodeId(2), packets: vec![PacketId(1)] };
+    office.must(None, Command::RecordPurge(paid));
+    assert_eq!(office.view().debts(NodeId(2), None, 10), owed[1..]);
+}
+
+#[test]
+fn a_feed_keeps_the_latest_events_and_says_from_where() {
+    let mut office = Office::founded();
+    let unit: UnitCode = word("H41.03");
+    assert_eq!(office.view().feed(&unit, 0, 10), Feed::default());
+    let sent = FEED_EVENTS_MAX + 300;
+    for packet in 1..=sent {
+        office.submit("noi-vu", u128::from(packet), &["H41.03"]);
+        if packet == 3 {
+            let feed = office.view().feed(&unit, 1, 10);
+            let positions: Vec<_> = feed.events.iter().map(|event| event.position).collect();
+            assert_eq!((feed.first, feed.last, positions), (1, 3, vec![2, 3]));
+        }
+    }
+    let feed = office.view().feed(&unit, 0, 2);
+    assert_eq!((feed.first, feed.last), (301, sent));
+    assert_eq!(feed.events.iter().map(|e| e.position).collect::<Vec<_>>(), [301, 302]);
+    assert_eq!(office.view().feed(&unit, sent, 2).events, []);
+    assert_eq!(office.view().feed(&unit, u64::MAX, 2).events, []);
+    assert_eq!(audit(&office.state), Vec::<String>::new());
+}
+
+#[test]
+fn inbox_floors_hide_nothing() {
+    let mut office = Office::founded();
+    office.submit("noi-vu", 1, &["H41.03"]);
+    for packet in 2..=600 {
+        office.at.0 += 1000;
+        office.submit("noi-vu", packet, &["H41.03"]);
+        office.receive("tu-phap", packet);
+    }
+    assert_eq!(ids(office.view().inbox(&word("H41.03"), None, 10)), [1]);
+    office.receive("tu-phap", 1);
+    for packet in 601..=900 {
+        office.submit("noi-vu", packet, &["H41.03"]);
+    }
+    assert_eq!(ids(office.view().inbox(&word("H41.03"), None, 1)), [601]);
+    assert_eq!(audit(&office.state), Vec::<String>::new());
+}
+
+#[test]
+fn time_is_due_until_everything_is_settled_and_forgotten() {
+    let mut office = Office::founded();
+    let idempotency = Some(Idempotency { key: word("k"), fingerprint: digest_of("f") });
+    let open = OpenPacket {
+        packet: PacketId(1),
+        space: SpaceId(1),
+        request: crate::office::request(&["H41.03"], None),
+        size: None,
+        node: NodeId(1),
+        idempotency,
+    };
+    office.must(Some("noi-vu"), Command::OpenPacket(open));
+    let expires_at = Moment(office.at.0 + SPACE_TIME_MS);
+    let mut passed = 0;
+    while let Some(due) = office.view().next_due() {
+        assert!(due > office.at || passed > 0, "due at once");
+        assert!(due <= expires_at || passed > 0);
+        office.at = office.at.max(due);
+        office.must(None, Command::PassTime(PassTime { due_max: 10 }));
+        passed += 1;
+        // After the idempotency key's week only the hourly look for deadlines is left.
+        if office.at.0 > expires_at.0 + IDEMPOTENCY_TIME_MS {
+            break;
+        }
+    }
+    assert!(passed < 24 * 9, "passed {passed} times");
+    let packet = office.view().packet(PacketId(1)).expect("it is record");
+    assert_eq!((packet.state, packet.ended_at), (PacketState::Expired, Some(expires_at)));
+    // Of nonces, answers and idempotency keys nothing is left: a table's rows begin with its number.
+    for table in [20u8, 21, 22, 23] {
+        assert_eq!(office.state.range(vec![table]..vec![table + 1]).count(), 0, "table {table}");
+    }
+    assert_eq!(audit(&office.state), Vec::<String>::new());
+}

@@ -1,0 +1,17 @@
+//! The harness: real node processes on loopback, what a scene does with them, and their end.
+//!
+//! Each cluster has a directory of its own and free ports; everything ends with the value that
+//! owns it, each process by its own id. Nothing here waits by the clock: [`eventually`] asks
+//! again and again whether something is so, up to a deadline.
+
+mod cluster;
+mod parties;
+mod process;
+mod scan;
+mod wait;
+
+pub use cluster::{Cluster, Layout};
+pub use parties::{Accepted, Party, digest_of};
+pub use process::{NodeProcess, Program};
+pub use scan::{Found, forms_of, scan};
+pub use wait::{eventually, eventually_quick};

@@ -1,0 +1,257 @@
+//! One node as a process: it is started, stopped, killed, frozen, and ends with its owner.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::eventually;
+
+/// Ports of nodes lie below those that the system gives to outgoing connections, so that nobody
+/// takes the port of a node while it is down.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// How many ports are tried before the machine is called full.
+const PORT_TRIES_MAX: usize = 500;
+/// How much of a log a failed test shows.
+const LOG_LINES_MAX: usize = 60;
+
+/// How the node's program is called.
+#[derive(Debug, Clone)]
+pub struct Program {
+    path: PathBuf,
+    first: Vec<String>,
+    wrapper: Vec<String>,
+}
+
+impl Program {
+    /// The program at a path.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), first: Vec::new(), wrapper: Vec::new() }
+    }
+
+    /// This very program, which becomes a node when its first argument is this word.
+    pub fn this_with(word: &str) -> Result<Self> {
+        let path = std::env::current_exe().context("where this program is")?;
+        Ok(Self { path, first: vec![word.to_owned()], wrapper: Vec::new() })
+    }
+
+    /// The same, run by another program, such as a tracer.
+    pub fn under(&self, wrapper: &[&str]) -> Self {
+        let wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        Self { wrapper, ..self.clone() }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(&self.path),
+            Some((wrapper, arguments)) => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(&self.path);
+                command
+            }
+        };
+        command.args(&self.first).stdin(Stdio::null());
+        // What the developer has set for their own client must not steer the nodes of a test.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("LGSP_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Runs it to its end. What it wrote comes back; an end without success is no error here.
+    pub async fn run(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        let mut command = tokio::process::Command::from(self.command());
+        command.args(arguments).env("LANG", "C").kill_on_drop(true);
+        let patience = Duration::from_secs(60);
+        tokio::time::timeout(patience, command.output())
+            .await
+            .with_context(|| format!("`{}` did not end in {patience:?}", arguments.join(" ")))?
+            .with_context(|| format!("cannot run {}", self.path.display()))
+    }
+
+    /// Runs it to its end, which must be a success; what it wrote to standard output comes back.
+    pub async fn run_well(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments).await?;
+        ensure!(
+            output.status.success(),
+            "`{}` ended with {}: {}{}",
+            arguments.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr),
+            String::from_utf8_lossy(&output.stdout),
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// A port that is free now for both TCP and UDP, and that this process gives out once only.
+pub(super) fn free_port() -> Result<u16> {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut given = GIVEN.lock();
+    let given = given.get_or_insert_default();
+    for _ in 0..PORT_TRIES_MAX {
+        let port = rand::random_range(PORTS);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if !given.contains(&port) && TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            given.insert(port);
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no free port in {PORTS:?}")
+}
+
+/// A node: its directory, its addresses and, while it runs, its process.
+#[derive(Debug)]
+pub struct NodeProcess {
+    /// Its name, as `n1`.
+    pub name: String,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// What it writes to its standard streams.
+    pub log: PathBuf,
+    /// Where its API listens.
+    pub api: SocketAddr,
+    /// Where its mesh listens.
+    pub mesh: SocketAddr,
+    program: Program,
+    child: Option<Child>,
+}
+
+impl NodeProcess {
+    /// A node under `root`, with free ports, not yet initialised.
+    pub(super) fn new(program: &Program, root: &Path, number: usize) -> Result<Self> {
+        let name = format!("n{number}");
+        let home = root.join(&name);
+        fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        Ok(Self {
+            data: home.join("data"),
+            log: home.join("log.txt"),
+            api: ([127, 0, 0, 1], free_port()?).into(),
+            mesh: ([127, 0, 0, 1], free_port()?).into(),
+            program: program.clone(),
+            child: None,
+            name,
+        })
+    }
+
+    /// The URL of its API.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.api)
+    }
+
+    /// The flags that `init` and `join` share.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
+        flag("--name", self.name.clone());
+        flag("--data-dir", self.data.display().to_string());
+        flag("--mesh-listen", self.mesh.to_string());
+        flag("--mesh-advertise", self.mesh.to_string());
+        flag("--api-listen", self.api.to_string());
+        flag("--api-url", self.url());
+        flags
+    }
+
+    /// Starts it on its directory.
+    pub fn start(&mut self) -> Result<()> {
+        self.start_as(&self.program.clone(), &[])
+    }
+
+    /// Starts it by another program, such as one under a tracer, with variables set.
+    pub fn start_as(&mut self, program: &Program, variables: &[(&str, &str)]) -> Result<()> {
+        ensure!(!self.is_running(), "{} runs already", self.name);
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = program.command();
+        command.args(["run", "--data-dir"]).arg(&self.data);
+        command.envs(variables.iter().copied());
+        command.stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("cannot start {}", self.name))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// The process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Whether the process is there. One that has ended is taken note of.
+    pub fn is_running(&mut self) -> bool {
+        match self.child.as_mut().map(Child::try_wait) {
+            Some(Ok(None)) => true,
+            Some(_) => {
+                self.child = None;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        kill_process(Pid::from_child(child), signal).with_context(|| format!("signal to {}", self.name))
+    }
+
+    /// `kill -9`, and waits until the process is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        self.signal(Signal::KILL)?;
+        if let Some(mut child) = self.child.take() {
+            child.wait().context("a killed process ends")?;
+        }
+        Ok(())
+    }
+
+    /// Stops its threads where they are.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen one go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        self.ended(Duration::from_secs(20)).await
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let child = self.child.as_mut().with_context(|| format!("{} does not run", self.name))?;
+        let what = format!("{} has ended", self.name);
+        let status = eventually(&what, deadline, async || child.try_wait().ok().flatten()).await?;
+        self.child = None;
+        Ok(status)
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self) -> String {
+        let text = fs::read(&self.log).map(|octets| String::from_utf8_lossy(&octets).into_owned());
+        let text = text.unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_MAX)..].join("\n")
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // A frozen process dies of SIGKILL as well; both calls fail only if it is gone already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

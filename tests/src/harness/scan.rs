@@ -1,0 +1,155 @@
+//! The search for what should be gone: every octet of every file under a directory.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE}};
+
+/// How much of a file is looked at in one go.
+const BLOCK: usize = 1 << 20;
+/// How deep directories may lie: ours lie three deep.
+const DEPTH_MAX: usize = 16;
+
+/// A place where something was found that should not be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The file.
+    pub file: PathBuf,
+    /// Which of the things searched for.
+    pub what: String,
+    /// Where in the file.
+    pub at: u64,
+}
+
+/// The forms in which octets may have been left behind: as they are, in hexadecimal, and in
+/// base64 at each of its three alignments.
+pub fn forms_of(name: &str, octets: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut forms = vec![
+        (format!("{name}, plain"), octets.to_vec()),
+        (format!("{name}, hex"), hex::encode(octets).into_bytes()),
+        (format!("{name}, HEX"), hex::encode_upper(octets).into_bytes()),
+    ];
+    for skip in 0..3 {
+        // Whole groups of three octets encode to the same four characters wherever they stand.
+        let whole = &octets[skip.min(octets.len())..];
+        let whole = &whole[..whole.len() / 3 * 3];
+        if whole.len() >= 9 {
+            forms.push((format!("{name}, base64 at {skip}"), STANDARD.encode(whole).into_bytes()));
+            forms.push((format!("{name}, base64url at {skip}"), URL_SAFE.encode(whole).into_bytes()));
+        }
+    }
+    // Numbers in a list, as a careless `{:?}` of octets prints them.
+    let list: Vec<String> = octets.iter().take(12).map(u8::to_string).collect();
+    forms.push((format!("{name}, as numbers"), list.join(", ").into_bytes()));
+    forms
+}
+
+/// Searches all files under a directory. The count of octets that were read comes back as well, so
+/// that a search of nothing cannot pass for a search without a find.
+pub fn scan(root: &Path, needles: &[(String, Vec<u8>)]) -> Result<(Vec<Found>, u64)> {
+    let search = Search::new(needles);
+    let mut found = Vec::new();
+    let mut read = 0;
+    let mut open = vec![(root.to_path_buf(), 0)];
+    while let Some((path, depth)) = open.pop() {
+        let Ok(kind) = fs::symlink_metadata(&path) else { continue };
+        if kind.is_dir() && depth < DEPTH_MAX {
+            for entry in fs::read_dir(&path).with_context(|| format!("cannot list {}", path.display()))? {
+                open.push((entry?.path(), depth + 1));
+            }
+        } else if kind.is_file() {
+            read += search.file(&path, &mut found)?;
+        }
+    }
+    Ok((found, read))
+}
+
+/// The needles by their first two octets, so that most places are dismissed by one look.
+struct Search<'a> {
+    by_start: BTreeMap<[u8; 2], Vec<&'a (String, Vec<u8>)>>,
+    starts: Vec<bool>,
+    overlap: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(needles: &'a [(String, Vec<u8>)]) -> Self {
+        let mut by_start: BTreeMap<[u8; 2], Vec<_>> = BTreeMap::new();
+        let mut starts = vec![false; 1 << 16];
+        for needle in needles.iter().filter(|(_, octets)| octets.len() >= 2) {
+            let start = [needle.1[0], needle.1[1]];
+            starts[usize::from(u16::from_be_bytes(start))] = true;
+            by_start.entry(start).or_default().push(needle);
+        }
+        let longest = needles.iter().map(|(_, octets)| octets.len()).max().unwrap_or(2);
+        Self { by_start, starts, overlap: longest - 1 }
+    }
+
+    fn file(&self, path: &Path, found: &mut Vec<Found>) -> Result<u64> {
+        // A file that went away between the listing and here is no place to find anything in.
+        let Ok(mut file) = File::open(path) else { return Ok(0) };
+        let mut window = Vec::with_capacity(BLOCK + self.overlap);
+        let (mut base, mut total) = (0, 0);
+        loop {
+            let read = (&mut file).take(BLOCK as u64).read_to_end(&mut window)?;
+            total += read as u64;
+            let last = read == 0;
+            // What begins in the overlap is looked at with the next block, when it is whole.
+            let end = if last { window.len() } else { window.len().saturating_sub(self.overlap) };
+            self.window(&window, end, base, path, found);
+            if last {
+                return Ok(total);
+            }
+            base += end as u64;
+            window.drain(..end);
+        }
+    }
+
+    fn window(&self, window: &[u8], end: usize, base: u64, path: &Path, found: &mut Vec<Found>) {
+        for (at, pair) in window.windows(2).enumerate().take(end) {
+            let start = [pair[0], pair[1]];
+            if !self.starts[usize::from(u16::from_be_bytes(start))] {
+                continue;
+            }
+            for (what, octets) in self.by_start.get(&start).into_iter().flatten() {
+                if window[at..].starts_with(octets) {
+                    found.push(Found { file: path.to_owned(), what: what.clone(), at: base + at as u64 });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_found_in_every_form_and_across_blocks() {
+        let canary = b"chim hoang yen 7f3a9c51d2e84b06";
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut octets = vec![b'.'; BLOCK - 7];
+        octets.extend_from_slice(canary);
+        fs::write(dir.path().join("a"), &octets).expect("written");
+        fs::create_dir(dir.path().join("sub")).expect("made");
+        for (index, shift) in ["", "x", "xy"].into_iter().enumerate() {
+            let text = STANDARD.encode([shift.as_bytes(), canary].concat());
+            fs::write(dir.path().join(format!("sub/{index}")), text).expect("written");
+        }
+        fs::write(dir.path().join("sub/h"), hex::encode(canary)).expect("written");
+        let (found, read) = scan(dir.path(), &forms_of("canary", canary)).expect("scanned");
+        assert!(read > BLOCK as u64);
+        for file in ["a", "sub/0", "sub/1", "sub/2", "sub/h"] {
+            let path = dir.path().join(file);
+            assert!(found.iter().any(|f| f.file == path), "{file} in {found:?}");
+        }
+        let plain = found.iter().find(|f| f.what.ends_with("plain")).expect("found");
+        assert_eq!(plain.at, (BLOCK - 7) as u64);
+        let (found, _) = scan(dir.path(), &forms_of("other", b"con chim khac 123456")).expect("scanned");
+        assert!(found.is_empty(), "{found:?}");
+    }
+}

@@ -1,0 +1,168 @@
+//! The load tool: three node processes, signed requests over TLS, and figures.
+//!
+//! A closed loop, as the peers' client has it: so many connections, one packet under way on each.
+//! The points of a run have the same keys as the peers' lines, so that they can stand side by side.
+//! Nothing is tuned for the tool: it says what a client sees.
+
+mod cycle;
+mod field;
+mod figures;
+mod kill;
+mod large;
+mod machine;
+mod quiet;
+mod submit;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+use crate::harness::{Layout, Program};
+use field::Field;
+use figures::Report;
+
+/// The word that makes the load tool's program a node.
+pub const NODE_WORD: &str = "__node";
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Phase {
+    /// Durable submits in one round trip, at each size and number of connections.
+    Submit,
+    /// Full cycles: submit, notice, accept and fetch, confirm.
+    Cycle,
+    /// One client alone.
+    Solo,
+    /// Submits of 64 KiB and 1 MiB on 16 connections.
+    Sizes,
+    /// One large content in by PATCH and out by Range, with the nodes' memory meanwhile.
+    Large,
+    /// CPU of nodes that have nothing to do.
+    Idle,
+    /// kill -9 of the leader under load, on a fresh cluster.
+    Kill,
+    /// A planned stop of the leader under load.
+    Stop,
+    /// Bytes written to the disk for each packet.
+    Disk,
+    /// Memory of the nodes now: fresh when it is the first phase, after load when it is a later one.
+    Memory,
+}
+
+/// Load on a cluster of three nodes on this machine.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "load")]
+pub struct Args {
+    /// What to measure, in this order.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "memory,idle,solo,submit,cycle,sizes,large,disk,memory,stop,kill")]
+    pub phases: Vec<Phase>,
+    /// Octets of a packet's content.
+    #[arg(long, value_delimiter = ',', default_value = "1024")]
+    pub size: Vec<usize>,
+    /// Connections, each with one packet under way.
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    pub conc: Vec<usize>,
+    /// Seconds of a point, after half a second to warm up.
+    #[arg(long, default_value_t = 4)]
+    pub secs: u64,
+    /// How often the phases (except kill and stop) are gone through.
+    #[arg(long, default_value_t = 1)]
+    pub rounds: usize,
+    /// How often a leader is killed, and how often it is stopped.
+    #[arg(long, default_value_t = 5)]
+    pub kills: usize,
+    /// Seconds of load around a kill or stop; it comes at a third of them.
+    #[arg(long, default_value_t = 9)]
+    pub kill_secs: u64,
+    /// MiB of the large content.
+    #[arg(long, default_value_t = 1024)]
+    pub large_mib: u64,
+    /// Send each submit with an idempotency key, as a client that may repeat does.
+    #[arg(long)]
+    pub repeatable: bool,
+    /// Connect all clients to the leader instead of to all nodes in turn.
+    #[arg(long)]
+    pub to_leader: bool,
+    /// Append one JSON line a point to this file.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Keep the nodes' directories here; otherwise they are temporary and go.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Run the nodes by another program: a tracer or profiler and its arguments, split at spaces.
+    #[arg(long)]
+    pub under: Option<String>,
+}
+
+/// Runs the phases.
+pub async fn run(args: Args) -> Result<()> {
+    let mut program = Program::this_with(NODE_WORD)?;
+    if let Some(under) = &args.under {
+        program = program.under(&under.split_whitespace().collect::<Vec<_>>());
+    }
+    let mut report = Report::new(args.json.as_deref())?;
+    let outcome = phases(&args, &program, &mut report).await;
+    report.summary();
+    outcome
+}
+
+async fn phases(args: &Args, program: &Program, report: &mut Report) -> Result<()> {
+    let (faults, steady): (Vec<Phase>, Vec<Phase>) =
+        args.phases.iter().partition(|phase| matches!(phase, Phase::Kill | Phase::Stop));
+    if !steady.is_empty() {
+        let mut field = Field::make(program, layout(args, "steady"), args, report).await?;
+        for _ in 0..args.rounds {
+            for phase in &steady {
+                let done = steady_phase(*phase, args, &mut field, report).await;
+                done.inspect_err(|_| field.cluster.show_logs()).with_context(|| format!("phase {phase:?}"))?;
+            }
+        }
+    }
+    for phase in faults {
+        // A fresh cluster, as the peers have it, so that earlier phases leave no backlog.
+        let mut field = Field::make(program, layout(args, "faults"), args, report).await?;
+        let done = kill::rounds(phase == Phase::Kill, args, &mut field, report).await;
+        done.inspect_err(|_| field.cluster.show_logs()).with_context(|| format!("phase {phase:?}"))?;
+    }
+    Ok(())
+}
+
+async fn steady_phase(phase: Phase, args: &Args, field: &mut Field, report: &mut Report) -> Result<()> {
+    match phase {
+        Phase::Submit => {
+            for &size in &args.size {
+                for &conc in &args.conc {
+                    submit::point("publish", conc, size, args, field, report).await?;
+                }
+            }
+        }
+        Phase::Solo => submit::point("publish", 1, args.size[0], args, field, report).await?,
+        Phase::Sizes => {
+            for size in [64 << 10, 1 << 20] {
+                submit::point("publish", 16, size, args, field, report).await?;
+            }
+        }
+        Phase::Cycle => {
+            for &size in &args.size {
+                for &conc in &args.conc {
+                    cycle::point(conc, size, args, field, report).await?;
+                }
+            }
+        }
+        Phase::Large => large::point(args, field, report).await?,
+        Phase::Idle => quiet::idle(field, report).await?,
+        Phase::Memory => quiet::memory(field, report),
+        Phase::Disk => quiet::disk(args, field, report).await?,
+        Phase::Kill | Phase::Stop => {}
+    }
+    Ok(())
+}
+
+fn layout(args: &Args, part: &str) -> Layout {
+    match &args.dir {
+        None => Layout::Temporary,
+        // A directory that is there already holds somebody's node: each run has its own.
+        Some(dir) => Layout::Kept(dir.join(format!("{part}-{}-{:08x}", std::process::id(), rand::random::<u32>()))),
+    }
+}
