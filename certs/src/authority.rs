@@ -65,11 +65,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         valid(&mut params, now, AUTHORITY_LIFE);
-        let certificate = params
-            .self_signed(&key)
-            .map_err(Error::Issue)?
-            .der()
-            .clone();
+        let certificate = params.self_signed(&key).map_err(Error::Issue)?.der().clone();
         Ok(Self { certificate, key })
     }
 
@@ -119,19 +115,13 @@ impl Authority {
         params.distinguished_name = subject(&own);
         params.subject_alt_names = alternative_names(own, request)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         valid(&mut params, now, CERTIFICATE_LIFE);
         let issuer =
             Issuer::from_ca_cert_der(&self.certificate, &self.key).map_err(Error::Issue)?;
-        Ok(params
-            .signed_by(&asked.public_key, &issuer)
-            .map_err(Error::Issue)?
-            .der()
-            .clone())
+        Ok(params.signed_by(&asked.public_key, &issuer).map_err(Error::Issue)?.der().clone())
     }
 }
 
@@ -159,11 +149,7 @@ impl NodeKey {
     pub fn request(&self) -> Result<Vec<u8>, Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject("LGSP node");
-        Ok(params
-            .serialize_request(&self.0)
-            .map_err(Error::Issue)?
-            .der()
-            .to_vec())
+        Ok(params.serialize_request(&self.0).map_err(Error::Issue)?.der().to_vec())
     }
 
     /// The key for TLS.
@@ -173,11 +159,7 @@ impl NodeKey {
 
     /// Writes the key to a file that only its owner may read, durably.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        write_file(
-            path,
-            &Zeroizing::new(self.0.serialize_der()),
-            Access::Secret,
-        )
+        write_file(path, &Zeroizing::new(self.0.serialize_der()), Access::Secret)
     }
 
     /// Reads the key from such a file.
@@ -225,9 +207,7 @@ fn alternative_names(own: String, request: &NodeRequest) -> Result<Vec<SanType>,
     if request.names.len() + request.addresses.len() > NAMES_MAX {
         return Err(Error::HostName(format!("more than {NAMES_MAX} names")));
     }
-    let mut names = vec![SanType::DnsName(
-        own.clone().try_into().map_err(Error::Issue)?,
-    )];
+    let mut names = vec![SanType::DnsName(own.clone().try_into().map_err(Error::Issue)?)];
     for name in &request.names {
         if *name == own {
             continue;
@@ -235,9 +215,7 @@ fn alternative_names(own: String, request: &NodeRequest) -> Result<Vec<SanType>,
         if !is_host_name(name) || in_domain(name) {
             return Err(Error::HostName(name.clone()));
         }
-        names.push(SanType::DnsName(
-            name.clone().try_into().map_err(Error::Issue)?,
-        ));
+        names.push(SanType::DnsName(name.clone().try_into().map_err(Error::Issue)?));
     }
     names.extend(request.addresses.iter().copied().map(SanType::IpAddress));
     Ok(names)
@@ -247,9 +225,7 @@ fn alternative_names(own: String, request: &NodeRequest) -> Result<Vec<SanType>,
 fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|c| c.is_ascii_alphanumeric() || c == b'-')
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -279,20 +255,11 @@ mod tests {
         let authority = Authority::create("nghe-an", NOW).unwrap();
         let certificate = authority.issue(&ask(&["n7.nghean.gov.vn"]), NOW).unwrap();
         assert_eq!(identity_of(&certificate, "nghe-an").unwrap(), NodeId(7));
-        assert!(matches!(
-            identity_of(&certificate, "ha-tinh"),
-            Err(Error::Identity)
-        ));
-        assert!(matches!(
-            identity_of(authority.certificate(), "nghe-an"),
-            Err(Error::Identity)
-        ));
+        assert!(matches!(identity_of(&certificate, "ha-tinh"), Err(Error::Identity)));
+        assert!(matches!(identity_of(authority.certificate(), "nghe-an"), Err(Error::Identity)));
         assert_eq!(not_after(&certificate).unwrap(), NOW.plus(CERTIFICATE_LIFE));
         let renew = renew_at(&certificate).unwrap();
-        assert!(
-            renew > NOW.plus(59 * DAY) && renew < NOW.plus(61 * DAY),
-            "{renew}"
-        );
+        assert!(renew > NOW.plus(59 * DAY) && renew < NOW.plus(61 * DAY), "{renew}");
         assert!(!needs_renewal(&certificate, NOW).unwrap());
         assert!(needs_renewal(&certificate, NOW.plus(61 * DAY)).unwrap());
     }
@@ -300,21 +267,15 @@ mod tests {
     #[test]
     fn nobody_is_certified_under_another_nodes_name() {
         let authority = Authority::create("nghe-an", NOW).unwrap();
-        for name in [
-            "node-8.nghe-an.lgsp.internal",
-            "NODE-8.nghe-an.LGSP.INTERNAL",
-            "*.gov.vn",
-            "a..b",
-            "",
-        ] {
+        for name in
+            ["node-8.nghe-an.lgsp.internal", "NODE-8.nghe-an.LGSP.INTERNAL", "*.gov.vn", "a..b", ""]
+        {
             assert!(
                 matches!(authority.issue(&ask(&[name]), NOW), Err(Error::HostName(_))),
                 "{name}"
             );
         }
-        let own = authority
-            .issue(&ask(&["node-7.nghe-an.lgsp.internal"]), NOW)
-            .unwrap();
+        let own = authority.issue(&ask(&["node-7.nghe-an.lgsp.internal"]), NOW).unwrap();
         assert_eq!(identity_of(&own, "nghe-an").unwrap(), NodeId(7));
     }
 
@@ -324,15 +285,9 @@ mod tests {
         let mut request = ask(&[]);
         let last = request.request.len() - 1;
         request.request[last] ^= 1;
-        assert!(matches!(
-            authority.issue(&request, NOW),
-            Err(Error::Request(_))
-        ));
+        assert!(matches!(authority.issue(&request, NOW), Err(Error::Request(_))));
         request.request.truncate(40);
-        assert!(matches!(
-            authority.issue(&request, NOW),
-            Err(Error::Request(_))
-        ));
+        assert!(matches!(authority.issue(&request, NOW), Err(Error::Request(_))));
     }
 
     #[test]
@@ -344,14 +299,8 @@ mod tests {
         assert!(again.issue(&ask(&[]), NOW).is_ok());
         let mixed = Authority::from_parts(one.certificate(), &other.key_pkcs8());
         assert!(matches!(mixed, Err(Error::KeyMismatch)));
-        assert!(matches!(
-            Authority::create("Nghệ An", NOW),
-            Err(Error::ClusterName)
-        ));
-        assert_eq!(
-            format!("{one:?} {:?}", NodeKey::generate().unwrap()),
-            "Authority NodeKey"
-        );
+        assert!(matches!(Authority::create("Nghệ An", NOW), Err(Error::ClusterName)));
+        assert_eq!(format!("{one:?} {:?}", NodeKey::generate().unwrap()), "Authority NodeKey");
     }
 
     #[test]
@@ -360,14 +309,8 @@ mod tests {
         let path = directory.path().join("node.key");
         let key = NodeKey::generate().unwrap();
         key.save(&path).unwrap();
-        assert_eq!(
-            NodeKey::load(&path).unwrap().private_key(),
-            key.private_key()
-        );
-        assert!(matches!(
-            NodeKey::from_pkcs8(b"no key"),
-            Err(Error::PrivateKey)
-        ));
+        assert_eq!(NodeKey::load(&path).unwrap().private_key(), key.private_key());
+        assert!(matches!(NodeKey::from_pkcs8(b"no key"), Err(Error::PrivateKey)));
     }
 
     #[test]

@@ -31,37 +31,23 @@ pub fn write_file(path: &Path, octets: &[u8], access: Access) -> Result<(), Erro
         // What was half written may be a secret; if it cannot be removed, the first error matters more.
         let _ = fs::remove_file(&temporary);
     }
-    result.map_err(|source| Error::File {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
+    result.map_err(|source| Error::File { action: "write", path: path.to_owned(), source })
 }
 
 /// Reads a secret's file; refuses one that others may read.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let fail = |source| Error::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
+    let fail = |source| Error::File { action: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;
     if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(Error::Exposed {
-            path: path.to_owned(),
-        });
+        return Err(Error::Exposed { path: path.to_owned() });
     }
     read_all(file, metadata.len()).map_err(fail)
 }
 
 /// Reads a file that anybody may read.
 pub(crate) fn read_public(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let fail = |source| Error::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
+    let fail = |source| Error::File { action: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;
     let size = file.metadata().map_err(fail)?.len();
     read_all(file, size).map_err(fail)
@@ -96,11 +82,7 @@ fn replace(path: &Path, temporary: &Path, octets: &[u8], access: Access) -> io::
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(octets)?;
     file.sync_all()?;
@@ -123,10 +105,7 @@ mod tests {
         write_file(&path, b"one", Access::Secret).unwrap();
         write_file(&path, b"two", Access::Secret).unwrap();
         assert_eq!(&**read_secret(&path).unwrap(), b"two");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read_secret(&path), Err(Error::Exposed { .. })));

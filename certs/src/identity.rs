@@ -33,10 +33,7 @@ pub fn identity_of(certificate: &[u8], cluster: &str) -> Result<NodeId, Error> {
             continue;
         }
         // Two names in our domain would let one certificate be two nodes.
-        if node
-            .replace(node_in(name, cluster).ok_or(Error::Identity)?)
-            .is_some()
-        {
+        if node.replace(node_in(name, cluster).ok_or(Error::Identity)?).is_some() {
             return Err(Error::Identity);
         }
     }
@@ -66,33 +63,21 @@ pub fn needs_renewal(certificate: &[u8], now: Moment) -> Result<bool, Error> {
 /// Checks a cluster's name: it becomes one label of host names.
 pub(crate) fn check_cluster(cluster: &str) -> Result<(), Error> {
     let fits = (1..=CLUSTER_NAME_MAX).contains(&cluster.len())
-        && cluster
-            .bytes()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+        && cluster.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
         && !cluster.starts_with('-')
         && !cluster.ends_with('-');
-    if fits {
-        Ok(())
-    } else {
-        Err(Error::ClusterName)
-    }
+    if fits { Ok(()) } else { Err(Error::ClusterName) }
 }
 
 /// Whether a name lies in the domain of node names, in whatever spelling.
 pub(crate) fn in_domain(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == DOMAIN
-        || name
-            .strip_suffix(DOMAIN)
-            .is_some_and(|rest| rest.ends_with('.'))
+    name == DOMAIN || name.strip_suffix(DOMAIN).is_some_and(|rest| rest.ends_with('.'))
 }
 
 fn node_in(name: &str, cluster: &str) -> Option<NodeId> {
-    let label = name
-        .strip_suffix(DOMAIN)?
-        .strip_suffix('.')?
-        .strip_suffix(cluster)?
-        .strip_suffix('.')?;
+    let label =
+        name.strip_suffix(DOMAIN)?.strip_suffix('.')?.strip_suffix(cluster)?.strip_suffix('.')?;
     let node = NodeId(label.strip_prefix("node-")?.parse().ok()?);
     // One spelling each: no leading zeros or signs.
     (node_name(node, cluster) == name).then_some(node)
@@ -111,10 +96,7 @@ mod tests {
 
     #[test]
     fn a_node_name_has_one_spelling() {
-        assert_eq!(
-            node_in("node-7.nghe-an.lgsp.internal", "nghe-an"),
-            Some(NodeId(7))
-        );
+        assert_eq!(node_in("node-7.nghe-an.lgsp.internal", "nghe-an"), Some(NodeId(7)));
         for wrong in [
             "node-07.nghe-an.lgsp.internal",
             "node-+7.nghe-an.lgsp.internal",
@@ -139,9 +121,6 @@ mod tests {
     #[test]
     fn octets_that_are_no_certificate_name_nobody() {
         assert!(matches!(identity_of(b"", "c"), Err(Error::Certificate)));
-        assert!(matches!(
-            not_after(&[0x30, 0x82, 0xff]),
-            Err(Error::Certificate)
-        ));
+        assert!(matches!(not_after(&[0x30, 0x82, 0xff]), Err(Error::Certificate)));
     }
 }

@@ -98,9 +98,7 @@ impl ClusterKey {
     /// Derives a token: the same purpose and context always give the same 32 octets.
     pub fn derive(&self, purpose: &[u8], context: &[u8]) -> [u8; 32] {
         let tag = self.derivation(purpose, context).sign();
-        tag.as_ref()
-            .try_into()
-            .expect("an HMAC-SHA256 has 32 octets")
+        tag.as_ref().try_into().expect("an HMAC-SHA256 has 32 octets")
     }
 
     /// Whether `token` is what `derive` gives, compared in constant time.
@@ -153,17 +151,12 @@ pub struct Keyring {
 impl Keyring {
     /// A ring with one key.
     pub fn new(key: ClusterKey) -> Self {
-        Self {
-            keys: BTreeMap::from([(key.version, key)]),
-        }
+        Self { keys: BTreeMap::from([(key.version, key)]) }
     }
 
     /// The version that seals.
     pub fn current(&self) -> &ClusterKey {
-        self.keys
-            .values()
-            .next_back()
-            .expect("a ring is made with a key and keeps its newest")
+        self.keys.values().next_back().expect("a ring is made with a key and keeps its newest")
     }
 
     /// Adds a version; a newer one seals from now on.
@@ -189,10 +182,7 @@ impl Keyring {
     /// Opens under whichever version sealed.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let version = version_of(sealed)?;
-        self.keys
-            .get(&version)
-            .ok_or(Error::KeyVersion(version))?
-            .open(aad, sealed)
+        self.keys.get(&version).ok_or(Error::KeyVersion(version))?.open(aad, sealed)
     }
 
     /// Derives a token under the newest version.
@@ -202,10 +192,7 @@ impl Keyring {
 
     /// Whether the token was derived under any version held.
     pub fn derived(&self, purpose: &[u8], context: &[u8], token: &[u8]) -> bool {
-        self.keys
-            .values()
-            .rev()
-            .any(|key| key.derived(purpose, context, token))
+        self.keys.values().rev().any(|key| key.derived(purpose, context, token))
     }
 
     /// The ring in octets, as its file holds it and as a joining node receives it.
@@ -225,18 +212,13 @@ impl Keyring {
 
     /// Reads such octets.
     pub fn from_bytes(octets: &[u8]) -> Result<Self, Error> {
-        let (body, sum) = octets
-            .split_last_chunk::<32>()
-            .ok_or(Error::Keyring("cut short"))?;
-        let records = body
-            .strip_prefix(MAGIC)
-            .ok_or(Error::Keyring("another kind of file"))?;
+        let (body, sum) = octets.split_last_chunk::<32>().ok_or(Error::Keyring("cut short"))?;
+        let records = body.strip_prefix(MAGIC).ok_or(Error::Keyring("another kind of file"))?;
         if sha256(body) != *sum {
             return Err(Error::Keyring("damaged"));
         }
-        let (count, records) = records
-            .split_first_chunk::<2>()
-            .ok_or(Error::Keyring("cut short"))?;
+        let (count, records) =
+            records.split_first_chunk::<2>().ok_or(Error::Keyring("cut short"))?;
         let count = usize::from(u16::from_be_bytes(*count));
         if count == 0 || count > VERSIONS_MAX || records.len() != count * RECORD {
             return Err(Error::Keyring("a wrong number of versions"));
@@ -280,23 +262,14 @@ mod tests {
         assert_eq!(sealed.len(), b"content key".len() + SEAL_OVERHEAD);
         assert_eq!(&**one.open(b"slot 7", &sealed).unwrap(), b"content key");
         assert!(matches!(one.open(b"slot 8", &sealed), Err(Error::Forged)));
-        assert!(matches!(
-            key(1).open(b"slot 7", &sealed),
-            Err(Error::Forged)
-        ));
-        assert!(matches!(
-            key(2).open(b"slot 7", &sealed),
-            Err(Error::KeyVersion(1))
-        ));
+        assert!(matches!(key(1).open(b"slot 7", &sealed), Err(Error::Forged)));
+        assert!(matches!(key(2).open(b"slot 7", &sealed), Err(Error::KeyVersion(1))));
         assert_ne!(one.seal(b"slot 7", b"content key"), sealed);
         for index in 0..sealed.len() {
             let mut altered = sealed.clone();
             altered[index] ^= 1;
             assert!(one.open(b"slot 7", &altered).is_err(), "octet {index}");
-            assert!(
-                one.open(b"slot 7", &sealed[..index]).is_err(),
-                "cut at {index}"
-            );
+            assert!(one.open(b"slot 7", &sealed[..index]).is_err(), "cut at {index}");
         }
     }
 

@@ -24,19 +24,12 @@ pub fn certificates_to_pem(chain: &[CertificateDer<'_>]) -> String {
 
 /// The certificates in a PEM file, first to last; at least one.
 pub fn certificates_from_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let fail = |reason| Error::Pem {
-        path: path.to_owned(),
-        reason,
-    };
+    let fail = |reason| Error::Pem { path: path.to_owned(), reason };
     let text = read_public(path)?;
     let chain = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| fail("not a PEM file of certificates"))?;
-    if chain.is_empty() {
-        Err(fail("no certificate in it"))
-    } else {
-        Ok(chain)
-    }
+    if chain.is_empty() { Err(fail("no certificate in it")) } else { Ok(chain) }
 }
 
 /// An operator's own certificate chain and its private key from their PEM files.
@@ -45,10 +38,7 @@ pub fn load_certified_pem(
     key: &Path,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
     let certificates = certificates_from_pem(chain)?;
-    let fail = |_| Error::Pem {
-        path: key.to_owned(),
-        reason: "no private key in it",
-    };
+    let fail = |_| Error::Pem { path: key.to_owned(), reason: "no private key in it" };
     let key = PrivateKeyDer::from_pem_slice(&read_public(key)?).map_err(fail)?;
     Ok((certificates, key))
 }

@@ -59,10 +59,7 @@ impl Presented {
     }
 
     fn current(&self) -> Arc<CertifiedKey> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -95,10 +92,8 @@ fn certified(
     if chain.is_empty() {
         return Err(Error::Certificate);
     }
-    let signer = provider()
-        .key_provider
-        .load_private_key(key.clone_key())
-        .map_err(|_| Error::PrivateKey)?;
+    let signer =
+        provider().key_provider.load_private_key(key.clone_key()).map_err(|_| Error::PrivateKey)?;
     let certified = CertifiedKey::new(chain, signer);
     match certified.keys_match() {
         Ok(()) => Ok(Arc::new(certified)),
@@ -174,14 +169,9 @@ pub fn https_client_config(trust: Trust) -> Result<ClientConfig, Error> {
     let builder = match trust {
         Trust::Authority(authority) => builder.with_root_certificates(roots([&authority])?),
         Trust::Authorities(all) => builder.with_root_certificates(roots(&all)?),
-        Trust::PinnedAuthority(pin) => {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Pinned {
-                    pin,
-                    provider: provider(),
-                }))
-        }
+        Trust::PinnedAuthority(pin) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Pinned { pin, provider: provider() })),
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = HTTP_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
@@ -201,9 +191,7 @@ fn roots<'a>(
 ) -> Result<Arc<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();
     for authority in authorities {
-        roots
-            .add(authority.clone().into_owned())
-            .map_err(|_| Error::Certificate)?;
+        roots.add(authority.clone().into_owned()).map_err(|_| Error::Certificate)?;
     }
     Ok(Arc::new(roots))
 }
@@ -228,9 +216,7 @@ impl ServerCertVerifier for Pinned {
         let authority = intermediates
             .iter()
             .find(|certificate| sha256(certificate) == self.pin)
-            .ok_or(rustls::Error::InvalidCertificate(
-                CertificateError::UnknownIssuer,
-            ))?;
+            .ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
         let other = |error: Error| CertificateError::Other(OtherError(Arc::new(error)));
         let verifier = WebPkiServerVerifier::builder_with_provider(
             roots([authority]).map_err(other)?,
@@ -270,8 +256,6 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -28,10 +28,7 @@ impl JoinToken {
     pub fn generate(authority: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Self {
         let mut secret = Zeroizing::new([0; 32]);
         random(&mut *secret);
-        Self {
-            secret,
-            authority: sha256(authority),
-        }
+        Self { secret, authority: sha256(authority) }
     }
 
     /// What the state keeps instead of the token.
@@ -55,7 +52,7 @@ impl fmt::Display for JoinToken {
         let mut octets = Zeroizing::new([VERSION; SIZE]);
         octets[1..33].copy_from_slice(&*self.secret);
         octets[33..].copy_from_slice(&self.authority);
-        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*octets));
+        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(octets.as_slice()));
         write!(f, "{PREFIX}{}", *text)
     }
 }
@@ -69,9 +66,7 @@ impl fmt::Debug for JoinToken {
 impl FromStr for JoinToken {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {
-        let rest = text
-            .strip_prefix(PREFIX)
-            .ok_or(Error::Token("it begins with jn_"))?;
+        let rest = text.strip_prefix(PREFIX).ok_or(Error::Token("it begins with jn_"))?;
         let mut octets = Zeroizing::new([0; SIZE + 8]);
         let size = URL_SAFE_NO_PAD
             .decode_slice(rest, &mut *octets)
@@ -82,10 +77,7 @@ impl FromStr for JoinToken {
         if size != SIZE {
             return Err(Error::Token("cut short, or more than one token"));
         }
-        let mut token = Self {
-            secret: Zeroizing::new([0; 32]),
-            authority: [0; 32],
-        };
+        let mut token = Self { secret: Zeroizing::new([0; 32]), authority: [0; 32] };
         token.secret.copy_from_slice(&octets[1..33]);
         token.authority.copy_from_slice(&octets[33..SIZE]);
         octets.zeroize();

@@ -11,7 +11,7 @@ use lgsp_certs::{
     https_server_config, identity_of, mesh_client_config, mesh_server_config, node_name,
 };
 use model::{Moment, NodeId};
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
@@ -19,9 +19,7 @@ const CLUSTER: &str = "nghe-an";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn now() -> Moment {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Moment(since.as_millis() as u64)
 }
 
@@ -38,10 +36,7 @@ fn issued(authority: &Authority, node: u64, cluster: &str, at: Moment) -> Arc<Pr
         names: vec!["n1.nghean.gov.vn".to_owned()],
         addresses: vec![IpAddr::from([127, 0, 0, 1])],
     };
-    let chain = vec![
-        authority.issue(&request, at).unwrap(),
-        authority.certificate().clone(),
-    ];
+    let chain = vec![authority.issue(&request, at).unwrap(), authority.certificate().clone()];
     Presented::new(chain, &key.private_key()).unwrap()
 }
 
@@ -55,10 +50,8 @@ fn odd(authority: &Authority, change: impl FnOnce(&mut CertificateParams)) -> Ar
     let signer = KeyPair::try_from(authority.key_pkcs8().as_slice()).unwrap();
     let issuer = Issuer::from_ca_cert_der(authority.certificate(), signer).unwrap();
     let mut params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     change(&mut params);
     let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
     present(certificate, &key)
@@ -137,10 +130,7 @@ fn two_nodes_of_one_authority_know_each_other() {
     };
     assert_eq!(seen(client.peer_certificates()), NodeId(1));
     assert_eq!(seen(server.peer_certificates()), NodeId(2));
-    assert_eq!(
-        client.protocol_version(),
-        Some(rustls::ProtocolVersion::TLSv1_3)
-    );
+    assert_eq!(client.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
     assert_eq!(client.alpn_protocol(), Some(certs::MESH_PROTOCOL));
 }
 
@@ -185,20 +175,13 @@ fn a_node_of_another_cluster_is_nobody_here() {
     let authority = authority();
     let stranger = issued(&authority, 2, "ha-tinh", now());
     assert!(answer(&authority, stranger.clone()).is_ok());
-    assert!(matches!(
-        identity_of(&stranger.certificate(), CLUSTER),
-        Err(Error::Identity)
-    ));
+    assert!(matches!(identity_of(&stranger.certificate(), CLUSTER), Err(Error::Identity)));
 }
 
 #[test]
 fn a_certificate_for_servers_only_does_not_call() {
     let authority = authority();
-    let only = |usage| {
-        odd(&authority, |params| {
-            params.extended_key_usages = vec![usage]
-        })
-    };
+    let only = |usage| odd(&authority, |params| params.extended_key_usages = vec![usage]);
     assert!(answer(&authority, only(ExtendedKeyUsagePurpose::ServerAuth)).is_err());
     assert!(call(&authority, only(ExtendedKeyUsagePurpose::ClientAuth)).is_err());
     assert!(call(&authority, only(ExtendedKeyUsagePurpose::ServerAuth)).is_ok());
@@ -238,27 +221,25 @@ fn another_protocol_is_refused() {
 
 #[test]
 fn a_node_does_not_certify_others() {
-    // A node that signs a certificate with its own key makes a chain of two below the authority.
+    // Node 3 signs, with its own certified key, a certificate in the name of node 1.
     let authority = authority();
-    let (middle_key, leaf_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let signer = KeyPair::try_from(authority.key_pkcs8().as_slice()).unwrap();
-    let issuer = Issuer::from_ca_cert_der(authority.certificate(), signer).unwrap();
-    for middle_is in [IsCa::NoCa, IsCa::Ca(rcgen::BasicConstraints::Unconstrained)] {
-        let mut params = CertificateParams::new(vec![node_name(NodeId(3), CLUSTER)]).unwrap();
-        params.is_ca = middle_is;
-        let middle = params
-            .signed_by(&middle_key, &issuer)
-            .unwrap()
-            .der()
-            .clone();
-        let below = Issuer::from_params(&params, &middle_key);
-        let params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
-        let leaf = params.signed_by(&leaf_key, &below).unwrap().der().clone();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-        let forged = Presented::new(vec![leaf, middle], &key).unwrap();
-        assert!(call(&authority, forged.clone()).is_err());
-        assert!(answer(&authority, forged).is_err());
-    }
+    let (own, leaf_key) = (NodeKey::generate().unwrap(), KeyPair::generate().unwrap());
+    let request = NodeRequest {
+        node: NodeId(3),
+        cluster: CLUSTER.to_owned(),
+        request: own.request().unwrap(),
+        names: vec![],
+        addresses: vec![],
+    };
+    let certificate = authority.issue(&request, now()).unwrap();
+    let signer = KeyPair::try_from(own.private_key().secret_der()).unwrap();
+    let below = Issuer::from_ca_cert_der(&certificate, signer).unwrap();
+    let params = CertificateParams::new(vec![node_name(NodeId(1), CLUSTER)]).unwrap();
+    let leaf = params.signed_by(&leaf_key, &below).unwrap().der().clone();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
+    let forged = Presented::new(vec![leaf, certificate], &key).unwrap();
+    assert!(call(&authority, forged.clone()).is_err());
+    assert!(answer(&authority, forged).is_err());
 }
 
 #[test]
@@ -268,10 +249,7 @@ fn a_certificate_with_two_node_names_is_nobody() {
         let name = node_name(NodeId(2), CLUSTER).try_into().unwrap();
         params.subject_alt_names.push(SanType::DnsName(name));
     });
-    assert!(matches!(
-        identity_of(&two.certificate(), CLUSTER),
-        Err(Error::Identity)
-    ));
+    assert!(matches!(identity_of(&two.certificate(), CLUSTER), Err(Error::Identity)));
 }
 
 #[test]
@@ -289,10 +267,7 @@ fn a_renewed_certificate_is_presented_without_a_restart() {
     };
     let chain = vec![authority.issue(&request, now()).unwrap()];
     let foreign = NodeKey::generate().unwrap().private_key();
-    assert!(matches!(
-        presented.replace(chain.clone(), &foreign),
-        Err(Error::KeyMismatch)
-    ));
+    assert!(matches!(presented.replace(chain.clone(), &foreign), Err(Error::KeyMismatch)));
     presented.replace(chain, &key.private_key()).unwrap();
     assert!(call(&authority, presented).is_ok());
 }
@@ -332,10 +307,7 @@ fn a_pin_on_the_servers_own_certificate_or_on_a_foreign_issuer_is_not_enough() {
         names: vec![],
         addresses: vec![IpAddr::from([127, 0, 0, 1])],
     };
-    let chain = vec![
-        theirs.issue(&request, now()).unwrap(),
-        ours.certificate().clone(),
-    ];
+    let chain = vec![theirs.issue(&request, now()).unwrap(), ours.certificate().clone()];
     let mixed = https_server_config(Presented::new(chain, &key.private_key()).unwrap()).unwrap();
     let pin = Trust::PinnedAuthority(ours.fingerprint());
     assert!(handshake(https_client_config(pin).unwrap(), mixed, "127.0.0.1").is_err());
@@ -344,28 +316,16 @@ fn a_pin_on_the_servers_own_certificate_or_on_a_foreign_issuer_is_not_enough() {
 #[test]
 fn an_operators_pem_files_serve_https() {
     let directory = tempfile::tempdir().unwrap();
-    let (chain_path, key_path) = (
-        directory.path().join("chain.pem"),
-        directory.path().join("key.pem"),
-    );
+    let (chain_path, key_path) =
+        (directory.path().join("chain.pem"), directory.path().join("key.pem"));
     let own = rcgen::generate_simple_self_signed(vec!["lgsp.nghean.gov.vn".to_owned()]).unwrap();
-    std::fs::write(
-        &chain_path,
-        certs::certificates_to_pem(&[own.cert.der().clone()]),
-    )
-    .unwrap();
+    std::fs::write(&chain_path, certs::certificates_to_pem(&[own.cert.der().clone()])).unwrap();
     std::fs::write(&key_path, own.signing_key.serialize_pem()).unwrap();
     let (chain, key) = certs::load_certified_pem(&chain_path, &key_path).unwrap();
     assert_eq!(chain[0], *own.cert.der());
     let server = https_server_config(Presented::new(chain.clone(), &key).unwrap()).unwrap();
     let client = https_client_config(Trust::Authorities(chain)).unwrap();
     assert!(handshake(client, server, "lgsp.nghean.gov.vn").is_ok());
-    assert!(matches!(
-        certs::load_certified_pem(&key_path, &key_path),
-        Err(Error::Pem { .. })
-    ));
-    assert!(matches!(
-        certs::load_certified_pem(&chain_path, &chain_path),
-        Err(Error::Pem { .. })
-    ));
+    assert!(matches!(certs::load_certified_pem(&key_path, &key_path), Err(Error::Pem { .. })));
+    assert!(matches!(certs::load_certified_pem(&chain_path, &chain_path), Err(Error::Pem { .. })));
 }

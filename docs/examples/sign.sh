@@ -7,10 +7,11 @@
 #   sign.sh POST https://lgsp.example.vn/v1/packets AK… secret.txt request.json -H 'Idempotency-Key: cv-1204'
 #
 # Needs bash, openssl and curl. The URL is signed as it stands: percent-encode it first.
+# LGSP_CA names the file of the authority to trust, where it is not one of the system's.
 set -euo pipefail
 
 if [ $# -lt 4 ]; then
-  sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 method=$1 url=${2%%#*} key=$3
@@ -31,6 +32,7 @@ target=$scheme://$authority$path
 components='"@method" "@target-uri"'
 base="\"@method\": $method"$'\n'"\"@target-uri\": $target"$'\n'
 send=()
+[ -z "${LGSP_CA:-}" ] || send+=(--cacert "$LGSP_CA")
 if [ -n "$body" ]; then
   digest="sha-256=:$(openssl dgst -sha256 -binary "$body" | openssl base64 -A):"
   components+=' "content-digest"'

@@ -1,1 +1,45 @@
-//! placeholder
+//! HTTPS for applications and people: routes, signatures at the door, problems, events, the document.
+//!
+//! It decides nothing: what a request asks goes to [`delivery::Exchange`], and what comes back is put
+//! into words. [`serve`] runs it on sockets, [`router`] without any.
+
+mod answer;
+mod app;
+mod cloud_event;
+mod dto;
+mod front;
+mod lang;
+mod metrics;
+mod multipart;
+mod openapi;
+mod problem;
+mod query;
+mod range;
+mod routes;
+mod server;
+mod settings;
+mod signed;
+mod sse;
+mod texts;
+mod trace;
+mod tus;
+
+use delivery::Exchange;
+
+pub use server::{Options, Server, Tls, serve};
+pub use settings::{CONTENT_MAX_DEFAULT, Gauge, Settings};
+
+/// The whole API as a router, for those who bring their own connections (tests, simulation).
+pub fn router(exchange: Exchange, settings: Settings) -> axum::Router {
+    axum::Router::new().fallback_service(front::Front::new(app::App::new(exchange, settings)))
+}
+
+/// The OpenAPI 3.1 document as JSON, as `/openapi.json` gives it.
+pub fn openapi_json(public_url: &str) -> bytes::Bytes {
+    openapi::rendered(public_url)
+}
+
+/// Every route of the document: method, path pattern, and whether it asks for a signature or token.
+pub fn documented_routes() -> Vec<(&'static str, String, bool)> {
+    openapi::operations(routes::all().get_openapi()).collect()
+}

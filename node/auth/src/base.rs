@@ -5,10 +5,7 @@
 
 use sfv::{BareItem, InnerList, Item, ListSerializer, StringRef};
 
-use crate::{
-    PublicNames, Rejection, RequestHead,
-    head::PublicName,
-};
+use crate::{PublicNames, Rejection, RequestHead, head::PublicName};
 
 /// The most components of one signature: all that a request can sensibly have, twice over.
 const COMPONENTS_MAX: usize = 64;
@@ -32,7 +29,10 @@ pub(crate) fn build(
     params: &str,
 ) -> Result<Vec<u8>, Rejection> {
     if list.items.len() > COMPONENTS_MAX {
-        return Err(Rejection::Malformed { field: "signature-input", reason: "too many components" });
+        return Err(Rejection::Malformed {
+            field: "signature-input",
+            reason: "too many components",
+        });
     }
     let mut out = Vec::with_capacity(512 + params.len());
     for (index, item) in list.items.iter().enumerate() {
@@ -57,7 +57,10 @@ pub(crate) fn build(
 pub(crate) fn component_name(item: &Item) -> Result<&str, Rejection> {
     match &item.bare_item {
         BareItem::String(name) => Ok(name.as_str()),
-        _ => Err(Rejection::Malformed { field: "signature-input", reason: "a component is a quoted name" }),
+        _ => Err(Rejection::Malformed {
+            field: "signature-input",
+            reason: "a component is a quoted name",
+        }),
     }
 }
 
@@ -75,15 +78,29 @@ fn begin(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\": ");
 }
 
-fn field(head: &RequestHead<'_>, item: &Item, name: &str, out: &mut Vec<u8>) -> Result<(), Rejection> {
+fn field(
+    head: &RequestHead<'_>,
+    item: &Item,
+    name: &str,
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
     if let Some((parameter, _)) = item.params.iter().next() {
-        return Err(refused(item, match parameter.as_str() {
-            "req" => "a request has no other request to speak of",
-            "tr" => "trailers are not accepted",
-            _ => "component parameters (sf, bs, key) are not supported: cover the field as it is",
-        }));
+        return Err(refused(
+            item,
+            match parameter.as_str() {
+                "req" => "a request has no other request to speak of",
+                "tr" => "trailers are not accepted",
+                _ => {
+                    "component parameters (sf, bs, key) are not supported: cover the field as it is"
+                }
+            },
+        ));
     }
-    if name.is_empty() || !name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&c)) {
+    if name.is_empty()
+        || !name.bytes().all(|c| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&c)
+        })
+    {
         return Err(refused(item, "it is not the name of a field in lower case"));
     }
     // The value of an absent field is not empty: it is absent, and nothing was signed.
@@ -121,7 +138,9 @@ fn derived(
             out.extend_from_slice(head.query.unwrap_or_default().as_bytes());
         }
         "@status" => return Err(refused(item, "a request has no status")),
-        "@signature-params" => return Err(refused(item, "the parameters are always covered and never listed")),
+        "@signature-params" => {
+            return Err(refused(item, "the parameters are always covered and never listed"));
+        }
         _ => return Err(refused(item, "there is no such derived component")),
     }
     Ok(())
@@ -240,7 +259,10 @@ mod tests {
             line("\"@target-uri\""),
             "\"@target-uri\": https://a.example/v1/units?q=s%E1%BB%9F+n&q2=a%2fb&r=1&r=2&empty"
         );
-        assert_eq!(line("\"@query-param\";name=\"q\""), "\"@query-param\";name=\"q\": s%E1%BB%9F%20n");
+        assert_eq!(
+            line("\"@query-param\";name=\"q\""),
+            "\"@query-param\";name=\"q\": s%E1%BB%9F%20n"
+        );
         assert_eq!(line("\"@query-param\";name=\"q2\""), "\"@query-param\";name=\"q2\": a%2Fb");
         assert_eq!(line("\"@query-param\";name=\"empty\""), "\"@query-param\";name=\"empty\": ");
         assert_eq!(line("\"x-a\""), "\"x-a\": 1, 2");
@@ -249,7 +271,7 @@ mod tests {
 
     #[test]
     fn parameters_keep_their_order_and_lose_their_spelling() {
-        let written = "( \"@method\"   \"x-a\" );keyid=\"k\" ; created=0016; tag=\"t\\\"\";x;y=?1;z=?0;n=1.50;b=:YQ:";
+        let written = "( \"@method\"   \"x-a\" );keyid=\"k\"; created=0016;  tag=\"t\\\"\";x;y=?1;z=?0;n=1.50;b=:YQ:";
         let base = base(written).expect("a base");
         let last = base.rsplit('\n').next().expect("a line");
         assert_eq!(
@@ -261,10 +283,27 @@ mod tests {
     #[test]
     fn components_that_say_too_little_are_refused() {
         for component in [
-            "\"@method\" \"@method\"", "\"x-a\" \"x-a\"", "\"@method\";req", "\"x-a\";req", "\"x-a\";tr",
-            "\"x-a\";sf", "\"x-a\";bs", "\"x-a\";key=\"a\"", "\"@status\"", "\"@unknown\"", "\"@\"",
-            "\"@signature-params\"", "\"X-A\"", "\"absent\"", "\"\"", "\"a b\"", "x-a", "1",
-            "\"@query-param\"", "\"@query-param\";name=\"r\"", "\"@query-param\";name=\"none\"",
+            "\"@method\" \"@method\"",
+            "\"x-a\" \"x-a\"",
+            "\"@method\";req",
+            "\"x-a\";req",
+            "\"x-a\";tr",
+            "\"x-a\";sf",
+            "\"x-a\";bs",
+            "\"x-a\";key=\"a\"",
+            "\"@status\"",
+            "\"@unknown\"",
+            "\"@\"",
+            "\"@signature-params\"",
+            "\"X-A\"",
+            "\"absent\"",
+            "\"\"",
+            "\"a b\"",
+            "x-a",
+            "1",
+            "\"@query-param\"",
+            "\"@query-param\";name=\"r\"",
+            "\"@query-param\";name=\"none\"",
             "\"@query-param\";name=\"q\";req",
         ] {
             assert!(base(&format!("({component})")).is_err(), "{component}");

@@ -10,8 +10,8 @@ use model::{AccessKey, Digest, KeyAlgorithm, KeyStatus, Moment};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ContentDigest, Evidence, KeyLookup, KeyMaterial, Material, Policy, Rejection, RequestHead, date,
-    head::trim, raw, verify::Proven,
+    ContentDigest, Evidence, KeyLookup, KeyMaterial, Material, Policy, Rejection, RequestHead,
+    date, head::trim, raw, verify::Proven,
 };
 
 /// The longest signature header that is read: the largest RSA key and a dozen headers.
@@ -196,7 +196,8 @@ fn check_date(head: &RequestHead<'_>, now: Moment, policy: &Policy) -> Result<Mo
     if dates.next().is_some() {
         return Err(malformed("it is given twice"));
     }
-    let created = date::parse(date).ok_or(malformed("a date as in Sun, 06 Nov 1994 08:49:37 GMT is expected"))?;
+    let created = date::parse(date)
+        .ok_or(malformed("a date as in Sun, 06 Nov 1994 08:49:37 GMT is expected"))?;
     policy.check_window(created, now)?;
     Ok(created)
 }
@@ -245,7 +246,11 @@ fn refused(name: &str, reason: &'static str) -> Rejection {
 }
 
 /// The signing string, section 2.3 of the draft: one line a header, in the order of the list.
-fn build(head: &RequestHead<'_>, policy: &Policy, covered: &[Cow<'_, str>]) -> Result<Vec<u8>, Rejection> {
+fn build(
+    head: &RequestHead<'_>,
+    policy: &Policy,
+    covered: &[Cow<'_, str>],
+) -> Result<Vec<u8>, Rejection> {
     let mut out = Vec::with_capacity(512);
     for (index, name) in covered.iter().enumerate() {
         if index > 0 {
@@ -268,7 +273,9 @@ fn build(head: &RequestHead<'_>, policy: &Policy, covered: &[Cow<'_, str>]) -> R
                 return Err(refused(name, "the window goes by the header date: sign that"));
             }
             name => {
-                let value = head.joined(name)?.ok_or_else(|| refused(name, "the request has no such field"))?;
+                let value = head
+                    .joined(name)?
+                    .ok_or_else(|| refused(name, "the request has no such field"))?;
                 out.extend_from_slice(&value);
             }
         }
@@ -300,10 +307,17 @@ mod tests {
     fn parameters_that_could_be_read_in_two_ways_are_refused() {
         let key = "keyId=\"AKAAAAAAAAAAAAAAAAAAAA\"";
         for text in [
-            "", "keyId", "keyId=\"", &format!("{key},signature=\"AA"), &format!("{key}"),
-            &format!("{key},{key},signature=\"AAAA\""), &format!("{key} signature=\"AAAA\""),
-            &format!("{key},signature=\"A\\\"AA\""), &format!("{key},signature=\"*\""),
-            "signature=\"AAAA\"", "keyId=\"AK\",signature=\"AAAA\"",
+            "",
+            "keyId",
+            "keyId=\"",
+            &format!("{key},signature=\"AA"),
+            key,
+            &format!("{key},{key},signature=\"AAAA\""),
+            &format!("{key} signature=\"AAAA\""),
+            &format!("{key},signature=\"A\\\"AA\""),
+            &format!("{key},signature=\"*\""),
+            "signature=\"AAAA\"",
+            "keyId=\"AK\",signature=\"AAAA\"",
         ] {
             assert!(read(text).is_err(), "{text}");
         }

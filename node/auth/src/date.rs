@@ -4,22 +4,31 @@
 
 use model::Moment;
 
-const MONTHS: [&[u8]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const MONTHS: [&[u8]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 const DAYS: [&[u8]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 
 /// Reads a date of HTTP; none when it is not one, or is before 1970.
 pub(crate) fn parse(text: &[u8]) -> Option<Moment> {
     let [d0, d1, d2, b',', b' ', day @ ..] = text else { return None };
-    let [day1, day2, b' ', m0, m1, m2, b' ', y1, y2, y3, y4, b' ', time @ ..] = day else { return None };
+    let [day1, day2, b' ', m0, m1, m2, b' ', y1, y2, y3, y4, b' ', time @ ..] = day else {
+        return None;
+    };
     let [h1, h2, b':', mi1, mi2, b':', s1, s2, b' ', b'G', b'M', b'T'] = time else { return None };
 
     let month = MONTHS.iter().position(|name| *name == [*m0, *m1, *m2])? as u64 + 1;
     let day = number(&[*day1, *day2])?;
     let year = number(&[*y1, *y2, *y3, *y4])?;
-    let (hour, minute, second) = (number(&[*h1, *h2])?, number(&[*mi1, *mi2])?, number(&[*s1, *s2])?);
+    let (hour, minute, second) =
+        (number(&[*h1, *h2])?, number(&[*mi1, *mi2])?, number(&[*s1, *s2])?);
     // A leap second is written as 60.
-    if year < 1970 || !(1..=days_in(year, month)).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    if year < 1970
+        || !(1..=days_in(year, month)).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
         return None;
     }
     let days = days_since_1970(year, month, day);
@@ -77,9 +86,16 @@ mod tests {
     #[test]
     fn what_is_no_date_is_refused() {
         for text in [
-            "", "Sun, 06 Nov 1994 08:49:37", "Mon, 06 Nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT",
-            "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Wed, 31 Dec 1969 23:59:59 GMT",
-            "Mon, 29 Feb 2027 00:00:00 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+            "",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:49:37 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "Mon, 29 Feb 2027 00:00:00 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }

@@ -22,7 +22,9 @@ pub struct ContentDigest {
 impl ContentDigest {
     /// Reads the field `Content-Digest`; none when the request has no such field.
     pub fn of(head: &RequestHead<'_>) -> Result<Option<Self>, Rejection> {
-        head.joined("content-digest")?.map(|value| Self::parse("content-digest", &value)).transpose()
+        head.joined("content-digest")?
+            .map(|value| Self::parse("content-digest", &value))
+            .transpose()
     }
 
     /// Reads the value of `Content-Digest` or `Repr-Digest`: a dictionary of byte sequences.
@@ -46,8 +48,12 @@ impl ContentDigest {
             };
             let wrong_length = |_| malformed("a digest has the wrong length");
             match name.as_str() {
-                "sha-256" => digest.sha256 = Some(octets.as_slice().try_into().map_err(wrong_length)?),
-                "sha-512" => digest.sha512 = Some(octets.as_slice().try_into().map_err(wrong_length)?),
+                "sha-256" => {
+                    digest.sha256 = Some(octets.as_slice().try_into().map_err(wrong_length)?)
+                }
+                "sha-512" => {
+                    digest.sha512 = Some(octets.as_slice().try_into().map_err(wrong_length)?)
+                }
                 _ => {}
             }
         }
@@ -195,7 +201,8 @@ mod tests {
 
     #[test]
     fn one_false_digest_of_two_is_enough_to_refuse() {
-        let mut digest = ContentDigest { sha256: Some(Sha256::digest(BODY).into()), sha512: Some([0; 64]) };
+        let mut digest =
+            ContentDigest { sha256: Some(Sha256::digest(BODY).into()), sha512: Some([0; 64]) };
         assert_eq!(check(digest, BODY), Err(Rejection::DigestMismatch));
         digest.sha512 = Some(Sha512::digest(BODY).into());
         assert_eq!(check(digest, BODY), Ok(()));
@@ -217,7 +224,9 @@ mod tests {
 
     #[test]
     fn fields_that_say_nothing_are_refused() {
-        for value in ["", "sha-256", "sha-256=1", "sha-256=::", "sha-256=:AAAA:", "md5=:AAAA:", "sha-256=()"] {
+        for value in
+            ["", "sha-256", "sha-256=1", "sha-256=::", "sha-256=:AAAA:", "md5=:AAAA:", "sha-256=()"]
+        {
             assert!(ContentDigest::parse("content-digest", value.as_bytes()).is_err(), "{value}");
         }
         for value in ["", "SHA-256", "SHA-256=AAAA", "MD5=AAAA"] {
@@ -238,7 +247,8 @@ mod tests {
     #[test]
     fn what_is_formatted_reads_back() {
         let digest = ContentDigest { sha256: Some([7; 32]), sha512: Some([9; 64]) };
-        let value = format!("{}, {}", content_digest_sha256(&[7; 32]), content_digest_sha512(&[9; 64]));
+        let value =
+            format!("{}, {}", content_digest_sha256(&[7; 32]), content_digest_sha512(&[9; 64]));
         assert_eq!(ContentDigest::parse("repr-digest", value.as_bytes()), Ok(digest));
     }
 }

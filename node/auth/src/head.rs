@@ -69,7 +69,10 @@ impl<'a> RequestHead<'a> {
         }
         // A line break inside a value could forge a line of the signature base.
         if joined.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
-            return Err(Rejection::Malformed { field: "header", reason: "a value has a line break or NUL" });
+            return Err(Rejection::Malformed {
+                field: "header",
+                reason: "a value has a line break or NUL",
+            });
         }
         Ok(Some(joined))
     }
@@ -159,7 +162,9 @@ impl PublicNames {
             if authority.is_empty()
                 || !authority.bytes().all(|c| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c))
             {
-                return Err(wrong("a host name and perhaps a port follow the scheme, and nothing else"));
+                return Err(wrong(
+                    "a host name and perhaps a port follow the scheme, and nothing else",
+                ));
             }
             let name = PublicName::new(scheme, authority);
             if names.iter().any(|n| n.authority == name.authority && n.scheme != name.scheme) {
@@ -184,19 +189,27 @@ mod tests {
 
     #[test]
     fn the_default_port_and_capitals_make_no_difference() {
-        let names = PublicNames::new(["https://LGSP.example.vn:443/", "http://127.0.0.1:8080"]).expect("names");
+        let names = PublicNames::new(["https://LGSP.example.vn:443/", "http://127.0.0.1:8080"])
+            .expect("names");
         for authority in ["lgsp.example.vn", "LGSP.Example.vn", "lgsp.example.vn:443"] {
-            assert_eq!(names.find(authority).map(|n| n.authority.as_str()), Some("lgsp.example.vn"));
+            assert_eq!(
+                names.find(authority).map(|n| n.authority.as_str()),
+                Some("lgsp.example.vn")
+            );
         }
         assert!(names.find("127.0.0.1:8080").is_some());
-        for authority in ["", "lgsp.example.vn:80", "lgsp.example.vn:8443", "evil.example.vn", "127.0.0.1"] {
+        for authority in
+            ["", "lgsp.example.vn:80", "lgsp.example.vn:8443", "evil.example.vn", "127.0.0.1"]
+        {
             assert!(names.find(authority).is_none(), "{authority}");
         }
     }
 
     #[test]
     fn names_that_are_not_names_are_refused() {
-        for url in ["lgsp.example.vn", "https://", "https://a/b", "ftp://a", "https://a b", "https://u@a"] {
+        for url in
+            ["lgsp.example.vn", "https://", "https://a/b", "ftp://a", "https://a b", "https://u@a"]
+        {
             assert!(PublicNames::new([url]).is_err(), "{url}");
         }
         assert!(PublicNames::new(["https://a:8000", "http://a:8000"]).is_err());

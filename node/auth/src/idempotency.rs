@@ -14,8 +14,9 @@ pub fn idempotency_key(head: &RequestHead<'_>) -> Result<Option<IdempotencyKey>,
         return Err(malformed("it is given twice"));
     }
     let text = if value.starts_with(b"\"") {
-        let item: Item =
-            Parser::new(value).parse().map_err(|_| malformed("it is not a quoted string of RFC 9651"))?;
+        let item: Item = Parser::new(value)
+            .parse()
+            .map_err(|_| malformed("it is not a quoted string of RFC 9651"))?;
         match item.bare_item {
             BareItem::String(text) => String::from(text),
             _ => return Err(malformed("a string is expected")),
@@ -38,7 +39,13 @@ mod tests {
     fn read(values: &[&str]) -> Result<Option<String>, Rejection> {
         let headers: Vec<Header<'_>> =
             values.iter().map(|value| ("idempotency-key", value.as_bytes())).collect();
-        let head = RequestHead { method: "POST", authority: "", path: "/", query: None, headers: &headers };
+        let head = RequestHead {
+            method: "POST",
+            authority: "",
+            path: "/",
+            query: None,
+            headers: &headers,
+        };
         idempotency_key(&head).map(|key| key.map(|key| key.to_string()))
     }
 
@@ -54,7 +61,17 @@ mod tests {
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         let long = "x".repeat(129);
-        for values in [&["a", "b"][..], &[""], &["\"\""], &["a, b"], &["\"a"], &["a\"b"], &["a b"], &["đ"], &[&long]] {
+        for values in [
+            &["a", "b"][..],
+            &[""],
+            &["\"\""],
+            &["a, b"],
+            &["\"a"],
+            &["a\"b"],
+            &["a b"],
+            &["đ"],
+            &[&long],
+        ] {
             assert!(read(values).is_err(), "{values:?}");
         }
     }

@@ -10,10 +10,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use model::{AccessKey, AppId, Grants, KeyAlgorithm, KeyStatus, UnitCode};
 use rsa::{
     BigUint, RsaPublicKey,
-    pkcs8::{
-        Document, EncodePublicKey, SubjectPublicKeyInfoRef,
-        der::Decode,
-    },
+    pkcs8::{Document, EncodePublicKey, SubjectPublicKeyInfoRef, der::Decode},
 };
 use zeroize::Zeroizing;
 
@@ -36,7 +33,9 @@ impl Secret {
     /// Makes the secret of 32 random octets: 43 characters of base64url.
     pub fn from_random(random: &[u8; 32]) -> Self {
         let mut text = Zeroizing::new(vec![0; 43]);
-        URL_SAFE_NO_PAD.encode_slice(random, &mut text).expect("32 octets are 43 characters of base64url");
+        URL_SAFE_NO_PAD
+            .encode_slice(random, &mut text)
+            .expect("32 octets are 43 characters of base64url");
         Self(Arc::new(text))
     }
 
@@ -161,7 +160,10 @@ fn parse_rsa(der: &[u8]) -> Result<Vec<u8>, Rejection> {
 }
 
 fn parse_ed25519(der: &[u8]) -> Result<Vec<u8>, Rejection> {
-    use ed25519_dalek::{VerifyingKey, pkcs8::{DecodePublicKey, EncodePublicKey}};
+    use ed25519_dalek::{
+        VerifyingKey,
+        pkcs8::{DecodePublicKey, EncodePublicKey},
+    };
     let key = VerifyingKey::from_public_key_der(der)
         .map_err(|_| unusable("it is not an Ed25519 public key"))?;
     // A point of small order verifies signatures that nobody made.
@@ -173,7 +175,10 @@ fn parse_ed25519(der: &[u8]) -> Result<Vec<u8>, Rejection> {
 }
 
 fn parse_p256(der: &[u8]) -> Result<Vec<u8>, Rejection> {
-    use p256::{PublicKey, pkcs8::{DecodePublicKey, EncodePublicKey}};
+    use p256::{
+        PublicKey,
+        pkcs8::{DecodePublicKey, EncodePublicKey},
+    };
     let key = PublicKey::from_public_key_der(der)
         .map_err(|_| unusable("it is not a P-256 public key"))?;
     let der = key.to_public_key_der().map_err(|_| unusable("it is not a P-256 public key"))?;

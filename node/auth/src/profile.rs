@@ -65,7 +65,8 @@ pub(crate) fn verify(
     let base = base::build(head, &policy.names, list, &input)?;
     if !raw::verify(&material.material, &base, &signature) {
         let is_pss = material.material.algorithm() == KeyAlgorithm::RsaPssSha512;
-        let hint = is_pss.then_some("the salt of RSA-PSS has 64 octets, or is the largest possible");
+        let hint =
+            is_pss.then_some("the salt of RSA-PSS has 64 octets, or is the largest possible");
         return Err(policy.invalid(&base, hint));
     }
 
@@ -85,7 +86,11 @@ fn malformed(reason: &'static str) -> Rejection {
     Rejection::Malformed { field: "signature-input", reason }
 }
 
-fn dictionary(head: &RequestHead<'_>, field: &'static str, max: usize) -> Result<Dictionary, Rejection> {
+fn dictionary(
+    head: &RequestHead<'_>,
+    field: &'static str,
+    max: usize,
+) -> Result<Dictionary, Rejection> {
     let value = head.joined(field)?.ok_or(Rejection::SignatureMissing)?;
     if value.len() > max {
         return Err(Rejection::FieldTooLong { field, max });
@@ -96,7 +101,10 @@ fn dictionary(head: &RequestHead<'_>, field: &'static str, max: usize) -> Result
 }
 
 /// Finds the one signature that carries the tag. Labels are the client's own business.
-fn select<'a>(inputs: &'a Dictionary, tag: &str) -> Result<(&'a sfv::Key, &'a InnerList), Rejection> {
+fn select<'a>(
+    inputs: &'a Dictionary,
+    tag: &str,
+) -> Result<(&'a sfv::Key, &'a InnerList), Rejection> {
     if inputs.len() > SIGNATURES_MAX {
         return Err(Rejection::TooManySignatures { max: SIGNATURES_MAX });
     }
@@ -124,7 +132,8 @@ fn text<'a>(list: &'a InnerList, parameter: &str) -> Option<&'a str> {
 }
 
 fn read(list: &InnerList) -> Result<Parameters, Rejection> {
-    let created = moment(list, "created")?.ok_or(Rejection::ParameterMissing { parameter: "created" })?;
+    let created =
+        moment(list, "created")?.ok_or(Rejection::ParameterMissing { parameter: "created" })?;
     let expires = moment(list, "expires")?;
     if expires.is_some_and(|expires| expires < created || expires > created.plus(EXPIRES_MAX)) {
         return Err(malformed("expires is between created and 300 s after it"));
@@ -173,7 +182,8 @@ fn check_coverage(head: &RequestHead<'_>, list: &InnerList) -> Result<ContentDig
     // A component with parameters is another component: it does not count.
     let covers = |name: &str| {
         list.items.iter().any(|item| {
-            item.params.is_empty() && matches!(&item.bare_item, BareItem::String(n) if n.as_str() == name)
+            item.params.is_empty()
+                && matches!(&item.bare_item, BareItem::String(n) if n.as_str() == name)
         })
     };
     let need = |component: &'static str| {
@@ -210,9 +220,17 @@ fn signature_of(head: &RequestHead<'_>, label: &sfv::Key) -> Result<Vec<u8>, Rej
     match signatures.swap_remove(label) {
         Some(ListEntry::Item(item)) => match item.bare_item {
             BareItem::ByteSequence(octets) => Ok(octets),
-            _ => Err(Rejection::Malformed { field: "signature", reason: "a signature is a byte sequence" }),
+            _ => Err(Rejection::Malformed {
+                field: "signature",
+                reason: "a signature is a byte sequence",
+            }),
         },
-        Some(_) => Err(Rejection::Malformed { field: "signature", reason: "a signature is a byte sequence" }),
-        None => Err(Rejection::Malformed { field: "signature", reason: "the label has no signature" }),
+        Some(_) => Err(Rejection::Malformed {
+            field: "signature",
+            reason: "a signature is a byte sequence",
+        }),
+        None => {
+            Err(Rejection::Malformed { field: "signature", reason: "the label has no signature" })
+        }
     }
 }

@@ -2,7 +2,9 @@
 //! a signature over octets. For test vectors and for tools that explain; [`crate::verify()`] is
 //! what guards a door.
 
-use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPssSaltLength, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPssSaltLength, UnparsedPublicKey,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use model::KeyAlgorithm;
 use sfv::{InnerList, ListEntry, Parser};
@@ -34,14 +36,16 @@ pub fn verify(material: &Material, message: &[u8], signature: &[u8]) -> bool {
 
 /// The HMAC-SHA-256 of the message under the secret, to be finished or compared.
 pub(crate) fn hmac_sha256(secret: &Secret, message: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
     mac.update(message);
     mac
 }
 
 /// Whether the signature is the HMAC-SHA-1 of the message: only for the legacy profile, Article 8(4).
 pub fn verify_hmac_sha1(secret: &Secret, message: &[u8], signature: &[u8]) -> bool {
-    let mut mac = Hmac::<Sha1>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
+    let mut mac =
+        Hmac::<Sha1>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
     mac.update(message);
     mac.verify_slice(signature).is_ok()
 }
@@ -52,7 +56,8 @@ pub fn signature_base(
     names: &PublicNames,
     input: &str,
 ) -> Result<Vec<u8>, Rejection> {
-    let malformed = || Rejection::Malformed { field: "signature-input", reason: "it is not an inner list" };
+    let malformed =
+        || Rejection::Malformed { field: "signature-input", reason: "it is not an inner list" };
     let list: sfv::List = Parser::new(input).parse().map_err(|_| malformed())?;
     let [ListEntry::InnerList(list)] = list.as_slice() else { return Err(malformed()) };
     let list: &InnerList = list;

@@ -89,7 +89,9 @@ pub enum Rejection {
     #[error("the signature has no nonce, and this method needs one")]
     NonceMissing,
     /// The signature is not that of the key over this request.
-    #[error("the signature does not fit the request; the base that was checked has the SHA-256 {base_digest}")]
+    #[error(
+        "the signature does not fit the request; the base that was checked has the SHA-256 {base_digest}"
+    )]
     SignatureInvalid {
         /// SHA-256 of the signature base that we built.
         base_digest: Digest,

@@ -74,7 +74,8 @@ impl SigningKey {
         let trimmed = text.trim_ascii();
         let document = if trimmed.starts_with(b"-----BEGIN") {
             let pem = std::str::from_utf8(trimmed).map_err(|_| unusable("it is not PEM"))?;
-            let (label, document) = SecretDocument::from_pem(pem).map_err(|_| unusable("it is not PEM"))?;
+            let (label, document) =
+                SecretDocument::from_pem(pem).map_err(|_| unusable("it is not PEM"))?;
             if !label.ends_with("PRIVATE KEY") || label.starts_with("ENCRYPTED") {
                 return Err(unusable("a PEM block PRIVATE KEY without a password is expected"));
             }
@@ -87,7 +88,8 @@ impl SigningKey {
             KeyAlgorithm::HmacSha256 => return Err(unusable("the algorithm has no private key")),
             KeyAlgorithm::RsaV15Sha256 | KeyAlgorithm::RsaPssSha512 => {
                 let key = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der));
-                key.map(|key| Inner::Rsa(Box::new(key), algorithm)).map_err(|_| unusable("it is not an RSA private key"))?
+                key.map(|key| Inner::Rsa(Box::new(key), algorithm))
+                    .map_err(|_| unusable("it is not an RSA private key"))?
             }
             KeyAlgorithm::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
                 .map(|key| Inner::Ed25519(Box::new(key)))
@@ -212,8 +214,13 @@ impl Signer {
         let mut base = String::with_capacity(512);
         let mut input = String::with_capacity(320);
         let _ = write!(input, "{LABEL}=(\"@method\" \"@target-uri\"");
-        let _ = write!(base, "\"@method\": {}\n\"@target-uri\": {}://{}{slash}{path}\n",
-            request.method, name.scheme.as_str(), name.authority);
+        let _ = write!(
+            base,
+            "\"@method\": {}\n\"@target-uri\": {}://{}{slash}{path}\n",
+            request.method,
+            name.scheme.as_str(),
+            name.authority
+        );
         let digest = request.content_digest.map(|value| ("content-digest", value));
         for (name, value) in digest.into_iter().chain(request.headers.iter().copied()) {
             check_header(name, value)?;
@@ -246,7 +253,9 @@ impl Signer {
 
 fn check_header(name: &str, value: &str) -> Result<(), SignError> {
     let name_ok = !name.is_empty()
-        && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'_'));
+        && name
+            .bytes()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'_'));
     if name_ok && !value.bytes().any(|c| matches!(c, b'\r' | b'\n' | 0)) {
         Ok(())
     } else {

@@ -25,13 +25,16 @@ impl UploadChecksum {
         const FIELD: &str = "upload-checksum";
         let malformed = |reason| Rejection::Malformed { field: FIELD, reason };
         let text = std::str::from_utf8(value).map_err(|_| malformed("it is not ASCII"))?;
-        let (name, base64) =
-            text.trim().split_once(' ').ok_or(malformed("an algorithm, a space and base64 are expected"))?;
+        let (name, base64) = text
+            .trim()
+            .split_once(' ')
+            .ok_or(malformed("an algorithm, a space and base64 are expected"))?;
         // The longest that is accepted is the 44 characters of a SHA-256.
         if base64.len() > 44 {
             return Err(malformed("the checksum has the wrong length"));
         }
-        let octets = STANDARD.decode(base64).map_err(|_| malformed("the checksum is not base64"))?;
+        let octets =
+            STANDARD.decode(base64).map_err(|_| malformed("the checksum is not base64"))?;
         let wrong_length = |_| malformed("the checksum has the wrong length");
         match name {
             "sha1" => octets.as_slice().try_into().map(Self::Sha1).map_err(wrong_length),
@@ -109,7 +112,15 @@ mod tests {
 
     #[test]
     fn what_is_no_checksum_is_refused() {
-        for value in ["", "sha1", "sha1 ", "sha1 AAAA", "sha256 Kq5sNclPz7QV2+lfQIuc6R7oRu0=", "md5 AAAA", "sha1 *"] {
+        for value in [
+            "",
+            "sha1",
+            "sha1 ",
+            "sha1 AAAA",
+            "sha256 Kq5sNclPz7QV2+lfQIuc6R7oRu0=",
+            "md5 AAAA",
+            "sha1 *",
+        ] {
             assert!(UploadChecksum::parse(value.as_bytes()).is_err(), "{value}");
         }
     }

@@ -6,7 +6,8 @@ use model::{AccessKey, AppId, Digest, Grants, Moment, Nonce, UnitCode};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ContentDigest, KeyLookup, KeyMaterial, PublicNames, Rejection, RequestHead, TAG, cavage, profile,
+    ContentDigest, KeyLookup, KeyMaterial, PublicNames, Rejection, RequestHead, TAG, cavage,
+    profile,
 };
 
 /// The oldest signature that is accepted (the machine checks the same number against its own time).

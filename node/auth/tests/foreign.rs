@@ -1,9 +1,11 @@
 //! Requests that clients of others signed, recorded from the wire by `vectors/record.py`.
 
+extern crate lgsp_auth as auth;
+
 mod common;
 
-use auth::{Policy, PublicKey, PublicNames, Rejection, VerifiedCaller, verify};
 use auth::{KeyMaterial, Material};
+use auth::{Policy, PublicKey, PublicNames, Rejection, VerifiedCaller, verify};
 use common::{Request, record, unbase64};
 use model::{AccessKey, KeyAlgorithm, Moment};
 use serde_json::Value;
@@ -86,18 +88,28 @@ fn requests_of_foreign_clients_are_accepted() {
 fn rsa_sha1_is_never_accepted() {
     for mut vector in vectors().into_iter().filter(|v| v.profile == "cavage-never") {
         vector.record.hmac_sha1 = true;
-        assert!(matches!(vector.check(), Err(Rejection::LegacyAlgorithmDisabled { .. })), "{}", vector.name);
+        assert!(
+            matches!(vector.check(), Err(Rejection::LegacyAlgorithmDisabled { .. })),
+            "{}",
+            vector.name
+        );
     }
 }
 
 #[test]
 fn the_legacy_scheme_is_closed_without_its_switches() {
-    for mut vector in vectors().into_iter().filter(|v| v.profile == "cavage" || v.profile == "cavage-sha1") {
+    for mut vector in
+        vectors().into_iter().filter(|v| v.profile == "cavage" || v.profile == "cavage-sha1")
+    {
         vector.record.hmac_sha1 = false;
         assert_eq!(vector.check().is_ok(), vector.profile == "cavage", "{}", vector.name);
         vector.record.hmac_sha1 = true;
         vector.record.legacy = false;
-        assert!(matches!(vector.check(), Err(Rejection::LegacyAlgorithmDisabled { .. })), "{}", vector.name);
+        assert!(
+            matches!(vector.check(), Err(Rejection::LegacyAlgorithmDisabled { .. })),
+            "{}",
+            vector.name
+        );
     }
 }
 
@@ -105,9 +117,15 @@ fn the_legacy_scheme_is_closed_without_its_switches() {
 fn what_was_recorded_cannot_be_changed() {
     for vector in vectors().into_iter().filter(|v| v.profile != "cavage-never") {
         let refused = |change: fn(&mut Vector)| {
-            let mut changed = Vector { request: vector.request.clone(), record: vector.record.clone(),
-                policy: vector.policy.clone(), key: vector.key.clone(), name: vector.name.clone(),
-                profile: vector.profile.clone(), now: vector.now };
+            let mut changed = Vector {
+                request: vector.request.clone(),
+                record: vector.record.clone(),
+                policy: vector.policy.clone(),
+                key: vector.key.clone(),
+                name: vector.name.clone(),
+                profile: vector.profile.clone(),
+                now: vector.now,
+            };
             change(&mut changed);
             assert!(changed.check().is_err(), "{}", vector.name);
         };
@@ -117,7 +135,13 @@ fn what_was_recorded_cannot_be_changed() {
         refused(|v| v.request.body.push(b' '));
         refused(|v| v.now = v.now.plus(std::time::Duration::from_secs(302)));
         refused(|v| v.now = v.now.minus(std::time::Duration::from_secs(62)));
-        refused(|v| v.policy.names = PublicNames::new(["https://lgsp.example.vn"]).expect("a name"));
-        refused(|v| v.request.headers.retain(|(name, _)| !name.starts_with("signature") && name != "authorization"));
+        refused(|v| {
+            v.policy.names = PublicNames::new(["https://lgsp.example.vn"]).expect("a name")
+        });
+        refused(|v| {
+            v.request
+                .headers
+                .retain(|(name, _)| !name.starts_with("signature") && name != "authorization")
+        });
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! They have other profiles than ours (no tag, few components), so they go through the bare steps.
 
+extern crate lgsp_auth as auth;
+
 mod common;
 
 use auth::{Material, PublicKey, PublicNames, RequestHead, SigningKey, raw};
 use common::{ED25519, ED25519_PUBLIC, P256_PUBLIC, RSA_PSS_PUBLIC, unbase64};
 use model::KeyAlgorithm;
 
-const DIGEST: &str =
-    "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:";
+const DIGEST: &str = "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:";
 const SHARED_SECRET: &str =
     "uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==";
 
@@ -21,7 +22,7 @@ fn base(input: &str) -> String {
         path: "/foo",
         query: Some("param=Value&Pet=dog"),
         headers: &[
-            ("host", b"example.com"),
+            ("host", b"example.com".as_slice()),
             ("date", b"Tue, 20 Apr 2021 02:07:55 GMT"),
             ("content-type", b"application/json"),
             ("content-digest", DIGEST.as_bytes()),
@@ -101,13 +102,15 @@ fn b24_response_ecdsa_p256() {
 
 #[test]
 fn b25_hmac_sha256() {
-    let input = r#"("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret""#;
+    let input =
+        r#"("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret""#;
     let base = base(input);
     let expected = format!(
         "\"date\": Tue, 20 Apr 2021 02:07:55 GMT\n\"@authority\": example.com\n\"content-type\": application/json\n\"@signature-params\": {input}"
     );
     assert_eq!(base, expected);
-    let secret = Material::new(KeyAlgorithm::HmacSha256, &unbase64(SHARED_SECRET)).expect("a secret");
+    let secret =
+        Material::new(KeyAlgorithm::HmacSha256, &unbase64(SHARED_SECRET)).expect("a secret");
     assert_verifies(&secret, &base, "pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=");
 }
 
@@ -119,9 +122,11 @@ fn b26_ed25519() {
         "\"date\": Tue, 20 Apr 2021 02:07:55 GMT\n\"@method\": POST\n\"@path\": /foo\n\"@authority\": example.com\n\"content-type\": application/json\n\"content-length\": 18\n\"@signature-params\": {input}"
     );
     assert_eq!(base, expected);
-    let signature = "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==";
+    let signature =
+        "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==";
     assert_verifies(&material(KeyAlgorithm::Ed25519, ED25519_PUBLIC), &base, signature);
     // Ed25519 has one signature for a message, so ours must be the RFC's.
-    let key = SigningKey::from_private_key(KeyAlgorithm::Ed25519, ED25519.as_bytes()).expect("a key");
+    let key =
+        SigningKey::from_private_key(KeyAlgorithm::Ed25519, ED25519.as_bytes()).expect("a key");
     assert_eq!(key.sign(base.as_bytes()).expect("signed"), unbase64(signature));
 }

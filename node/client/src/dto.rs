@@ -76,8 +76,8 @@ pub struct NewApp {
     /// What it may do.
     pub grants: Vec<Grant>,
     /// The only units it may send to; none listed means all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub targets: Option<Vec<UnitCode>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<UnitCode>,
 }
 
 /// A registered application.
@@ -94,9 +94,9 @@ pub struct App {
     /// What it may do, as words.
     #[serde(default)]
     pub grants: Vec<String>,
-    /// The only units it may send to.
+    /// The only units it may send to; none listed means all.
     #[serde(default)]
-    pub targets: Option<Vec<UnitCode>>,
+    pub targets: Vec<UnitCode>,
     /// When it was registered.
     #[serde(default)]
     pub added_at: Option<String>,
@@ -508,8 +508,8 @@ pub struct JoinRequest {
     pub mesh_address: String,
     /// Where its API can be reached.
     pub api_url: String,
-    /// Its public key: SPKI in DER, in base64.
-    pub public_key: String,
+    /// Its certificate request: DER in base64.
+    pub certificate_request: String,
     /// Host names for its certificate.
     pub dns_names: Vec<String>,
     /// Addresses for its certificate.

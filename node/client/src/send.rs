@@ -17,8 +17,6 @@ use reqwest::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-pub use certs::Trust;
-
 use crate::{
     Credentials, Error, Problem, Secret,
     body::{BODY_MAX, read_whole},
@@ -51,6 +49,27 @@ impl Language {
         match self {
             Self::Vi => "vi",
             Self::En => "en",
+        }
+    }
+}
+
+/// Whom to believe that they are the cluster.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The cluster's authority: its certificate in DER.
+    Authority(Vec<u8>),
+    /// Several authorities, for example of an operator's own certificate.
+    Authorities(Vec<Vec<u8>>),
+    /// The authority with this SHA-256, as a join token pins it.
+    Pinned([u8; 32]),
+}
+
+impl From<Trust> for certs::Trust {
+    fn from(trust: Trust) -> Self {
+        match trust {
+            Trust::Authority(der) => Self::Authority(der.into()),
+            Trust::Authorities(all) => Self::Authorities(all.into_iter().map(Into::into).collect()),
+            Trust::Pinned(pin) => Self::PinnedAuthority(pin),
         }
     }
 }
@@ -222,7 +241,7 @@ impl Client {
             }
             urls.push(parsed.as_str().trim_end_matches('/').to_owned());
         }
-        let tls = certs::https_client_config(options.trust).map_err(|error| wrong(error.to_string()))?;
+        let tls = certs::https_client_config(options.trust.into()).map_err(|error| wrong(error.to_string()))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)

@@ -127,9 +127,6 @@ impl Layout {
         self.runs.last().map_or(0, |run| run.epoch)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
-    }
 
     /// Whether another piece of data may come.
     pub fn has_room(&self) -> bool {

@@ -202,6 +202,11 @@ impl Content {
         self.store.stat(space).await
     }
 
+    /// Opens every frame of this node's copy: an error says which one is damaged.
+    pub async fn verify(&self, space: SpaceId) -> Result<(), Error> {
+        self.store.verify(space).await
+    }
+
     /// Destroys the contents and their keys on this node; what is not here is no error.
     pub async fn purge(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
         self.store.purge(spaces).await
@@ -320,3 +325,6 @@ impl Reader {
         self.reading.next().await
     }
 }
+
+#[cfg(test)]
+mod tests;

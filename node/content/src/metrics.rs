@@ -39,8 +39,4 @@ impl Metrics {
         self.sync_micros.fetch_add(micros, Relaxed);
         self.sync_micros_max.fetch_max(micros, Relaxed);
     }
-
-    pub(crate) fn add(counter: &AtomicU64, more: u64) {
-        counter.fetch_add(more, Relaxed);
-    }
 }

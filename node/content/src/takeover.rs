@@ -70,7 +70,6 @@ impl Store {
         let mut session = Session {
             store: self.clone(),
             space,
-            packet,
             epoch,
             cipher,
             lanes,

@@ -91,7 +91,6 @@ impl Sessions {
 pub(crate) struct Session {
     pub store: Arc<Store>,
     pub space: SpaceId,
-    pub packet: PacketId,
     pub epoch: u32,
     pub cipher: Cipher,
     pub lanes: Lanes,
@@ -175,6 +174,11 @@ impl Session {
     pub async fn go_on(&mut self) -> Result<(), Error> {
         self.check()?;
         if self.stored.is_none() {
+            // A later writer has fenced this node too, if it could: then this one is over.
+            let promised = self.store.lock_space(self.space, None).await?.promised();
+            if promised != self.epoch {
+                return self.keep(Err(Error::Fenced { space: self.space, epoch: promised }));
+            }
             self.sync().await?;
             self.lanes.open(&self.layout);
         }

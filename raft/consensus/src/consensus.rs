@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use machine::{Answer, Effect, Proposal};
 use model::NodeId;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     Clock, Error, FoundError, MemberError, Network, Options, ProposeError, StateView, Status,
@@ -36,9 +36,10 @@ impl Consensus {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         node::claim(&options.directory, options.node)?;
-        let log = FileLog::open(&options.directory)?;
+        let (hold, released) = mpsc::channel(1);
+        let log = FileLog::open(&options.directory, hold.clone())?;
         let state = Arc::new(DiskState::open(&options.directory)?);
-        let mark = Some(log.mark());
+        let (mark, log) = (Some(log.mark()), (log, hold, released));
         let inner = Inner::start(options, log, mark, state, network, clock).await?;
         Ok(Self { inner })
     }
@@ -53,7 +54,9 @@ impl Consensus {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let state = Arc::new(state.session());
-        let inner = Inner::start(options, log.session(), None, state, network, clock).await?;
+        let (hold, released) = mpsc::channel(1);
+        let log = (log.session(), hold, released);
+        let inner = Inner::start(options, log, None, state, network, clock).await?;
         Ok(Self { inner })
     }
 
@@ -153,6 +156,12 @@ impl Consensus {
     /// Hands leadership over if this node has it, stops, and brings the state to the disk.
     pub async fn shutdown(&self) {
         self.inner.shutdown().await;
+    }
+
+    /// Stops at once, as a killed process does: nothing is handed over, nothing is synced. For
+    /// simulation and tests.
+    pub async fn kill(&self) {
+        self.inner.kill().await;
     }
 
     /// How long a caller should wait before it asks again.

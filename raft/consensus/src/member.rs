@@ -8,7 +8,8 @@ use std::{collections::BTreeSet, time::Duration};
 use machine::{Answer, Proposal};
 use model::NodeId;
 use openraft::{
-    ChangeMembers, EmptyNode, async_runtime::WatchReceiver as _,
+    ChangeMembers, EmptyNode,
+    async_runtime::WatchReceiver as _,
     errors::{ChangeMembershipError, ClientWriteError, InitializeError, RaftError},
 };
 use tokio::time::{Instant, timeout};
@@ -41,7 +42,8 @@ const ONE_CHANGE: Duration = Duration::from_secs(5);
 
 /// See [`crate::Consensus::found`].
 pub(crate) async fn found(inner: &Inner, proposal: &Proposal) -> Result<Answer, FoundError> {
-    let stopped = |reason: &dyn std::fmt::Display| FoundError::Stopped { reason: reason.to_string() };
+    let stopped =
+        |reason: &dyn std::fmt::Display| FoundError::Stopped { reason: reason.to_string() };
     match inner.raft.initialize(BTreeSet::from([inner.node.0])).await {
         Ok(()) => {}
         Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
@@ -156,13 +158,12 @@ impl Inner {
         match result {
             Ok(_) => Changed::Done,
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Changed::NotLeader,
-            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error))) => {
-                match error {
-                    ChangeMembershipError::InProgress(_)
-                    | ChangeMembershipError::UncommittedLeaderLog(_) => Changed::Busy,
-                    error => Changed::Refused(error.to_string()),
-                }
-            }
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error))) => match error
+            {
+                ChangeMembershipError::InProgress(_)
+                | ChangeMembershipError::UncommittedLeaderLog(_) => Changed::Busy,
+                error => Changed::Refused(error.to_string()),
+            },
             Err(_) => Changed::Unknown,
         }
     }

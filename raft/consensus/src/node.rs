@@ -1,18 +1,26 @@
 //! A node of the consensus: opens its stores, starts the Raft core and its helpers, stops them.
 
-use std::{fs, io, path::Path, sync::{Arc, atomic::{AtomicBool, Ordering}}};
+use std::{
+    convert::Infallible,
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use model::{Moment, NodeId};
 use openraft::{
-    Config, Instant as _, ServerState, SnapshotPolicy,
-    async_runtime::WatchReceiver as _,
+    Config, Instant as _, ServerState, SnapshotPolicy, async_runtime::WatchReceiver as _,
     storage::RaftLogStorage,
 };
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, timeout_at},
+    time::{Instant, MissedTickBehavior, timeout, timeout_at},
 };
 
 use crate::{
@@ -44,7 +52,17 @@ pub(crate) struct Inner {
     pub(crate) may_lead: AtomicBool,
     mark: Option<Mark>,
     tasks: Mutex<Option<JoinSet<()>>>,
+    released: Mutex<Released>,
 }
+
+/// Resolves once every part of the Raft core has let go of the stores.
+pub(crate) type Released = mpsc::Receiver<Infallible>;
+
+/// Held by whoever uses the stores.
+pub(crate) type Hold = mpsc::Sender<Infallible>;
+
+/// The core's tasks end by themselves after its stop; they are given so long.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why the core stopped, as text.
 fn stopped(error: &impl std::fmt::Display) -> Error {
@@ -85,7 +103,7 @@ impl Inner {
     /// Starts a node on its stores.
     pub(crate) async fn start<L: RaftLogStorage<Types>>(
         options: Options,
-        log: L,
+        (log, hold, released): (L, Hold, Released),
         mark: Option<Mark>,
         disk: Arc<dyn StateDisk>,
         network: Arc<dyn Network>,
@@ -93,7 +111,7 @@ impl Inner {
     ) -> Result<Arc<Self>, Error> {
         let config = config(&options)?;
         let shared = Arc::new(Shared::new());
-        let machine = Machine::open(disk.clone(), shared.clone()).map_err(|e| stopped(&e))?;
+        let machine = Machine::open(disk.clone(), shared.clone(), hold).map_err(|e| stopped(&e))?;
         let pulse = Arc::new(Pulse::new(clock));
         let own = options.node.0;
         let peers = Peers::new(own, network.clone(), pulse.clone(), options.timing.heartbeat);
@@ -118,6 +136,7 @@ impl Inner {
             may_lead: AtomicBool::new(true),
             mark,
             tasks: Mutex::new(Some(JoinSet::new())),
+            released: Mutex::new(released),
         });
         inner.status.send_replace(inner.read_status());
         inner.spawn(propose::gather(inner.clone(), proposal_queue));
@@ -185,7 +204,7 @@ impl Inner {
     }
 
     /// When a majority last followed the leader, as far as this node knows.
-    pub(crate) fn since_quorum(&self) -> Option<std::time::Duration> {
+    pub(crate) fn since_quorum(&self) -> Option<Duration> {
         let metrics = self.raft.metrics();
         let now = metrics.borrow_watched();
         if now.running_state.is_err() {
@@ -196,7 +215,7 @@ impl Inner {
         }
         if now.membership_config.voter_ids().eq([self.node.0]) {
             // Alone, this node is the majority.
-            return Some(std::time::Duration::ZERO);
+            return Some(Duration::ZERO);
         }
         now.last_quorum_acked.map(|at| at.elapsed())
     }
@@ -236,6 +255,14 @@ impl Inner {
         if self.leads() && self.members().0.len() > 1 {
             self.hand_over_here().await;
         }
+        self.kill().await;
+        if let Err(error) = self.persist().await {
+            tracing::error!(%error, "the state was not synced at the stop");
+        }
+    }
+
+    /// Stops everything at once.
+    pub(crate) async fn kill(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the Raft core did not stop cleanly");
         }
@@ -243,10 +270,12 @@ impl Inner {
         if let Some(mut tasks) = tasks {
             tasks.shutdown().await;
         }
-        self.status.send_replace(self.read_status());
-        if let Err(error) = self.persist().await {
-            tracing::error!(%error, "the state was not synced at the stop");
+        *self.incoming.lock() = None;
+        let gone = std::future::poll_fn(|context| self.released.lock().poll_recv(context));
+        if timeout(RELEASE_DEADLINE, gone).await.is_err() {
+            tracing::warn!("a part of the Raft core still holds the stores");
         }
+        self.status.send_replace(self.read_status());
     }
 
     async fn persist(&self) -> io::Result<()> {

@@ -17,7 +17,10 @@ use model::NodeId;
 use openraft::{
     EmptyNode, Instant as _, RPCTypes, RaftNetworkFactory, RaftNetworkV2,
     async_runtime::WatchReceiver as _,
-    errors::{NetworkError as RaftNetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable},
+    errors::{
+        NetworkError as RaftNetworkError, RPCError, ReplicationClosed, StreamingError, Timeout,
+        Unreachable,
+    },
     network::{Backoff, RPCOption},
     raft::{
         AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
@@ -57,7 +60,12 @@ struct Shared {
 }
 
 impl Peers {
-    pub(crate) fn new(own: u64, network: Arc<dyn Network>, pulse: Arc<Pulse>, retry_every: Duration) -> Self {
+    pub(crate) fn new(
+        own: u64,
+        network: Arc<dyn Network>,
+        pulse: Arc<Pulse>,
+        retry_every: Duration,
+    ) -> Self {
         let raft = OnceLock::new();
         let tokens = AtomicU64::new(1);
         Self(Arc::new(Shared { own, network, pulse, raft, retry_every, tokens }))
@@ -98,7 +106,13 @@ impl Peer {
         self.shared.network.request(NodeId(self.target), lane, wire::request(kind, body))
     }
 
-    async fn body(&self, kind: Kind, body: Vec<u8>, action: RPCTypes, limit: Duration) -> Result<Bytes, RPCError<Types>> {
+    async fn body(
+        &self,
+        kind: Kind,
+        body: Vec<u8>,
+        action: RPCTypes,
+        limit: Duration,
+    ) -> Result<Bytes, RPCError<Types>> {
         match tokio::time::timeout(limit, self.ask(Lane::Raft, kind, &body)).await {
             Ok(Ok(answer)) => wire::parse_answer(&answer).map_err(|error| unreachable(&error)),
             Ok(Err(error)) => Err(unreachable(&error)),
@@ -145,7 +159,8 @@ impl Peer {
             return Err(failed(&"a snapshot that was taken in is not sent on"));
         };
         let token = self.shared.tokens.fetch_add(1, Ordering::Relaxed);
-        self.block(Kind::SnapshotBegin, wire::to_cbor(&SnapshotHead { token }), BLOCK_DEADLINE).await?;
+        self.block(Kind::SnapshotBegin, wire::to_cbor(&SnapshotHead { token }), BLOCK_DEADLINE)
+            .await?;
         let (mut digest, mut number, mut after) = (Sha256::new(), 0, None);
         while let Some((pairs, last)) = snapshot::next_block(&view, after.as_deref()) {
             let pairs = snapshot::encode(&pairs);
@@ -161,7 +176,12 @@ impl Peer {
         wire::from_body(&answer).map_err(|error| failed(&error))
     }
 
-    async fn block(&self, kind: Kind, body: Vec<u8>, limit: Duration) -> Result<Bytes, StreamingError<Types>> {
+    async fn block(
+        &self,
+        kind: Kind,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Bytes, StreamingError<Types>> {
         let answer = tokio::time::timeout(limit, self.ask(Lane::Bulk, kind, &body)).await;
         let answer = answer.map_err(|_| failed(&"no answer in time"))?;
         let answer = answer.map_err(|error| failed(&error))?;
@@ -185,7 +205,8 @@ impl RaftNetworkV2<Types> for Peer {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         let body = wire::to_body(self.head(), &request);
-        let answer = self.body(Kind::Append, body, RPCTypes::AppendEntries, option.hard_ttl()).await?;
+        let answer =
+            self.body(Kind::Append, body, RPCTypes::AppendEntries, option.hard_ttl()).await?;
         let (sign, clock, rest) = wire::split_head(&answer).map_err(|error| unreachable(&error))?;
         self.shared.pulse.hear(self.target, AnswerHead { sign, clock });
         wire::from_body(rest).map_err(|error| unreachable(&error))

@@ -46,8 +46,9 @@ struct Peer {
     pending: Option<(Sign, Instant)>,
     /// Confirmed by a majority.
     proven: Sign,
-    /// The peer's clock less ours, in milliseconds.
-    ahead: i64,
+    /// The peer's wall clock when it was last heard. It is carried on by our monotonic time, so
+    /// that a jump of our own clock does not take the others' along.
+    clock: Option<(u64, Instant)>,
 }
 
 impl Pulse {
@@ -65,7 +66,13 @@ impl Pulse {
     }
 
     /// As leader, before an append goes to a follower.
-    pub(crate) fn speak(&self, to: u64, quorum: Option<Instant>, voters: &[u64], own: u64) -> AppendHead {
+    pub(crate) fn speak(
+        &self,
+        to: u64,
+        quorum: Option<Instant>,
+        voters: &[u64],
+        own: u64,
+    ) -> AppendHead {
         let clock = self.agreed(voters, own).map_or(0, |moment| moment.0);
         let mut peers = self.peers.lock();
         let peer = peers.entry(to).or_default();
@@ -80,12 +87,12 @@ impl Pulse {
 
     /// As leader, when a follower has answered.
     pub(crate) fn hear(&self, from: u64, head: AnswerHead) {
-        let ahead = signed_ms(head.clock, self.clock.now().0);
+        let now = Instant::now();
         let mut peers = self.peers.lock();
         let peer = peers.entry(from).or_default();
-        peer.ahead = ahead;
+        peer.clock = Some((head.clock, now));
         if peer.pending.is_none() {
-            peer.pending = Some((head.sign, Instant::now()));
+            peer.pending = Some((head.sign, now));
         }
     }
 
@@ -120,10 +127,12 @@ impl Pulse {
     fn agreed(&self, voters: &[u64], own: u64) -> Option<Moment> {
         let now = self.clock.now().0;
         let peers = self.peers.lock();
-        let clock_of = |voter: &u64| match peers.get(voter) {
-            _ if *voter == own => Some(now),
-            Some(peer) => Some(now.saturating_add_signed(peer.ahead)),
-            None => None,
+        let clock_of = |voter: &u64| {
+            if *voter == own {
+                return Some(now);
+            }
+            let (clock, heard) = peers.get(voter)?.clock?;
+            Some(clock.saturating_add(heard.elapsed().as_millis() as u64))
         };
         let mut clocks: Vec<u64> = voters.iter().filter_map(clock_of).collect();
         clocks.sort_unstable_by(|a, b| b.cmp(a));
@@ -141,7 +150,9 @@ impl Pulse {
 
     /// As leader: compares the own clock with the majority's.
     pub(crate) fn measure(&self, voters: &[u64], own: u64) {
-        let offset = self.agreed(voters, own).map_or(UNKNOWN, |agreed| signed_ms(self.clock.now().0, agreed.0));
+        let offset = self
+            .agreed(voters, own)
+            .map_or(UNKNOWN, |agreed| signed_ms(self.clock.now().0, agreed.0));
         self.offset.store(offset, Ordering::Relaxed);
     }
 

@@ -14,9 +14,15 @@ use crate::{
     node::Inner,
     options::{BATCH_PROPOSALS, PROPOSAL_BYTES_MAX},
     propose::{Failed, Waiting},
-    state::{Stage, snapshot::{self, SnapshotData}},
+    state::{
+        Stage,
+        snapshot::{self, SnapshotData},
+    },
     types::{SnapshotMeta, Types, Vote},
-    wire::{self, AppendHead, Fate, Kind, Propose, ReadIndex, SnapshotBlock, SnapshotHead, SnapshotTail, WireError},
+    wire::{
+        self, AppendHead, Fate, Kind, Propose, ReadIndex, SnapshotBlock, SnapshotHead,
+        SnapshotTail, WireError,
+    },
 };
 
 /// A snapshot that is coming in. A later one replaces it.
@@ -53,7 +59,9 @@ pub(crate) async fn handle(inner: &Inner, from: NodeId, message: Bytes) -> Bytes
             Kind::SnapshotBlock => block(inner, from, &body),
             Kind::SnapshotEnd => end(inner, from, &body).await,
             Kind::Propose => propose(inner, &body).await,
-            Kind::ReadIndex => Ok(wire::to_cbor(&ReadIndex { index: inner.own_read_index().await })),
+            Kind::ReadIndex => {
+                Ok(wire::to_cbor(&ReadIndex { index: inner.own_read_index().await }))
+            }
             Kind::Member => {
                 let changed = inner.change_here(wire::from_cbor(&body)?).await;
                 Ok(wire::to_cbor(&changed))
@@ -122,8 +130,7 @@ fn begin(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError>
 
 fn block(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let SnapshotBlock { token, number, pairs } = wire::from_cbor(body)?;
-    let decoded =
-        snapshot::decode(&pairs).ok_or(WireError::Malformed("a block cannot be read"))?;
+    let decoded = snapshot::decode(&pairs).ok_or(WireError::Malformed("a block cannot be read"))?;
     let mut incoming = inner.incoming.lock();
     let known = incoming
         .as_mut()

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use bytes::Bytes;
+use model::NodeId;
 use openraft::{
     RaftLogReader, StorageError,
     entry::RaftEntry,
@@ -10,26 +11,34 @@ use openraft::{
     testing::log::{StoreBuilder, Suite},
     vote::RaftLeaderIdExt,
 };
-use model::NodeId;
 use tempfile::TempDir;
 
 use crate::{
-    Error, sim,
+    Error,
     log::file::FileLog,
-    node::claim,
+    node::{Hold, claim},
+    sim,
     sim::log::LogSession,
     state::{Machine, Shared, disk::DiskState},
     types::{EntryBytes, LeaderId, LogEntry, LogId, Payload, Types, Vote},
 };
+
+fn hold() -> Hold {
+    tokio::sync::mpsc::channel(1).0
+}
+
+fn open(directory: &Path) -> Result<FileLog, Error> {
+    FileLog::open(directory, hold())
+}
 
 struct OnDisk;
 
 impl StoreBuilder<Types, FileLog, Machine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, FileLog, Machine), StorageError<Types>> {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let log = FileLog::open(directory.path()).expect("a fresh log opens");
+        let log = open(directory.path()).expect("a fresh log opens");
         let state = DiskState::open(directory.path()).expect("a fresh state opens");
-        let machine = Machine::open(Arc::new(state), Arc::new(Shared::new()));
+        let machine = Machine::open(Arc::new(state), Arc::new(Shared::new()), hold());
         Ok((directory, log, machine.expect("a fresh machine opens")))
     }
 }
@@ -39,7 +48,7 @@ struct InMemory;
 impl StoreBuilder<Types, LogSession, Machine, ()> for InMemory {
     async fn build(&self) -> Result<((), LogSession, Machine), StorageError<Types>> {
         let state = Arc::new(sim::State::new().session());
-        let machine = Machine::open(state, Arc::new(Shared::new()));
+        let machine = Machine::open(state, Arc::new(Shared::new()), hold());
         Ok(((), sim::Log::new().session(), machine.expect("a fresh machine opens")))
     }
 }
@@ -65,7 +74,7 @@ fn entries(range: std::ops::Range<u64>) -> Vec<LogEntry> {
 
 /// A log with a vote and the entries 0 to 99, closed.
 async fn written(directory: &Path) {
-    let mut log = FileLog::open(directory).expect("a fresh log opens");
+    let mut log = open(directory).expect("a fresh log opens");
     log.save_vote(&Vote::new_committed(1, 1)).await.expect("saved");
     for step in 0..10 {
         log.blocking_append(entries(step * 10..step * 10 + 10)).await.expect("appended");
@@ -85,7 +94,7 @@ fn chunk(directory: &Path) -> std::path::PathBuf {
 fn refuses(directory: &Path, what: &str) {
     // Twice: a refusal must not mend what it refused.
     for _ in 0..2 {
-        match FileLog::open(directory) {
+        match open(directory) {
             Err(Error::CorruptLog { .. }) => {}
             Err(other) => panic!("{what}: {other}"),
             Ok(_) => panic!("{what} was not found"),
@@ -97,10 +106,10 @@ fn refuses(directory: &Path, what: &str) {
 async fn a_log_reads_back_after_a_restart() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     written(directory.path()).await;
-    let mut log = FileLog::open(directory.path()).expect("it opens again");
+    let mut log = open(directory.path()).expect("it opens again");
     assert_eq!(log.read_vote().await.expect("read"), Some(Vote::new_committed(1, 1)));
     assert_eq!(log.try_get_log_entries(0..100).await.expect("read"), entries(0..100));
-    assert!(matches!(FileLog::open(directory.path()), Err(Error::Locked { .. })));
+    assert!(matches!(open(directory.path()), Err(Error::Locked { .. })));
 }
 
 #[tokio::test]
@@ -148,18 +157,18 @@ async fn what_was_never_synced_may_be_torn() {
     let mut torn = fs::read(&path).expect("the chunk");
     torn.extend_from_slice(&[0, 0, 0, 1, 0, 0]);
     fs::write(&path, &torn).expect("written");
-    let mut log = FileLog::open(directory.path()).expect("a torn tail is cut off");
+    let mut log = open(directory.path()).expect("a torn tail is cut off");
     assert_eq!(log.try_get_log_entries(0..200).await.expect("read").len(), 100);
     log.blocking_append(entries(100..110)).await.expect("and the log goes on");
     drop(log);
-    let mut log = FileLog::open(directory.path()).expect("it opens again");
+    let mut log = open(directory.path()).expect("it opens again");
     assert_eq!(log.try_get_log_entries(0..200).await.expect("read"), entries(0..110));
 }
 
 #[tokio::test]
 async fn a_purge_frees_chunks_and_survives_a_restart() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut log = FileLog::open(directory.path()).expect("a fresh log opens");
+    let mut log = open(directory.path()).expect("a fresh log opens");
     let large = |n| {
         let payload = Payload::Normal(EntryBytes(Bytes::from(vec![n as u8; 1 << 20])));
         LogEntry::new(id(n), payload)
@@ -173,7 +182,7 @@ async fn a_purge_frees_chunks_and_survives_a_restart() {
     log.blocking_append([large(40)]).await.expect("appended");
     drop(log);
     assert!(chunks() < before, "{before} chunks before, {} after", chunks());
-    let mut log = FileLog::open(directory.path()).expect("it opens again");
+    let mut log = open(directory.path()).expect("it opens again");
     let left = log.try_get_log_entries(0..100).await.expect("read");
     assert_eq!(left.first().map(|entry| entry.index()), Some(36));
     assert_eq!(left.len(), 5);

@@ -106,7 +106,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.state == state_of(sealed, &packet.deliveries), "is not in its state");
             rule(packet.ended_at.is_some() == ended, "ended without a moment, or the reverse");
             rule(packet.digest.is_some() == sealed, "has a digest without a seal, or the reverse");
-            rule(!packet.holders.is_empty() == (sealed && !ended), "has the wrong holders");
+            rule(packet.holders.is_empty() != (sealed && !ended), "has the wrong holders");
             rule(packet.holders.is_sorted_by(|a, b| a < b), "names a holder twice");
             rule(packet.holders.iter().all(|n| members.contains(n)), "is held by no member");
             rule(packet.debtors.iter().all(|n| members.contains(n)), "is owed by no member");

@@ -69,9 +69,20 @@ pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) ->
     if tables.has(&TOKENS, &command.secret_digest) {
         return Err(Refusal::IdExists);
     }
+    forget_tokens(tables);
     let token = JoinTokenRecord { expires_at: command.expires_at, node: None };
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::Done)
+}
+
+/// Forgets tokens that expired as long ago as a token may live; until then it is told why they no
+/// longer serve. Administrators issue few, so that all of them are looked at.
+fn forget_tokens(tables: &mut Tables) {
+    for (digest, token) in TOKENS.rows(&tables.store, &TOKENS.all(), usize::MAX) {
+        if token.expires_at.0.saturating_add(JOIN_TOKEN_TIME_MAX_MS) <= tables.at.0 {
+            tables.delete(&TOKENS, &digest);
+        }
+    }
 }
 
 /// Spends a join token: the token is the authority, nobody signs.

@@ -23,9 +23,11 @@ mod view;
 
 pub use apply::{Applied, apply};
 pub use audit::audit;
+pub use cluster::JOIN_TOKEN_TIME_MAX_MS;
 pub use command::*;
 pub use outcome::*;
 pub use record::*;
 pub use refusal::Refusal;
-pub use store::{Overlay, Reader, Store, Write};
+pub use registry::ALIASES_MAX;
+pub use store::{Overlay, Reader, Store, Visit, Write};
 pub use view::{Feed, View};

@@ -168,3 +168,58 @@ pub(crate) fn tell(
     tables.put(&HEADS, unit, &head);
     tables.effects.push(Effect::Notice { unit: unit.clone(), position });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(state: DeliveryState) -> DeliveryRecord {
+        DeliveryRecord {
+            target: "H41.03".parse().expect("a code"),
+            state,
+            notified_at: None,
+            accepted_at: None,
+            picked_up_at: None,
+            settled_at: None,
+            reason: None,
+            evidence: None,
+        }
+    }
+
+    #[test]
+    fn the_state_of_a_packet_follows_from_its_deliveries() {
+        use DeliveryState as D;
+        use PacketState as P;
+        let cases: &[(bool, &[D], P)] = &[
+            (false, &[D::Planned, D::Planned], P::AwaitingContent),
+            (false, &[D::Expired, D::Expired], P::Expired),
+            (false, &[D::Cancelled], P::Cancelled),
+            (true, &[D::Notified, D::Rejected], P::Notified),
+            (true, &[D::Notified, D::Accepted], P::Accepted),
+            (true, &[D::Accepted, D::PickedUp], P::PickedUp),
+            (true, &[D::PickedUp, D::Confirmed], P::Confirmed),
+            (true, &[D::Notified, D::Confirmed], P::Confirmed),
+            (true, &[D::Confirmed, D::Rejected], P::Completed),
+            (true, &[D::Confirmed, D::Expired], P::Completed),
+            (true, &[D::Confirmed, D::Cancelled], P::Completed),
+            (true, &[D::Rejected, D::Expired], P::Expired),
+            (true, &[D::Rejected, D::Cancelled], P::Cancelled),
+            (true, &[D::Rejected, D::Rejected], P::Rejected),
+        ];
+        for (sealed, deliveries, state) in cases {
+            let deliveries: Vec<_> = deliveries.iter().map(|state| delivery(*state)).collect();
+            assert_eq!(state_of(*sealed, &deliveries), *state, "{deliveries:?}");
+        }
+    }
+
+    #[test]
+    fn a_majority_is_of_present_nodes_each_counted_once() {
+        let nodes = |ids: &[u64]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
+        let holds = |holders, present| is_majority(&nodes(holders), &nodes(present));
+        assert!(
+            holds(&[1], &[1]) && holds(&[3, 1], &[1, 2, 3]) && holds(&[1, 2, 3], &[1, 2, 3, 4])
+        );
+        assert!(!holds(&[], &[1]) && !holds(&[1], &[1, 2]) && !holds(&[1, 2], &[1, 2, 3, 4]));
+        assert!(!holds(&[1, 1], &[1, 2, 3]) && !holds(&[1, 2, 9], &[1, 2, 3]));
+    }
+}

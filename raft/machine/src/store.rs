@@ -5,13 +5,16 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
+/// What a scan calls for each row, until it breaks.
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// What can be read: point reads and ordered scans over octet strings.
 pub trait Reader {
     /// The value under a key.
     fn get(&self, key: &[u8]) -> Option<Vec<u8>>;
 
     /// Visits keys in `from..to` (end excluded) in ascending order until the visitor breaks.
-    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>);
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>);
 }
 
 /// What can be read and written.
@@ -57,7 +60,7 @@ impl<R: Reader + ?Sized> Reader for Overlay<'_, R> {
         }
     }
 
-    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
         if from >= to {
             return;
         }
@@ -111,7 +114,7 @@ impl Reader for BTreeMap<Vec<u8>, Vec<u8>> {
         BTreeMap::get(self, key).cloned()
     }
 
-    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
         if from >= to {
             return;
         }

@@ -29,10 +29,18 @@ pub struct Feed {
 }
 
 /// A state to be read.
-#[derive(Clone, Copy)]
 pub struct View<'a, R: Reader + ?Sized> {
     reader: &'a R,
 }
+
+// Derived, these would ask the reader to be cloned.
+impl<R: Reader + ?Sized> Clone for View<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R: Reader + ?Sized> Copy for View<'_, R> {}
 
 impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// A view of a state.
@@ -130,7 +138,8 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         keys.into_iter().map(|(_, Newest(packet))| self.listed_packet(packet)).collect()
     }
 
-    /// Sealed packets whose delivery to the unit is not final, in the order of their seals.
+    /// Sealed packets whose delivery to the unit is not final, in the order of their seals; from
+    /// the first where `after` is not a sealed packet.
     pub fn inbox(
         &self,
         unit: &UnitCode,

@@ -42,6 +42,8 @@ pub struct Cluster {
     pub tls: Tls,
     root: PathBuf,
     program: Program,
+    /// Nodes made so far, so that a new one never gets the name of one that was removed.
+    made: usize,
     _directory: Option<TempDir>,
 }
 
@@ -81,7 +83,7 @@ impl Cluster {
         first.start()?;
         let (admin, tls) = read_profile(&first.data)?;
         let mut cluster =
-            Self { nodes: vec![first], admin, tls, root, program: program.clone(), _directory: directory };
+            Self { nodes: vec![first], admin, tls, root, program: program.clone(), made: 1, _directory: directory };
         cluster.ready(0).await.inspect_err(|_| cluster.show_logs())?;
         for _ in 1..count {
             let joined = cluster.join(&prepare).await;
@@ -93,22 +95,19 @@ impl Cluster {
 
     /// Adds a node and waits until it is ready. Its index comes back.
     pub async fn join(&mut self, prepare: impl Fn(&NodeProcess) -> Result<()>) -> Result<usize> {
-        let profile = self.nodes[0].data.join("admin.toml");
-        let made = self
-            .program
-            .run_well(&["member", "token", "--profile", &profile.display().to_string(), "-o", "json"])
-            .await?;
-        let made: Value = serde_json::from_str(&made).context("`member token` prints JSON")?;
-        let token = made["token"].as_str().context("`member token` prints a token")?.to_owned();
-        let mut node = NodeProcess::new(&self.program, &self.root, self.nodes.len() + 1)?;
-        let (url, addresses) = (self.nodes[0].url(), node.addresses());
+        let made = self.administer(Request::post("/v1/admin/join-tokens", &json!({}))).await?;
+        let token = made["token"].as_str().context("a join token is answered")?.to_owned();
+        let member = self.nodes.iter().find(|node| node.pid().is_some()).context("a node runs")?;
+        self.made += 1;
+        let node = NodeProcess::new(&self.program, &self.root, self.made)?;
+        let (url, addresses) = (member.url(), node.addresses());
         let mut arguments = vec!["join", &url, "--token", &token];
         arguments.extend(addresses.iter().map(String::as_str));
         self.program.run_well(&arguments).await?;
         prepare(&node)?;
-        node.start()?;
         self.nodes.push(node);
         let index = self.nodes.len() - 1;
+        self.nodes[index].start()?;
         self.ready(index).await?;
         Ok(index)
     }

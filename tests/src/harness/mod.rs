@@ -8,10 +8,12 @@ mod cluster;
 mod parties;
 mod process;
 mod scan;
+mod traffic;
 mod wait;
 
 pub use cluster::{Cluster, Layout};
 pub use parties::{Accepted, Party, digest_of};
 pub use process::{NodeProcess, Program};
 pub use scan::{Found, forms_of, scan};
+pub use traffic::{Ledger, Sent, Traffic};
 pub use wait::{eventually, eventually_quick};

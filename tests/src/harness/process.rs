@@ -180,6 +180,15 @@ impl NodeProcess {
         Ok(())
     }
 
+    /// Changes its configuration, which it reads at its next start.
+    pub fn configure(&self, change: impl FnOnce(&mut toml::Table)) -> Result<()> {
+        let path = self.data.join("lgsp.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut table: toml::Table = text.parse().context("the configuration is TOML")?;
+        change(&mut table);
+        fs::write(&path, table.to_string()).with_context(|| format!("cannot write {}", path.display()))
+    }
+
     /// The process id while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Args, figures::{Report, round}};
 use crate::{
-    harness::{Cluster, Layout, Party, Program, digest_of, eventually_quick},
+    harness::{Cluster, Layout, Party, Program, eventually_quick},
     wire::{Endpoint, Request},
 };
 
@@ -147,19 +147,9 @@ impl Maker {
         &self.content
     }
 
-    /// The digest of a packet's content.
-    pub fn digest(&mut self, id: u64) -> String {
-        digest_of(self.content(id))
-    }
-
     /// The title of a packet.
     pub fn title(&self, id: u64) -> String {
         format!("load {}-{id}", self.run)
-    }
-
-    /// The number in a title of this run.
-    pub fn id_in(&self, title: &str) -> Option<u64> {
-        id_in(self.run, title)
     }
 
     /// The request that submits a packet, not yet signed.

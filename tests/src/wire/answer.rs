@@ -1,6 +1,6 @@
 //! The head of an answer, and the whole of a small one.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::Value;
 
@@ -89,6 +89,19 @@ impl Answer {
     /// The word of a problem; empty where the answer is none.
     pub fn word(&self) -> String {
         self.text("/word")
+    }
+
+    /// Checks that this is a problem as every refusal must be: its media type, its members, its code.
+    pub fn problem(self, status: u16, word: &str) -> Result<Self> {
+        let media_type = self.header("content-type").unwrap_or_default();
+        ensure!(self.status == status, "status {} where {status} is expected: {}", self.status, self.summary());
+        ensure!(media_type.starts_with("application/problem+json"), "a problem is sent as {media_type}");
+        ensure!(self.word() == word, "the word is {} and not {word}: {}", self.word(), self.summary());
+        for member in ["/type", "/title", "/detail", "/code", "/trace_id"] {
+            ensure!(!self.text(member).is_empty(), "a problem without {member}: {}", self.summary());
+        }
+        ensure!(self.text("/code").starts_with("LGSP-"), "the code is {}", self.text("/code"));
+        Ok(self)
     }
 
     /// This answer, if it is a success; else an error that shows what the server said.

@@ -55,6 +55,11 @@ impl Endpoint {
     pub fn new(address: SocketAddr, tls: &Tls) -> Arc<Self> {
         Arc::new(Self { address, authority: address.to_string(), tls: tls.clone() })
     }
+
+    /// The same API under another public name.
+    pub fn called(&self, authority: &str) -> Arc<Self> {
+        Arc::new(Self { authority: authority.to_owned(), ..self.clone() })
+    }
 }
 
 /// One connection, one request at a time.

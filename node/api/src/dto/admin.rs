@@ -21,7 +21,7 @@ pub(crate) struct NewApp {
     #[schema(schema_with = schemas::label)]
     name: String,
     /// What it may do.
-    #[schema(example = json!(["send", "receive"]))]
+    #[schema(schema_with = schemas::grants)]
     grants: Vec<String>,
     /// Units that it may send to; every unit when not given.
     #[serde(default)]
@@ -53,7 +53,7 @@ pub(crate) struct AppView {
     unit: UnitCode,
     #[schema(schema_with = schemas::label)]
     name: Label,
-    #[schema(value_type = Vec<String>, example = json!(["send", "receive"]))]
+    #[schema(schema_with = schemas::grants)]
     grants: Vec<Grant>,
     /// Units that it may send to; empty means every unit.
     #[schema(value_type = Vec<String>)]
@@ -142,7 +142,7 @@ impl<'a> From<&'a IssuedKey> for KeyIssued<'a> {
     fn from(issued: &'a IssuedKey) -> Self {
         Self {
             access_key: &issued.access_key,
-            secret_key: issued.secret.as_ref().map(|secret| secret.as_str()),
+            secret_key: issued.secret.as_ref().and_then(|secret| std::str::from_utf8(secret.expose()).ok()),
             algorithm: issued.algorithm,
         }
     }
@@ -157,7 +157,7 @@ pub(crate) struct KeyView {
     app: AppId,
     #[schema(schema_with = schemas::unit_code)]
     unit: UnitCode,
-    #[schema(value_type = Vec<String>)]
+    #[schema(schema_with = schemas::grants)]
     grants: Vec<Grant>,
     #[schema(schema_with = schemas::key_algorithm)]
     algorithm: KeyAlgorithm,

@@ -1,7 +1,9 @@
 //! Schemas of words, so that the document lists what a field may say.
 
 use model::{DeliveryState, Grant, Importance, KeyAlgorithm, KeyStatus, PacketState, UnitKind};
-use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, SchemaFormat, schema::Type};
+use utoipa::openapi::{
+    Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, schema::Type,
+};
 
 fn text(example: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).examples([example])
@@ -23,9 +25,12 @@ lists! {
     delivery_state = DeliveryState,
     importance = Importance,
     unit_kind = UnitKind,
-    grant = Grant,
     key_algorithm = KeyAlgorithm,
     key_status = KeyStatus,
+}
+
+pub(crate) fn grants() -> Array {
+    ArrayBuilder::new().items(one_of(Grant::ALL.iter().map(|grant| grant.as_str()))).build()
 }
 
 pub(crate) fn packet_id() -> Object {
@@ -73,6 +78,6 @@ pub(crate) fn moment() -> Object {
 
 pub(crate) fn url() -> Object {
     text("https://lgsp.nghean.gov.vn/v1/spaces/sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH")
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uri)))
+        .format(Some(SchemaFormat::Custom("uri".into())))
         .build()
 }

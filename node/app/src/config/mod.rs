@@ -73,13 +73,6 @@ pub struct Api {
     /// The web origins whose pages may send into spaces.
     #[serde(default)]
     pub cors_origins: Vec<String>,
-    /// Whether `/metrics` answers.
-    #[serde(default = "yes")]
-    pub metrics: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What the node may do to its disk.

@@ -21,7 +21,6 @@ fn sample() -> Config {
             tls_cert: None,
             tls_key: None,
             cors_origins: Vec::new(),
-            metrics: true,
         },
     )
 }

@@ -29,7 +29,6 @@ pub fn to_toml(config: &Config) -> String {
                 ("tls_cert", c.api.tls_cert.as_ref().and_then(value)),
                 ("tls_key", c.api.tls_key.as_ref().and_then(value)),
                 ("cors_origins", value(&c.api.cors_origins)),
-                ("metrics", value(c.api.metrics)),
             ],
         ),
         (

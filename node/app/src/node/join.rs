@@ -27,8 +27,8 @@ pub async fn join(options: JoinOptions) -> anyhow::Result<Joined> {
         ip_addresses,
         version: now.version,
     };
-    let trust = Trust::Pinned(options.token.authority_pin());
-    let client = Client::new(client::Options::new([options.url.as_str()], trust))?;
+    let trust = Trust::PinnedAuthority(options.token.authority_pin());
+    let client = Client::new(client::Options::new(vec![options.url.to_string()], trust, None))?;
     let joined = client.join(&request).await?;
 
     let decode = |text: &str, what: &'static str| BASE64_STANDARD.decode(text).context(what);

@@ -138,7 +138,7 @@ pub(super) struct Keeper {
     pub(super) hosts: (Vec<String>, Vec<IpAddr>),
     pub(super) node: NodeId,
     pub(super) directory: Directory,
-    pub(super) key: NodeKey,
+    pub(super) key: Arc<NodeKey>,
     pub(super) authority: CertificateDer<'static>,
     pub(super) presented: Arc<Presented>,
     pub(super) mesh: Mesh,

@@ -30,7 +30,7 @@ pub(super) struct Node {
     pub(super) config: Config,
     pub(super) directory: Directory,
     pub(super) identity: Identity,
-    pub(super) key: NodeKey,
+    pub(super) key: Arc<NodeKey>,
     pub(super) authority: CertificateDer<'static>,
     pub(super) presented: Arc<Presented>,
     pub(super) mesh: Mesh,
@@ -81,7 +81,7 @@ async fn start(
     identity: Identity,
 ) -> anyhow::Result<Node> {
     let keyring = Arc::new(Keyring::load(&directory.cluster_key())?);
-    let key = NodeKey::load(&directory.node_key())?;
+    let key = Arc::new(NodeKey::load(&directory.node_key())?);
     let read = |path: std::path::PathBuf| {
         std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     };
@@ -110,8 +110,9 @@ async fn start(
     let consensus = Consensus::start(options, network, clock.clone()).await?;
     members.follow(consensus.clone());
 
+    std::fs::create_dir_all(directory.content()).context("cannot make the content directory")?;
     let content = Content::open(content::Options {
-        disk: Arc::new(content::RealDisk::open(&directory.content())?),
+        disk: Arc::new(content::RealDisk::new(directory.content())),
         peers: Arc::new(MeshPeers(mesh.clone())),
         keys: Arc::new(KeyringSealer(keyring.clone())),
         random: Arc::new(certs::system_random),
@@ -134,6 +135,7 @@ async fn start(
         random: Arc::new(SystemRandom),
         nodes: Arc::new(MeshNodes { mesh: mesh.clone(), own: own.clone() }),
         public_names: keeper::public_names(&config)?,
+        content_max: config.storage.content_max.0,
     });
     dispatch.serve(Services {
         consensus: consensus.clone(),
@@ -171,9 +173,9 @@ async fn wait(node: &Node) -> anyhow::Result<()> {
                 anyhow::bail!("the content store has stopped: its disk failed; mend the disk and start again")
             }
             changed = status.changed() => {
-                let stopped = status.borrow_and_update().stopped.clone();
-                if changed.is_err() || stopped.is_some() {
-                    anyhow::bail!("consensus has stopped: {}", stopped.unwrap_or_default())
+                let failure = status.borrow_and_update().failure.clone();
+                if changed.is_err() || failure.is_some() {
+                    anyhow::bail!("consensus has stopped: {}", failure.unwrap_or_default())
                 }
             }
         }

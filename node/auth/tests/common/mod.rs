@@ -48,7 +48,10 @@ impl Request {
             authority: HOST.to_owned(),
             path: path.to_owned(),
             query,
-            headers: vec![("host".to_owned(), HOST.into()), ("user-agent".to_owned(), b"test".to_vec())],
+            headers: vec![
+                ("host".to_owned(), HOST.into()),
+                ("user-agent".to_owned(), b"test".to_vec()),
+            ],
             body: Vec::new(),
         }
     }
@@ -194,7 +197,11 @@ pub fn lookup(record: KeyMaterial) -> impl Fn(&AccessKey) -> Option<KeyMaterial>
 }
 
 /// The whole check, as a node does it: the head, then the body as it streams.
-pub fn check(request: &Request, now: Moment, record: &KeyMaterial) -> Result<VerifiedCaller, Rejection> {
+pub fn check(
+    request: &Request,
+    now: Moment,
+    record: &KeyMaterial,
+) -> Result<VerifiedCaller, Rejection> {
     let caller = request.with_head(|head| verify(head, now, &lookup(record.clone()), &policy()))?;
     let mut body = caller.content().checker();
     for piece in request.body.chunks(7) {

@@ -28,6 +28,7 @@ use crate::{
         mark::Mark,
         read::{self, Entries},
     },
+    node::Hold,
     options::PAYLOAD_BYTES,
     types::{LeaderId, LogEntry, LogId, Types, Vote},
 };
@@ -55,6 +56,7 @@ const LINGER: Duration = Duration::from_micros(5);
 pub(crate) struct FileLog {
     log: Arc<RwLock<RaftLog<LogTypes>>>,
     mark: Mark,
+    _hold: Hold,
 }
 
 impl FileLog {
@@ -63,7 +65,7 @@ impl FileLog {
     /// A tail that was being written when the process or the power died is cut off, because nobody
     /// was told that it had been synced. Everything else that does not read back, and a log that
     /// ends before its mark, is damage: the node must not vote with it.
-    pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(directory: &Path, hold: Hold) -> Result<Self, Error> {
         let chunks = directory.join(CHUNKS);
         let marked = directory.join(MARK);
         fs::create_dir_all(&chunks)
@@ -84,7 +86,7 @@ impl FileLog {
         let log = RaftLog::<LogTypes>::open(Arc::new(config))
             .map_err(|source| explain(&chunks, source))?;
         check_opened(&log, &chunks, mark.end())?;
-        Ok(Self { log: Arc::new(RwLock::new(log)), mark })
+        Ok(Self { log: Arc::new(RwLock::new(log)), mark, _hold: hold })
     }
 
     /// The mark, to be synced now and then.

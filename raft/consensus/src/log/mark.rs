@@ -34,18 +34,11 @@ impl Mark {
     /// Opens a mark, or makes the first one.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let fresh = !path.exists();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let end = if fresh { 0 } else { read(&file)? };
-        let mark = Self(Arc::new(Inner {
-            file,
-            end: AtomicU64::new(end),
-            synced: AtomicU64::new(end),
-        }));
+        let mark =
+            Self(Arc::new(Inner { file, end: AtomicU64::new(end), synced: AtomicU64::new(end) }));
         if fresh {
             mark.write(0)?;
             mark.0.file.sync_all()?;

@@ -70,7 +70,9 @@ pub(crate) fn stream_bounded<L: Entries>(
         // Read after the entries: a vote that still stands proves that they were this leader's.
         match log.vote()? {
             Some(vote) if vote.leader_id == leader && vote.committed => Ok(entries),
-            other => Err(LeaderBoundedStreamError::LeaderChanged(LeaderChanged::new(leader, other))),
+            other => {
+                Err(LeaderBoundedStreamError::LeaderChanged(LeaderChanged::new(leader, other)))
+            }
         }
     })
 }

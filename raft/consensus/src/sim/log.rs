@@ -1,9 +1,7 @@
 //! A log in memory: appends are acknowledged after a sync that takes a while, and a crash takes
 //! everything back that had not been synced.
 
-use std::{
-    collections::BTreeMap, fmt::Debug, io, ops::RangeBounds, sync::Arc, time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Debug, io, ops::RangeBounds, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use openraft::{
@@ -159,7 +157,8 @@ impl LogSession {
     /// When a sync that is asked for now will be done.
     fn done_at(&self) -> io::Result<Instant> {
         self.with(|store| {
-            let done = Instant::now().max(store.busy_until.unwrap_or(Instant::now())) + store.sync_delay;
+            let done =
+                Instant::now().max(store.busy_until.unwrap_or(Instant::now())) + store.sync_delay;
             store.busy_until = Some(done);
             done
         })
@@ -181,7 +180,11 @@ impl LogSession {
     }
 
     /// Syncs later, and tells then, or before under the negative control.
-    fn sync_later(&self, upto: u64, tell: impl FnOnce(io::Result<()>) + Send + 'static) -> io::Result<()> {
+    fn sync_later(
+        &self,
+        upto: u64,
+        tell: impl FnOnce(io::Result<()>) + Send + 'static,
+    ) -> io::Result<()> {
         let done_at = self.done_at()?;
         let early = self.with(|store| store.ack_before_sync)?;
         let session = self.clone();

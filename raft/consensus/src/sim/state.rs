@@ -75,12 +75,7 @@ impl Reader for StateSession {
         self.state.0.lock().seen.pairs.get(key).cloned()
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
         // The visitor may read in turn: the lock must not be held.
         let pairs = self.state.0.lock().seen.pairs.clone();
         pairs.scan(from, to, visit);

@@ -152,12 +152,7 @@ impl Reader for Inner {
         }
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
         if from < to {
             let keyspace = self.current.read().keyspace.clone();
             walk(keyspace.range(from..to), &self.failure, visit);
@@ -165,11 +160,10 @@ impl Reader for Inner {
     }
 }
 
-fn walk(
-    pairs: fjall::Iter,
-    failure: &Failure,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-) {
+/// Sees one pair after the other until it has enough.
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+fn walk(pairs: fjall::Iter, failure: &Failure, visit: &mut Visit<'_>) {
     for pair in pairs {
         match pair.into_inner() {
             Ok((key, value)) => {
@@ -206,12 +200,7 @@ impl Reader for View {
         value.map(|value| value.to_vec())
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
         if from < to {
             walk(self.snapshot.range(&self.place, from..to), &self.failure, visit);
             self.trusted();

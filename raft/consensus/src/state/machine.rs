@@ -14,8 +14,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    node::Hold,
     options::EFFECTS_KEPT,
-    state::{StateDisk, snapshot::{self, SnapshotData}},
+    state::{
+        StateDisk,
+        snapshot::{self, SnapshotData},
+    },
     types::{Answers, LogId, SnapshotMeta, StoredMembership, Types},
 };
 
@@ -89,15 +93,20 @@ pub(crate) struct Machine {
     disk: Arc<dyn StateDisk>,
     shared: Arc<Shared>,
     position: Position,
+    _hold: Hold,
 }
 
 impl Machine {
     /// Takes up where the state on disk stands.
-    pub(crate) fn open(disk: Arc<dyn StateDisk>, shared: Arc<Shared>) -> io::Result<Self> {
+    pub(crate) fn open(
+        disk: Arc<dyn StateDisk>,
+        shared: Arc<Shared>,
+        hold: Hold,
+    ) -> io::Result<Self> {
         let (_, position) = disk.view()?;
         let position = Position::decode(position.as_deref())?;
         shared.reached(&position);
-        Ok(Self { disk, shared, position })
+        Ok(Self { disk, shared, position, _hold: hold })
     }
 
     /// Applies a batch whole or not at all.
@@ -201,10 +210,8 @@ impl RaftStateMachine<Types> for Machine {
         meta: &SnapshotMeta,
         data: SnapshotData,
     ) -> io::Result<()> {
-        let position = Position {
-            applied: meta.last_log_id,
-            membership: meta.last_membership.clone(),
-        };
+        let position =
+            Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
         let stage = match data {
             SnapshotData::Taken(stage) => stage,
             SnapshotData::View(view) => {
@@ -247,8 +254,6 @@ impl RaftSnapshotBuilder<Types> for Builder {
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, SnapshotData>> {
         self.disk.persist().await?;
-        self.snapshot
-            .take()
-            .unwrap_or_else(|| Err(io::Error::other("a snapshot is built once")))
+        self.snapshot.take().unwrap_or_else(|| Err(io::Error::other("a snapshot is built once")))
     }
 }

@@ -2,9 +2,10 @@
 
 extern crate lgsp_machine as machine;
 
+mod limits;
 mod office;
 mod overlay;
-
+mod properties;
 mod scripts;
-
+mod vectors;
 mod views;

@@ -56,8 +56,12 @@ impl Script {
                 "" => assert!(expected.is_empty(), "{}", self.place),
                 line => self.step(line, &expected),
             }
-            if let Some(Err(refusal)) = &self.answer {
-                seen.push(*refusal);
+            match &self.answer {
+                Some(Err(refusal)) => seen.push(*refusal),
+                Some(Ok(Outcome::Receipts(answers))) => {
+                    seen.extend(answers.iter().filter_map(|answer| answer.refusal));
+                }
+                _ => {}
             }
         }
     }
@@ -201,9 +205,7 @@ impl Script {
             }
             "inbox" => list(view.inbox(&word(of), None, 100)),
             "sent" => list(view.sent(&word(of), None, 100)),
-            "debts" => {
-                joined(view.debts(NodeId(number(of)), None, 100).iter().map(|(id, _)| id.0))
-            }
+            "debts" => joined(view.debts(NodeId(number(of)), None, 100).iter().map(|(id, _)| id.0)),
             "unit" => view.unit(&word(of)).expect("a unit").code.to_string(),
             "feed" => {
                 let feed = view.feed(&word(of), 0, 100);
@@ -214,7 +216,9 @@ impl Script {
                 });
                 told.collect::<Vec<_>>().join(", ")
             }
-            "live" => return (joined(view.live(None, 100).iter().map(|(_, id)| id.0)), rest.into()),
+            "live" => {
+                return (joined(view.live(None, 100).iter().map(|(_, id)| id.0)), rest.into());
+            }
             _ => panic!("{}: nobody knows what {what} is", self.place),
         };
         (found, wanted.into())
@@ -236,7 +240,8 @@ impl Script {
     }
 
     fn command_of(&self, verb: &str, words: &Words) -> Command {
-        let get = |name: &str| *words.get(name).unwrap_or_else(|| panic!("{}: {name}=", self.place));
+        let get =
+            |name: &str| *words.get(name).unwrap_or_else(|| panic!("{}: {name}=", self.place));
         let or = |name: &str, other| words.get(name).copied().unwrap_or(other);
         let packet = || PacketId(number(get("packet")).into());
         let space = || SpaceId(number(or("space", or("packet", "0"))).into());
@@ -261,12 +266,7 @@ impl Script {
         match verb {
             "found" => Command::Found(Found {
                 zone: word(or("zone", "H41")),
-                admin: new_app(
-                    "quan-tri",
-                    or("unit", "H41"),
-                    &grants(or("grants", "admin")),
-                    &[],
-                ),
+                admin: new_app("quan-tri", or("unit", "H41"), &grants(or("grants", "admin")), &[]),
                 admin_key: new_key("quan-tri", or("key-of", "quan-tri")),
                 ..founding()
             }),
@@ -324,10 +324,8 @@ impl Script {
             "accept" => Command::GrantPickup(GrantPickup { packet: packet() }),
             "confirm" => {
                 let packets: Vec<_> = list(or("packet", "")).collect();
-                let receipt = |id: &&str| Receipt {
-                    packet: PacketId(number(id).into()),
-                    digest: digest(),
-                };
+                let receipt =
+                    |id: &&str| Receipt { packet: PacketId(number(id).into()), digest: digest() };
                 let receipts = packets.iter().map(receipt).collect();
                 Command::ConfirmReceipts(ConfirmReceipts { receipts })
             }
@@ -340,9 +338,7 @@ impl Script {
             "fetched" => Command::RecordPickup(RecordPickup {
                 pickups: vec![(packet(), word(get("target")))],
             }),
-            "pass" => {
-                Command::PassTime(PassTime { due_max: number(or("due-max", "100")) as u32 })
-            }
+            "pass" => Command::PassTime(PassTime { due_max: number(or("due-max", "100")) as u32 }),
             _ => panic!("{}: nobody knows this verb", self.place),
         }
     }
@@ -379,9 +375,11 @@ fn units(text: &str) -> Vec<NewUnit> {
         let aliases: Vec<_> = parts.next().into_iter().flat_map(|a| a.split('+')).collect();
         match code.split_once('*') {
             None => units.push(new_unit(code, code, kind, parent, &aliases)),
-            Some((code, many)) => units.extend((0..number(many)).map(|index| {
-                new_unit(&format!("{code}.{index}"), code, kind, parent, &aliases)
-            })),
+            Some((code, many)) => {
+                units.extend((0..number(many)).map(|index| {
+                    new_unit(&format!("{code}.{index}"), code, kind, parent, &aliases)
+                }))
+            }
         }
     }
     units

@@ -1,0 +1,191 @@
+//! The OpenAPI document: what the routes say of themselves, and what holds for all of them.
+
+use bytes::Bytes;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        Content, InfoBuilder, License, OpenApi as Document, PathItem, Ref, RefOr, ResponseBuilder,
+        Server, Tag,
+        header::Header,
+        path::Operation,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        tag::TagBuilder,
+    },
+};
+
+use crate::{dto, routes};
+
+#[derive(OpenApi)]
+#[openapi(components(schemas(dto::problems::Problem, dto::problems::ProblemField)))]
+struct Shared;
+
+/// How requests are signed, for people who read the document.
+const SIGNING: &str = "RFC 9421 with the tag `lgsp-v1`: parameters `created`, `keyid` (the access key), `tag` and, for \
+    everything but GET and HEAD, `nonce`; covering `@method`, `@target-uri` (or `@authority`, `@path`, `@query`), \
+    `content-digest` where there is content, and `authorization`, `idempotency-key`, `upload-length`, `upload-offset`, \
+    `upload-metadata` where they are present. An HMAC key is the ASCII octets of the secret as it was issued.";
+
+/// The document without paths: they come with the routes.
+pub(crate) fn document() -> Document {
+    let mut document = Shared::openapi();
+    let mut license = License::new("EUPL-1.2");
+    license.identifier = Some("EUPL-1.2".into());
+    document.info = InfoBuilder::new()
+        .title("LGSP Nghệ An")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Carries data packets between public offices and forgets their content once it has arrived \
+             (Decision 74/2025/QĐ-UBND). Errors are problems of RFC 9457 in Vietnamese or English.",
+        ))
+        .license(Some(license))
+        .build();
+    document.tags = Some(tags());
+    let components = document.components.get_or_insert_default();
+    let signature = ApiKeyValue::with_description("Signature", SIGNING);
+    components.add_security_scheme("lgsp-v1", SecurityScheme::ApiKey(ApiKey::Header(signature)));
+    components.add_security_scheme("space-token", bearer("The token of the space, from the answer to open a packet."));
+    components.add_security_scheme("download-token", bearer("The token from the answer to accept a packet."));
+    document
+}
+
+fn bearer(description: &str) -> SecurityScheme {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
+    SecurityScheme::Http(scheme.build())
+}
+
+fn tags() -> Vec<Tag> {
+    let tags = [
+        ("packets", "Packets from their source's side (Article 13)"),
+        ("spaces", "Contents on their way in: tus 1.0.0 or PUT"),
+        ("pickup", "Packets from their targets' side (Article 14)"),
+        ("events", "What happened, pushed or polled"),
+        ("units", "The directory of units (Article 9)"),
+        ("admin", "Registry and members, for administrators"),
+        ("cluster", "Nodes that join"),
+        ("health", "Health, numbers, this document"),
+    ];
+    let tag = |(name, description)| TagBuilder::new().name(name).description(Some(description)).build();
+    tags.map(tag).into()
+}
+
+/// The whole document as JSON.
+pub(crate) fn rendered(public_url: &str) -> Bytes {
+    let mut document = finished(routes::all().into_openapi());
+    document.servers = Some(vec![Server::new(public_url)]);
+    document.to_json().expect("the document is JSON").into()
+}
+
+/// Adds to every operation what holds for all of them.
+fn finished(mut document: Document) -> Document {
+    for item in document.paths.paths.values_mut() {
+        for operation in slots(item).into_iter().filter_map(|(_, slot)| slot.as_mut()) {
+            let secured = operation.security.as_ref().is_some_and(|security| !security.is_empty());
+            let responses = &mut operation.responses.responses;
+            if secured {
+                let problem = problem("The signature or token is missing or does not hold");
+                responses.entry("401".into()).or_insert(problem);
+                responses.entry("503".into()).or_insert(self::problem("No majority can be reached; try again after `Retry-After`"));
+            }
+            responses.entry("default".into()).or_insert(problem("A problem of RFC 9457"));
+        }
+    }
+    document
+}
+
+fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response = ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content)
+        .header("trace-id", Header::default());
+    RefOr::T(response.build())
+}
+
+type Slot<'a> = (&'static str, &'a mut Option<Operation>);
+
+fn slots(item: &mut PathItem) -> [Slot<'_>; 7] {
+    [
+        ("GET", &mut item.get),
+        ("PUT", &mut item.put),
+        ("POST", &mut item.post),
+        ("DELETE", &mut item.delete),
+        ("OPTIONS", &mut item.options),
+        ("HEAD", &mut item.head),
+        ("PATCH", &mut item.patch),
+    ]
+}
+
+/// Every operation: method, path, and whether it takes a signature.
+pub(crate) fn operations(document: &Document) -> impl Iterator<Item = (&'static str, String, bool)> {
+    let mut operations = Vec::new();
+    for (path, item) in &document.paths.paths {
+        for (method, slot) in slots(&mut item.clone()) {
+            if let Some(operation) = slot {
+                let signed = operation.security.as_ref().is_some_and(|security| !security.is_empty());
+                operations.push((method, path.clone(), signed));
+            }
+        }
+    }
+    operations.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn json() -> Value {
+        serde_json::from_slice(&rendered("https://lgsp.example.vn")).expect("JSON")
+    }
+
+    #[test]
+    fn the_document_is_openapi_3_1_with_schemes_and_problems() {
+        let json = json();
+        assert!(json["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
+        assert_eq!(json["servers"][0]["url"], "https://lgsp.example.vn");
+        for scheme in ["lgsp-v1", "space-token", "download-token"] {
+            assert!(json["components"]["securitySchemes"][scheme].is_object(), "{scheme}");
+        }
+        let paths = json["paths"].as_object().expect("paths");
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().expect("a path item") {
+                let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
+                assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_ids_are_unique() {
+        let json = json();
+        let text = json.to_string();
+        for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().expect("a name");
+            assert!(json["components"]["schemas"][name].is_object(), "{name}");
+        }
+        let mut ids = HashSet::new();
+        for id in text.split("\"operationId\":\"").skip(1) {
+            assert!(ids.insert(id.split('"').next().expect("an id").to_owned()));
+        }
+        assert_eq!(ids.len(), operations(routes::all().get_openapi()).count());
+    }
+
+    #[test]
+    fn only_the_named_routes_are_open() {
+        let open: Vec<String> = operations(routes::all().get_openapi())
+            .filter(|(_, _, signed)| !signed)
+            .map(|(method, path, _)| format!("{method} {path}"))
+            .collect();
+        let mut expected = vec![
+            "GET /.well-known/lgsp", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /readyz",
+            "OPTIONS /v1/spaces/{id}", "OPTIONS /v1/spaces/{id}/content", "POST /v1/cluster/join",
+        ];
+        expected.sort_unstable();
+        let mut open: Vec<&str> = open.iter().map(String::as_str).collect();
+        open.sort_unstable();
+        assert_eq!(open, expected);
+    }
+}

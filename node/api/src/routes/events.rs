@@ -1,0 +1,174 @@
+//! The feed of the caller's unit: server-sent events, or a batch by long poll.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::Response,
+};
+use model::UnitCode;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Answer, pickup::accepts};
+use crate::{
+    app::App,
+    cloud_event,
+    problem::Problem,
+    query::Query,
+    settings::STREAMS_OF_EVENTS_MAX,
+    signed::Signed,
+    sse::{self, Feeding},
+    texts::Fault,
+};
+
+/// A long poll waits at most so long.
+const WAIT_MAX_SECS: u64 = 30;
+
+/// Events of the caller's unit
+///
+/// As `text/event-stream` (begins after `Last-Event-ID`, else after `after`, else at the present end), or as
+/// `application/cloudevents-batch+json` by long poll (begins after `after`). A position that is not kept any
+/// more gets an event `feed.reset`.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
+    params(
+        ("Accept" = Option<String>, Header, description = "text/event-stream (default) or application/cloudevents-batch+json"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last position seen"),
+        ("after" = Option<u64>, Query, description = "A position; 0 begins at the oldest event kept"),
+        ("limit" = Option<u32>, Query, description = "Long poll: events at most, up to 200"),
+        ("wait" = Option<u32>, Query, description = "Long poll: seconds to wait, up to 30 (default)"),
+    ),
+    responses((status = 200, description = "CloudEvents 1.0", content(
+        (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json"))))
+)]
+pub(crate) async fn events(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request)?;
+    signed.no_body().await?;
+    let headers = &signed.head.headers;
+    if accepts(headers, cloud_event::BATCH) {
+        return poll(&app, signed.caller.unit(), &signed.head.uri).await;
+    }
+    let any = !headers.contains_key(header::ACCEPT) || accepts(headers, "*/*") || accepts(headers, "text/*");
+    if any || accepts(headers, "text/event-stream") {
+        return stream(app, signed).await;
+    }
+    Err(Problem::new(Fault::NotAcceptable)
+        .member("expected", "text/event-stream, application/cloudevents-batch+json"))
+}
+
+/// The cluster as the `source` of events.
+fn source(app: &App) -> String {
+    let cluster = app.exchange.cluster().map(|record| record.cluster);
+    format!("/lgsp/{}", cluster.unwrap_or_default())
+}
+
+async fn stream(app: App, signed: Signed) -> Answer {
+    let Signed { caller, head, .. } = signed;
+    let query = Query::of(&head.uri, &["after"])?;
+    let after = match last_event_id(&head.headers)? {
+        None => query.number("after")?,
+        seen => seen,
+    };
+    let permit = app.streams.clone().try_acquire_owned().map_err(|_| {
+        Problem::new(Fault::TooMany).member("what", "streams of events").member("max", STREAMS_OF_EVENTS_MAX)
+    })?;
+    let unit = caller.unit().clone();
+    catch_up(&app, &unit, after).await?;
+    let feeding = Feeding {
+        source: source(&app),
+        // Listens before it looks: what comes between is not missed.
+        listener: app.exchange.listen(&unit),
+        unit,
+        key: caller.key().clone(),
+        after,
+        _permit: permit,
+        _counted: app.metrics.stream(),
+        app,
+    };
+    let mut response = Response::new(Body::from_stream(sse::octets(feeding)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies of the nginx family would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The position that a client which comes back has seen.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    match value.to_str() {
+        Ok("") => Ok(None),
+        Ok(text) if text.bytes().all(|c| c.is_ascii_digit()) => {
+            // A number beyond 64 bits is a position that was never given: the feed resets.
+            Ok(Some(text.parse().unwrap_or(u64::MAX)))
+        }
+        _ => Err(Problem::new(Fault::HeaderMalformed).member("header", "last-event-id")),
+    }
+}
+
+/// A position that another node gave out may be ahead of this one.
+async fn catch_up(app: &App, unit: &UnitCode, after: Option<u64>) -> Result<(), Problem> {
+    if after.is_some_and(|after| after > app.exchange.feed(unit, u64::MAX, 0).last) {
+        app.exchange.catch_up().await?;
+    }
+    Ok(())
+}
+
+async fn poll(app: &App, unit: &UnitCode, uri: &Uri) -> Answer {
+    let query = Query::of(uri, &["after", "limit", "wait"])?;
+    let (after, limit) = (query.number("after")?.unwrap_or(0), query.limit()?);
+    let wait = query.number("wait")?.unwrap_or(WAIT_MAX_SECS).min(WAIT_MAX_SECS);
+    let ends_at = Instant::now() + Duration::from_secs(wait);
+    catch_up(app, unit, Some(after)).await?;
+    let mut listener = app.exchange.listen(unit);
+    let mut draining = app.draining.subscribe();
+    loop {
+        let batch = batch(app, unit, after, limit);
+        if batch.len() > EMPTY_BATCH.len() {
+            return Ok(answer(batch));
+        }
+        let woken = timeout_at(ends_at, async {
+            tokio::select! {
+                _ = listener.changed() => true,
+                _ = draining.wait_for(|draining| *draining) => false,
+            }
+        });
+        // At the end of the wait, or of the server, an empty batch: the client asks again.
+        if !woken.await.unwrap_or(false) {
+            return Ok(answer(batch));
+        }
+    }
+}
+
+const EMPTY_BATCH: &[u8] = b"[]";
+
+fn batch(app: &App, unit: &UnitCode, after: u64, limit: usize) -> Vec<u8> {
+    let source = source(app);
+    let mut feed = app.exchange.feed(unit, after, limit);
+    let mut out = b"[".to_vec();
+    if let Some(position) = sse::lost(after, feed.first, feed.last) {
+        let reset = cloud_event::reset(unit, &source, app.exchange.now(), after, position);
+        cloud_event::write(&mut out, &reset);
+        feed = app.exchange.feed(unit, position, limit);
+    }
+    for event in &feed.events {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        cloud_event::write(&mut out, &cloud_event::of(unit, &source, event));
+    }
+    out.push(b']');
+    out
+}
+
+fn answer(batch: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(batch));
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(cloud_event::BATCH));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,384 @@
+//! Spaces: a content on its way in, by tus 1.0.0 or by a plain PUT.
+
+use axum::{
+    extract::{Path, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
+};
+use auth::{ContentDigest, UploadChecksum, VerifiedCaller};
+use bytes::Bytes;
+use delivery::{Error, NewUpload, SpaceAccess, Upload};
+use machine::{Refusal, SPACE_TIME_MS};
+use model::{Moment, SpaceId};
+
+use super::{Answer, id};
+use crate::{
+    answer,
+    app::App,
+    problem::Problem,
+    signed::{Octets, content_length, essence},
+    texts::Fault,
+    tus::{self, CHECKSUM_PATCH_MAX, Metadata},
+};
+
+/// What is read and forgotten of a body that is refused, so that a client gets the answer instead of a
+/// reset; beyond it the connection ends.
+const DRAIN_MAX: usize = 256 * 1024;
+
+/// Who came to which space. The body is apart: it may be taken by one at a time only.
+struct Visit {
+    app: App,
+    head: Parts,
+    space: SpaceId,
+    token: Option<String>,
+    caller: Option<VerifiedCaller>,
+}
+
+impl Visit {
+    /// A space is opened by its token, or by a signature of the source.
+    fn of(app: App, space: &str, head: Parts) -> Result<Self, Problem> {
+        let token = tus::bearer(&head.headers).map(str::to_owned);
+        let caller = if token.is_some() { None } else { Some(app.caller(&head)?) };
+        Ok(Self { space: id(space)?, app, head, token, caller })
+    }
+
+    fn access(&self) -> SpaceAccess<'_> {
+        match (&self.token, &self.caller) {
+            (_, Some(caller)) => SpaceAccess::Caller(caller),
+            (token, None) => SpaceAccess::Token(token.as_deref().unwrap_or_default()),
+        }
+    }
+
+    async fn upload(&self, offset: Option<u64>, create: Option<NewUpload>) -> Result<Upload, Problem> {
+        let upload = self.app.exchange.upload(self.space, self.access(), offset, create).await;
+        upload.map_err(|error| match error {
+            Error::Refused(Refusal::AlreadySealed) => Problem::new(Fault::SpaceSealed),
+            other => other.into(),
+        })
+    }
+
+    /// What the body must hash to, before any of it counts.
+    fn promised(&self) -> Result<Promised, Problem> {
+        Ok(Promised { checksum: tus::checksum(&self.head.headers)?, digest: self.content_digest()? })
+    }
+
+    /// The signed digest, or the one that goes with a token.
+    fn content_digest(&self) -> Result<Option<ContentDigest>, Problem> {
+        if let Some(caller) = &self.caller {
+            return Ok(Some(caller.content()));
+        }
+        let Some(value) = self.head.headers.get("content-digest") else { return Ok(None) };
+        Ok(Some(ContentDigest::parse("content-digest", value.as_bytes())?))
+    }
+
+    /// Takes the body in. Octets that were promised a checksum are held until it holds.
+    async fn write(
+        &self,
+        octets: &mut Octets,
+        upload: &mut Upload,
+        promised: Promised,
+    ) -> Result<(), Problem> {
+        if promised.is_none() {
+            return stream(octets, upload, None).await;
+        }
+        let body = octets.collect(&self.head.headers, CHECKSUM_PATCH_MAX).await;
+        let body = body.map_err(|problem| match problem.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(Fault::TusChecksumTooLarge).member("max", CHECKSUM_PATCH_MAX)
+            }
+            _ => problem,
+        })?;
+        promised.check(&body)?;
+        Ok(upload.write(body).await?)
+    }
+}
+
+/// Takes the body in as it comes. What arrived before a break counts (tus core).
+async fn stream(
+    octets: &mut Octets,
+    upload: &mut Upload,
+    digest: Option<ContentDigest>,
+) -> Result<(), Problem> {
+    let mut checker = digest.map(|digest| digest.checker());
+    loop {
+        let piece: Bytes = match octets.next().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
+            Err(broken) => {
+                // The client hears nothing any more; it asks by HEAD and goes on from what is durable.
+                upload.sync().await?;
+                return Err(broken);
+            }
+        };
+        if let Some(checker) = &mut checker {
+            checker.update(&piece);
+        }
+        upload.write(piece).await?;
+    }
+    Ok(checker.map_or(Ok(()), |checker| checker.finish())?)
+}
+
+/// What a body was promised to hash to.
+struct Promised {
+    checksum: Option<UploadChecksum>,
+    digest: Option<ContentDigest>,
+}
+
+impl Promised {
+    const fn is_none(&self) -> bool {
+        self.checksum.is_none() && self.digest.is_none()
+    }
+
+    fn check(self, body: &[u8]) -> Result<(), Problem> {
+        if let Some(digest) = self.digest {
+            let mut checker = digest.checker();
+            checker.update(body);
+            checker.finish()?;
+        }
+        if let Some(checksum) = self.checksum {
+            let mut checker = checksum.checker();
+            checker.update(body);
+            checker.finish().map_err(|_| Problem::new(Fault::TusChecksumMismatch))?;
+        }
+        Ok(())
+    }
+}
+
+/// The moment at which a space is gone, as its grant says.
+fn expires_at(space: SpaceId) -> Moment {
+    Moment(space.minted_at().0.saturating_add(SPACE_TIME_MS))
+}
+
+fn tus_answer(status: StatusCode) -> Response {
+    let mut response = answer::empty(status);
+    response.headers_mut().insert(tus::TUS_RESUMABLE, tus::VERSION);
+    response
+}
+
+fn set_offset(response: &mut Response, offset: u64) {
+    response.headers_mut().insert(tus::UPLOAD_OFFSET, HeaderValue::from(offset));
+}
+
+fn set_expires(response: &mut Response, at: Moment) {
+    answer::set(response, tus::UPLOAD_EXPIRES, &answer::http_date(at));
+}
+
+/// Runs a visit; a refused body is drained a little, so that its sender reads why.
+async fn visit(
+    app: App,
+    space: &str,
+    request: Request,
+    act: impl AsyncFnOnce(&Visit, &mut Octets) -> Answer,
+) -> Answer {
+    let (head, mut octets) = app.unsigned(request);
+    let visit = Visit::of(app, space, head)?;
+    let answer = act(&visit, &mut octets).await;
+    if answer.is_err() {
+        octets.drain(DRAIN_MAX).await;
+    }
+    answer.map_err(|problem| problem.header(tus::TUS_RESUMABLE, tus::VERSION))
+}
+
+/// Create a tus upload in a space
+///
+/// With `Content-Type: application/offset+octet-stream` the first octets come along.
+#[utoipa::path(
+    post, path = "/v1/spaces/{id}", tag = "spaces", operation_id = "create_upload",
+    security(("space-token" = []), ("lgsp-v1" = [])),
+    params(
+        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Upload-Length" = u64, Header, description = "Octets of the whole content"),
+        ("Upload-Metadata" = Option<String>, Header, description = "filename and filetype, in base64"),
+        ("Upload-Checksum" = Option<String>, Header, description = "sha256 or sha1 of this body"),
+    ),
+    responses((status = 201, description = "Created", headers(("Location" = String), ("Upload-Offset" = u64), ("Upload-Expires" = String))))
+)]
+pub(crate) async fn create(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+    visit(app, &space, request, async |visit, octets| {
+        let headers = &visit.head.headers;
+        tus::check_version(headers)?;
+        tus::check_extensions(headers)?;
+        let missing = || Problem::new(Fault::HeaderMalformed).member("header", "upload-length");
+        let size = tus::octet_count(headers, &tus::UPLOAD_LENGTH)?.ok_or_else(missing)?;
+        let max = visit.app.settings.content_max;
+        if size > max {
+            return Err(Problem::new(Fault::ContentTooLarge).member("max", max));
+        }
+        let Metadata { file_name, media_type } = Metadata::of(headers)?;
+        let with_upload = tus::is_offset_octet_stream(headers);
+        let promised = visit.promised()?;
+        let new = NewUpload { size: Some(size), file_name, media_type };
+        let mut upload = visit.upload(with_upload.then_some(0), Some(new)).await?;
+        let mut response = tus_answer(StatusCode::CREATED);
+        if with_upload {
+            visit.write(octets, &mut upload, promised).await?;
+            set_offset(&mut response, upload.sync().await?);
+        } else {
+            octets.collect(&visit.head.headers, 0).await?;
+        }
+        let url = format!("{}/v1/spaces/{}/content", visit.app.settings.public_url, visit.space);
+        answer::set(&mut response, header::LOCATION, &url);
+        set_expires(&mut response, expires_at(visit.space));
+        Ok(response)
+    })
+    .await
+}
+
+/// Where an upload stands
+#[utoipa::path(
+    head, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "upload_status",
+    security(("space-token" = []), ("lgsp-v1" = [])),
+    params(
+        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+    ),
+    responses((status = 200, description = "The offset that a majority holds durably",
+        headers(("Upload-Offset" = u64), ("Upload-Length" = u64), ("Upload-Expires" = String))))
+)]
+pub(crate) async fn status(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+    visit(app, &space, request, async |visit, _| {
+        tus::check_version(&visit.head.headers)?;
+        let status = visit.app.exchange.space_status(visit.space, visit.access()).await?;
+        let mut response = tus_answer(StatusCode::OK);
+        set_offset(&mut response, status.offset);
+        if let Some(size) = status.size {
+            response.headers_mut().insert(tus::UPLOAD_LENGTH, HeaderValue::from(size));
+        }
+        if !status.sealed {
+            set_expires(&mut response, status.expires_at);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+/// Send on from an offset
+///
+/// 204 comes after the octets are durable on a majority. A chunk with `Upload-Checksum` is at most 4 MiB.
+#[utoipa::path(
+    patch, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "append_upload",
+    security(("space-token" = []), ("lgsp-v1" = [])),
+    params(
+        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Upload-Offset" = u64, Header, description = "Where the first octet goes"),
+        ("Upload-Checksum" = Option<String>, Header, description = "sha256 or sha1 of this chunk"),
+    ),
+    request_body(content = String, content_type = "application/offset+octet-stream"),
+    responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64), ("Upload-Expires" = String))))
+)]
+pub(crate) async fn patch(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+    visit(app, &space, request, async |visit, octets| {
+        let headers = &visit.head.headers;
+        tus::check_version(headers)?;
+        tus::check_extensions(headers)?;
+        if !tus::is_offset_octet_stream(headers) {
+            return Err(Problem::new(Fault::MediaTypeUnsupported).member("expected", tus::OFFSET_OCTET_STREAM));
+        }
+        let missing = || Problem::new(Fault::HeaderMalformed).member("header", "upload-offset");
+        let offset = tus::octet_count(headers, &tus::UPLOAD_OFFSET)?.ok_or_else(missing)?;
+        let promised = visit.promised()?;
+        let mut upload = visit.upload(Some(offset), None).await?;
+        visit.write(octets, &mut upload, promised).await?;
+        let mut response = tus_answer(StatusCode::NO_CONTENT);
+        set_offset(&mut response, upload.sync().await?);
+        set_expires(&mut response, expires_at(visit.space));
+        Ok(response)
+    })
+    .await
+}
+
+/// Send the whole content at once
+///
+/// The digest is signed with the request, or goes with the token.
+#[utoipa::path(
+    put, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "put_content",
+    security(("space-token" = []), ("lgsp-v1" = [])),
+    params(
+        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
+        ("Content-Digest" = String, Header, description = "sha-256 or sha-512 of the content (RFC 9530)"),
+        ("Upload-Metadata" = Option<String>, Header, description = "filename and filetype, in base64"),
+    ),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64))))
+)]
+pub(crate) async fn put(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+    visit(app, &space, request, async |visit, octets| {
+        let headers = &visit.head.headers;
+        let digest = visit.content_digest()?.filter(|digest| !digest.is_empty());
+        let digest = digest.ok_or_else(|| Problem::new(Fault::ContentDigestMissing))?;
+        let (size, max) = (content_length(headers), visit.app.settings.content_max);
+        if size.is_some_and(|size| size > max) {
+            return Err(Problem::new(Fault::ContentTooLarge).member("max", max));
+        }
+        let metadata = Metadata::of(headers)?;
+        let new = NewUpload {
+            size,
+            file_name: metadata.file_name,
+            media_type: metadata.media_type.or(essence(headers).and_then(|text| text.parse().ok())),
+        };
+        let mut upload = visit.upload(Some(0), Some(new)).await?;
+        if size.is_some_and(|size| size <= CHECKSUM_PATCH_MAX as u64) {
+            visit.write(octets, &mut upload, Promised { checksum: None, digest: Some(digest) }).await?;
+        } else {
+            stream(octets, &mut upload, Some(digest)).await?;
+        }
+        let mut response = answer::empty(StatusCode::NO_CONTENT);
+        set_offset(&mut response, upload.sync().await?);
+        Ok(response)
+    })
+    .await
+}
+
+/// Give a space up
+#[utoipa::path(
+    delete, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "terminate_upload",
+    security(("space-token" = []), ("lgsp-v1" = [])),
+    params(
+        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+    ),
+    responses((status = 204, description = "The space is gone, its packet cancelled"))
+)]
+pub(crate) async fn terminate(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+    visit(app, &space, request, async |visit, octets| {
+        tus::check_version(&visit.head.headers)?;
+        octets.collect(&visit.head.headers, 0).await?;
+        visit.app.exchange.terminate(visit.space, visit.access()).await?;
+        Ok(tus_answer(StatusCode::NO_CONTENT))
+    })
+    .await
+}
+
+/// What a space speaks
+#[utoipa::path(
+    options, path = "/v1/spaces/{id}", tag = "spaces", operation_id = "space_offer",
+    params(("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH")),
+    responses((status = 204, description = "tus 1.0.0", headers(("Tus-Version" = String), ("Tus-Extension" = String),
+        ("Tus-Max-Size" = u64), ("Tus-Checksum-Algorithm" = String))))
+)]
+pub(crate) async fn offer(State(app): State<App>) -> Response {
+    tus_offer(&app)
+}
+
+/// What a space speaks
+#[utoipa::path(
+    options, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "content_offer",
+    params(("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH")),
+    responses((status = 204, description = "tus 1.0.0", headers(("Tus-Version" = String), ("Tus-Extension" = String),
+        ("Tus-Max-Size" = u64), ("Tus-Checksum-Algorithm" = String))))
+)]
+pub(crate) async fn content_offer(State(app): State<App>) -> Response {
+    tus_offer(&app)
+}
+
+fn tus_offer(app: &App) -> Response {
+    let mut response = tus_answer(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("tus-version"), tus::VERSION);
+    headers.insert("tus-extension", HeaderValue::from_static(tus::EXTENSIONS));
+    headers.insert("tus-max-size", HeaderValue::from(app.settings.content_max));
+    headers.insert("tus-checksum-algorithm", HeaderValue::from_static(UploadChecksum::ALGORITHMS));
+    response
+}

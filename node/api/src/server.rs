@@ -1,0 +1,375 @@
+//! The server's sockets: accept, TLS, HTTP/1.1 and HTTP/2, limits, and a clean end.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{body::Body, extract::Request};
+use delivery::Exchange;
+use hyper::{body::Incoming, server::conn, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, oneshot, watch},
+    task::{JoinHandle, JoinSet},
+    time::{Instant, interval, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::{
+    app::App,
+    front::Front,
+    settings::{
+        CONNECTION_WINDOW, CONNECTIONS_MAX, DRAIN_TIME_MAX, HANDSHAKE_TIME_MAX, HEAD_SIZE_MAX, HEAD_TIME_MAX,
+        HEADER_COUNT_MAX, IDLE_TIME_MAX, SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_MAX, Settings,
+    },
+};
+
+/// How often a connection looks at its own clock.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// After a failed accept (no file descriptors, say) the next one waits so long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Gives the present TLS configuration, so that a renewed certificate needs no restart.
+pub type Tls = Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>;
+
+/// What a server is made of.
+pub struct Options {
+    /// Where it listens; already bound, so that a taken port is told before anything starts.
+    pub listener: TcpListener,
+    /// Asked for each connection. Its ALPN names should be `h2` and `http/1.1`.
+    pub tls: Tls,
+    /// The doors of the platform.
+    pub exchange: Exchange,
+    /// What it is told from outside.
+    pub settings: Settings,
+}
+
+/// A running server.
+pub struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Stops accepting, lets requests finish for a while, ends streams of events, then closes.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        // The task ends within the drain's bound; a panic in it was logged by the runtime.
+        let _ = (&mut self.task).await;
+    }
+}
+
+/// Without a stop there is nobody to wait for the end, so it comes at once.
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Serves the API until it is stopped.
+pub fn serve(options: Options) -> Server {
+    let Options { listener, tls, exchange, settings } = options;
+    let front = Front::new(App::new(exchange, settings));
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(run(listener, tls, front, stopped));
+    Server { stop: Some(stop), task }
+}
+
+async fn run(listener: TcpListener, tls: Tls, front: Front, stopped: oneshot::Receiver<()>) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    let mut stopped = pin!(stopped);
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            Some(_) = connections.join_next() => {}
+            (slot, accepted) = accept(&listener, &slots) => match accepted {
+                Ok(stream) => {
+                    let (front, acceptor) = (front.clone(), TlsAcceptor::from(tls()));
+                    connections.spawn(async move {
+                        connection(stream, acceptor, front).await;
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    front.app().draining.send_replace(true);
+    let drained = timeout(DRAIN_TIME_MAX, async { while connections.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::warn!(count = connections.len(), "connections were cut at the end of the drain");
+    }
+}
+
+/// Waits for a free slot before it accepts: a flood waits in the kernel's queue.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (tokio::sync::OwnedSemaphorePermit, io::Result<TcpStream>) {
+    let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+    (slot, listener.accept().await.map(|(stream, _)| stream))
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front) {
+    let _counted = front.app().metrics.connection();
+    // Answers are small and complete: waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    let stream = match timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => return tracing::debug!("a TLS handshake took too long"),
+    };
+    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let draining = front.app().draining.subscribe();
+    let activity = Arc::new(Activity::new());
+    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+    let service = {
+        let activity = activity.clone();
+        service_fn(move |request: hyper::Request<Incoming>| {
+            let (mut front, busy) = (front.clone(), activity.clone().begin());
+            async move {
+                let request: Request = request.map(Body::new);
+                let response = front.answer(request).await;
+                drop(busy);
+                Ok::<_, Infallible>(response)
+            }
+        })
+    };
+    if is_h2 {
+        let connection = http2().serve_connection(io, service);
+        guard(connection, |connection| connection.graceful_shutdown(), &activity, draining).await;
+    } else {
+        let connection = http1().serve_connection(io, service);
+        guard(connection, |connection| connection.graceful_shutdown(), &activity, draining).await;
+    }
+}
+
+fn http1() -> conn::http1::Builder {
+    let mut builder = conn::http1::Builder::new();
+    // The head's time is watched below: hyper's own limit would also end idle connections.
+    builder.max_buf_size(HEAD_SIZE_MAX.max(64 * 1024)).max_headers(HEADER_COUNT_MAX).timer(TokioTimer::new());
+    builder.header_read_timeout(None);
+    builder
+}
+
+fn http2() -> conn::http2::Builder<TokioExecutor> {
+    let mut builder = conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER_MAX)
+        .max_header_list_size(HEAD_SIZE_MAX as u32);
+    builder
+}
+
+/// Runs a connection to its end: its own, the drain's, or that of a client that does nothing.
+async fn guard<C, E>(
+    connection: C,
+    shut_down: impl Fn(Pin<&mut C>),
+    activity: &Activity,
+    mut draining: watch::Receiver<bool>,
+) where
+    C: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
+    let mut connection = pin!(connection);
+    let mut watch = interval(WATCH_EVERY);
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            _ = draining.wait_for(|draining| *draining), if !closing => {
+                closing = true;
+                shut_down(connection.as_mut());
+            }
+            _ = watch.tick() => {
+                if activity.is_slow_head() {
+                    return tracing::debug!("a request's head came too slowly");
+                }
+                if activity.is_idle() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What moves on one connection.
+struct Activity {
+    began: Instant,
+    /// Milliseconds since `began` of the last octet in or out.
+    moved_at: AtomicU64,
+    /// When the first octet of a head came, plus one; zero while none is on its way.
+    head_at: AtomicU64,
+    /// Requests that are being answered.
+    busy_count: AtomicU32,
+}
+
+/// Counts one request until its answer begins.
+struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy_count.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Activity {
+    fn new() -> Self {
+        // The first head is awaited from the first moment on.
+        Self { began: Instant::now(), moved_at: 0.into(), head_at: 1.into(), busy_count: 0.into() }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A head is whole.
+    fn begin(self: Arc<Self>) -> Busy {
+        self.head_at.store(0, Relaxed);
+        self.busy_count.fetch_add(1, Relaxed);
+        Busy(self)
+    }
+
+    fn read(&self) {
+        let now = self.now();
+        self.moved_at.store(now, Relaxed);
+        if self.busy_count.load(Relaxed) == 0 {
+            let _ = self.head_at.compare_exchange(0, now + 1, Relaxed, Relaxed);
+        }
+    }
+
+    fn wrote(&self) {
+        self.moved_at.store(self.now(), Relaxed);
+        // While an answer goes out, what comes in is no head: credits of HTTP/2, or nothing.
+        self.head_at.store(0, Relaxed);
+    }
+
+    fn is_slow_head(&self) -> bool {
+        let head_at = self.head_at.load(Relaxed);
+        head_at > 0
+            && self.busy_count.load(Relaxed) == 0
+            && self.now().saturating_sub(head_at) > HEAD_TIME_MAX.as_millis() as u64
+    }
+
+    fn is_idle(&self) -> bool {
+        self.busy_count.load(Relaxed) == 0
+            && self.now().saturating_sub(self.moved_at.load(Relaxed)) > IDLE_TIME_MAX.as_millis() as u64
+    }
+}
+
+/// A stream that tells what moves on it.
+struct Watched {
+    stream: TlsStream<TcpStream>,
+    activity: Arc<Activity>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.read();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, octets);
+        if written.is_ready() {
+            self.activity.wrote();
+        }
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        if written.is_ready() {
+            self.activity.wrote();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_come_is_given_up() {
+        let activity = Arc::new(Activity::new());
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(activity.is_slow_head());
+        activity.read();
+        assert!(activity.is_slow_head(), "more octets of the same head do not start it anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_in_work_and_a_quiet_connection_are_left_alone_for_a_while() {
+        let activity = Arc::new(Activity::new());
+        let busy = activity.clone().begin();
+        tokio::time::advance(IDLE_TIME_MAX * 2).await;
+        assert!(!activity.is_slow_head() && !activity.is_idle());
+        activity.wrote();
+        drop(busy);
+        tokio::time::advance(IDLE_TIME_MAX / 2).await;
+        assert!(!activity.is_slow_head() && !activity.is_idle());
+        tokio::time::advance(IDLE_TIME_MAX).await;
+        assert!(!activity.is_slow_head() && activity.is_idle());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_head_has_its_own_time() {
+        let activity = Arc::new(Activity::new());
+        drop(activity.clone().begin());
+        activity.wrote();
+        tokio::time::advance(IDLE_TIME_MAX / 2).await;
+        activity.read();
+        assert!(!activity.is_slow_head());
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(activity.is_slow_head());
+    }
+}

@@ -1,0 +1,266 @@
+//! What went wrong, as people are told: what, why, how to mend, which code.
+
+use std::{error::Error as _, path::Path};
+
+use client::Problem;
+use serde::{Serialize, Serializer};
+
+use crate::texts::{Lang, Text, failures as t};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It is done.
+    Ok = 0,
+    /// It could not be done.
+    Failed = 1,
+    /// The command is not written right.
+    Usage = 2,
+    /// It is done, but the cluster is degraded.
+    Degraded = 3,
+    /// The cluster cannot be reached, or not in time.
+    Unreachable = 4,
+    /// It is not permitted.
+    NotPermitted = 5,
+    /// There is no such thing.
+    NotFound = 6,
+    /// Something else has happened in between.
+    Conflict = 7,
+}
+
+impl Serialize for Exit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
+    }
+}
+
+/// One failure.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// What happened.
+    pub what: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The command to type, or what to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+    /// The stable code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What the operator finds in the logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+    /// The exit code.
+    pub exit: Exit,
+    /// The technical chain, for `--debug`.
+    #[serde(skip)]
+    pub chain: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of which only the sentence is known yet.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { what: what.into(), why: None, fix: None, code: None, trace: None, exit, chain: Vec::new() }
+    }
+
+    /// Says why.
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into()).filter(|why: &String| !why.is_empty());
+        self
+    }
+
+    /// Says how to mend it.
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// Gives it a code of the command line's own, 9000 and above.
+    pub fn code(mut self, number: u16) -> Self {
+        self.code = Some(format!("LGSP-{number}"));
+        self
+    }
+
+    /// A file that cannot be used.
+    pub fn file(lang: Lang, path: &Path, error: &std::io::Error) -> Self {
+        let shown = path.display();
+        let exit = match error.kind() {
+            std::io::ErrorKind::NotFound => Exit::NotFound,
+            std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, t::FILE.fill(lang, &[("path", &shown)]))
+            .why(error.to_string())
+            .fix(t::FIX_FILE.fill(lang, &[("path", &shown)]))
+            .code(9105)
+    }
+
+    /// A configuration that cannot be used.
+    pub fn config(lang: Lang, path: &Path, error: &crate::config::Error) -> Self {
+        Self::new(Exit::Usage, t::CONFIG.in_lang(lang))
+            .why(error.to_string())
+            .fix(t::FIX_CONFIG.fill(lang, &[("path", &path.display())]))
+            .code(9201)
+    }
+
+    /// What the client says. `profile` is named in what to look at.
+    pub fn client(lang: Lang, profile: &str, error: &client::Error) -> Self {
+        let mut failure = of_client(lang, profile, error);
+        failure.chain = chain(error);
+        failure
+    }
+
+    /// Whatever stands at the end of a chain of the node's own errors.
+    pub fn any(lang: Lang, text: Text, error: &anyhow::Error) -> Self {
+        if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<client::Error>()) {
+            return Self::client(lang, "", error);
+        }
+        let mut failure = Self::new(Exit::Failed, text.in_lang(lang)).why(format!("{error:#}")).code(9001);
+        failure.chain = error.chain().map(ToString::to_string).collect();
+        failure
+    }
+}
+
+fn chain(error: &client::Error) -> Vec<String> {
+    let mut all = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        all.push(cause.to_string());
+        next = cause.source();
+    }
+    all
+}
+
+fn of_client(lang: Lang, profile: &str, error: &client::Error) -> Failure {
+    use client::Error as E;
+    let source = error.source().map(innermost).unwrap_or_default();
+    match error {
+        E::Problem { status, problem } => of_problem(lang, profile, *status, problem),
+        E::Unreachable { url, .. } => Failure::new(Exit::Unreachable, t::UNREACHABLE.in_lang(lang))
+            .why(format!("{url}: {source}"))
+            .fix(t::FIX_UNREACHABLE.fill(lang, &[("profile", &profile)]))
+            .code(9101),
+        E::Tls { url, .. } => Failure::new(Exit::Unreachable, t::TLS.fill(lang, &[("url", url)]))
+            .why(source)
+            .fix(t::FIX_TLS.fill(lang, &[("profile", &profile)]))
+            .code(9102),
+        E::Timeout { url, after } => {
+            let after = crate::config::Span(*after);
+            Failure::new(Exit::Unreachable, t::TIMEOUT.fill(lang, &[("url", url), ("after", &after)]))
+                .fix(t::FIX_RETRY.in_lang(lang))
+                .code(9103)
+        }
+        E::Protocol { url, what } => Failure::new(Exit::Failed, t::PROTOCOL.fill(lang, &[("url", url)]))
+            .why(what.clone())
+            .fix(t::FIX_PROTOCOL.in_lang(lang))
+            .code(9104),
+        E::File { path, source } => Failure::file(lang, path, source),
+        E::Altered => Failure::new(Exit::Failed, t::ALTERED.in_lang(lang)).fix(t::FIX_ALTERED.in_lang(lang)).code(9106),
+        E::Size { size } => Failure::new(Exit::Failed, t::SIZE.fill(lang, &[("size", size)]))
+            .fix(t::FIX_SIZE.in_lang(lang))
+            .code(9107),
+        E::Options { what } => Failure::new(Exit::Usage, t::CLIENT.in_lang(lang))
+            .why(what.clone())
+            .fix(t::FIX_PROFILE_WRONG.in_lang(lang))
+            .code(9108),
+    }
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    last.to_string()
+}
+
+fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Failure {
+    let exit = match status {
+        401 | 403 => Exit::NotPermitted,
+        404 | 410 => Exit::NotFound,
+        409 | 412 | 423 => Exit::Conflict,
+        408 | 429 | 502..=504 => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    let title = match problem.title.as_str() {
+        "" => t::REFUSED.fill(lang, &[("status", &status)]),
+        title => title.to_owned(),
+    };
+    let mut failure = Failure::new(exit, title);
+    let fields = problem.errors.iter().map(|field| format!("{}: {}", field.pointer, field.detail));
+    let why: Vec<String> = Some(problem.detail.clone()).into_iter().filter(|text| !text.is_empty()).chain(fields).collect();
+    failure = failure.why(why.join("; "));
+    failure.fix = fix_of(lang, profile, status, problem);
+    failure.code = Some(problem.code.clone()).filter(|code| !code.is_empty());
+    failure.trace = Some(problem.trace_id.clone()).filter(|trace| !trace.is_empty());
+    let (what, why) = match problem.word.as_str() {
+        "token_unknown" => (t::TOKEN_UNKNOWN, None),
+        "token_used" => (t::TOKEN_USED, Some(t::TOKEN_USED_WHY)),
+        "token_expired" => (t::TOKEN_EXPIRED, Some(t::TOKEN_EXPIRED_WHY)),
+        _ => return failure,
+    };
+    failure.what = what.in_lang(lang).to_owned();
+    failure.why = why.map(|why| why.in_lang(lang).to_owned()).or(failure.why);
+    failure.exit = Exit::Conflict;
+    failure
+}
+
+fn fix_of(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Option<String> {
+    let skew = problem.more.get("skew_seconds").map(ToString::to_string).unwrap_or_else(|| "?".into());
+    let text = match problem.word.as_str() {
+        "unit_unknown" | "parent_unknown" => t::FIX_UNIT,
+        "code_malformed" | "code_outside_zone" => t::FIX_CODE,
+        "token_unknown" | "token_used" | "token_expired" => t::FIX_TOKEN,
+        "app_unknown" => t::FIX_APP,
+        "packet_unknown" => t::FIX_PACKET,
+        "clock_out_of_window" => return Some(t::FIX_CLOCK.fill(lang, &[("skew", &skew)])),
+        _ if status == 401 => return Some(t::FIX_SIGNATURE.fill(lang, &[("profile", &profile)])),
+        _ if status == 403 => t::FIX_PERMISSION,
+        _ if status == 503 || problem.retryable => t::FIX_RETRY,
+        _ => return None,
+    };
+    Some(text.in_lang(lang).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(status: u16, word: &str) -> client::Error {
+        let problem = Problem {
+            title: "Không có đơn vị này".into(),
+            detail: "chưa đăng ký".into(),
+            code: "LGSP-1206".into(),
+            word: word.into(),
+            trace_id: "4bf9".into(),
+            ..Problem::default()
+        };
+        client::Error::Problem { status, problem: Box::new(problem) }
+    }
+
+    #[test]
+    fn problems_become_what_why_fix_and_code() {
+        let failure = Failure::client(Lang::Vi, "p", &problem(404, "unit_unknown"));
+        assert_eq!((failure.exit, failure.code.as_deref()), (Exit::NotFound, Some("LGSP-1206")));
+        assert_eq!(failure.why.as_deref(), Some("chưa đăng ký"));
+        assert!(failure.fix.expect("a fix").contains("lgsp unit search"));
+        assert_eq!(failure.trace.as_deref(), Some("4bf9"));
+    }
+
+    #[test]
+    fn every_status_has_its_exit_code() {
+        for (status, exit) in [(401, 5), (403, 5), (404, 6), (410, 6), (409, 7), (412, 7), (503, 4), (422, 1), (507, 1)] {
+            assert_eq!(Failure::client(Lang::En, "p", &problem(status, "x")).exit as i32, exit, "{status}");
+        }
+    }
+
+    #[test]
+    fn spent_tokens_are_told_apart() {
+        for (word, text) in [("token_used", t::TOKEN_USED), ("token_expired", t::TOKEN_EXPIRED), ("token_unknown", t::TOKEN_UNKNOWN)] {
+            let failure = Failure::client(Lang::En, "p", &problem(403, word));
+            assert_eq!(failure.what, text.en);
+            assert!(failure.fix.expect("a fix").contains("lgsp member token"));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Puts the help of one language on the commands.
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+
+use super::Cli;
+use crate::texts::{
+    Lang,
+    help::{self, Entry},
+    words,
+};
+
+/// The language: `--lang`, else `LGSP_LANG`, else the locale, else Vietnamese. It is needed
+/// before the arguments are parsed, since their errors are told in it.
+pub fn language(args: &[String]) -> Lang {
+    let flag = args.iter().enumerate().find_map(|(index, arg)| match arg.strip_prefix("--lang") {
+        Some("") => args.get(index + 1).map(String::as_str),
+        Some(rest) => rest.strip_prefix('='),
+        None => None,
+    });
+    let own = flag.map(str::to_owned).or_else(|| std::env::var("LGSP_LANG").ok());
+    if let Some(lang) = own.as_deref().and_then(Lang::of_locale) {
+        return lang;
+    }
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    // The plain C locale says nothing about people: our own language is the better guess.
+    locale.filter(|locale| !locale.starts_with('C') && locale != "POSIX").and_then(|locale| Lang::of_locale(&locale)).unwrap_or_default()
+}
+
+/// The commands with their help in a language.
+pub fn command(lang: Lang) -> Command {
+    let command = Cli::command().disable_help_flag(true).disable_version_flag(true);
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).global(true);
+    let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
+    let command = command
+        .arg(help.help(words::ARG_HELP.in_lang(lang)))
+        .arg(version.help(words::ARG_VERSION.in_lang(lang)));
+    dress(command, "", lang)
+}
+
+/// The texts of a command, by its path as `packet send`; of the program itself by the empty path.
+pub fn entry(path: &str) -> Option<&'static Entry> {
+    help::ALL.iter().find(|entry| entry.path == path)
+}
+
+fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
+    let template = format!(
+        "{{about}}\n\n{{before-help}}{} {{usage}}\n\n{{all-args}}\n",
+        words::USAGE.in_lang(lang)
+    );
+    command = command.help_template(template).subcommand_help_heading(words::COMMANDS.in_lang(lang));
+    if let Some(entry) = entry(path) {
+        let examples: String = entry.examples.iter().map(|example| format!("  {example}\n")).collect();
+        command = command
+            .about(entry.about.in_lang(lang))
+            .before_help(format!("{}\n{examples}", words::EXAMPLES.in_lang(lang)));
+    }
+    command = command.mut_args(|arg| {
+        let heading = if arg.is_positional() { words::ARGUMENTS } else { words::OPTIONS };
+        let text = help::arg(path, arg.get_id().as_str());
+        let arg = arg.help_heading(heading.in_lang(lang));
+        match text {
+            Some(text) => arg.help(text.in_lang(lang)),
+            None => arg,
+        }
+    });
+    let children: Vec<String> = command.get_subcommands().map(|child| child.get_name().to_owned()).collect();
+    for child in children {
+        let child_path = format!("{path} {child}").trim().to_owned();
+        command = command.mut_subcommand(child, |child| {
+            dress(child.disable_help_flag(true), &child_path, lang)
+        });
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(command: &Command, path: &str, see: &mut dyn FnMut(&Command, &str)) {
+        see(command, path);
+        for child in command.get_subcommands() {
+            visit(child, format!("{path} {}", child.get_name()).trim(), see);
+        }
+    }
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        for lang in [Lang::Vi, Lang::En] {
+            command(lang).debug_assert();
+        }
+    }
+
+    #[test]
+    fn every_command_and_argument_has_its_help_in_both_languages() {
+        visit(&Cli::command(), "", &mut |command, path| {
+            let entry = entry(path).unwrap_or_else(|| panic!("no help for {path:?}"));
+            assert!(entry.examples.iter().all(|example| example.contains("lgsp")), "{path}");
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let id = arg.get_id().as_str();
+                let own = matches!(id, "help" | "version");
+                assert!(own || help::arg(path, id).is_some(), "no help for {id} of {path:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn examples_are_commands_that_parse() {
+        for entry in help::ALL {
+            for example in entry.examples {
+                let line = example.split_once("lgsp ").map(|(_, rest)| rest).unwrap_or_default();
+                let words = split(line);
+                let parsed = command(Lang::En).try_get_matches_from(std::iter::once("lgsp".to_owned()).chain(words));
+                if let Err(error) = parsed
+                    && error.use_stderr()
+                {
+                    panic!("{example}: {error}");
+                }
+            }
+        }
+    }
+
+    /// Splits as a shell does, as far as our examples need it.
+    fn split(line: &str) -> Vec<String> {
+        let line = line.split(" | ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
+        let mut words = Vec::new();
+        let (mut word, mut quoted) = (String::new(), false);
+        for c in line.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+                c => word.push(c),
+            }
+        }
+        words.extend(Some(word).filter(|word| !word.is_empty()));
+        words
+    }
+
+    #[test]
+    fn the_language_is_found_before_the_arguments_are_parsed() {
+        let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(language(&args("lgsp status --lang en")), Lang::En);
+        assert_eq!(language(&args("lgsp --lang=vi status")), Lang::Vi);
+    }
+}

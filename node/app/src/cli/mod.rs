@@ -1,0 +1,13 @@
+//! The command line: its shape, its help in two languages, its output and its errors.
+
+mod args;
+mod failure;
+mod localise;
+mod out;
+mod usage;
+
+pub use args::*;
+pub use failure::{Exit, Failure};
+pub use localise::{command, language};
+pub use out::{Mark, Out, Output, size_text, table};
+pub use usage::usage_failure;

@@ -1,0 +1,68 @@
+//! Errors of the command line itself, in the language of the talk.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::{Exit, Failure};
+use crate::texts::{Lang, failures as t};
+
+/// What clap found wrong. `command` is what to ask for help of.
+pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let arg = context(ContextKind::InvalidArg).or_else(|| context(ContextKind::InvalidSubcommand)).unwrap_or_default();
+    let value = context(ContextKind::InvalidValue).unwrap_or_default();
+    let other = context(ContextKind::PriorArg).unwrap_or_default();
+    let reason = std::error::Error::source(error).map(ToString::to_string);
+    let why = match error.kind() {
+        ErrorKind::UnknownArgument => t::USAGE_UNKNOWN_ARG.fill(lang, &[("arg", &arg)]),
+        ErrorKind::InvalidSubcommand => t::USAGE_UNKNOWN_COMMAND.fill(lang, &[("arg", &arg)]),
+        ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand => {
+            t::USAGE_MISSING.fill(lang, &[("arg", &arg)])
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let text = t::USAGE_VALUE.fill(lang, &[("value", &format!("{value:?}")), ("arg", &arg)]);
+            let allowed = context(ContextKind::ValidValue).map(|words| format!(" ({words})"));
+            reason.map(|reason| format!("{text}: {reason}")).unwrap_or(text) + &allowed.unwrap_or_default()
+        }
+        ErrorKind::ArgumentConflict => t::USAGE_CONFLICT.fill(lang, &[("arg", &arg), ("other", &other)]),
+        _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+    };
+    let similar = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+        .into_iter()
+        .find_map(context);
+    let fix = match similar {
+        Some(similar) => t::USAGE_SIMILAR.fill(lang, &[("similar", &similar), ("command", &command)]),
+        None => t::USAGE_HELP.fill(lang, &[("command", &command)]),
+    };
+    Failure::new(Exit::Usage, t::USAGE.in_lang(lang)).why(why).fix(fix).code(9002)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::command;
+
+    fn failure(line: &str) -> Failure {
+        let error = command(Lang::Vi).try_get_matches_from(line.split(' ')).expect_err("a wrong command");
+        usage_failure(Lang::Vi, "lgsp", &error)
+    }
+
+    #[test]
+    fn wrong_commands_say_what_is_wrong() {
+        for (line, why, fix) in [
+            ("lgsp statsu", "statsu", "status"),
+            ("lgsp status --lan vi", "--lan", "--lang"),
+            ("lgsp unit show", "<CODE>", "--help"),
+            ("lgsp unit show H41/2", "H41/2", "--help"),
+            ("lgsp key issue a1 --secret-file x --profile-file y", "--secret-file", "--help"),
+        ] {
+            let failure = failure(line);
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.why.as_ref().is_some_and(|text| text.contains(why)), "{line}: {failure:?}");
+            assert!(failure.fix.as_ref().is_some_and(|text| text.contains(fix)), "{line}: {failure:?}");
+        }
+    }
+}

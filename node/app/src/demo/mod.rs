@@ -1,0 +1,158 @@
+//! `demo`: a whole cluster for the first minutes. Three processes of this program on loopback,
+//! real files, a killed leader, and content that is gone in the end.
+
+mod canary;
+mod cluster;
+mod office;
+mod report;
+mod samples;
+mod scene;
+
+use std::{path::PathBuf, time::Instant};
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{DemoArgs, Exit, Failure, Out},
+    texts::{Text, demo as d, failures as t},
+    verbs::{Context, Done, quoted},
+};
+
+use cluster::Cluster;
+use report::Report;
+
+/// Tells how the demonstration goes on, with the time since its beginning.
+#[derive(Debug, Clone, Copy)]
+pub struct Show {
+    /// Where it is told.
+    pub out: Out,
+    begun: Instant,
+}
+
+impl Show {
+    fn tell(&self, text: Text, values: &[(&str, &dyn std::fmt::Display)]) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let sign = self.out.sign(crate::cli::Mark::Good);
+        self.out.say(format_args!("[{seconds:7.3} s] {sign} {}", self.out.fill(text, values)));
+    }
+
+    /// A step that failed, with its reason.
+    fn failed(&self, step: Text, why: impl Into<String>) -> Failure {
+        let step = self.out.text(step);
+        Failure::new(Exit::Failed, self.out.fill(d::FAILED, &[("step", &step)])).why(why).code(9501)
+    }
+
+    /// A request that failed in a step.
+    fn refused(&self, step: Text) -> impl Fn(client::Error) -> Failure + use<> {
+        let show = *self;
+        move |error| {
+            let failure = Failure::client(show.out.lang, "", &error);
+            let why = [Some(failure.what), failure.why].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let mut told = show.failed(step, why);
+            told.code = failure.code.or(told.code);
+            told.trace = failure.trace;
+            told.chain = failure.chain;
+            told
+        }
+    }
+}
+
+/// Plays the demonstration; without `--once` the cluster stays until it is told to stop.
+pub async fn demo(context: &Context, args: DemoArgs) -> Done {
+    let show = Show { out: context.out, begun: Instant::now() };
+    let out = &show.out;
+    out.say(out.text(d::HEAD));
+    let root = trial_directory().map_err(|(path, error)| Failure::file(out.lang, &path, &error))?;
+    let mut cluster = Cluster::new(root.clone(), show)?;
+    let mut stop = Stop::listen().map_err(|error| show.failed(d::STARTED, error.to_string()))?;
+
+    let played = tokio::select! {
+        played = scene::play(show, &mut cluster) => Some(played),
+        () = stop.asked() => None,
+    };
+    let result = match played {
+        Some(Ok(report)) => {
+            tell_report(out, &report, &cluster);
+            if !args.once {
+                stay(out, &cluster, args.keep, &mut stop).await;
+            }
+            Ok(Exit::Ok)
+        }
+        Some(Err(failure)) => {
+            let logs = out.fill(d::LOGS, &[("path", &quoted(&root.join("logs")))]);
+            if !out.is_table() {
+                out.json("lgsp.demo/1", json!({ "ok": false, "error": failure, "logs": root.join("logs") }));
+            }
+            Err(if failure.fix.is_some() { failure } else { failure.fix(logs) })
+        }
+        None => Ok(Exit::Failed),
+    };
+    cluster.stop().await;
+    show.tell(d::STOPPED, &[]);
+    if args.keep || result.is_err() {
+        out.say(out.fill(d::KEPT, &[("path", &root.display())]));
+    } else if let Err(error) = std::fs::remove_dir_all(&root) {
+        out.warn(out.fill(t::FILE, &[("path", &root.display())]) + " " + &error.to_string());
+    }
+    result
+}
+
+fn tell_report(out: &Out, report: &Report, cluster: &Cluster) {
+    if !out.is_table() {
+        return out.json("lgsp.demo/1", report);
+    }
+    out.print(format_args!("\n{}", out.text(d::WAY)));
+    for packet in &report.packets {
+        out.print(packet.lines.join("\n"));
+        out.print("");
+    }
+    out.print(out.text(d::READY));
+    let urls: Vec<&str> = cluster.nodes.iter().map(|node| node.url.as_str()).collect();
+    let row = |label: &str, text: &str| out.print(format_args!("  {label:<16}{text}"));
+    row(out.text(d::URLS), &urls.join("  "));
+    row(out.text(d::ADMIN), &format!("{}  ({})", report.admin.access_key, report.admin.profile.display()));
+    for office in &report.offices {
+        row(out.text(d::OFFICES), &format!("{} {}  {}  ({})", office.unit, office.name, office.access_key, office.profile.display()));
+    }
+    out.print(out.text(d::TRY));
+    for line in &report.next {
+        out.print(format_args!("  {line}"));
+    }
+}
+
+async fn stay(out: &Out, cluster: &Cluster, keep: bool, stop: &mut Stop) {
+    let text = if keep { d::KEPT } else { d::STAYS };
+    out.say(out.fill(text, &[("path", &cluster.root.display())]));
+    stop.asked().await;
+    out.say("");
+}
+
+/// Ctrl-C, or the end by a service manager.
+struct Stop {
+    int: tokio::signal::unix::Signal,
+    term: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+        }
+    }
+}
+
+/// A new directory of our own under the system's directory for temporary files.
+fn trial_directory() -> Result<PathBuf, (PathBuf, std::io::Error)> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = std::env::temp_dir().join(format!("lgsp-demo-{}", hex::encode(rand::random::<[u8; 4]>())));
+    match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+        Ok(()) => Ok(path),
+        Err(error) => Err((path, error)),
+    }
+}

@@ -1,0 +1,189 @@
+//! A profile: how the command line reaches a cluster, and what it signs with.
+//!
+//! The secret itself is in a file of its own, so that a profile can be shown; both belong to
+//! their owner alone.
+
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use certs::Access;
+use client::{Client, Credentials, Options, Secret, Trust};
+use model::{AccessKey, KeyAlgorithm};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::{Exit, Failure, Global},
+    config::ApiUrl,
+    texts::{Lang, failures as t},
+};
+
+/// A profile as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The nodes' APIs, in the order they are tried.
+    pub urls: Vec<ApiUrl>,
+    /// The authority to trust: PEM, or the path of a PEM file.
+    pub authority: String,
+    /// The access key.
+    pub access_key: AccessKey,
+    /// Its algorithm.
+    #[serde(default = "hmac")]
+    pub algorithm: KeyAlgorithm,
+    /// The file of its secret key, or of its private key; relative to the profile.
+    pub secret_file: PathBuf,
+}
+
+fn hmac() -> KeyAlgorithm {
+    KeyAlgorithm::HmacSha256
+}
+
+/// A profile that was read, and where.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// What it says.
+    pub profile: Profile,
+    lang: Lang,
+}
+
+/// Where the profile is: the flag or LGSP_PROFILE, else the user's configuration directory.
+pub fn path(global: &Global) -> PathBuf {
+    if let Some(path) = &global.profile {
+        return path.clone();
+    }
+    let directory = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")))
+        .unwrap_or_default();
+    directory.join("lgsp/profile.toml")
+}
+
+impl Loaded {
+    /// Reads the profile that the arguments name.
+    pub fn find(global: &Global, lang: Lang) -> Result<Self, Failure> {
+        Self::read(&path(global), lang)
+    }
+
+    /// Reads a profile.
+    pub fn read(path: &Path, lang: Lang) -> Result<Self, Failure> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Failure::new(Exit::NotFound, t::PROFILE_MISSING.fill(lang, &[("path", &shown)]))
+                    .fix(t::FIX_PROFILE_MISSING.in_lang(lang))
+                    .code(9301)
+            }
+            _ => Failure::file(lang, path, &error),
+        })?;
+        let profile: Profile = toml::from_str(&text).map_err(|error| wrong(lang, path, error.to_string().trim_end()))?;
+        if profile.urls.is_empty() {
+            return Err(wrong(lang, path, "urls = []"));
+        }
+        Ok(Self { path: path.to_owned(), profile, lang })
+    }
+
+    /// The path as people see it.
+    pub fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// A client that signs with the profile's key.
+    pub fn client(&self, timeout: std::time::Duration) -> Result<Client, Failure> {
+        let urls = self.profile.urls.iter().map(ToString::to_string).collect();
+        let trust = Trust::Authorities(self.authority()?.iter().map(|der| der.to_vec()).collect());
+        let mut options = Options::new(urls, trust, Some(self.credentials()?));
+        options.language = self.lang.for_client();
+        options.timeout = timeout;
+        options.patience = timeout;
+        Client::new(options).map_err(|error| Failure::client(self.lang, &self.shown(), &error))
+    }
+
+    /// The authority's certificates.
+    pub fn authority(&self) -> Result<Vec<CertificateDer<'static>>, Failure> {
+        let text = &self.profile.authority;
+        let pem = if text.trim_start().starts_with("-----BEGIN") {
+            text.clone().into_bytes()
+        } else {
+            let path = self.beside(Path::new(text));
+            std::fs::read(&path).map_err(|error| Failure::file(self.lang, &path, &error))?
+        };
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        all.ok().filter(|all| !all.is_empty()).ok_or_else(|| wrong(self.lang, &self.path, "authority"))
+    }
+
+    fn credentials(&self) -> Result<Credentials, Failure> {
+        let path = self.beside(&self.profile.secret_file);
+        let failed = |error: std::io::Error| Failure::file(self.lang, &path, &error);
+        let metadata = std::fs::metadata(&path).map_err(failed)?;
+        if metadata.mode() & 0o077 != 0 {
+            return Err(Failure::new(Exit::NotPermitted, t::FILE.fill(self.lang, &[("path", &path.display())]))
+                .why(t::PROFILE_OPEN.in_lang(self.lang))
+                .fix(t::FIX_PROFILE_OPEN.fill(self.lang, &[("path", &path.display())]))
+                .code(9303));
+        }
+        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        let key = self.profile.access_key.clone();
+        match self.profile.algorithm {
+            KeyAlgorithm::HmacSha256 => Ok(Credentials::hmac(key, &Secret::new(text.trim()))),
+            algorithm => Credentials::private_key(key, algorithm, text.as_bytes())
+                .map_err(|error| wrong(self.lang, &path, &error.to_string())),
+        }
+    }
+
+    fn beside(&self, file: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(file)
+    }
+}
+
+fn wrong(lang: Lang, path: &Path, why: &str) -> Failure {
+    Failure::new(Exit::Usage, t::PROFILE_WRONG.fill(lang, &[("path", &path.display())]))
+        .why(why)
+        .fix(t::FIX_PROFILE_WRONG.in_lang(lang))
+        .code(9302)
+}
+
+/// Writes a secret where its owner alone can read it.
+pub fn write_secret(lang: Lang, path: &Path, secret: &Secret) -> Result<(), Failure> {
+    write_private(lang, path, format!("{}\n", secret.expose()).as_bytes())
+}
+
+/// Writes a profile, and the secret in a file beside it (`….secret`).
+pub fn write(
+    lang: Lang,
+    path: &Path,
+    urls: Vec<ApiUrl>,
+    authority: &[CertificateDer<'_>],
+    key: (AccessKey, KeyAlgorithm),
+    secret: Option<&Secret>,
+) -> Result<(), Failure> {
+    let secret_path = path.with_extension("secret");
+    if let Some(secret) = secret {
+        write_secret(lang, &secret_path, secret)?;
+    }
+    let profile = Profile {
+        urls,
+        authority: certs::certificates_to_pem(authority),
+        access_key: key.0,
+        algorithm: key.1,
+        secret_file: secret_path.file_name().unwrap_or_default().into(),
+    };
+    let text = toml::to_string_pretty(&profile).expect("a profile is a table of texts");
+    write_private(lang, path, text.as_bytes())
+}
+
+fn write_private(lang: Lang, path: &Path, octets: &[u8]) -> Result<(), Failure> {
+    let failed = |why: String| {
+        Failure::new(Exit::Failed, t::FILE.fill(lang, &[("path", &path.display())]))
+            .why(why)
+            .fix(t::FIX_FILE.fill(lang, &[("path", &path.display())]))
+            .code(9105)
+    };
+    certs::write_file(path, octets, Access::Secret).map_err(|error| failed(error.to_string()))?;
+    // A file that was there before keeps no wider rights.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(|error| failed(error.to_string()))
+}

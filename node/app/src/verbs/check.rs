@@ -1,0 +1,293 @@
+//! `check`: every part of the cluster, one mark a line, and what to do under each fault.
+
+use client::{Key, NodeStatus, Status};
+use serde_json::json;
+
+use super::{Context, Done};
+use crate::{
+    cli::{CheckArgs, Exit, Mark, Out, size_text},
+    texts::{Text, words as w},
+};
+
+/// A clock this far off is told; a node that is farther off does not lead.
+const CLOCK_OFF_MS: i64 = 250;
+/// Less free space than this share of the disk is told.
+const DISK_LOW_PERCENT: u64 = 15;
+/// Less than this is a fault.
+const DISK_BAD_PERCENT: u64 = 5;
+/// Keys of one page, and pages: more keys than this are not looked through.
+const KEYS_MAX: u32 = 10_000;
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    group: Text,
+    word: &'static str,
+    mark: Mark,
+    text: String,
+    fix: Option<String>,
+}
+
+/// Checks the cluster.
+pub async fn check(context: &Context, args: CheckArgs) -> Done {
+    let out = &context.out;
+    let (client, _) = context.client()?;
+    let status = match client.status().await {
+        Ok(status) => status,
+        Err(error) if args.nagios => {
+            out.print(format_args!("LGSP UNKNOWN - {error}"));
+            // Monitoring plugins: 3 is "unknown".
+            return Ok(Exit::Degraded);
+        }
+        Err(error) => return Err(context.failed()(error)),
+    };
+    let mut findings = Findings { out, all: Vec::new() };
+    findings.cluster(&status);
+    findings.time(&status);
+    findings.storage(&status);
+    let keys = super::registry::all_keys(&client, KEYS_MAX).await;
+    findings.security(&keys.map_err(|error| error.to_string()));
+    findings.purge(&status);
+    let all = findings.all;
+    Ok(if args.nagios { nagios(out, &all) } else { report(out, &status, &all) })
+}
+
+struct Findings<'a> {
+    out: &'a Out,
+    all: Vec<Finding>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, group: Text, word: &'static str, mark: Mark, text: String, fix: Option<String>) {
+        self.all.push(Finding { group, word, mark, text, fix });
+    }
+
+    fn cluster(&mut self, status: &Status) {
+        let (out, group) = (self.out, w::CHECK_CLUSTER);
+        let voters: Vec<&NodeStatus> = members(status).filter(|node| matches!(node.role.as_str(), "leader" | "voter")).collect();
+        let reachable = voters.iter().filter(|node| node.reachable).count();
+        let values: [(&str, &dyn std::fmt::Display); 2] = [("reachable", &reachable), ("voters", &voters.len())];
+        if reachable * 2 > voters.len() {
+            self.add(group, "quorum", Mark::Good, out.fill(w::CHECK_QUORUM, &values), None);
+        } else {
+            self.add(group, "quorum", Mark::Bad, out.fill(w::CHECK_NO_QUORUM, &values), None);
+        }
+        match status.leader {
+            Some(node) => self.add(group, "leader", Mark::Good, out.fill(w::CHECK_LEADER, &[("node", &node)]), None),
+            None => self.add(group, "leader", Mark::Bad, out.text(w::CHECK_NO_LEADER).into(), None),
+        }
+        if status.tolerates > 0 {
+            self.add(group, "tolerates", Mark::Good, out.fill(w::CHECK_TOLERATES, &[("count", &status.tolerates)]), None);
+        } else {
+            self.add(group, "tolerates", Mark::Warn, out.text(w::CHECK_TOLERATES_NONE).into(), Some(out.text(w::FIX_GROW).into()));
+        }
+        for node in members(status) {
+            let named: [(&str, &dyn std::fmt::Display); 1] = [("node", &node.name)];
+            if !node.reachable {
+                let fix = out.fill(w::FIX_AWAY, &[("node", &node.node)]);
+                self.add(group, "node_away", Mark::Bad, out.fill(w::CHECK_AWAY, &named), Some(fix));
+            } else if node.role == "learner" {
+                self.add(group, "learner", Mark::Warn, out.fill(w::CHECK_LEARNER, &named), None);
+            }
+        }
+        let mut versions: Vec<&str> = members(status).filter_map(|node| node.version.as_deref()).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        if versions.len() > 1 {
+            let text = out.fill(w::CHECK_VERSIONS, &[("versions", &versions.join(", "))]);
+            self.add(group, "versions", Mark::Warn, text, None);
+        }
+        for warning in &status.warnings {
+            let text = out.fill(w::CHECK_WARNING, &[("word", &warning.word), ("detail", &warning.detail)]);
+            self.add(group, "warning", Mark::Warn, text, None);
+        }
+    }
+
+    fn time(&mut self, status: &Status) {
+        let (out, group) = (self.out, w::CHECK_TIME);
+        let offsets: Vec<(&NodeStatus, i64)> = members(status).filter_map(|node| Some((node, node.clock_offset_ms?))).collect();
+        let Some(most) = offsets.iter().map(|(_, ms)| ms.abs()).max() else {
+            return self.add(group, "clock", Mark::Warn, out.text(w::CHECK_CLOCK_NONE).into(), None);
+        };
+        if most <= CLOCK_OFF_MS {
+            return self.add(group, "clock", Mark::Good, out.fill(w::CHECK_CLOCK, &[("ms", &most)]), None);
+        }
+        for (node, ms) in offsets.into_iter().filter(|(_, ms)| ms.abs() > CLOCK_OFF_MS) {
+            let text = out.fill(w::CHECK_CLOCK_OFF, &[("node", &node.name), ("ms", &format!("{ms:+}"))]);
+            self.add(group, "clock", Mark::Warn, text, Some(out.text(w::FIX_CLOCK).into()));
+        }
+    }
+
+    fn storage(&mut self, status: &Status) {
+        let (out, group) = (self.out, w::CHECK_STORAGE);
+        for node in members(status).filter(|node| node.reachable) {
+            let (Some(free), Some(total)) = (node.disk_free, node.disk_total.filter(|total| *total > 0)) else {
+                self.add(group, "disk", Mark::Warn, out.fill(w::CHECK_DISK_NONE, &[("node", &node.name)]), None);
+                continue;
+            };
+            let percent = (u128::from(free) * 100 / u128::from(total)) as u64;
+            let size = size_text(free);
+            let values: [(&str, &dyn std::fmt::Display); 3] = [("node", &node.name), ("free", &size), ("percent", &percent)];
+            let (mark, text) = match percent {
+                low if low < DISK_BAD_PERCENT => (Mark::Bad, w::CHECK_DISK_LOW),
+                low if low < DISK_LOW_PERCENT => (Mark::Warn, w::CHECK_DISK_LOW),
+                _ => (Mark::Good, w::CHECK_DISK),
+            };
+            let fix = (mark != Mark::Good).then(|| out.text(w::FIX_DISK).to_owned());
+            self.add(group, "disk", mark, out.fill(text, &values), fix);
+        }
+    }
+
+    fn security(&mut self, keys: &Result<Vec<Key>, String>) {
+        let (out, group) = (self.out, w::CHECK_SECURITY);
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(why) => {
+                let text = out.fill(w::CHECK_KEYS_UNREAD, &[("why", why)]);
+                return self.add(group, "keys", Mark::Warn, text, None);
+            }
+        };
+        let active: Vec<&Key> = keys.iter().filter(|key| key.status != "revoked").collect();
+        let old: Vec<&&Key> = active.iter().filter(|key| key.legacy || key.hmac_sha1).collect();
+        if old.is_empty() {
+            self.add(group, "keys", Mark::Good, out.fill(w::CHECK_KEYS, &[("count", &active.len())]), None);
+        }
+        for key in old {
+            let values: [(&str, &dyn std::fmt::Display); 2] = [("key", &key.access_key), ("app", &key.app)];
+            let (word, text) = if key.hmac_sha1 { ("hmac_sha1", w::CHECK_KEY_SHA1) } else { ("legacy", w::CHECK_KEY_LEGACY) };
+            self.add(group, word, Mark::Warn, out.fill(text, &values), Some(out.fill(w::FIX_KEY, &values)));
+        }
+    }
+
+    fn purge(&mut self, status: &Status) {
+        let (out, group) = (self.out, w::CHECK_PURGE);
+        let debtors: Vec<(&NodeStatus, u64)> =
+            members(status).filter_map(|node| Some((node, node.purge_debt.filter(|debt| *debt > 0)?))).collect();
+        if debtors.is_empty() {
+            let count = members(status).count();
+            return self.add(group, "purge", Mark::Good, out.fill(w::CHECK_PURGED, &[("count", &count)]), None);
+        }
+        for (node, count) in debtors {
+            let text = out.fill(w::CHECK_DEBT, &[("node", &node.name), ("count", &count)]);
+            self.add(group, "purge_debt", Mark::Warn, text, Some(out.text(w::FIX_DEBT).into()));
+        }
+    }
+}
+
+fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
+    status.nodes.iter().filter(|node| node.role != "removed")
+}
+
+fn count(all: &[Finding], mark: Mark) -> usize {
+    all.iter().filter(|finding| finding.mark == mark).count()
+}
+
+fn exit(all: &[Finding]) -> Exit {
+    match (count(all, Mark::Bad), count(all, Mark::Warn)) {
+        (0, 0) => Exit::Ok,
+        (0, _) => Exit::Degraded,
+        _ => Exit::Failed,
+    }
+}
+
+fn report(out: &Out, status: &Status, all: &[Finding]) -> Exit {
+    if !out.is_table() {
+        let findings: Vec<_> = all
+            .iter()
+            .map(|finding| {
+                json!({
+                    "group": finding.group.en, "word": finding.word, "mark": word(finding.mark),
+                    "text": finding.text, "fix": finding.fix,
+                })
+            })
+            .collect();
+        out.json("lgsp.check/1", json!({ "health": status.health, "findings": findings }));
+        return exit(all);
+    }
+    let mut group = None;
+    for finding in all {
+        if group != Some(finding.group) {
+            group = Some(finding.group);
+            out.print(out.text(finding.group));
+        }
+        out.print(format_args!("  {} {}", out.sign(finding.mark), finding.text));
+        if let Some(fix) = &finding.fix {
+            out.print(format_args!("    {} {fix}", out.text(crate::texts::failures::FIX)));
+        }
+    }
+    let (bad, warned, good) = (count(all, Mark::Bad), count(all, Mark::Warn), count(all, Mark::Good));
+    out.print(out.fill(w::CHECK_RESULT, &[("bad", &bad), ("warned", &warned), ("good", &good)]));
+    exit(all)
+}
+
+const fn word(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Good => "good",
+        Mark::Warn => "warning",
+        Mark::Bad => "bad",
+    }
+}
+
+/// One line and the exit codes of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown.
+fn nagios(out: &Out, all: &[Finding]) -> Exit {
+    let (bad, warned, good) = (count(all, Mark::Bad), count(all, Mark::Warn), count(all, Mark::Good));
+    let (word, exit) = match (bad, warned) {
+        (0, 0) => ("OK", Exit::Ok),
+        (0, _) => ("WARNING", Exit::Failed),
+        _ => ("CRITICAL", Exit::Usage),
+    };
+    let said: Vec<&str> = all.iter().filter(|finding| finding.mark != Mark::Good).map(|finding| finding.text.as_str()).collect();
+    let said = if said.is_empty() { format!("{good} good") } else { said.join("; ") };
+    out.print(format_args!("LGSP {word} - {said} | bad={bad} warnings={warned} good={good}"));
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::Output, texts::Lang};
+
+    fn findings(status: serde_json::Value, keys: serde_json::Value) -> Vec<Finding> {
+        let status: Status = serde_json::from_value(status).expect("a status");
+        let keys: Vec<Key> = serde_json::from_value(keys).expect("keys");
+        let out = Out::new(Lang::En, Output::Table, Default::default(), false);
+        let mut findings = Findings { out: &out, all: Vec::new() };
+        findings.cluster(&status);
+        findings.time(&status);
+        findings.storage(&status);
+        findings.security(&Ok(keys));
+        findings.purge(&status);
+        findings.all
+    }
+
+    fn node(number: u64, role: &str, reachable: bool, free: u64, debt: u64) -> serde_json::Value {
+        json!({"node": number, "name": format!("nut-{number}"), "role": role, "reachable": reachable, "version": "1",
+            "clock_offset_ms": number, "disk_free": free, "disk_total": 100, "purge_debt": debt})
+    }
+
+    #[test]
+    fn a_healthy_cluster_has_only_good_marks() {
+        let nodes = [node(1, "leader", true, 50, 0), node(2, "voter", true, 50, 0), node(3, "voter", true, 50, 0)];
+        let all = findings(json!({"health": "healthy", "tolerates": 1, "leader": 1, "nodes": nodes}), json!([]));
+        assert!(all.iter().all(|finding| finding.mark == Mark::Good), "{all:?}");
+        assert_eq!(exit(&all), Exit::Ok);
+    }
+
+    #[test]
+    fn faults_are_told_with_what_to_do() {
+        let nodes = [node(1, "leader", true, 10, 0), node(2, "voter", true, 2, 3), node(3, "voter", false, 50, 7), node(4, "removed", false, 0, 0)];
+        let key = json!([
+            {"access_key": "AKAAAAAAAAAAAAAAAAAAAA", "app": "a1", "status": "active", "legacy": true, "hmac_sha1": true},
+            {"access_key": "AKAAAAAAAAAAAAAAAAAAAB", "app": "a1", "status": "revoked", "legacy": true},
+        ]);
+        let all = findings(json!({"health": "degraded", "tolerates": 0, "leader": 1, "nodes": nodes}), key);
+        let marks = |word: &str| all.iter().filter(|finding| finding.word == word).map(|finding| finding.mark).collect::<Vec<_>>();
+        assert_eq!(marks("quorum"), [Mark::Good]);
+        assert_eq!(marks("node_away"), [Mark::Bad]);
+        assert_eq!(marks("disk"), [Mark::Warn, Mark::Bad]);
+        assert_eq!(marks("hmac_sha1"), [Mark::Warn]);
+        assert_eq!(marks("purge_debt"), [Mark::Warn, Mark::Warn]);
+        assert_eq!(exit(&all), Exit::Failed);
+        assert!(all.iter().filter(|finding| finding.mark == Mark::Bad).all(|finding| finding.fix.is_some()));
+    }
+}

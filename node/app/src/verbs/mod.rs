@@ -1,0 +1,203 @@
+//! What each command does.
+
+mod check;
+mod founding;
+mod members;
+mod packets;
+mod receive;
+mod registry;
+mod run;
+mod send;
+mod status;
+mod way;
+
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, Write},
+};
+
+use clap::FromArgMatches;
+use client::Client;
+
+use crate::{
+    cli::{Cli, ConfigVerb, Exit, Failure, Global, MemberVerb, Out, PacketVerb, UnitVerb, Verb, AppVerb, KeyVerb, command, language, usage_failure},
+    config::{self, Config},
+    demo,
+    profile::Loaded,
+    texts::{Text, failures as t, words},
+};
+
+pub use founding::{ADMIN_PROFILE, AUTHORITY_PEM, quoted};
+pub use registry::read_units;
+pub use way::{Step, lines, steps};
+
+/// How a command ends: its exit code, or what went wrong.
+pub type Done = Result<Exit, Failure>;
+
+/// What every command is given.
+pub struct Context {
+    /// Where it talks.
+    pub out: Out,
+    /// What every command takes.
+    pub global: Global,
+}
+
+impl Context {
+    /// A client by the profile that the arguments name.
+    pub fn client(&self) -> Result<(Client, Loaded), Failure> {
+        let loaded = Loaded::find(&self.global, self.out.lang)?;
+        Ok((loaded.client(self.global.timeout())?, loaded))
+    }
+
+    /// A failure of the client, told with the profile that it used.
+    pub fn failed(&self) -> impl Fn(client::Error) -> Failure + use<> {
+        let (lang, profile) = (self.out.lang, crate::profile::path(&self.global).display().to_string());
+        move |error| Failure::client(lang, &profile, &error)
+    }
+
+    /// Asks for the name of the thing, unless it was said that nobody should be asked.
+    pub fn confirm(&self, what: Text, name: &str, yes: bool) -> Result<(), Failure> {
+        if yes {
+            return Ok(());
+        }
+        let what = self.out.fill(what, &[("name", &name)]);
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::new(Exit::Usage, self.out.text(t::CONFIRM_NEEDED))
+                .why(self.out.fill(t::CONFIRM_NEEDED_WHY, &[("name", &name)]))
+                .fix(self.out.text(t::FIX_CONFIRM))
+                .code(9003));
+        }
+        let mut stderr = std::io::stderr();
+        let _ = write!(stderr, "{}", self.out.fill(words::ASK_NAME, &[("what", &what), ("name", &name)]));
+        let _ = stderr.flush();
+        let mut typed = String::new();
+        let read = std::io::stdin().read_line(&mut typed);
+        if read.is_ok() && typed.trim() == name {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failed, self.out.text(t::CONFIRM_WRONG))
+            .fix(self.out.fill(t::FIX_CONFIRM_WRONG, &[("name", &name)]))
+            .code(9004))
+    }
+}
+
+/// Reads the arguments and does what they ask.
+pub fn main(args: Vec<OsString>) -> Exit {
+    let words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let lang = language(&words);
+    let parsed = command(lang).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return refuse(lang, &words, &error),
+    };
+    let lang = cli.global.lang.unwrap_or(lang);
+    let out = Out::new(lang, cli.global.output, cli.global.color, cli.global.debug);
+    let context = Context { out, global: cli.global };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return out.fail(&Failure::new(Exit::Failed, out.text(t::FAILED)).why(error.to_string()).code(9001)),
+    };
+    match runtime.block_on(dispatch(&context, cli.verb)) {
+        Ok(exit) => exit,
+        Err(failure) => out.fail(&failure),
+    }
+}
+
+/// Help and version are no errors; a wrong command is told in the language of the talk.
+fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Exit {
+    use clap::error::ErrorKind as K;
+    let help = matches!(error.kind(), K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand);
+    if help {
+        // A closed pipe is a reader who has seen enough.
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+    }
+    let path: Vec<&str> = words.iter().skip(1).map(String::as_str).take_while(|word| !word.starts_with('-')).collect();
+    let known = (0..=path.len().min(2))
+        .rev()
+        .map(|length| path[..length].join(" "))
+        .find(|path| crate::texts::help::ALL.iter().any(|entry| entry.path == path))
+        .unwrap_or_default();
+    let asked = format!("lgsp {known}");
+    let json = words.windows(2).any(|pair| matches!(pair, [flag, form] if matches!(flag.as_str(), "-o" | "--output") && form == "json"));
+    let output = if json { crate::cli::Output::Json } else { crate::cli::Output::Table };
+    let out = Out::new(lang, output, Default::default(), false);
+    out.fail(&usage_failure(lang, asked.trim(), error))
+}
+
+async fn dispatch(context: &Context, verb: Verb) -> Done {
+    match verb {
+        Verb::Demo(args) => demo::demo(context, args).await,
+        Verb::Init(args) => founding::init(context, args).await,
+        Verb::Join(args) => founding::join(context, args).await,
+        Verb::Run(args) => run::run(context, args).await,
+        Verb::Status => status::status(context).await,
+        Verb::Check(args) => check::check(context, args).await,
+        Verb::Member(MemberVerb::List) => members::list(context).await,
+        Verb::Member(MemberVerb::Token { minutes }) => members::token(context, minutes).await,
+        Verb::Member(MemberVerb::Remove { node, yes }) => members::remove(context, node, yes).await,
+        Verb::Unit(verb) => unit(context, verb).await,
+        Verb::App(AppVerb::Add { app, unit, name, grant, target }) => {
+            registry::add_app(context, client::NewApp {
+                name: name.unwrap_or_else(|| app.to_string()),
+                app,
+                unit,
+                grants: grant,
+                targets: target,
+            })
+            .await
+        }
+        Verb::App(AppVerb::List(list)) => registry::list_apps(context, list).await,
+        Verb::Key(KeyVerb::Issue(args)) => registry::issue_key(context, args).await,
+        Verb::Key(KeyVerb::List(list)) => registry::list_keys(context, list).await,
+        Verb::Key(KeyVerb::Revoke { access_key, yes }) => registry::revoke_key(context, access_key, yes).await,
+        Verb::Packet(verb) => packet(context, verb).await,
+        Verb::Config(verb) => configuration(context, verb),
+        Verb::Completion { shell } => {
+            clap_complete::generate(shell, &mut command(context.out.lang), "lgsp", &mut std::io::stdout());
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+async fn unit(context: &Context, verb: UnitVerb) -> Done {
+    match verb {
+        UnitVerb::Add { code, name, kind, parent, alias } => {
+            let unit = client::NewUnit { code, name, kind, parent, aliases: alias };
+            registry::add_unit(context, unit).await
+        }
+        UnitVerb::Import { file } => registry::import_units(context, &file).await,
+        UnitVerb::Show { code } => registry::show_unit(context, &code).await,
+        UnitVerb::List(list) => registry::list_units(context, list).await,
+        UnitVerb::Search { words, limit } => registry::search_units(context, &words.join(" "), limit).await,
+    }
+}
+
+async fn packet(context: &Context, verb: PacketVerb) -> Done {
+    match verb {
+        PacketVerb::Send(args) => send::send(context, args).await,
+        PacketVerb::List { list, inbox } => packets::list(context, list, inbox).await,
+        PacketVerb::Show { packet, watch } => packets::show(context, packet, watch).await,
+        PacketVerb::Receive(args) => receive::receive(context, args).await,
+        PacketVerb::Confirm { packet, file, digest } => receive::confirm(context, packet, file, digest).await,
+    }
+}
+
+fn configuration(context: &Context, verb: ConfigVerb) -> Done {
+    let out = &context.out;
+    let (file, show) = match verb {
+        ConfigVerb::Check { file } => (file, false),
+        ConfigVerb::Show { file } => (file, true),
+    };
+    let config = Config::load(&file).map_err(|error| Failure::config(out.lang, &file, &error))?;
+    match (show, out.is_table()) {
+        (true, true) => out.print(config::to_toml(&config).trim_end()),
+        (true, false) => out.json("lgsp.config/1", &config),
+        (false, true) => out.done(words::CONFIG_GOOD, &[("path", &file.display())]),
+        (false, false) => out.json("lgsp.config.check/1", serde_json::json!({ "good": true, "path": file })),
+    }
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! `run`: the node itself, with its log.
+
+use tokio::io::AsyncReadExt;
+use tracing_subscriber::EnvFilter;
+
+use super::{Context, Done, founding::config_path};
+use crate::{
+    cli::{Exit, Failure, RunArgs},
+    config::{Config, Format, Log},
+    node,
+    texts::failures as t,
+};
+
+/// Runs the node until it is told to stop.
+pub async fn run(context: &Context, args: RunArgs) -> Done {
+    let out = &context.out;
+    let path = config_path(args.config, args.data_dir);
+    let config = Config::load(&path).map_err(|error| Failure::config(out.lang, &path, &error))?;
+    start_log(&config.log);
+    if args.attached {
+        tokio::spawn(stop_with_parent());
+    }
+    node::run(config).await.map_err(|error| {
+        tracing::error!(error = format!("{error:#}"), "the node stopped");
+        Failure::any(out.lang, t::RUN, &error).fix(out.fill(t::FIX_RUN, &[("path", &path.display())]))
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// The log goes to stderr; LGSP_LOG says more than the configuration can.
+fn start_log(log: &Log) {
+    let filter = std::env::var("LGSP_LOG").unwrap_or_else(|_| {
+        // Libraries talk a lot: their information is a developer's.
+        format!("warn,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_delivery={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = log.level.as_str())
+    });
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // A log that was started before (in a test) stays.
+    let _ = match log.format {
+        Format::Text => builder.try_init(),
+        Format::Json => builder.json().try_init(),
+    };
+}
+
+/// A parent that dies closes our standard input: then nobody would end this node.
+async fn stop_with_parent() {
+    let mut input = tokio::io::stdin();
+    let mut buffer = [0; 64];
+    while input.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    // The same way as anybody else would stop it.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+}

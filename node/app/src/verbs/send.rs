@@ -1,0 +1,194 @@
+//! `packet send`: a small file in one round trip, a large one piece by piece.
+
+use std::{
+    io::IsTerminal,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use client::{Client, File, NewPacket, Policy, Submitted};
+use indicatif::{ProgressBar, ProgressStyle};
+use model::{FileName, MediaType, Title};
+use serde_json::json;
+
+use super::{Context, Done, packets};
+use crate::{
+    cli::{Exit, Failure, Out, SendArgs, size_text},
+    texts::{Text, failures as t, words as w},
+};
+
+/// Contents up to this size travel inside the request.
+pub const ONE_ROUND_MAX: u64 = 2 * 1024 * 1024;
+/// How often progress is said where nobody sees a bar.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Sends a file.
+pub async fn send(context: &Context, args: SendArgs) -> Done {
+    let out = &context.out;
+    let (client, _) = context.client()?;
+    let packet = packet_of(out, &args)?;
+    let size = size_of(out, &args.file)?;
+    let submitted = if size <= ONE_ROUND_MAX {
+        one_round(context, &client, &args, &packet).await?
+    } else {
+        pieces(context, &client, &args, &packet, size).await?
+    };
+    let ended = match args.wait {
+        Some(span) => Some(packets::await_completion(context, &client, submitted.packet, span).await?),
+        None => None,
+    };
+    if !out.is_table() {
+        out.json("lgsp.sent/1", json!({
+            "packet": submitted.packet, "state": ended.as_ref().map_or(&submitted.state, |packet| &packet.state),
+            "accepted_at": submitted.accepted_at, "size": submitted.size, "digest": submitted.digest, "targets": args.to,
+        }));
+        return Ok(Exit::Ok);
+    }
+    let targets: Vec<String> = args.to.iter().map(ToString::to_string).collect();
+    let digest = submitted.digest.map(|digest| digest.to_string()).unwrap_or_default();
+    out.done(w::DONE_SENT, &[
+        ("packet", &submitted.packet), ("size", &size_text(size)), ("digest", &digest), ("targets", &targets.join(", ")),
+    ]);
+    out.print(submitted.packet);
+    match ended {
+        Some(packet) => super::way::lines(out, &packet).iter().for_each(|line| out.say(line)),
+        None => out.say(format_args!("{}\n  lgsp packet show {} --watch", out.text(w::NEXT), submitted.packet)),
+    }
+    Ok(Exit::Ok)
+}
+
+fn size_of(out: &Out, file: &Path) -> Result<u64, Failure> {
+    let metadata = std::fs::metadata(file).map_err(|error| Failure::file(out.lang, file, &error))?;
+    if metadata.is_file() {
+        return Ok(metadata.len());
+    }
+    let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+    Err(Failure::file(out.lang, file, &error))
+}
+
+fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
+    let name = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let title = args.title.clone().unwrap_or(name);
+    let title: Title = title.parse().map_err(|error: model::Malformed| {
+        Failure::new(Exit::Usage, out.text(t::TITLE)).why(error.reason).fix(out.text(t::FIX_TITLE)).code(9205)
+    })?;
+    Ok(NewPacket {
+        targets: args.to.clone(),
+        title,
+        importance: Some(args.importance),
+        media_type: args.media_type.clone().unwrap_or_else(|| media_type_of(&args.file)),
+        size: None,
+        policy: args.deliver_by.clone().map(|deliver_by| Policy { deliver_by: Some(deliver_by) }),
+    })
+}
+
+async fn one_round(context: &Context, client: &Client, args: &SendArgs, packet: &NewPacket) -> Result<Submitted, Failure> {
+    let octets = std::fs::read(&args.file).map_err(|error| Failure::file(context.out.lang, &args.file, &error))?;
+    let name = args.file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    let name: FileName = name.unwrap_or_else(|| "content".parse().expect("a plain word is a file name"));
+    let file = File { name: &name, octets: &octets };
+    client.submit(packet, file, args.idempotency_key.as_ref()).await.map_err(context.failed())
+}
+
+async fn pieces(
+    context: &Context,
+    client: &Client,
+    args: &SendArgs,
+    packet: &NewPacket,
+    size: u64,
+) -> Result<Submitted, Failure> {
+    let out = context.out;
+    let failed = context.failed();
+    let mut file = tokio::fs::File::open(&args.file).await.map_err(|error| Failure::file(out.lang, &args.file, &error))?;
+    let packet = NewPacket { size: Some(size), ..packet.clone() };
+    let opened = client.open(&packet, args.idempotency_key.as_ref()).await.map_err(&failed)?;
+    let mut progress = Progress::new(out, w::SENDING, size);
+    let upload = client.upload(&opened.space, size, &mut file, |offset, _| progress.at(offset));
+    let sent = tokio::select! {
+        sent = upload => sent.map_err(&failed)?,
+        _ = tokio::signal::ctrl_c() => {
+            let what = out.fill(w::STAYS_UPLOAD, &[("packet", &opened.packet)]);
+            return Err(Failure::new(Exit::Failed, out.fill(w::STAYS, &[("what", &what)])).code(9403));
+        }
+    };
+    progress.end();
+    client.commit(opened.packet, sent.digest, size, packet.policy.as_ref()).await.map_err(&failed)
+}
+
+/// The media type by a file's ending: those that offices send. The rest is octets.
+fn media_type_of(file: &Path) -> MediaType {
+    const KNOWN: [(&str, &str); 16] = [
+        ("pdf", "application/pdf"),
+        ("edxml", "application/edxml+xml"),
+        ("xml", "application/xml"),
+        ("json", "application/json"),
+        ("zip", "application/zip"),
+        ("txt", "text/plain; charset=utf-8"),
+        ("csv", "text/csv; charset=utf-8"),
+        ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+        ("doc", "application/msword"),
+        ("xls", "application/vnd.ms-excel"),
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("tiff", "image/tiff"),
+    ];
+    let ending = file.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let known = KNOWN.iter().find(|(name, _)| *name == ending).map_or("application/octet-stream", |(_, kind)| kind);
+    known.parse().expect("the list holds media types")
+}
+
+/// A bar on a terminal, a line every ten seconds elsewhere.
+pub struct Progress {
+    out: Out,
+    what: Text,
+    size: u64,
+    bar: Option<ProgressBar>,
+    said: Instant,
+}
+
+impl Progress {
+    /// Progress towards a size.
+    pub fn new(out: Out, what: Text, size: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = "{prefix} [{bar:30}] {percent} %  {binary_bytes_per_sec}  {eta}";
+            ProgressBar::new(size)
+                .with_style(ProgressStyle::with_template(style).expect("a template of known words"))
+                .with_prefix(out.text(what))
+        });
+        Self { out, what, size, bar, said: Instant::now() }
+    }
+
+    /// So much is done.
+    pub fn at(&mut self, done: u64) {
+        match &self.bar {
+            Some(bar) => bar.set_position(done),
+            None if self.said.elapsed() >= SAY_EVERY => {
+                self.said = Instant::now();
+                self.out.say(format_args!("{} {} / {}", self.out.text(self.what), size_text(done), size_text(self.size)));
+            }
+            None => {}
+        }
+    }
+
+    /// It is over.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_have_media_types() {
+        for (file, kind) in [("a.pdf", "application/pdf"), ("A.PDF", "application/pdf"), ("a", "application/octet-stream"), ("a.edxml", "application/edxml+xml")] {
+            assert_eq!(media_type_of(Path::new(file)).as_str(), kind, "{file}");
+        }
+    }
+}

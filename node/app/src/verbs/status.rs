@@ -1,0 +1,79 @@
+//! `status`: the cluster on one screen.
+
+use client::{NodeStatus, Status};
+
+use super::{
+    Context, Done,
+    members::{role, standing},
+};
+use crate::{
+    cli::{Exit, Out, size_text},
+    texts::{Text, words},
+};
+
+/// Shows the cluster; a degraded one has its own exit code.
+pub async fn status(context: &Context) -> Done {
+    let out = &context.out;
+    let (client, _) = context.client()?;
+    let status = client.status().await.map_err(context.failed())?;
+    if out.is_table() {
+        show(out, &status);
+    } else {
+        out.json("lgsp.status/1", &status);
+    }
+    Ok(exit_of(&status.health))
+}
+
+/// The exit code that a health has.
+pub fn exit_of(health: &str) -> Exit {
+    match health {
+        "healthy" => Exit::Ok,
+        "degraded" => Exit::Degraded,
+        _ => Exit::Failed,
+    }
+}
+
+fn health(status: &Status) -> Text {
+    match status.health.as_str() {
+        "healthy" => words::HEALTHY,
+        "degraded" => words::DEGRADED,
+        _ => words::UNAVAILABLE,
+    }
+}
+
+fn show(out: &Out, status: &Status) {
+    let time = status.time.as_deref().unwrap_or("?");
+    let head = [
+        ("name", &status.name as &dyn std::fmt::Display),
+        ("health", &out.text(health(status))),
+        ("tolerates", &status.tolerates),
+        ("time", &time),
+    ];
+    out.print(out.fill(words::STATUS_HEAD, &head));
+    out.print("");
+    let nodes = status.nodes.iter().filter(|node| node.role != "removed");
+    let headers = [
+        words::COL_NODE, words::COL_NAME, words::COL_ROLE, words::COL_STATUS, words::COL_CLOCK,
+        words::COL_DISK, words::COL_CONTENTS, words::COL_DEBT, words::COL_VERSION,
+    ];
+    out.rows(&headers, nodes.map(|node| row(out, node)).collect());
+    if !status.warnings.is_empty() {
+        out.print(format_args!("\n{} {}", out.sign(crate::cli::Mark::Warn), out.fill(words::WARNINGS, &[("count", &status.warnings.len())])));
+    }
+}
+
+fn row(out: &Out, node: &NodeStatus) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let (mark, state) = standing(node);
+    vec![
+        node.node.to_string(),
+        node.name.clone(),
+        out.text(role(&node.role)).to_owned(),
+        format!("{} {}", out.sign(mark), out.text(state)),
+        or_dash(node.clock_offset_ms.map(|ms| format!("{ms:+} ms"))),
+        or_dash(node.disk_free.map(size_text)),
+        or_dash(node.contents.map(|count| count.to_string())),
+        or_dash(node.purge_debt.map(|count| count.to_string())),
+        or_dash(node.version.clone()),
+    ]
+}

@@ -1,0 +1,236 @@
+//! Large contents: pieces, ranges, copies, rollback, purge, healing, laggards.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::NodeId;
+
+use super::{Cluster, Dice, packet, read_all, space};
+use crate::{
+    Content, Error, Offset, Stored, Writer,
+    files::space_path,
+    record::{FILE_HEAD, FRAME},
+    seal::digest_of,
+};
+
+const META: Bytes = Bytes::from_static(b"canary-file-name-of-a-large-one.pdf");
+
+async fn open(store: &Content, epoch: u32, expected: Option<u64>) -> Result<Writer, Error> {
+    store.open_writer(space(1), packet(1), epoch, META, expected).await
+}
+
+/// Writes octets in pieces, each a request of its own.
+async fn upload(store: &Content, octets: &[u8], pieces: &[usize]) -> Stored {
+    let mut at = 0usize;
+    for piece in pieces.iter().copied().chain([usize::MAX]) {
+        let mut writer = open(store, 1, Some(at as u64)).await.expect("goes on");
+        let end = at.saturating_add(piece).min(octets.len());
+        for chunk in octets[at..end].chunks(10_000) {
+            writer.write(Bytes::copy_from_slice(chunk)).await.expect("taken");
+        }
+        assert_eq!(writer.sync().await.expect("durable"), end as u64);
+        at = end;
+    }
+    let mut writer = open(store, 1, None).await.expect("goes on");
+    assert_eq!(writer.digest(), digest_of(octets));
+    let stored = writer.finish().await.expect("finished");
+    assert_eq!(writer.finish().await.expect("again"), stored);
+    stored
+}
+
+#[tokio::test(start_paused = true)]
+async fn pieces_become_one_content_that_reads_equal_in_every_range() {
+    let cluster = Cluster::new(20, 3).await;
+    let mut dice = Dice::new(20);
+    let octets = dice.octets(3_000_000);
+    let stored = upload(&cluster.store(1), &octets, &[1, 5, 700_000, FRAME, 2 * FRAME, 3, 1_000_000]).await;
+    assert_eq!((stored.digest, stored.size), (digest_of(&octets), 3_000_000));
+    assert_eq!(stored.holders, [1, 2, 3].map(NodeId));
+    for node in 1..=3 {
+        let store = cluster.store(node);
+        assert!(store.holds(space(1)));
+        assert_eq!(store.meta(space(1)).await.expect("held"), META);
+        assert_eq!(read_all(&store, space(1), None).await.expect("reads"), octets);
+        for _ in 0..40 {
+            let end = dice.below(octets.len() as u64 + 1);
+            let start = dice.below(end + 1);
+            let slice = &octets[start as usize..end as usize];
+            assert_eq!(read_all(&store, space(1), Some(start..end)).await.expect("reads"), slice);
+        }
+        assert_eq!(store.offset(space(1)).await.expect("a majority answers"), Offset::At(3_000_000));
+        cluster.crash(node).await;
+        let store = cluster.start(node).await.expect("opens");
+        assert!(store.holds(space(1)));
+        store.verify(space(1)).await.expect("whole");
+        assert_eq!(store.stat(space(1)).await.expect("held").digest, stored.digest);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_content_is_a_content() {
+    let cluster = Cluster::new(21, 3).await;
+    let stored = upload(&cluster.store(2), &[], &[]).await;
+    assert_eq!((stored.size, stored.digest), (0, digest_of(&[])));
+    assert_eq!(read_all(&cluster.store(3), space(1), None).await.expect("reads"), Vec::<u8>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_piece_with_a_wrong_checksum_is_taken_back() {
+    let cluster = Cluster::new(22, 3).await;
+    let store = cluster.store(1);
+    let mut writer = open(&store, 1, Some(0)).await.expect("opens");
+    writer.write(vec![1; 300_000].into()).await.expect("taken");
+    writer.sync().await.expect("durable");
+    writer.write(vec![2; 500_000].into()).await.expect("taken");
+    assert_eq!(writer.offset(), 800_000);
+    assert_eq!(writer.rollback().await.expect("taken back"), 300_000);
+    writer.write(vec![3; 200_000].into()).await.expect("taken");
+    assert_eq!(writer.rollback().await.expect("taken back"), 300_000);
+    writer.write(vec![4; 200_000].into()).await.expect("taken");
+    writer.sync().await.expect("durable");
+    drop(writer);
+    let mut expected = vec![1; 300_000];
+    expected.extend(vec![4; 200_000]);
+    // Another node takes over a log with cuts in it.
+    let other = cluster.store(2);
+    assert_eq!(other.offset(space(1)).await.expect("the writer answers"), Offset::At(500_000));
+    let mut writer = open(&other, 2, Some(500_000)).await.expect("takes over");
+    assert_eq!(writer.digest(), digest_of(&expected));
+    writer.finish().await.expect("finished");
+    for node in 1..=3 {
+        assert_eq!(read_all(&cluster.store(node), space(1), None).await.expect("reads"), expected);
+    }
+    assert!(matches!(open(&store, 1, None).await, Err(Error::Fenced { .. })), "the old writer is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_offsets_busy_writers_and_used_epochs_are_refused() {
+    let cluster = Cluster::new(23, 3).await;
+    let store = cluster.store(1);
+    let mut writer = open(&store, 1, Some(0)).await.expect("opens");
+    writer.write(Bytes::from_static(b"abc")).await.expect("taken");
+    assert!(matches!(open(&store, 1, None).await, Err(Error::Busy { .. })));
+    drop(writer);
+    let wrong = open(&store, 1, Some(7)).await.err().expect("refused");
+    assert!(matches!(wrong, Error::Offset { actual: 3, .. }), "{wrong:?}");
+    // What a broken-off request left is acknowledged when it is asked for.
+    assert_eq!(store.offset(space(1)).await.expect("known"), Offset::At(3));
+    assert_eq!(cluster.store(3).offset(space(1)).await.expect("known"), Offset::At(3));
+    // After a restart the epoch is used up: its nonces may have met octets that are lost.
+    cluster.crash(1).await;
+    let store = cluster.start(1).await.expect("opens");
+    assert!(matches!(open(&store, 1, None).await, Err(Error::Fenced { epoch: 1, .. })));
+    assert_eq!(cluster.store(3).offset(space(1)).await.expect("nobody knows"), Offset::Unclaimed);
+    let writer = open(&store, 2, Some(3)).await.expect("claimed anew");
+    assert_eq!(writer.digest(), digest_of(b"abc"));
+    assert_eq!(store.offset(space(77)).await.expect("nothing was begun"), Offset::At(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lagging_holder_is_dropped_and_a_lost_majority_is_an_error() {
+    let cluster = Cluster::new(24, 3).await;
+    let store = cluster.store(1);
+    let mut writer = open(&store, 1, None).await.expect("opens");
+    writer.write(vec![1; 400_000].into()).await.expect("taken");
+    cluster.net.cut(1, 3);
+    writer.write(vec![2; 4_000_000].into()).await.expect("taken");
+    assert_eq!(writer.sync().await.expect("two of three"), 4_400_000);
+    cluster.net.cut(1, 2);
+    let lost = async {
+        writer.write(vec![3; 4_000_000].into()).await?;
+        writer.sync().await
+    };
+    assert!(matches!(lost.await, Err(Error::Unavailable { .. })));
+    drop(writer);
+    cluster.net.mend();
+    assert!(open(&store, 1, None).await.is_err(), "a session that broke is over");
+    let mut writer = open(&store, 2, None).await.expect("claimed anew");
+    assert!(writer.offset() >= 4_400_000);
+    let stored = writer.finish().await.expect("finished");
+    assert_eq!(stored.holders.len(), 3);
+    let octets = read_all(&cluster.store(3), space(1), None).await.expect("reads");
+    assert_eq!(octets[..4_400_000], [vec![1; 400_000], vec![2; 4_000_000]].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_ends_writers_and_leaves_nothing() {
+    let cluster = Cluster::new(25, 3).await;
+    let canary = b"canary-at-the-beginning-of-a-large-content";
+    let mut octets = Dice::new(25).octets(1_500_000);
+    octets[..canary.len()].copy_from_slice(canary);
+    let store = cluster.store(1);
+    let mut writer = open(&store, 1, None).await.expect("opens");
+    writer.write(octets.clone().into()).await.expect("taken");
+    writer.sync().await.expect("durable");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut traces = vec![canary.to_vec(), META.to_vec()];
+    traces.extend(cluster.keys_drawn.lock().iter().filter(|drawn| drawn.len() == 32).cloned());
+    for node in 1..=3 {
+        let files = cluster.disks[&node].files();
+        let (_, file) = files.iter().find(|(name, _)| *name == space_path(space(1))).expect("a file");
+        traces.push(file[48..108].to_vec());
+        let data = FILE_HEAD + crate::record::frame_total(META.len()) + crate::record::FRAME_HEAD;
+        traces.push(file[data..data + 64].to_vec());
+        assert!(cluster.disks[&node].contains(&traces[traces.len() - 1]));
+    }
+    for node in 1..=3 {
+        cluster.store(node).purge(vec![space(1)]).await.expect("purged");
+    }
+    assert!(matches!(writer.write(Bytes::from_static(b"more")).await, Err(Error::Purged { .. })));
+    drop(writer);
+    assert!(matches!(open(&cluster.store(2), 2, None).await, Err(Error::Purged { .. })));
+    for node in 1..=3 {
+        assert!(traces.iter().all(|trace| !cluster.disks[&node].contains(trace)), "something stayed on node {node}");
+        assert!(!cluster.disks[&node].files().iter().any(|(name, _)| name.starts_with("spaces/")));
+        cluster.crash(node).await;
+        let store = cluster.start(node).await.expect("opens");
+        assert_eq!(store.count(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_file_is_served_from_another_holder_and_healed() {
+    let cluster = Cluster::new(26, 3).await;
+    let octets = Dice::new(26).octets(2_000_000);
+    let stored = upload(&cluster.store(1), &octets, &[600_000]).await;
+    let store = cluster.store(2);
+    // The slot, the seal mark, a frame's head, a body.
+    for place in [60, 2060, FILE_HEAD as u64 + 100, 1_000_000] {
+        assert!(cluster.disks[&2].flip(&space_path(space(1)), place, 4));
+        assert_eq!(read_all(&store, space(1), None).await.expect("from another holder"), octets);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        store.verify(space(1)).await.expect("healed");
+        assert_eq!(store.meta(space(1)).await.expect("held"), META);
+    }
+    // A node that has nothing fetches the whole.
+    cluster.store(3).purge(vec![space(1)]).await.expect("purged");
+    cluster.crash(3).await;
+    let store = cluster.start(3).await.expect("opens");
+    store.fetch(space(1), Some(stored.digest), &stored.holders).await.expect("fetched");
+    cluster.crash(3).await;
+    let store = cluster.start(3).await.expect("opens");
+    store.verify(space(1)).await.expect("durable");
+    let wrong = store.fetch(space(1), Some(digest_of(b"other")), &[NodeId(1)]).await;
+    assert!(wrong.is_err(), "another content is not what was asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_in_too_many_pieces_is_told_so() {
+    let cluster = Cluster::new(27, 1).await;
+    let store = cluster.store(1);
+    let mut writer = open(&store, 1, None).await.expect("opens");
+    let mut refused = None;
+    for number in 0..5000usize {
+        // Pieces of changing length: equal ones would share a run.
+        if let Err(error) = writer.write(vec![1; 1 + number % 2].into()).await {
+            refused = Some((number, error));
+            break;
+        }
+        writer.sync().await.expect("durable");
+    }
+    let (pieces, error) = refused.expect("there is a limit");
+    assert!(matches!(error, Error::TooManyPieces { .. }));
+    assert!(pieces > 2000);
+    writer.finish().await.expect("what came can be finished");
+    assert_eq!(read_all(&store, space(1), None).await.expect("reads").len() as u64, writer.offset());
+}

@@ -1,0 +1,10 @@
+//! Clusters of the consensus in one process: on simulated disks with virtual time, and on real
+//! files.
+
+extern crate lgsp_consensus as consensus;
+
+mod cluster;
+mod disk;
+mod office;
+mod simulated;
+mod wire;

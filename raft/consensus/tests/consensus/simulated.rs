@@ -1,0 +1,298 @@
+//! Clusters on simulated disks: every scene runs in virtual time.
+
+use std::time::Duration;
+
+use consensus::{MemberError, ProposeError, Role};
+use futures_util::future::join_all;
+use machine::Outcome;
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    cluster::{Cluster, PATIENCE, caught_up, id, until},
+    office::{command, content, found, holds},
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_node_alone_is_founded_once_and_answers() {
+    let mut cluster = Cluster::new();
+    cluster.start(id(1)).await;
+    let node = cluster.node(1);
+    assert!(node.fresh().is_err(), "a node without a cluster knows nothing");
+    let answer = node.found(found()).await.expect("founded");
+    assert!(matches!(answer, Ok(Outcome::NodeAdmitted(_))), "{answer:?}");
+    node.found(found()).await.expect_err("only once");
+    node.propose(command(1)).await.expect("answered").expect("accepted");
+    node.fresh().expect("alone it is the majority");
+    node.read_index().await.expect("read");
+    assert!(holds(&node.view(), &command(1)));
+    assert_eq!(node.status().role, Role::Leader);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_node_takes_proposals_and_reads_its_own_writes() {
+    let cluster = Cluster::of(3).await;
+    for number in 1..=3 {
+        let node = cluster.node(number);
+        let mut effects = node.subscribe();
+        let proposal = command(number.into());
+        node.propose(proposal.clone()).await.expect("answered").expect("accepted");
+        assert!(holds(&node.view(), &proposal), "node {number} reads its own write");
+        effects.recv().await.expect("an effect");
+        for other in cluster.running() {
+            other.read_index().await.expect("read");
+            assert!(holds(&other.view(), &proposal), "a linearizable read sees it anywhere");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_command_gets_the_same_answer_everywhere() {
+    let cluster = Cluster::of(3).await;
+    let first = cluster.node(2).propose(command(1)).await.expect("answered");
+    for node in cluster.running() {
+        assert_eq!(node.propose(command(1)).await.expect("answered"), first);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_proposals_share_entries() {
+    let cluster = Cluster::of(3).await;
+    for node in cluster.nodes.values() {
+        node.log.set_sync_delay(Duration::from_millis(2));
+    }
+    let before = cluster.node(1).status().last_log.expect("a log");
+    let all = (0..3_000_u32).map(|n| {
+        let node = cluster.node(u64::from(n % 3) + 1);
+        async move { node.propose(command(n.into())).await }
+    });
+    for answer in join_all(all).await {
+        answer.expect("answered").expect("accepted");
+    }
+    let entries = cluster.node(1).status().last_log.expect("a log") - before;
+    assert!(entries < 300, "{entries} entries for 3000 proposals");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_leader_is_replaced_and_nothing_is_lost() {
+    let mut cluster = Cluster::of(3).await;
+    for node in cluster.nodes.values() {
+        node.log.set_sync_delay(Duration::from_millis(1));
+    }
+    let mut acknowledged = Vec::new();
+    for round in 0..5_u128 {
+        let leader = cluster.leader().await;
+        let others: Vec<_> = cluster.running();
+        let others: Vec<_> = others.into_iter().filter(|n| n.status().node != leader).collect();
+        let load = (0..20_u128).map(|n| {
+            let node = others[(n % 2) as usize].clone();
+            let proposal = command(round * 100 + n);
+            async move { (proposal.clone(), node.propose(proposal).await) }
+        });
+        let load = tokio::spawn(join_all(load.collect::<Vec<_>>()));
+        cluster.crash(leader).await;
+        let begin = Instant::now();
+        for (proposal, answer) in load.await.expect("the load runs") {
+            answer.expect("answered by the next leader").expect("accepted");
+            acknowledged.push(proposal);
+        }
+        assert!(begin.elapsed() < Duration::from_millis(1_500), "{:?}", begin.elapsed());
+        cluster.start(leader).await;
+        cluster.node(leader.0).read_index().await.expect("it is back");
+    }
+    for node in cluster.running() {
+        node.read_index().await.expect("read");
+        let state = node.view();
+        assert!(acknowledged.iter().all(|proposal| holds(&state, proposal)));
+    }
+    let states: Vec<_> = cluster.running().iter().map(|node| content(&node.view())).collect();
+    assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "the states agree");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_cut_of_all_nodes_loses_nothing_that_was_acknowledged() {
+    assert!(power_cut(false).await, "nothing is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_sync_the_same_power_cut_does_lose() {
+    assert!(!power_cut(true).await, "the negative control must find the loss");
+}
+
+/// Whether everything acknowledged is there after all nodes lost their power at once.
+async fn power_cut(ack_before_sync: bool) -> bool {
+    let mut cluster = Cluster::of(3).await;
+    for node in cluster.nodes.values() {
+        node.log.set_sync_delay(Duration::from_millis(20));
+        node.log.set_ack_before_sync(ack_before_sync);
+    }
+    let node = cluster.node(1);
+    for n in 0..10 {
+        node.propose(command(n)).await.expect("answered").expect("accepted");
+    }
+    for number in 1..=3 {
+        cluster.crash(id(number)).await;
+    }
+    for number in 1..=3 {
+        cluster.nodes[&id(number)].log.set_ack_before_sync(false);
+        cluster.start(id(number)).await;
+    }
+    let node = cluster.node(2);
+    node.read_index().await.expect("a majority is back");
+    let state = node.view();
+    (0..10).all(|n| holds(&state, &command(n)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_away_catches_up_by_a_snapshot() {
+    let mut cluster = Cluster::new();
+    cluster.snapshot_entries = 50;
+    cluster.grow(3).await;
+    let away = (1..=3).map(id).find(|n| *n != id(1)).expect("another");
+    cluster.wires.cut(away);
+    let leader = cluster.node(1);
+    for n in 0..400 {
+        leader.propose(command(n)).await.expect("answered").expect("accepted");
+    }
+    let before = cluster.wires.bulk();
+    let node = cluster.node(away.0);
+    let replaced = node.watch_replaced();
+    cluster.wires.join(away);
+    caught_up(&node, &leader).await;
+    assert!(cluster.wires.bulk() > before, "blocks were sent");
+    assert!(*replaced.borrow() > 0, "the state was replaced");
+    assert_eq!(content(&node.view()), content(&leader.view()));
+    // And it survives the loss of its power.
+    cluster.crash(away).await;
+    cluster.start(away).await;
+    cluster.node(away.0).read_index().await.expect("it is back");
+    assert_eq!(content(&cluster.node(away.0).view()), content(&leader.view()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_off_node_is_not_fresh_and_says_so() {
+    let cluster = Cluster::of(3).await;
+    for node in cluster.running() {
+        node.propose(command(7)).await.expect("answered").expect("accepted");
+    }
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let leader = cluster.leader().await;
+    for cut in [leader, id(leader.0 % 3 + 1)] {
+        let node = cluster.node(cut.0);
+        timeout(PATIENCE, async {
+            while node.fresh().is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .expect("a node among the others is fresh");
+        cluster.wires.cut(cut);
+        let begin = Instant::now();
+        while node.fresh().is_ok() {
+            assert!(begin.elapsed() <= Duration::from_secs(2), "it stays fresh for too long");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let answer = node.propose(command(99)).await;
+        assert!(matches!(answer, Err(ProposeError::Unavailable { .. } | ProposeError::Unknown)));
+        node.read_index().await.expect_err("no majority confirms a read");
+        cluster.wires.join(cut);
+        node.read_index().await.expect("it is back");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_come_as_learners_and_go_for_good() {
+    let mut cluster = Cluster::of(1).await;
+    cluster.start(id(2)).await;
+    cluster.start(id(3)).await;
+    // A node that cannot be reached stays a learner.
+    cluster.start(id(4)).await;
+    cluster.wires.cut(id(4));
+    assert_eq!(cluster.node(1).admit(id(4)).await, Err(MemberError::Behind { node: id(4) }));
+    assert_eq!(cluster.node(1).status().voters, [id(1)]);
+    assert_eq!(cluster.node(1).status().learners, [id(4)]);
+    cluster.node(1).admit(id(2)).await.expect("admitted");
+    cluster.node(2).admit(id(3)).await.expect("a follower may be asked");
+    cluster.node(3).remove(id(4)).await.expect("a learner goes");
+    assert_eq!(cluster.leader().await, id(1));
+    cluster.node(2).remove(id(1)).await.expect("the leader itself goes");
+    let node = cluster.node(2);
+    until(&node, "another leader", |status| status.leader.is_some_and(|it| it != id(1))).await;
+    assert_eq!(node.status().voters, [id(2), id(3)]);
+    node.propose(command(5)).await.expect("answered").expect("accepted");
+    cluster.node(3).remove(id(3)).await.expect("removed");
+    let last = cluster.node(2).remove(id(2)).await;
+    assert!(matches!(last, Err(MemberError::Refused { .. })), "{last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leadership_is_handed_over_at_a_clean_stop() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let other = cluster.node(leader.0 % 3 + 1);
+    other.propose(command(1)).await.expect("answered").expect("accepted");
+    let begin = Instant::now();
+    let stopping = cluster.node(leader.0);
+    let stop = tokio::spawn(async move { stopping.shutdown().await });
+    let mut longest = Duration::ZERO;
+    for n in 2..200 {
+        let before = Instant::now();
+        other.propose(command(n)).await.expect("answered").expect("accepted");
+        longest = longest.max(before.elapsed());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    stop.await.expect("stopped");
+    assert!(longest < Duration::from_millis(100), "a gap of {longest:?}");
+    assert!(begin.elapsed() < PATIENCE);
+    assert_eq!(cluster.node(leader.0).status().role, Role::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leadership_can_be_moved_by_hand() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    cluster.node(leader.0 % 3 + 1).transfer_leadership().await.expect("moved");
+    assert_ne!(cluster.leader().await, leader);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_with_a_wrong_clock_does_not_lead_nor_drag_time_along() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let node = cluster.node(leader.0);
+    node.propose(command(1)).await.expect("answered").expect("accepted");
+    cluster.nodes[&leader].clock.set_wrong_by(3_600_000);
+    node.propose(command(2)).await.expect("answered").expect("accepted");
+    let clock = machine::View::new(&*node.view()).clock();
+    let right = consensus::Clock::now(&cluster.nodes[&id(leader.0 % 3 + 1)].clock);
+    assert!(clock.since(right) <= Duration::from_secs(11), "{clock} where it is {right}");
+    until(&node, "it gives up", |status| status.leader != Some(leader)).await;
+    assert!(!node.status().may_lead);
+    assert!(node.status().clock_offset_ms.expect("known") > 3_500_000);
+    // It may lead again once its clock is right.
+    cluster.nodes[&leader].clock.set_wrong_by(0);
+    until(&node, "it is trusted again", |status| status.may_lead).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_may_not_lead_does_not() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let node = cluster.node(leader.0);
+    node.set_may_lead(false);
+    until(&node, "it gives up", |status| status.leader.is_some_and(|it| it != leader)).await;
+    assert_ne!(cluster.leader().await, leader);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_disk_stops_the_node_and_not_the_cluster() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    cluster.nodes[&leader].log.set_failing(true);
+    let other = cluster.node(leader.0 % 3 + 1);
+    let answer = other.propose(command(1)).await;
+    answer.expect("answered by the next leader").expect("accepted");
+    let node = cluster.node(leader.0);
+    until(&node, "it stops", |status| status.role == Role::Stopped).await;
+    assert!(node.status().failure.is_some());
+    assert!(node.fresh().is_err());
+}

@@ -1,0 +1,64 @@
+//! Whatever comes in over the wire, a node answers and goes on.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::{
+    cluster::{Cluster, id},
+    office::command,
+};
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).build().expect("a runtime").block_on(test)
+}
+
+const KINDS: [u8; 10] = [1, 2, 3, 4, 5, 6, 7, 16, 17, 18];
+
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let body = || proptest::collection::vec(any::<u8>(), 0..200);
+    prop_oneof![
+        body(),
+        (proptest::sample::select(&KINDS[..]), body()).prop_map(|(kind, body)| [
+            &[1, kind],
+            &body[..]
+        ]
+        .concat()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_message_makes_a_node_panic(
+        messages in proptest::collection::vec(message(), 200),
+    ) {
+        run(async {
+            // A node that has not been founded believes the least, and an intruder may tell it most.
+            let mut cluster = Cluster::new();
+            cluster.start(id(1)).await;
+            let node = cluster.node(1);
+            for message in messages {
+                let handled = node.handle(id(2), Bytes::from(message));
+                let limit = std::time::Duration::from_secs(60);
+                let answer = tokio::time::timeout(limit, handled).await;
+                let answer = answer.expect("an answer comes");
+                assert!(answer.len() >= 2 && answer[0] == 1);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_node_refuses_what_it_cannot_read_and_works_on() {
+    run(async {
+        let cluster = Cluster::of(1).await;
+        let node = cluster.node(1);
+        for message in [&[][..], &[1], &[9, 1, 2], &[1, 99], &[1, 16, 0xff], &[1, 6, 0xa0]] {
+            let answer = node.handle(id(2), Bytes::copy_from_slice(message)).await;
+            assert_eq!(answer[..2], [1, 1], "{message:?}");
+        }
+        node.propose(command(1)).await.expect("answered").expect("accepted");
+    });
+}

@@ -1,0 +1,376 @@
+//! Any commands, all invariants.
+//!
+//! Identifiers come from small spaces, so that commands meet: the same packets, nonces that were
+//! used, keys that were revoked, nodes that have gone.
+
+use std::collections::BTreeSet;
+
+use machine::*;
+use model::*;
+use proptest::{collection::vec, prelude::*, strategy::ValueTree};
+
+use crate::office::*;
+
+/// A command before it has its moment: which one, by whom, and small numbers for the rest.
+type Ask = (u8, u8, u8, u8, u8, u8);
+
+const APPS: [&str; 6] = ["noi-vu", "tu-phap", "nong", "quan-tri", "moi", "ai-do"];
+const UNITS: [&str; 6] = ["H41.02", "H41.03", "H41.05", "000.00.05.H41", "G22", "H41.99"];
+
+fn asks() -> impl Strategy<Value = Vec<(u8, Vec<Ask>)>> {
+    let small = 0..6u8;
+    // Most commands are of the exchange: they have the longest life.
+    let verb = prop_oneof![4 => 0..12u8, 1 => 12..23u8];
+    let ask = (verb, small.clone(), small.clone(), small.clone(), small, any::<u8>());
+    vec((0..14u8, vec(ask, 1..6)), 1..40)
+}
+
+fn step_ms(step: u8) -> i64 {
+    [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1000,
+        10_000,
+        60_000,
+        299_000,
+        1_200_000,
+        7_200_000,
+        90_000_000,
+        700_000_000,
+        -30_000,
+    ][usize::from(step)]
+}
+
+fn command((verb, _, a, b, c, flags): Ask, at: Moment) -> Command {
+    let packet = PacketId((a % 4).into());
+    let space = SpaceId((a % 4).into());
+    let node = NodeId(u64::from(b) + 1);
+    let flag = |bit: u8| flags & (1 << bit) != 0;
+    let digest = if flags.is_multiple_of(17) { digest_of("d2") } else { digest_of("d1") };
+    let mut targets = vec![UNITS[usize::from(b)]];
+    if flag(2) {
+        targets.push(UNITS[usize::from(c)]);
+    }
+    let deliver_by = flag(3).then(|| Moment(at.0 + 3_600_000 * u64::from(c)));
+    let key = if flag(5) { "k1" } else { "k2" };
+    let idempotency =
+        flag(4).then(|| Idempotency { key: word(key), fingerprint: digest_of(targets[0]) });
+    let holders: Vec<_> =
+        (1..=3 + u64::from(c % 2)).map(NodeId).skip(usize::from(flag(6))).collect();
+    match verb {
+        0 | 1 => Command::SubmitPacket(SubmitPacket {
+            packet,
+            space,
+            request: request(&targets, deliver_by),
+            digest,
+            size: 10,
+            holders,
+            idempotency,
+        }),
+        2 => Command::OpenPacket(OpenPacket {
+            packet,
+            space,
+            request: request(&targets, deliver_by),
+            size: flag(7).then_some(10),
+            node,
+            idempotency,
+        }),
+        3 => Command::ClaimSpace(ClaimSpace {
+            space,
+            node,
+            size: flag(7).then_some(u64::from(c) + 8),
+        }),
+        4 => Command::SealPacket(SealPacket {
+            packet,
+            digest,
+            size: 10,
+            epoch: u32::from(c / 2) + 1,
+            holders,
+            policy: flag(7).then_some(ExchangePolicy { deliver_by }),
+        }),
+        5 | 6 => Command::GrantPickup(GrantPickup { packet }),
+        7 | 8 => {
+            let mut receipts = vec![Receipt { packet, digest }];
+            if flag(7) {
+                receipts.push(Receipt { packet: PacketId(c.into()), digest });
+            }
+            Command::ConfirmReceipts(ConfirmReceipts { receipts })
+        }
+        9 => Command::RecordPickup(RecordPickup {
+            pickups: vec![(packet, word(UNITS[usize::from(b)]))],
+        }),
+        10 => Command::RecordPurge(RecordPurge { node, packets: vec![packet, PacketId(c.into())] }),
+        11 => Command::PassTime(PassTime { due_max: c.into() }),
+        12 => Command::RejectDelivery(RejectDelivery { packet, reason: word("trùng") }),
+        13 => Command::CancelPacket(CancelPacket { packet }),
+        14 => Command::AbandonSpace(AbandonSpace { space }),
+        15 => Command::RecordHolding(RecordHolding { node, packets: vec![packet] }),
+        _ => administration(verb, (a, b, c), at),
+    }
+}
+
+fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
+    let secret_digest = digest_of(["t1", "t2", "t3", "t4", "t5", "t6"][usize::from(a)]);
+    let node = NodeId(u64::from(b) + 1);
+    match verb {
+        16 => Command::IssueJoinToken(IssueJoinToken {
+            secret_digest,
+            expires_at: Moment(at.0 + 1_000_000 * u64::from(c)),
+        }),
+        17 => Command::AdmitNode(AdmitNode { secret_digest, node: new_node("moi") }),
+        18 => Command::UpdateNode(UpdateNode { node, now: new_node("khac") }),
+        19 => Command::RemoveNode(RemoveNode { node }),
+        20 => {
+            let code = format!("H41.{}", 97 + c);
+            let kind = if a == 0 { UnitKind::Remote } else { UnitKind::Other };
+            let alias = format!("000.0{b}");
+            let units = vec![new_unit(&code, "Đơn vị mới", kind, Some("H41"), &[&alias])];
+            Command::AddUnits(AddUnits { units })
+        }
+        21 if a < 3 => Command::AddApp(new_app(
+            "moi",
+            UNITS[usize::from(b)],
+            &[Grant::Send, Grant::Receive],
+            &[UNITS[usize::from(c)]],
+        )),
+        21 => Command::IssueKey(new_key("moi", "moi")),
+        // The administrator keeps the key, or nothing more would happen.
+        _ if b == 3 => Command::Found(founding()),
+        _ => Command::RevokeKey(RevokeKey { key: key_of(APPS[usize::from(b)]) }),
+    }
+}
+
+/// Who signs: most often one who may.
+fn signer((verb, who, _, _, _, flags): Ask) -> Option<&'static str> {
+    match (who, verb) {
+        (0, _) if flags.is_multiple_of(8) => None,
+        (_, 16..) if !flags.is_multiple_of(8) => Some("quan-tri"),
+        // The source and the targets meet if most of them are the same few.
+        (..4, 0..=4 | 13) => Some(APPS[usize::from(who % 2)]),
+        (..5, 5..=8 | 12) => Some(APPS[usize::from(who % 3)]),
+        _ => Some(APPS[usize::from(who)]),
+    }
+}
+
+fn entries(asks: Vec<(u8, Vec<Ask>)>, begin: Moment) -> Vec<Entry> {
+    let (mut at, mut number) = (begin, 0u128);
+    let mut entries: Vec<Entry> = Vec::new();
+    for (step, asks) in asks {
+        at = Moment(at.0.saturating_add_signed(step_ms(step)));
+        let mut proposals = Vec::new();
+        for ask in asks {
+            number += 1;
+            let flags = ask.5;
+            // Some nonces come from a small space, some moments are out of the window.
+            let nonce = if flags.is_multiple_of(5) { u128::from(ask.2) } else { number + 100 };
+            let created = match flags % 32 {
+                1 => Moment(at.0 - 301_000),
+                2 => Moment(at.0 + 61_000),
+                3 => Moment(at.0 - 299_000),
+                _ => Moment(at.0 / 1_000_000 * 1_000_000).max(Moment(at.0 - 200_000)),
+            };
+            let proof = signer(ask)
+                .map(|by| proof(key_of(by), created, &format!("property-nonce-{nonce:04}")));
+            // Some commands come again, with whatever they ask now.
+            let id = if flags % 23 == 7 { number / 2 } else { number };
+            proposals.push(Proposal { id: CommandId(id + 5000), proof, command: command(ask, at) });
+        }
+        entries.push(Entry { at, proposals });
+    }
+    entries
+}
+
+/// The rows of all tables but these.
+fn without(state: &State, tables: &[u8]) -> State {
+    let rows = state.iter().filter(|(key, _)| !tables.contains(&key[0]));
+    rows.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+const CLOCK: u8 = 2;
+const NONCES: u8 = 20;
+const ANSWERS: u8 = 21;
+
+/// Checks one proposal: refusals, repeats, nonces, and the whole state after it.
+fn check(
+    state: &mut State,
+    entry: &Entry,
+    passed: &mut BTreeSet<(Moment, String, String)>,
+) -> Applied {
+    let before = state.clone();
+    let proposal = &entry.proposals[0];
+    let applied = apply(state, entry);
+    let answer = &applied.answers[0];
+    let refused = answer.as_ref().err();
+    if let Some(refusal) = refused {
+        assert_eq!(applied.effects, [], "a refusal has effects");
+        let mut may_change = vec![CLOCK, ANSWERS, NONCES];
+        let bad_proof = [
+            Refusal::ProofMissing,
+            Refusal::KeyRevoked,
+            Refusal::ClockOutOfWindow,
+            Refusal::NonceReused,
+        ];
+        if bad_proof.contains(refusal) {
+            may_change.pop();
+        }
+        assert_eq!(without(&before, &may_change), without(state, &may_change), "{refusal}");
+    }
+    // A nonce that was spent now was never spent before.
+    let spent = |state: &State| state.range(vec![NONCES]..vec![NONCES + 1]).count();
+    if spent(state) > spent(&before) {
+        let proof = proposal.proof.as_ref().expect("only a proof has a nonce");
+        let nonce = (proof.created, proof.key.to_string(), proof.nonce.to_string());
+        assert!(passed.insert(nonce), "a nonce passed twice");
+    }
+    assert_eq!(audit(state), Vec::<String>::new(), "after {proposal:?}: {answer:?}");
+    ends_are_ends(&before, state);
+    time_is_due_when_it_says(state);
+    if !matches!(proposal.command, Command::PassTime(_)) {
+        let after = state.clone();
+        let again = apply(state, entry);
+        assert_eq!((&again.answers[0], &again.effects[..]), (answer, &[][..]), "a repeat");
+        assert_eq!(*state, after, "a repeat changed something");
+    }
+    applied
+}
+
+/// What has ended does not move any more, except that its purge is recorded.
+fn ends_are_ends(before: &State, after: &State) {
+    for number in 0..6 {
+        let Some(old) = View::new(before).packet(PacketId(number)) else { continue };
+        let new = View::new(after).packet(PacketId(number)).expect("a packet is record for ever");
+        if old.state.is_terminal() {
+            let frozen = PacketRecord { purged: vec![], debtors: vec![], ..old.clone() };
+            assert_eq!(frozen, PacketRecord { purged: vec![], debtors: vec![], ..new.clone() });
+            assert!(new.purged.starts_with(&old.purged));
+        }
+        for (old, new) in old.deliveries.iter().zip(&new.deliveries) {
+            assert!(!old.state.is_final() || old == new, "a settled delivery moved");
+        }
+        assert!(old.sealed_at.is_none() || old.digest == new.digest, "a sealed content changed");
+        assert!(old.epoch <= new.epoch);
+    }
+}
+
+/// Before the moment that is named nothing is due, and after passing time nothing is.
+fn time_is_due_when_it_says(state: &State) {
+    let view = View::new(state);
+    if view.cluster().is_none() {
+        return;
+    }
+    let (at, mut passed) = (view.clock(), state.clone());
+    let id = CommandId(u128::MAX);
+    let command = Command::PassTime(PassTime { due_max: 100 });
+    let entry = Entry { at, proposals: vec![Proposal { id, proof: None, command }] };
+    let due = view.next_due();
+    let applied = apply(&mut passed, &entry);
+    assert!(matches!(applied.answers[0], Ok(Outcome::TimePassed { more: false, .. })));
+    if due.is_none_or(|due| due > at) {
+        let Ok(Outcome::TimePassed { settled, .. }) = applied.answers[0] else { unreachable!() };
+        assert_eq!(settled, 0, "something was due that nobody announced");
+    }
+    assert!(View::new(&passed).next_due().is_none_or(|due| due > at), "still due");
+    let late = View::new(&passed).live(None, 100).into_iter().any(|(due, _)| due <= at);
+    assert!(!late, "a deadline passed unnoticed");
+}
+
+/// Applies entries in batches of some size, each over an overlay that is drained when it is full.
+fn in_batches(mut state: State, entries: &[Entry], size: usize) -> (State, Vec<Applied>) {
+    let mut all = Vec::new();
+    for batch in entries.chunks(size) {
+        let mut overlay = Overlay::new(&state);
+        all.extend(batch.iter().map(|entry| apply(&mut overlay, entry)));
+        let writes: Vec<_> = overlay.into_writes().collect();
+        for (key, value) in writes {
+            match value {
+                Some(value) => Store::put(&mut state, key, value),
+                None => Store::delete(&mut state, key),
+            }
+        }
+    }
+    (state, all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_invariant_holds_after_any_commands(asks in asks(), founded in prop::bool::weighted(0.9)) {
+        let office = if founded { Office::founded() } else { Office::empty() };
+        let mut state = office.state;
+        let mut passed = BTreeSet::new();
+        for entry in entries(asks, office.at) {
+            for proposal in entry.proposals {
+                check(&mut state, &Entry { at: entry.at, proposals: vec![proposal] }, &mut passed);
+            }
+        }
+    }
+
+    #[test]
+    fn every_grouping_gives_the_same_octets(asks in asks(), size in 1..9usize) {
+        let office = Office::founded();
+        let entries = entries(asks, office.at);
+        // Over a plain map, one proposal an entry.
+        let mut plain = office.state.clone();
+        let mut singly = Vec::new();
+        for Entry { at, proposals } in &entries {
+            let mut whole = Applied::default();
+            for proposal in proposals {
+                let entry = Entry { at: *at, proposals: vec![proposal.clone()] };
+                let applied = apply(&mut plain, &entry);
+                whole.answers.extend(applied.answers);
+                whole.effects.extend(applied.effects);
+            }
+            singly.push(whole);
+        }
+        let (batched, together) = in_batches(office.state, &entries, size);
+        prop_assert_eq!(singly, together);
+        prop_assert!(batched == plain);
+    }
+
+    #[test]
+    fn entries_read_back_as_they_were_written(asks in asks()) {
+        for entry in entries(asks, BEGIN) {
+            let octets = minicbor::to_vec(&entry).expect("a vector takes every octet");
+            prop_assert_eq!(minicbor::decode::<Entry>(&octets).expect("just encoded"), entry);
+        }
+    }
+
+    #[test]
+    fn octets_that_are_no_entry_are_refused_quietly(octets in vec(any::<u8>(), 0..200)) {
+        let _ = minicbor::decode::<Entry>(&octets);
+    }
+}
+
+/// The generator is worth something only if what it makes comes far.
+#[test]
+fn the_generator_reaches_the_ends() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut states, mut refusals) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..400 {
+        let asks = asks().new_tree(&mut runner).expect("a tree").current();
+        let mut office = Office::founded();
+        for entry in entries(asks, office.at) {
+            let applied = apply(&mut office.state, &entry);
+            refusals.extend(applied.answers.into_iter().filter_map(Result::err));
+            let packets = (0..6).filter_map(|id| office.view().packet(PacketId(id)));
+            states.extend(packets.map(|packet| packet.state));
+        }
+    }
+    let reached = [
+        PacketState::AwaitingContent,
+        PacketState::Notified,
+        PacketState::Accepted,
+        PacketState::PickedUp,
+        PacketState::Confirmed,
+        PacketState::Completed,
+        PacketState::Rejected,
+        PacketState::Expired,
+        PacketState::Cancelled,
+    ];
+    assert_eq!(states, BTreeSet::from(reached));
+    assert!(refusals.len() >= 25, "only {refusals:?}");
+}

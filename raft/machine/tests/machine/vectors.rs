@@ -1,0 +1,257 @@
+//! Formats, octet by octet: what was written once is read for ever.
+//!
+//! A change of `tests/vectors` is a change of what lies on disks and travels between versions. A
+//! new field may come; a number is never given out again.
+
+use std::{fmt::Write, fs, path::Path};
+
+use machine::*;
+use minicbor::{Decode, Encode};
+use model::*;
+
+use crate::office::*;
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        write!(text, "{octet:02x}").expect("a string takes every text");
+        text
+    })
+}
+
+/// Compares lines with a file of vectors; prints what they are now where they differ.
+fn compare(file: &str, lines: &[String]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let fixed: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let now = lines.join("\n");
+    assert!(fixed == lines, "{file} differs; now it is\n----\n{now}\n----");
+}
+
+/// One line of a value, after it was read back, and read with a field of a later version in it.
+fn vector<T>(name: &str, value: &T) -> String
+where
+    T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug,
+{
+    let octets = minicbor::to_vec(value).expect("a vector takes every octet");
+    assert_eq!(minicbor::decode::<T>(&octets).expect("just encoded"), *value);
+    // An enumeration wraps the map of its member: [number, [map]].
+    let map = if octets[0] >> 5 == 5 { 0 } else { 3 };
+    if octets.get(map).is_some_and(|first| first >> 5 == 5) {
+        let later = with_later_field(&octets, map);
+        assert_eq!(minicbor::decode::<T>(&later).expect("a later field is skipped"), *value);
+    }
+    format!("{name} {}", hex(&octets))
+}
+
+/// The map at a place, with one field more: number 1000, a nested value.
+fn with_later_field(octets: &[u8], map: usize) -> Vec<u8> {
+    let mut decoder = minicbor::Decoder::new(&octets[map..]);
+    let count = decoder.map().expect("a map").expect("of known length");
+    let fields = &octets[map + decoder.position()..];
+    let mut encoder = minicbor::Encoder::new(octets[..map].to_vec());
+    encoder.map(count + 1).expect("a vector takes every octet");
+    let mut later = encoder.into_writer();
+    later.extend_from_slice(fields);
+    let mut encoder = minicbor::Encoder::new(later);
+    let field = encoder.u16(1000).and_then(|e| e.array(2)).and_then(|e| e.str("later"));
+    field.and_then(|e| e.null()).expect("a vector takes every octet");
+    encoder.into_writer()
+}
+
+fn commands() -> Vec<(&'static str, Command)> {
+    let (packet, space, node) = (PacketId(7), SpaceId(8), NodeId(2));
+    let (digest, at) = (digest_of("d1"), BEGIN);
+    let packets = vec![packet, PacketId(9)];
+    let holders = vec![NodeId(1), node];
+    let idempotency = Some(Idempotency { key: word("k1"), fingerprint: digest_of("f1") });
+    let request = request(&["H41.03", "G22"], Some(at));
+    let policy = Some(ExchangePolicy { deliver_by: Some(at) });
+    let unit = new_unit("H41.02", "Sở Nội vụ", UnitKind::Department, Some("H41"), &["0.H41"]);
+    let app = new_app("noi-vu", "H41.02", &[Grant::Send, Grant::Receive], &["H41.03"]);
+    vec![
+        ("found", Command::Found(founding())),
+        (
+            "issue-join-token",
+            Command::IssueJoinToken(IssueJoinToken { secret_digest: digest, expires_at: at }),
+        ),
+        (
+            "admit-node",
+            Command::AdmitNode(AdmitNode { secret_digest: digest, node: new_node("nut-2") }),
+        ),
+        ("update-node", Command::UpdateNode(UpdateNode { node, now: new_node("nut-2") })),
+        ("remove-node", Command::RemoveNode(RemoveNode { node })),
+        ("add-units", Command::AddUnits(AddUnits { units: vec![unit] })),
+        ("add-app", Command::AddApp(app)),
+        ("issue-key", Command::IssueKey(new_key("noi-vu", "noi-vu"))),
+        ("revoke-key", Command::RevokeKey(RevokeKey { key: key_of("noi-vu") })),
+        (
+            "open-packet",
+            Command::OpenPacket(OpenPacket {
+                packet,
+                space,
+                request: request.clone(),
+                size: Some(10),
+                node,
+                idempotency: idempotency.clone(),
+            }),
+        ),
+        ("claim-space", Command::ClaimSpace(ClaimSpace { space, node, size: Some(10) })),
+        (
+            "seal-packet",
+            Command::SealPacket(SealPacket {
+                packet,
+                digest,
+                size: 10,
+                epoch: 3,
+                holders: holders.clone(),
+                policy,
+            }),
+        ),
+        (
+            "submit-packet",
+            Command::SubmitPacket(SubmitPacket {
+                packet,
+                space,
+                request,
+                digest,
+                size: 10,
+                holders,
+                idempotency,
+            }),
+        ),
+        ("cancel-packet", Command::CancelPacket(CancelPacket { packet })),
+        ("grant-pickup", Command::GrantPickup(GrantPickup { packet })),
+        (
+            "confirm-receipts",
+            Command::ConfirmReceipts(ConfirmReceipts {
+                receipts: vec![Receipt { packet, digest }],
+            }),
+        ),
+        (
+            "reject-delivery",
+            Command::RejectDelivery(RejectDelivery { packet, reason: word("trùng") }),
+        ),
+        ("record-purge", Command::RecordPurge(RecordPurge { node, packets: packets.clone() })),
+        ("record-holding", Command::RecordHolding(RecordHolding { node, packets })),
+        ("pass-time", Command::PassTime(PassTime { due_max: 100 })),
+        (
+            "record-pickup",
+            Command::RecordPickup(RecordPickup { pickups: vec![(packet, word("H41.03"))] }),
+        ),
+        ("abandon-space", Command::AbandonSpace(AbandonSpace { space })),
+    ]
+}
+
+#[test]
+fn commands_have_their_octets() {
+    let mut lines: Vec<_> =
+        commands().iter().map(|(name, command)| vector(name, command)).collect();
+    let (_, command) = commands().swap_remove(14);
+    let proof = Some(proof(key_of("noi-vu"), BEGIN, "nonce-0000000001"));
+    let proposal = Proposal { id: CommandId(5), proof, command };
+    lines.push(vector("proposal", &proposal));
+    lines.push(vector("entry", &Entry { at: BEGIN, proposals: vec![proposal] }));
+    compare("commands.txt", &lines);
+}
+
+#[test]
+fn a_command_of_an_unknown_number_is_not_skipped() {
+    let known = commands();
+    for (number, (name, command)) in known.iter().enumerate() {
+        let octets = minicbor::to_vec(command).expect("a vector takes every octet");
+        assert_eq!(octets[1], number as u8, "{name} has another number");
+    }
+    // [23, [{}]]: no number beyond the known ones.
+    assert!(known.len() < 23);
+    assert!(minicbor::decode::<Command>(&[0x82, 23, 0x81, 0xa0]).is_err());
+    let (_, command) = known.into_iter().last().expect("a command");
+    let proposal = Proposal { id: CommandId(5), proof: None, command };
+    let entry = Entry { at: BEGIN, proposals: vec![proposal] };
+    let mut octets = minicbor::to_vec(&entry).expect("a vector takes every octet");
+    let place = octets.windows(3).position(|w| w == [0x82, 21, 0x81]).expect("the command");
+    octets[place + 1] = 23;
+    assert!(minicbor::decode::<Entry>(&octets).is_err(), "the node must stop here");
+}
+
+#[test]
+fn answers_have_their_octets() {
+    let packet = PacketId(7);
+    let granted = Granted { packet, space: SpaceId(8), expires_at: BEGIN, repeated: true };
+    let receipts = [None, Some(Refusal::DigestMismatch)];
+    let receipts = receipts.map(|refusal| ReceiptAnswer { packet, refusal }).to_vec();
+    let outcomes = [
+        ("done", Outcome::Done),
+        ("node-admitted", Outcome::NodeAdmitted(NodeId(2))),
+        ("space-granted", Outcome::SpaceGranted(granted)),
+        ("space-claimed", Outcome::SpaceClaimed { packet, epoch: 3, size: Some(10) }),
+        ("accepted", Outcome::Accepted { packet, at: BEGIN, repeated: false }),
+        ("pickup-granted", Outcome::PickupGranted { packet, space: SpaceId(8) }),
+        ("receipts", Outcome::Receipts(receipts)),
+        ("time-passed", Outcome::TimePassed { settled: 5, more: true }),
+    ];
+    let mut lines: Vec<_> =
+        outcomes.into_iter().map(|(name, outcome)| vector::<Answer>(name, &Ok(outcome))).collect();
+    for refusal in Refusal::ALL {
+        lines.push(vector::<Answer>(refusal.as_str(), &Err(*refusal)));
+    }
+    compare("answers.txt", &lines);
+}
+
+/// A state with a row in every table.
+fn full_state() -> State {
+    let mut office = Office::founded();
+    let open = OpenPacket {
+        packet: PacketId(1),
+        space: SpaceId(1),
+        request: request(&["H41.03", "000.00.05.H41"], None),
+        size: Some(10),
+        node: NodeId(1),
+        idempotency: Some(Idempotency { key: word("k1"), fingerprint: digest_of("f1") }),
+    };
+    office.must(Some("noi-vu"), Command::OpenPacket(open));
+    office.submit("noi-vu", 2, &["H41.03"]);
+    office.at.0 += 1000;
+    office.submit("noi-vu", 3, &["H41.03", "G22"]);
+    office.receive("tu-phap", 2);
+    let rejection = RejectDelivery { packet: PacketId(3), reason: word("trùng") };
+    office.must(Some("vpcp"), Command::RejectDelivery(rejection));
+    let purge = RecordPurge { node: NodeId(2), packets: vec![PacketId(2)] };
+    office.must(None, Command::RecordPurge(purge));
+    let revocation = RevokeKey { key: key_of("nong") };
+    office.must(Some("quan-tri"), Command::RevokeKey(revocation));
+    office.must(Some("quan-tri"), Command::RemoveNode(RemoveNode { node: NodeId(3) }));
+    office.at.0 += 400_000;
+    office.must(None, Command::PassTime(PassTime { due_max: 10 }));
+    office.submit("noi-vu", 4, &["G22"]);
+    office.state
+}
+
+#[test]
+fn rows_of_the_state_have_their_octets() {
+    let state = full_state();
+    assert_eq!(audit(&state), Vec::<String>::new());
+    let tables: std::collections::BTreeSet<u8> = state.keys().map(|key| key[0]).collect();
+    assert!(tables.into_iter().eq(1..=26), "a table has no row here");
+    let lines: Vec<_> =
+        state.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
+    compare("state.txt", &lines);
+}
+
+#[test]
+fn records_skip_the_fields_of_later_versions() {
+    let state = full_state();
+    let view = View::new(&state);
+    vector("cluster", &view.cluster().expect("founded"));
+    vector("node", &view.nodes()[2]);
+    vector("unit", &view.unit(&word("G22")).expect("a unit"));
+    vector("app", &view.app(&word("noi-vu")).expect("an application"));
+    vector("key", &view.key(&key_of("nong")).expect("a key"));
+    vector("packet", &view.packet(PacketId(3)).expect("a packet"));
+    vector("delivery", &view.packet(PacketId(2)).expect("a packet").deliveries[0]);
+    vector("event", &view.feed(&word("G22"), 0, 1).events[0]);
+    vector("token", &JoinTokenRecord { expires_at: BEGIN, node: Some(NodeId(2)) });
+    vector("head", &UnitHead { last: 7, inbox_floor: BEGIN });
+    let (fingerprint, packet, space) = (digest_of("f1"), PacketId(1), SpaceId(1));
+    let record = IdempotencyRecord { fingerprint, packet, space, at: BEGIN, submitted: true };
+    vector("idempotency", &record);
+}

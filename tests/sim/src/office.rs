@@ -1,0 +1,342 @@
+//! Simulated offices: each sends, receives and confirms through whichever node is up, repeats what
+//! was not answered, and tells the ledger what it was promised and what it got.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use delivery::{
+    Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, Submission,
+};
+use futures_util::StreamExt;
+use machine::{AddApp, ExchangePolicy, NewUnit, Receipt, Request};
+use model::{Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, PacketId, UnitCode, UnitKind};
+use sha2::{Digest as _, Sha256};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    oracle::Ledger,
+    world::{Credentials, World, canary},
+};
+
+/// Offices of a simulated province.
+const OFFICE_COUNT: usize = 4;
+/// How long an office waits for an answer before it asks another node.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often an office repeats one request; more than any outage of a plan lasts.
+const ATTEMPTS_MAX: usize = 200;
+/// Small contents, in octets.
+const SMALL_MAX: u64 = 20_000;
+/// Large contents, in octets, and the pieces that they come in.
+const LARGE_MAX: u64 = 400_000;
+const PIECE_MAX: u64 = 90_000;
+
+/// The offices at work.
+pub struct Offices {
+    sending: watch::Sender<bool>,
+    senders: JoinSet<()>,
+    receivers: JoinSet<()>,
+}
+
+impl Offices {
+    /// No new packets; waits until those under way are acknowledged or given up.
+    pub async fn finish_sending(&self) {
+        self.sending.send_replace(false);
+        self.sending.closed().await;
+    }
+
+    /// Everybody goes home.
+    pub fn close(mut self) {
+        self.senders.abort_all();
+        self.receivers.abort_all();
+    }
+}
+
+struct Office {
+    world: World,
+    ledger: Ledger,
+    unit: UnitCode,
+    credentials: Credentials,
+    everybody: Arc<Vec<UnitCode>>,
+}
+
+/// Registers the offices and lets them work.
+pub async fn open_all(world: &World, ledger: &Ledger) -> Offices {
+    let codes: Vec<UnitCode> = (1..=OFFICE_COUNT)
+        .map(|number| format!("H41.{number:02}").parse().expect("a code"))
+        .collect();
+    let everybody = Arc::new(codes);
+    let (sending, watch) = watch::channel(true);
+    let (mut senders, mut receivers) = (JoinSet::new(), JoinSet::new());
+    for unit in everybody.iter() {
+        let credentials = register(world, unit).await;
+        let office = Arc::new(Office {
+            world: world.clone(),
+            ledger: ledger.clone(),
+            unit: unit.clone(),
+            credentials,
+            everybody: everybody.clone(),
+        });
+        senders.spawn(office.clone().send_until(watch.clone()));
+        receivers.spawn(office.receive());
+    }
+    Offices { sending, senders, receivers }
+}
+
+async fn register(world: &World, unit: &UnitCode) -> Credentials {
+    let exchange = world.any_exchange().expect("nobody has crashed yet");
+    let sign = || world.sign(&exchange, world.admin(), "POST", "/v1/admin");
+    let new = NewUnit {
+        code: unit.clone(),
+        name: format!("Sở {unit}").parse().expect("a name"),
+        kind: UnitKind::Department,
+        parent: unit.parent(),
+        aliases: Vec::new(),
+    };
+    exchange.add_units(&sign(), vec![new]).await.expect("a new unit");
+    let app: model::AppId =
+        unit.as_str().to_lowercase().replace('.', "-").parse().expect("an application");
+    let add = AddApp {
+        app: app.clone(),
+        unit: unit.clone(),
+        name: "Văn bản".parse().expect("a name"),
+        grants: [Grant::Send, Grant::Receive].into_iter().collect(),
+        targets: Vec::new(),
+    };
+    exchange.add_app(&sign(), add).await.expect("a new application");
+    let new = NewKey {
+        app,
+        algorithm: KeyAlgorithm::HmacSha256,
+        public_key: None,
+        legacy: false,
+        hmac_sha1: false,
+    };
+    let issued = exchange.issue_key(&sign(), new).await.expect("a new key");
+    World::credentials(issued.access_key, &issued.secret.expect("HMAC keys have a secret"))
+}
+
+/// Whether trying again may help.
+fn is_passing(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unavailable { .. } | Error::Unknown | Error::SpaceBusy | Error::OffsetMismatch { .. }
+    ) || matches!(error, Error::Signature(auth::Rejection::ClockOutOfWindow { .. }))
+        || matches!(error, Error::Refused(machine::Refusal::ClockOutOfWindow))
+        || matches!(error, Error::Refused(machine::Refusal::EpochStale))
+        || matches!(error, Error::Content(_))
+}
+
+impl Office {
+    /// Does something at a random node that is up, until it is answered for good.
+    async fn persist<T, F>(&self, act: impl Fn(Exchange) -> F) -> Option<Result<T, Error>>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(exchange) = self.world.any_exchange() {
+                match timeout(PATIENCE, act(exchange)).await {
+                    Ok(Err(error)) if is_passing(&error) => {}
+                    Ok(answer) => return Some(answer),
+                    Err(_) => {}
+                }
+            }
+            sleep(Duration::from_millis(50 + self.world.dice().below(300))).await;
+        }
+        None
+    }
+
+    async fn send_until(self: Arc<Self>, sending: watch::Receiver<bool>) {
+        while *sending.borrow() {
+            sleep(Duration::from_millis(20 + self.world.dice().below(600))).await;
+            if self.world.dice().chance(120) {
+                self.send_large().await;
+            } else {
+                self.send_small().await;
+            }
+        }
+    }
+
+    fn request(&self) -> Request {
+        let pick = || {
+            let index = self.world.dice().below(self.everybody.len() as u64) as usize;
+            self.everybody[index].clone()
+        };
+        let mut targets = vec![pick()];
+        if self.world.dice().chance(300) {
+            targets.push(pick());
+            targets.sort();
+            targets.dedup();
+        }
+        Request {
+            targets,
+            title: "Công văn".parse().expect("a title"),
+            importance: Importance::Normal,
+            media_type: "application/octet-stream".parse().expect("a media type"),
+            policy: ExchangePolicy::default(),
+        }
+    }
+
+    fn idempotency_key(&self) -> IdempotencyKey {
+        format!("{:032x}", self.world.dice().bits()).parse().expect("32 characters")
+    }
+
+    async fn send_small(&self) {
+        let content = canary(self.world.dice(), self.world.dice().below(SMALL_MAX) as usize + 1);
+        let submission = Submission {
+            request: self.request(),
+            file_name: Some("công văn.pdf".parse().expect("a file name")),
+            content: content.clone(),
+            idempotency_key: Some(self.idempotency_key()),
+        };
+        let targets = submission.request.targets.clone();
+        self.ledger.tried(&content, targets);
+        let Some(first) = self.submit(&submission).await else { return };
+        self.ledger.acknowledged(first, &content);
+        if self.world.dice().chance(150)
+            && let Some(again) = self.submit(&submission).await
+            && again != first
+        {
+            self.ledger.violation(format!("one idempotency key made two packets: {first}, {again}"));
+        }
+    }
+
+    async fn submit(&self, submission: &Submission) -> Option<PacketId> {
+        let answer = self.persist(async |exchange: Exchange| {
+            let caller =
+                self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
+            exchange.submit(&caller, submission.clone()).await
+        });
+        match answer.await? {
+            Ok(accepted) => Some(accepted.packet),
+            Err(error) => {
+                self.ledger.violation(format!("a good packet was refused: {error:?}"));
+                None
+            }
+        }
+    }
+
+    async fn send_large(&self) {
+        let content = canary(self.world.dice(), self.world.dice().below(LARGE_MAX) as usize + 1);
+        let request = self.request();
+        self.ledger.tried(&content, request.targets.clone());
+        let open = OpenRequest {
+            request,
+            size: Some(content.len() as u64),
+            idempotency_key: Some(self.idempotency_key()),
+        };
+        let opened = self.persist(async |exchange: Exchange| {
+            let caller =
+                self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
+            exchange.open(&caller, open.clone()).await
+        });
+        let opened = match opened.await {
+            Some(Ok(opened)) => opened,
+            Some(Err(error)) => {
+                return self.ledger.violation(format!("a good request was refused: {error:?}"));
+            }
+            None => return,
+        };
+        let mut told = 0;
+        while told < content.len() as u64 {
+            match self.send_piece(&opened, &content, told).await {
+                Some(offset) if offset < told => {
+                    let space = opened.space;
+                    return self.ledger.violation(format!("{space} went back from {told} to {offset}"));
+                }
+                Some(offset) => told = offset,
+                None => return,
+            }
+        }
+        self.commit(opened.packet, &content).await;
+    }
+
+    /// Sends one piece; the answer is the offset that was told.
+    async fn send_piece(
+        &self,
+        opened: &delivery::Opened,
+        content: &Bytes,
+        from: u64,
+    ) -> Option<u64> {
+        let token = SpaceAccess::Token(opened.token.as_str());
+        let length = 1 + self.world.dice().below(PIECE_MAX);
+        let sent = self.persist(async |exchange: Exchange| {
+            let mut upload = match exchange.upload(opened.space, token, Some(from), None).await {
+                Ok(upload) => upload,
+                // Another node had more than this office was told, which is fine.
+                Err(Error::OffsetMismatch { offset }) if offset > from => return Ok(offset),
+                Err(Error::OffsetMismatch { offset }) => return Ok(offset),
+                Err(error) => return Err(error),
+            };
+            let end = (from + length).min(content.len() as u64);
+            upload.write(content.slice(from as usize..end as usize)).await?;
+            upload.sync().await
+        });
+        match sent.await? {
+            Ok(offset) => Some(offset),
+            Err(error) => {
+                self.ledger.violation(format!("a good piece was refused: {error:?}"));
+                None
+            }
+        }
+    }
+
+    async fn commit(&self, packet: PacketId, content: &Bytes) {
+        let digest = Digest(Sha256::digest(content).into());
+        let sealed = self.persist(async |exchange: Exchange| {
+            let caller = self.world.try_sign(&exchange, &self.credentials, "POST", "/commit")?;
+            exchange.seal(&caller, packet, digest, content.len() as u64, None).await
+        });
+        match sealed.await {
+            Some(Ok(accepted)) => self.ledger.acknowledged(accepted.packet, content),
+            Some(Err(error)) => {
+                self.ledger.violation(format!("a good commit was refused: {error:?}"));
+            }
+            None => {}
+        }
+    }
+
+    async fn receive(self: Arc<Self>) {
+        loop {
+            sleep(Duration::from_millis(50 + self.world.dice().below(400))).await;
+            let Some(exchange) = self.world.any_exchange() else { continue };
+            // Whatever fails here is tried again with the next look into the inbox.
+            let _ = timeout(PATIENCE, self.empty_inbox(&exchange)).await;
+        }
+    }
+
+    async fn empty_inbox(&self, exchange: &Exchange) -> Result<(), Error> {
+        let sign = || self.world.try_sign(exchange, &self.credentials, "POST", "/v1/inbox");
+        let waiting = exchange.inbox(&sign()?, None, 20).await?;
+        let mut receipts = Vec::new();
+        for record in waiting {
+            let pickup = exchange.accept(&sign()?, record.packet).await?;
+            let proof = PickupProof::Token(pickup.token.as_str());
+            let mut download = exchange.download(record.packet, proof, None).await?;
+            let mut stream = download.stream.take().expect("a download streams");
+            let mut received = BytesMut::new();
+            while let Some(piece) = stream.next().await {
+                received.extend_from_slice(&piece?);
+            }
+            let digest = Digest(Sha256::digest(&received).into());
+            if digest != pickup.digest {
+                self.ledger.violation(format!("{} was altered on its way", record.packet));
+            }
+            self.ledger.received(record.packet, digest, &self.unit);
+            receipts.push(Receipt { packet: record.packet, digest });
+        }
+        if !receipts.is_empty() {
+            for answer in exchange.confirm(&sign()?, receipts).await? {
+                match answer.refusal {
+                    None => self.ledger.confirmed(answer.packet, &self.unit),
+                    Some(refusal) => self
+                        .ledger
+                        .violation(format!("a good receipt was refused: {refusal} of {}", answer.packet)),
+                }
+            }
+        }
+        Ok(())
+    }
+}

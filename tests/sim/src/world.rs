@@ -1,0 +1,429 @@
+//! The simulated cluster: its nodes, their disks that outlive them, and what befalls them.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use auth::{RequestHead, Secret, SignRequest, Signer, SigningKey, VerifiedCaller};
+use bytes::Bytes;
+use certs::{ClusterKey, Keyring};
+use consensus::{Clock, Consensus, sim};
+use content::{Content, ContentKey, KeyError, KeySealer, SimDisk};
+use delivery::{Conductor, Exchange, Nodes, Parts, Vitals};
+use futures_util::future::BoxFuture;
+use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
+use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce};
+use parking_lot::Mutex;
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::{
+    Planted,
+    clock::SimClock,
+    dice::Dice,
+    network::{Host, Net, Port},
+};
+
+/// Nodes of a simulated cluster.
+pub const NODE_COUNT: u64 = 3;
+/// The name that clients call.
+const AUTHORITY: &str = "lgsp.test";
+/// Small enough that snapshots are made and installed in every run.
+const SNAPSHOT_ENTRIES: u64 = 200;
+/// Small enough that segments fill and die in every run.
+const SEGMENT_BYTES: u32 = 256 << 10;
+/// How long a simulated sync takes.
+const SYNC_TIME: Duration = Duration::from_millis(1);
+
+/// What outlives a crash, and what runs.
+struct Slot {
+    log: sim::Log,
+    state: sim::State,
+    disk: SimDisk,
+    clock: Arc<SimClock>,
+    running: Option<Running>,
+}
+
+struct Running {
+    consensus: Consensus,
+    content: Content,
+    exchange: Exchange,
+    conductor: JoinHandle<()>,
+}
+
+/// The cluster. Clones are the same.
+#[derive(Clone)]
+pub struct World(Arc<Inner>);
+
+struct Inner {
+    pub dice: Dice,
+    pub net: Net,
+    slots: Mutex<BTreeMap<NodeId, Slot>>,
+    keyring: Arc<Keyring>,
+    names: auth::PublicNames,
+    admin: Credentials,
+    begun: Instant,
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// A key that signs.
+#[derive(Clone)]
+pub struct Credentials {
+    signer: Arc<Signer>,
+}
+
+struct Sealer(Arc<Keyring>);
+
+impl KeySealer for Sealer {
+    fn seal(&self, aad: &[u8], key: &ContentKey) -> Result<Vec<u8>, KeyError> {
+        Ok(self.0.seal(aad, key.as_slice()))
+    }
+
+    fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<ContentKey, KeyError> {
+        let opened = self.0.open(aad, sealed).map_err(|_| KeyError)?;
+        Ok(ContentKey::new(opened.as_slice().try_into().map_err(|_| KeyError)?))
+    }
+}
+
+/// In the simulation nobody asks for vitals but the conductor, which only needs to know who is up.
+struct Reachable {
+    net: Net,
+    port: Port,
+}
+
+impl Nodes for Reachable {
+    fn vitals(&self, node: NodeId) -> BoxFuture<'static, Option<Vitals>> {
+        let up = self.net.is_up(self.port.node, node);
+        Box::pin(async move { up.then(Vitals::default) })
+    }
+
+    fn own_vitals(&self) -> Vitals {
+        Vitals::default()
+    }
+}
+
+impl World {
+    /// Founds a cluster of three and waits until all vote.
+    pub async fn found(dice: Dice, planted: Option<Planted>) -> Self {
+        let mut random = |octets: &mut [u8]| dice.fill(octets);
+        let keyring = Arc::new(Keyring::new(ClusterKey::generate(1, &mut random)));
+        let (admin, admin_key, material) = mint_key(&dice, &keyring);
+        let begun = Instant::now();
+        let slots = (1..=NODE_COUNT).map(|number| {
+            let slot = Slot {
+                log: sim::Log::new(),
+                state: sim::State::new(),
+                disk: SimDisk::new(dice.below(u64::MAX)),
+                clock: Arc::new(SimClock::new(begun)),
+                running: None,
+            };
+            slot.log.set_sync_delay(SYNC_TIME);
+            slot.log.set_ack_before_sync(planted == Some(Planted::LogAckBeforeSync));
+            slot.disk.set_latency(SYNC_TIME);
+            slot.disk.set_lies(planted == Some(Planted::ContentLies));
+            (NodeId(number), slot)
+        });
+        let world = Self(Arc::new(Inner {
+            net: Net::new(dice.clone()),
+            slots: Mutex::new(slots.collect()),
+            keyring,
+            names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a plain name"),
+            admin,
+            begun,
+            counts: Mutex::default(),
+            dice,
+        }));
+        world.boot(NodeId(1)).await;
+        let first = world.consensus(NodeId(1)).expect("just booted");
+        let found = world.first_command(admin_key, material);
+        let answer = first.found(found).await.expect("an empty cluster can be founded");
+        answer.expect("the first command is in order");
+        for number in 2..=NODE_COUNT {
+            world.admit(NodeId(number)).await;
+        }
+        world.until("all nodes vote", || {
+            world.consensus(NodeId(1)).is_some_and(|first| first.status().voters.len() == NODE_COUNT as usize)
+        })
+        .await;
+        world
+    }
+
+    fn first_command(&self, key: AccessKey, material: Vec<u8>) -> Proposal {
+        let command = Command::Found(Found {
+            name: "Simulation".parse().expect("a name"),
+            zone: "H41".parse().expect("a zone"),
+            cluster: "c0".into(),
+            authority: vec![1],
+            authority_key_sealed: vec![1],
+            node: new_node(1),
+            admin: AddApp {
+                app: "quan-tri".parse().expect("an application"),
+                unit: "H41".parse().expect("a unit"),
+                name: "Simulation".parse().expect("a name"),
+                grants: [Grant::Admin].into_iter().collect(),
+                targets: Vec::new(),
+            },
+            admin_key: IssueKey {
+                key,
+                app: "quan-tri".parse().expect("an application"),
+                algorithm: KeyAlgorithm::HmacSha256,
+                material,
+                legacy: false,
+                hmac_sha1: false,
+            },
+        });
+        Proposal { id: self.command_id(), proof: None, command }
+    }
+
+    async fn admit(&self, node: NodeId) {
+        let exchange = self.exchange(NodeId(1)).expect("the first node is up");
+        let caller = self.sign(&exchange, &self.0.admin, "POST", "/v1/admin/join-tokens");
+        let hour = Duration::from_secs(3600);
+        // The token's pin is of the authority in the state; the join itself needs no certificate here.
+        let (token, _) = exchange.join_token(&caller, hour).await.expect("an administrator asks");
+        let token: certs::JoinToken = token.parse().expect("just made");
+        let admit = machine::AdmitNode { secret_digest: token.secret_digest(), node: new_node(node.0) };
+        let proposal =
+            Proposal { id: self.command_id(), proof: None, command: Command::AdmitNode(admit) };
+        let consensus = self.consensus(NodeId(1)).expect("the first node is up");
+        let answer = consensus.propose(proposal).await.expect("a cluster of one has a majority");
+        answer.expect("the token is fresh");
+        self.boot(node).await;
+    }
+
+    /// Starts a node on what its disks hold.
+    pub async fn boot(&self, node: NodeId) {
+        let port = Port { net: self.0.net.clone(), node };
+        let (log, state, disk, clock) = {
+            let slots = self.0.slots.lock();
+            let slot = &slots[&node];
+            assert!(slot.running.is_none(), "a node runs once");
+            (slot.log.clone(), slot.state.clone(), slot.disk.clone(), slot.clock.clone())
+        };
+        let mut options = consensus::Options::new(node, "simulated");
+        options.snapshot_entries = SNAPSHOT_ENTRIES;
+        let network = Arc::new(port.clone());
+        let started = Consensus::start_with(options, &log, &state, network, clock.clone()).await;
+        let consensus = started.expect("a simulated log opens after any crash");
+        self.0.net.attach(node, Host { consensus: consensus.clone(), content: None });
+        let dice = self.0.dice.clone();
+        let content = Content::open(content::Options {
+            disk: Arc::new(disk),
+            peers: Arc::new(port.clone()),
+            keys: Arc::new(Sealer(self.0.keyring.clone())),
+            random: Arc::new(move |octets: &mut [u8]| dice.fill(octets)),
+            reserve: 0,
+            segment_bytes: SEGMENT_BYTES,
+        })
+        .await
+        .expect("a store opens after any crash");
+        self.0.net.attach(
+            node,
+            Host { consensus: consensus.clone(), content: Some(content.clone()) },
+        );
+        let exchange = Exchange::new(Parts {
+            node,
+            consensus: consensus.clone(),
+            content: content.clone(),
+            cluster_key: self.0.keyring.clone(),
+            clock,
+            random: Arc::new(self.0.dice.clone()),
+            nodes: Arc::new(Reachable { net: self.0.net.clone(), port }),
+            public_names: self.0.names.clone(),
+            content_max: 1 << 30,
+        });
+        let conductor = tokio::spawn(Conductor::new(exchange.clone()).run());
+        let running = Running { consensus, content, exchange, conductor };
+        self.0.slots.lock().get_mut(&node).expect("a node of this world").running = Some(running);
+        self.count("boots");
+    }
+
+    /// The power of a node fails: what was not synced is gone.
+    pub async fn crash(&self, node: NodeId) {
+        let running = {
+            let mut slots = self.0.slots.lock();
+            let slot = slots.get_mut(&node).expect("a node of this world");
+            let Some(running) = slot.running.take() else { return };
+            self.0.net.detach(node);
+            slot.log.crash();
+            slot.state.crash();
+            slot.disk.crash();
+            running
+        };
+        self.count("crashes");
+        running.conductor.abort();
+        running.consensus.kill().await;
+        running.content.shutdown().await;
+    }
+
+    /// Everything is well again: clocks, network, and every node is up.
+    pub async fn heal(&self) {
+        self.0.net.heal();
+        for node in self.nodes() {
+            self.set_clock(node, 0);
+            if !self.is_running(node) {
+                self.boot(node).await;
+            }
+        }
+    }
+
+    /// Sets a node's wall clock so far off.
+    pub fn set_clock(&self, node: NodeId, offset_ms: i64) {
+        self.0.slots.lock()[&node].clock.set_offset(offset_ms);
+    }
+
+    /// The numbers of all nodes.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        (1..=NODE_COUNT).map(NodeId).collect()
+    }
+
+    /// Whether a node is up.
+    pub fn is_running(&self, node: NodeId) -> bool {
+        self.0.slots.lock()[&node].running.is_some()
+    }
+
+    /// The doors of a node that is up.
+    pub fn exchange(&self, node: NodeId) -> Option<Exchange> {
+        self.0.slots.lock()[&node].running.as_ref().map(|running| running.exchange.clone())
+    }
+
+    /// The consensus of a node that is up.
+    pub fn consensus(&self, node: NodeId) -> Option<Consensus> {
+        self.0.slots.lock()[&node].running.as_ref().map(|running| running.consensus.clone())
+    }
+
+    /// The contents of a node that is up.
+    pub fn content(&self, node: NodeId) -> Option<Content> {
+        self.0.slots.lock()[&node].running.as_ref().map(|running| running.content.clone())
+    }
+
+    /// The disk of a node's contents, as it is now.
+    pub fn disk(&self, node: NodeId) -> SimDisk {
+        self.0.slots.lock()[&node].disk.clone()
+    }
+
+    /// A random node that is up.
+    pub fn any_exchange(&self) -> Option<Exchange> {
+        let up: Vec<_> = self.nodes().into_iter().filter(|node| self.is_running(*node)).collect();
+        let chosen = *up.get(self.dice().below(up.len() as u64) as usize)?;
+        self.exchange(chosen)
+    }
+
+    /// The dice.
+    pub fn dice(&self) -> &Dice {
+        &self.0.dice
+    }
+
+    /// The network.
+    pub fn net(&self) -> &Net {
+        &self.0.net
+    }
+
+    /// Counts something for the summary.
+    pub fn count(&self, what: &'static str) {
+        *self.0.counts.lock().entry(what).or_default() += 1;
+    }
+
+    /// What befell the cluster.
+    pub fn summary(&self) -> String {
+        let counts = self.0.counts.lock();
+        let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        let seconds = self.0.begun.elapsed().as_secs();
+        format!("{}, messages {}, virtual seconds {seconds}", counts.join(", "), self.0.net.message_count())
+    }
+
+    /// Waits for something that must come about; a world without faults gets there.
+    pub async fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        for _ in 0..60_000 {
+            if condition() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("within ten virtual minutes it did not happen that {what}");
+    }
+
+    /// The first administrator.
+    pub fn admin(&self) -> &Credentials {
+        &self.0.admin
+    }
+
+    fn command_id(&self) -> CommandId {
+        CommandId::mint(Moment(1_767_225_600_000), self.0.dice.bits())
+    }
+
+    /// Takes a secret that was issued.
+    pub fn credentials(key: AccessKey, secret: &Secret) -> Credentials {
+        Credentials { signer: Arc::new(Signer::new(key, SigningKey::from_secret(secret))) }
+    }
+
+    /// Signs a request now and has it checked at a node, as the API does.
+    pub fn sign(
+        &self,
+        exchange: &Exchange,
+        credentials: &Credentials,
+        method: &str,
+        path: &str,
+    ) -> VerifiedCaller {
+        self.try_sign(exchange, credentials, method, path)
+            .unwrap_or_else(|error| panic!("a good signature is refused in good weather: {error}"))
+    }
+
+    /// As [`World::sign`], where the node may be cut off, or its clock wrong.
+    pub fn try_sign(
+        &self,
+        exchange: &Exchange,
+        credentials: &Credentials,
+        method: &str,
+        path: &str,
+    ) -> Result<VerifiedCaller, delivery::Error> {
+        let nonce: Nonce = format!("{:032x}", self.0.dice.bits()).parse().expect("32 characters");
+        let right = SimClock::new(self.0.begun);
+        let signed = credentials
+            .signer
+            .sign(&SignRequest {
+                method,
+                scheme: auth::Scheme::Https,
+                authority: AUTHORITY,
+                path_and_query: path,
+                content_digest: None,
+                headers: &[],
+                created: right.now(),
+                nonce: Some(&nonce),
+            })
+            .expect("HMAC always signs");
+        exchange.verify(&RequestHead {
+            method,
+            authority: AUTHORITY,
+            path,
+            query: None,
+            headers: &[
+                ("content-length", b"0"),
+                ("signature-input", signed.signature_input.as_bytes()),
+                ("signature", signed.signature.as_bytes()),
+            ],
+        })
+    }
+}
+
+fn mint_key(dice: &Dice, keyring: &Keyring) -> (Credentials, AccessKey, Vec<u8>) {
+    let (mut name, mut octets) = ([0; 20], [0; 32]);
+    dice.fill(&mut name);
+    dice.fill(&mut octets);
+    let (key, secret) = (AccessKey::from_random(name), Secret::from_random(&octets));
+    let material = delivery::seal_secret(keyring, &key, secret.expose());
+    (World::credentials(key.clone(), &secret), key, material)
+}
+
+fn new_node(number: u64) -> NewNode {
+    NewNode {
+        name: format!("nut-{number}").parse().expect("a name"),
+        mesh_address: format!("nut-{number}:7443"),
+        api_url: format!("https://nut-{number}"),
+        version: "sim".into(),
+    }
+}
+
+/// Octets for a content: nobody else's, so that a search for them means something.
+pub fn canary(dice: &Dice, length: usize) -> Bytes {
+    let mut octets = vec![0; length];
+    dice.fill(&mut octets);
+    octets.into()
+}
