@@ -24,7 +24,8 @@ const REFUSE_TIME_MAX: Duration = Duration::from_secs(30);
 async fn bad_days_are_told_clearly_and_lose_nothing() {
     let program = Program::at(env!("CARGO_BIN_EXE_node"));
     let mut cluster = Cluster::start(&program, 3).await.expect("a cluster");
-    let well = |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
+    let well =
+        |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
     let traffic = Traffic::start(&cluster, 2).await.expect("traffic");
     traffic.progress(40).await.unwrap_or_else(|error| panic!("{error:?}"));
     well("a second process", second_process(&mut cluster).await);
@@ -43,7 +44,10 @@ async fn second_process(cluster: &mut Cluster) -> Result<()> {
     ensure!(!output.status.success(), "a second process ran on {data}");
     ensure!(said.contains(&data), "it names the directory: {said}");
     ensure!(cluster.nodes[0].is_running(), "the first one goes on");
-    let again = cluster.program().run(&["init", "--data-dir", &data, "--name", "n9", "--zone", "H41"]).await?;
+    let again = cluster
+        .program()
+        .run(&["init", "--data-dir", &data, "--name", "n9", "--zone", "H41"])
+        .await?;
     ensure!(!again.status.success(), "a directory in use is not initialised again");
     cluster.whole().await
 }
@@ -56,7 +60,10 @@ async fn newer_directory(cluster: &mut Cluster) -> Result<()> {
     fs::write(&path, kept.replace("format = 1", "format = 99"))?;
     ensure!(fs::read_to_string(&path)? != kept, "the version was changed");
     let said = refuses(cluster, index).await?;
-    ensure!(said.contains("identity.toml") && said.contains("99"), "it names file and version: {said}");
+    ensure!(
+        said.contains("identity.toml") && said.contains("99"),
+        "it names file and version: {said}"
+    );
     fs::write(&path, kept)?;
     cluster.restart(index).await?;
     cluster.whole().await
@@ -80,22 +87,38 @@ async fn damaged_content(cluster: &mut Cluster) -> Result<()> {
     let target = cluster.party("H41.31", &["receive"]).await?;
     for size in [900, 3 << 20] {
         let index = cluster.follower().await?;
-        heal(cluster, &source, &target, index, size).await.with_context(|| format!("{size} octets"))?;
+        heal(cluster, &source, &target, index, size)
+            .await
+            .with_context(|| format!("{size} octets"))?;
     }
     Ok(())
 }
 
-async fn heal(cluster: &mut Cluster, source: &Party, target: &Party, index: usize, size: usize) -> Result<()> {
+async fn heal(
+    cluster: &mut Cluster,
+    source: &Party,
+    target: &Party,
+    index: usize,
+    size: usize,
+) -> Result<()> {
     let mut content = vec![0; size];
     rand::rng().fill_bytes(&mut content);
     let store = cluster.nodes[index].data.join("content");
     let before = files(&store)?;
     let at = cluster.endpoint(index);
     let packet = if size < 1 << 20 {
-        source.submit(&at, &[&target.unit], "damaged", &content, "").await?.success()?.text("/packet")
+        source
+            .submit(&at, &[&target.unit], "damaged", &content, "")
+            .await?
+            .success()?
+            .text("/packet")
     } else {
-        let (packet, space, token) = source.open(&at, &[&target.unit], "damaged", Some(size as u64)).await?;
-        Conn::new(&at).call(&Party::patch(&space, &token, 0, Bytes::copy_from_slice(&content))).await?.success()?;
+        let (packet, space, token) =
+            source.open(&at, &[&target.unit], "damaged", Some(size as u64)).await?;
+        Conn::new(&at)
+            .call(&Party::patch(&space, &token, 0, Bytes::copy_from_slice(&content)))
+            .await?
+            .success()?;
         source.commit(&at, &packet, size as u64, &digest_of(&content)).await?.success()?;
         packet
     };
@@ -152,7 +175,10 @@ fn ciphertext_of(before: &Files, store: &Path, size: usize) -> Result<(PathBuf, 
         }
     }
     let (length, path, end) = longest;
-    ensure!(length + 4 * STEP >= size.min(1 << 16) / 2, "only {length} octets were written for {size}");
+    ensure!(
+        length + 4 * STEP >= size.min(1 << 16) / 2,
+        "only {length} octets were written for {size}"
+    );
     Ok((path, (end - length / 2) as u64))
 }
 
@@ -174,7 +200,11 @@ async fn damaged_log(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
     let status = cluster.status(index).await.context("the node answers")?;
     let url = cluster.nodes[index].url();
     let listed = status["nodes"].as_array().context("nodes are listed")?;
-    let id = listed.iter().find(|node| node["api_url"] == url.as_str()).context("the node is listed")?["node"].clone();
+    let id = listed
+        .iter()
+        .find(|node| node["api_url"] == url.as_str())
+        .context("the node is listed")?["node"]
+        .clone();
     cluster.nodes[index].kill()?;
     let log = cluster.nodes[index].data.join("consensus").join("log");
     let mut logs = files(&log)?;
@@ -189,7 +219,10 @@ async fn damaged_log(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
     traffic.progress(20).await.context("the others go on")?;
 
     let path = format!("/v1/admin/members/{}/remove", id);
-    cluster.administer(Request::post(path, &json!({}))).await.context("the damaged member is removed")?;
+    cluster
+        .administer(Request::post(path, &json!({})))
+        .await
+        .context("the damaged member is removed")?;
     // Its place in the cluster is taken by a new node; its directory is of no more use.
     let gone = cluster.nodes.remove(index);
     fs::remove_dir_all(&gone.data)?;
@@ -204,7 +237,11 @@ async fn full_disk(cluster: &mut Cluster) -> Result<()> {
     let source = cluster.party("H41.32", &["send"]).await?;
     let target = cluster.party("H41.33", &["receive"]).await?;
     let at = cluster.endpoint(0);
-    let packet = source.submit(&at, &[&target.unit], "before", b"before", "").await?.success()?.text("/packet");
+    let packet = source
+        .submit(&at, &[&target.unit], "before", b"before", "")
+        .await?
+        .success()?
+        .text("/packet");
     reserve(cluster, "900000 GiB").await?;
     let at = cluster.endpoint(0);
     let refused = source.submit(&at, &[&target.unit], "full", b"full", "").await?;
@@ -212,13 +249,22 @@ async fn full_disk(cluster: &mut Cluster) -> Result<()> {
     let (_, space, token) = source.open(&at, &[&target.unit], "full", Some(3 << 20)).await?;
     let piece = Party::patch(&space, &token, 0, vec![7; 3 << 20].into());
     let refused = Conn::new(&at).call(&piece).await?;
-    ensure!(refused.status == 507, "an upload is answered with {}: {}", refused.status, refused.summary());
+    ensure!(
+        refused.status == 507,
+        "an upload is answered with {}: {}",
+        refused.status,
+        refused.summary()
+    );
     // What needs no new content goes on: commands, deliveries, receipts.
     cluster.party("H41.34", &["receive"]).await.context("the log takes commands")?;
     ensure!(target.receive(&at, &packet).await? == b"before"[..], "what is held is delivered");
     reserve(cluster, "1 MiB").await?;
     let at = cluster.endpoint(0);
-    let packet = source.submit(&at, &[&target.unit], "after", b"after", "").await?.success()?.text("/packet");
+    let packet = source
+        .submit(&at, &[&target.unit], "after", b"after", "")
+        .await?
+        .success()?
+        .text("/packet");
     ensure!(target.receive(&at, &packet).await? == b"after"[..], "space again");
     Ok(())
 }

@@ -1,7 +1,12 @@
 //! The canary: after the purge no octet of a content, its name, its key or its ciphertext is left
 //! in any file of any node, also not of one that was down when the packet was confirmed.
 
-use std::{collections::BTreeMap, fs, path::{Path, PathBuf}, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -53,7 +58,11 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
     // The search itself is tested: the title is record, and stands in the state of every node.
     let (found, _) = scan(cluster.root(), &[("title".into(), title.as_bytes().to_vec())])?;
     for node in &cluster.nodes {
-        ensure!(found.iter().any(|f| f.file.starts_with(&node.data)), "the title is in the state of {}", node.name);
+        ensure!(
+            found.iter().any(|f| f.file.starts_with(&node.data)),
+            "the title is in the state of {}",
+            node.name
+        );
     }
     let (found, _) = scan(cluster.root(), &cipher)?;
     ensure!(!found.is_empty(), "the samples of ciphertext are found while the content is held");
@@ -72,7 +81,8 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
     needles.extend(cipher);
     for (index, node) in cluster.nodes.iter().enumerate() {
         if index != absent {
-            nothing_in(&node.data, &needles).with_context(|| format!("{} has forgotten", node.name))?;
+            nothing_in(&node.data, &needles)
+                .with_context(|| format!("{} has forgotten", node.name))?;
         }
     }
     cluster.restart(absent).await?;
@@ -90,16 +100,33 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
     cluster.whole().await?;
     nothing_in(cluster.root(), &needles).context("all nodes, started again")?;
     let answer = target.packet(&cluster.endpoint(absent), &first).await?.success()?;
-    ensure!(answer.text("/digest") == digest_of(&small), "the record outlives the content: {}", answer.summary());
+    ensure!(
+        answer.text("/digest") == digest_of(&small),
+        "the record outlives the content: {}",
+        answer.summary()
+    );
     Ok(())
 }
 
-async fn submit(cluster: &Cluster, source: &Party, target: &Party, title: &str, name: &str, content: &[u8]) -> Result<String> {
+async fn submit(
+    cluster: &Cluster,
+    source: &Party,
+    target: &Party,
+    title: &str,
+    name: &str,
+    content: &[u8],
+) -> Result<String> {
     let request = Party::submission(&[&target.unit], title, name, content, "");
     Ok(cluster.call(0, &source.key, request).await?.success()?.text("/packet"))
 }
 
-async fn upload(cluster: &Cluster, source: &Party, target: &Party, title: &str, content: &[u8]) -> Result<String> {
+async fn upload(
+    cluster: &Cluster,
+    source: &Party,
+    target: &Party,
+    title: &str,
+    content: &[u8],
+) -> Result<String> {
     let at = cluster.endpoint(1);
     let size = content.len() as u64;
     let (packet, space, token) = source.open(&at, &[&target.unit], title, Some(size)).await?;
@@ -114,14 +141,22 @@ async fn held_by_all(cluster: &Cluster, source: &Party, packet: &str) -> Result<
         let answer = source.packet(&cluster.endpoint(0), packet).await.ok()?;
         // Holders are those of the seal; a third node that caught up later is asked for its count.
         let status = cluster.status(0).await?;
-        let all = status["nodes"].as_array()?.iter().all(|node| node["contents"].as_u64().unwrap_or(0) >= 1);
+        let all = status["nodes"]
+            .as_array()?
+            .iter()
+            .all(|node| node["contents"].as_u64().unwrap_or(0) >= 1);
         (answer.is_success() && all).then_some(())
     })
     .await
 }
 
 /// Waits until so many nodes owe the purge of a packet.
-async fn debtors(source: &Party, at: &std::sync::Arc<lgsp_tests::wire::Endpoint>, packet: &str, count: usize) -> Result<()> {
+async fn debtors(
+    source: &Party,
+    at: &std::sync::Arc<lgsp_tests::wire::Endpoint>,
+    packet: &str,
+    count: usize,
+) -> Result<()> {
     let mut last = json!(null);
     eventually(&format!("{count} nodes owe a purge"), PURGE_TIME_MAX, async || {
         let request = Request::get(format!("/v1/packets/{packet}"));
@@ -137,14 +172,20 @@ async fn debtors(source: &Party, at: &std::sync::Arc<lgsp_tests::wire::Endpoint>
 fn nothing_in(root: &Path, needles: &[(String, Vec<u8>)]) -> Result<()> {
     let (found, read) = scan(root, needles)?;
     ensure!(read > 10_000, "only {read} octets were searched");
-    ensure!(found.is_empty(), "found in {} places, the first: {:?}", found.len(), &found[..found.len().min(5)]);
+    ensure!(
+        found.is_empty(),
+        "found in {} places, the first: {:?}",
+        found.len(),
+        &found[..found.len().min(5)]
+    );
     Ok(())
 }
 
 /// All files of the nodes' content stores.
 fn contents(cluster: &Cluster) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    let mut open: Vec<PathBuf> = cluster.nodes.iter().map(|node| node.data.join("content")).collect();
+    let mut open: Vec<PathBuf> =
+        cluster.nodes.iter().map(|node| node.data.join("content")).collect();
     while let Some(path) = open.pop() {
         if path.is_dir() {
             for entry in fs::read_dir(&path)? {
@@ -158,13 +199,19 @@ fn contents(cluster: &Cluster) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
 }
 
 /// What was written into the stores meanwhile, as samples that look random: ciphertext and slots.
-fn samples(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<(String, Vec<u8>)> {
+fn samples(
+    before: &BTreeMap<PathBuf, Vec<u8>>,
+    after: &BTreeMap<PathBuf, Vec<u8>>,
+) -> Vec<(String, Vec<u8>)> {
     let mut samples = Vec::new();
     for (path, now) in after {
         let was = before.get(path).map(Vec::as_slice).unwrap_or_default();
         let changed: Vec<usize> = (0..now.len() / SAMPLE)
             .map(|index| index * SAMPLE)
-            .filter(|&at| was.get(at..at + SAMPLE) != Some(&now[at..at + SAMPLE]) && looks_random(&now[at..at + SAMPLE]))
+            .filter(|&at| {
+                was.get(at..at + SAMPLE) != Some(&now[at..at + SAMPLE])
+                    && looks_random(&now[at..at + SAMPLE])
+            })
             .collect();
         // Evenly over the file; of a small change, everything.
         let step = changed.len().div_ceil(SAMPLES_MAX).max(1);

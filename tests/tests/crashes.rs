@@ -30,10 +30,16 @@ async fn crashes(cluster: &mut Cluster) -> Result<()> {
     traffic.progress(BETWEEN).await?;
     for round in 0..TIMES {
         let leader = cluster.leader().await?;
-        crash(cluster, &traffic, &[leader]).await.with_context(|| format!("leader, round {round}"))?;
+        crash(cluster, &traffic, &[leader])
+            .await
+            .with_context(|| format!("leader, round {round}"))?;
         let follower = cluster.follower().await?;
-        crash(cluster, &traffic, &[follower]).await.with_context(|| format!("follower, round {round}"))?;
-        crash(cluster, &traffic, &[0, 1, 2]).await.with_context(|| format!("all three, round {round}"))?;
+        crash(cluster, &traffic, &[follower])
+            .await
+            .with_context(|| format!("follower, round {round}"))?;
+        crash(cluster, &traffic, &[0, 1, 2])
+            .await
+            .with_context(|| format!("all three, round {round}"))?;
     }
     let leader = cluster.leader().await?;
     freeze(cluster, &traffic, leader).await.context("a frozen leader")?;
@@ -76,13 +82,20 @@ async fn uploads(cluster: &mut Cluster) -> Result<()> {
             0 => cluster.leader().await?,
             _ => cluster.follower().await?,
         };
-        upload(cluster, &source, &target, intake).await.with_context(|| format!("upload, round {round}"))?;
+        upload(cluster, &source, &target, intake)
+            .await
+            .with_context(|| format!("upload, round {round}"))?;
     }
     Ok(())
 }
 
 /// The intake node dies while content streams into it; the upload goes on at another.
-async fn upload(cluster: &mut Cluster, source: &Party, target: &Party, intake: usize) -> Result<()> {
+async fn upload(
+    cluster: &mut Cluster,
+    source: &Party,
+    target: &Party,
+    intake: usize,
+) -> Result<()> {
     const MIB: usize = 1 << 20;
     let mut content = vec![0; 8 * MIB];
     rand::rng().fill_bytes(&mut content);
@@ -91,7 +104,11 @@ async fn upload(cluster: &mut Cluster, source: &Party, target: &Party, intake: u
     let (packet, space, token) = source.open(&at, &[&target.unit], "upload", Some(size)).await?;
     let first = Bytes::copy_from_slice(&content[..2 * MIB]);
     let answer = Conn::new(&at).call(&Party::patch(&space, &token, 0, first)).await?.success()?;
-    ensure!(answer.header("upload-offset") == Some("2097152"), "two MiB are acknowledged: {}", answer.summary());
+    ensure!(
+        answer.header("upload-offset") == Some("2097152"),
+        "two MiB are acknowledged: {}",
+        answer.summary()
+    );
 
     // Three more MiB of the six that were announced, and the node is gone.
     let mut conn = Conn::new(&at);
@@ -107,16 +124,32 @@ async fn upload(cluster: &mut Cluster, source: &Party, target: &Party, intake: u
     })
     .await?;
     let told = offset as usize;
-    ensure!((2 * MIB..=5 * MIB).contains(&told), "offset {told}: acknowledged octets are kept, others not invented");
+    ensure!(
+        (2 * MIB..=5 * MIB).contains(&told),
+        "offset {told}: acknowledged octets are kept, others not invented"
+    );
     let rest = Bytes::copy_from_slice(&content[told..]);
-    let answer = eventually("the rest is taken at another node", Duration::from_secs(30), async || {
-        Conn::new(&other).call(&Party::patch(&space, &token, offset, rest.clone())).await.ok().filter(|a| a.status < 500)
-    })
-    .await?
-    .success()?;
-    ensure!(answer.header("upload-offset") == Some(&size.to_string()), "all is acknowledged: {}", answer.summary());
+    let answer =
+        eventually("the rest is taken at another node", Duration::from_secs(30), async || {
+            Conn::new(&other)
+                .call(&Party::patch(&space, &token, offset, rest.clone()))
+                .await
+                .ok()
+                .filter(|a| a.status < 500)
+        })
+        .await?
+        .success()?;
+    ensure!(
+        answer.header("upload-offset") == Some(&size.to_string()),
+        "all is acknowledged: {}",
+        answer.summary()
+    );
     let third = cluster.endpoint((intake + 2) % 3);
-    source.commit(&third, &packet, size, &digest).await?.success().context("the commit at a third node")?;
+    source
+        .commit(&third, &packet, size, &digest)
+        .await?
+        .success()
+        .context("the commit at a third node")?;
     let got = target.receive(&other, &packet).await?;
     ensure!(got == content, "the target got what was sent");
     cluster.restart(intake).await?;

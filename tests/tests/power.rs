@@ -51,12 +51,23 @@ async fn a_node_whose_disk_fails_acknowledges_nothing() {
 }
 
 fn has(tool: &str) -> bool {
-    Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().is_ok_and(|done| done.status.success())
+    Command::new("sh")
+        .args(["-c", &format!("command -v {tool}")])
+        .output()
+        .is_ok_and(|done| done.status.success())
 }
 
 fn run(tool: &str, arguments: &[&str]) -> Result<String> {
-    let done = Command::new(tool).args(arguments).output().with_context(|| format!("cannot run {tool}"))?;
-    ensure!(done.status.success(), "{tool} {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr));
+    let done = Command::new(tool)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {tool}"))?;
+    ensure!(
+        done.status.success(),
+        "{tool} {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&done.stderr)
+    );
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }
 
@@ -74,7 +85,10 @@ impl Disk {
         let image = directory.path().join("disk0");
         fs::create_dir(directory.path().join("mount"))?;
         run("truncate", &["-s", IMAGE_SIZE, text(&image)?])?;
-        run("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", text(&image)?])?;
+        run(
+            "mkfs.ext4",
+            &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", text(&image)?],
+        )?;
         let mut disk = Self { directory, image, cuts: 0, mounted: false };
         disk.mount()?;
         Ok(disk)
@@ -196,9 +210,16 @@ async fn power_cuts(program: &Program, disk: Disk) -> Result<()> {
 /// above shows nothing.
 async fn lying_disk(program: &Program) -> Result<()> {
     let liar = program.under(&[
-        "strace", "-D", "-f", "-qq", "-o", "/dev/null",
-        "-e", "trace=fsync,fdatasync,sync_file_range,msync",
-        "-e", "inject=fsync,fdatasync,sync_file_range,msync:retval=0",
+        "strace",
+        "-D",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync,sync_file_range,msync",
+        "-e",
+        "inject=fsync,fdatasync,sync_file_range,msync:retval=0",
     ]);
     let mut powered = Powered::start(program, Disk::make()?).await?;
     for node in &mut powered.cluster.nodes {
@@ -215,7 +236,9 @@ async fn lying_disk(program: &Program) -> Result<()> {
         Ok(()) => ledger.check(&powered.cluster).await,
         Err(refused) => Err(refused),
     };
-    let Err(loss) = outcome else { bail!("a disk that lies has lost nothing: the power cuts prove nothing") };
+    let Err(loss) = outcome else {
+        bail!("a disk that lies has lost nothing: the power cuts prove nothing")
+    };
     eprintln!("the lying disk was found out: {:.200}", format!("{loss:#}"));
     Ok(())
 }
@@ -223,26 +246,44 @@ async fn lying_disk(program: &Program) -> Result<()> {
 /// One follower's disk fails at some flush: it stops or refuses, the others go on, and it comes back.
 async fn failing_disk(cluster: &mut Cluster) -> Result<()> {
     let traffic = Traffic::start(cluster, 3).await?;
-    for (call, error, at) in [("fdatasync", "EIO", 40), ("fdatasync", "ENOSPC", 90), ("fsync", "EIO", 12)] {
+    for (call, error, at) in
+        [("fdatasync", "EIO", 40), ("fdatasync", "ENOSPC", 90), ("fsync", "EIO", 12)]
+    {
         traffic.progress(20).await?;
         let index = cluster.follower().await?;
         cluster.nodes[index].stop().await?;
         let inject = format!("inject={call}:error={error}:when={at}+");
         let failing = cluster.program().under(&[
-            "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject,
+            "strace",
+            "-D",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={call}"),
+            "-e",
+            &inject,
         ]);
         cluster.nodes[index].start_as(&failing, &[])?;
-        traffic.progress(60).await.with_context(|| format!("while {call} gives {error} on one node"))?;
+        traffic
+            .progress(60)
+            .await
+            .with_context(|| format!("while {call} gives {error} on one node"))?;
         // It may have ended by itself; if not, it is ended, as an operator would.
         if cluster.nodes[index].is_running() {
             cluster.nodes[index].kill()?;
         }
-        eventually("the node starts on a disk that works again", Duration::from_secs(40), async || {
-            if !cluster.nodes[index].is_running() {
-                cluster.nodes[index].start().ok()?;
-            }
-            cluster.status(index).await.map(|_| ())
-        })
+        eventually(
+            "the node starts on a disk that works again",
+            Duration::from_secs(40),
+            async || {
+                if !cluster.nodes[index].is_running() {
+                    cluster.nodes[index].start().ok()?;
+                }
+                cluster.status(index).await.map(|_| ())
+            },
+        )
         .await
         .with_context(|| format!("after {call} gave {error}"))?;
         cluster.ready(index).await?;

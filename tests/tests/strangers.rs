@@ -37,11 +37,13 @@ async fn strangers_get_nothing() {
             urls.push(format!("https://{SHARED_NAME}").into());
         })
     };
-    let cluster = Cluster::start_in(&program, 3, Layout::Temporary, prepare).await.expect("a cluster");
+    let cluster =
+        Cluster::start_in(&program, 3, Layout::Temporary, prepare).await.expect("a cluster");
     let source = cluster.party("H41.40", &["send"]).await.expect("a party");
     let target = cluster.party("H41.41", &["receive"]).await.expect("a party");
     let other = cluster.party("H41.42", &["send", "receive"]).await.expect("a party");
-    let well = |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
+    let well =
+        |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
     for round in 0..3 {
         well("replays", replays(&cluster, &source, &target, round).await);
     }
@@ -92,10 +94,22 @@ async fn replays(cluster: &Cluster, source: &Party, target: &Party, round: usize
 /// A good request with one thing changed.
 async fn forgeries(cluster: &Cluster, source: &Party, target: &Party) -> Result<()> {
     let at = cluster.endpoint(0);
-    let good = || source.key.sign(&at.authority, Party::submission(&[&target.unit], "forged", "f.bin", b"gia mao", ""));
+    let good = || {
+        source.key.sign(
+            &at.authority,
+            Party::submission(&[&target.unit], "forged", "f.bin", b"gia mao", ""),
+        )
+    };
     type Change = (&'static str, fn(&mut Request));
     let changes: [Change; 10] = [
-        ("another body", |r| r.body = r.body.iter().map(|o| if *o == b'g' { b'k' } else { *o }).collect::<Vec<u8>>().into()),
+        ("another body", |r| {
+            r.body = r
+                .body
+                .iter()
+                .map(|o| if *o == b'g' { b'k' } else { *o })
+                .collect::<Vec<u8>>()
+                .into()
+        }),
         ("a longer body", |r| r.body = [&r.body[..], b"x"].concat().into()),
         ("an idempotency key added", |r| r.headers.push(("idempotency-key", "\"x\"".into()))),
         ("an upload length added", |r| r.headers.push(("upload-length", "7".into()))),
@@ -116,11 +130,20 @@ async fn forgeries(cluster: &Cluster, source: &Party, target: &Party) -> Result<
         let mut forged = good();
         change(&mut forged);
         let answer = Conn::new(&at).call(&forged).await?;
-        ensure!((400..500).contains(&answer.status), "{what} is answered with {}: {}", answer.status, answer.summary());
+        ensure!(
+            (400..500).contains(&answer.status),
+            "{what} is answered with {}: {}",
+            answer.status,
+            answer.summary()
+        );
     }
     // Octets of the signature flipped one by one.
     let signed = good();
-    let signature = signed.headers.iter().find(|(name, _)| *name == "signature").map(|(_, value)| value.clone());
+    let signature = signed
+        .headers
+        .iter()
+        .find(|(name, _)| *name == "signature")
+        .map(|(_, value)| value.clone());
     let signature = signature.context("a signed request has a signature")?;
     let mut conn = Conn::new(&at);
     for place in signature.find(':').context("octets follow a colon")? + 1..signature.len() - 3 {
@@ -130,7 +153,11 @@ async fn forgeries(cluster: &Cluster, source: &Party, target: &Party) -> Result<
         forged.headers.retain(|(name, _)| *name != "signature");
         forged.headers.push(("signature", String::from_utf8(octets)?));
         let answer = conn.call(&forged).await?;
-        ensure!((400..500).contains(&answer.status), "place {place} is answered with {}", answer.status);
+        ensure!(
+            (400..500).contains(&answer.status),
+            "place {place} is answered with {}",
+            answer.status
+        );
     }
     let sent = source.list(&at, "/v1/packets").await?;
     ensure!(!sent.iter().any(|item| item["title"] == "forged"), "a forged request made a packet");
@@ -142,7 +169,8 @@ async fn forgeries(cluster: &Cluster, source: &Party, target: &Party) -> Result<
 /// wrong token.
 async fn every_route(cluster: &Cluster, source: &Party, target: &Party) -> Result<()> {
     let at = cluster.endpoint(1);
-    let sent = source.submit(&at, &[&target.unit], "route", b"noi dung kin", "").await?.success()?;
+    let sent =
+        source.submit(&at, &[&target.unit], "route", b"noi dung kin", "").await?.success()?;
     let packet = source.packet(&at, &sent.text("/packet")).await?.success()?;
     let document = Conn::new(&at).call(&Request::get("/openapi.json")).await?.success()?.json();
     let paths = document["paths"].as_object().context("the document has paths")?;
@@ -161,31 +189,44 @@ async fn every_route(cluster: &Cluster, source: &Party, target: &Party) -> Resul
                 let answer = Conn::new(&at).call(&key.sign(&at.authority, request.clone())).await?;
                 refused(open, who, method, path, &answer)?;
             }
-            let answer = Conn::new(&at).call(&request.clone().bearer("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).await?;
+            let answer = Conn::new(&at)
+                .call(&request.clone().bearer("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))
+                .await?;
             refused(open, "a wrong token", method, path, &answer)?;
         }
     }
     ensure!(seen >= 30, "only {seen} operations are in the document");
     let after = source.packet(&at, &sent.text("/packet")).await?.success()?;
-    ensure!(after.json()["deliveries"] == packet.json()["deliveries"], "a stranger changed something: {}", after.summary());
+    ensure!(
+        after.json()["deliveries"] == packet.json()["deliveries"],
+        "a stranger changed something: {}",
+        after.summary()
+    );
     Ok(())
 }
 
 fn method_of(word: &str) -> Option<&'static str> {
-    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].into_iter().find(|method| method.eq_ignore_ascii_case(word))
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+        .into_iter()
+        .find(|method| method.eq_ignore_ascii_case(word))
 }
 
 /// A request for a route, about a packet that is really there.
 fn filled(method: &'static str, path: &str, packet: &Answer) -> Request {
     let id = if path.contains("/spaces/") { packet.text("/space") } else { packet.text("/packet") };
-    let path = path.replace("{id}", &id).replace("{code}", "H41.41").replace("{access_key}", "AKAAAAAAAAAAAAAAAAAAAA");
+    let path = path
+        .replace("{id}", &id)
+        .replace("{code}", "H41.41")
+        .replace("{access_key}", "AKAAAAAAAAAAAAAAAAAAAA");
     match method {
         "POST" => Request::post(path, &body_of(packet)),
         "PATCH" => Request::new(method, path)
             .header("tus-resumable", "1.0.0")
             .header("upload-offset", "0")
             .body("application/offset+octet-stream", b"x".as_slice().into()),
-        "PUT" => Request::new(method, path).body("application/octet-stream", b"x".as_slice().into()),
+        "PUT" => {
+            Request::new(method, path).body("application/octet-stream", b"x".as_slice().into())
+        }
         _ => Request::new(method, path),
     }
 }
@@ -210,16 +251,30 @@ fn refused(open: bool, who: &str, method: &str, path: &str, answer: &Answer) -> 
     );
     // Who is not known learns nothing of what is there, not even that it is.
     if who == "unsigned" && method != "HEAD" {
-        ensure!(answer.status == 401, "{method} {path} is answered with {}: {}", answer.status, answer.summary());
-        ensure!(answer.header("accept-signature").is_some(), "{method} {path}: 401 says how to sign");
+        ensure!(
+            answer.status == 401,
+            "{method} {path} is answered with {}: {}",
+            answer.status,
+            answer.summary()
+        );
+        ensure!(
+            answer.header("accept-signature").is_some(),
+            "{method} {path}: 401 says how to sign"
+        );
     }
     Ok(())
 }
 
 /// A unit with a good key gets nothing of a packet between two others.
-async fn another_unit(cluster: &Cluster, source: &Party, target: &Party, other: &Party) -> Result<()> {
+async fn another_unit(
+    cluster: &Cluster,
+    source: &Party,
+    target: &Party,
+    other: &Party,
+) -> Result<()> {
     let at = cluster.endpoint(2);
-    let sent = source.submit(&at, &[&target.unit], "giữa hai bên", b"rieng", "").await?.success()?;
+    let sent =
+        source.submit(&at, &[&target.unit], "giữa hai bên", b"rieng", "").await?.success()?;
     let packet = sent.text("/packet");
     let path = |word: &str| format!("/v1/packets/{packet}{word}");
     let digest = sent.text("/digest");
@@ -237,12 +292,21 @@ async fn another_unit(cluster: &Cluster, source: &Party, target: &Party, other: 
         for index in 0..3 {
             let answer = cluster.call(index, &other.key, request.clone()).await?;
             let what = format!("{} {}", request.method, request.target);
-            ensure!(matches!(answer.status, 403 | 404 | 409), "{what} is answered with {}: {}", answer.status, answer.summary());
+            ensure!(
+                matches!(answer.status, 403 | 404 | 409),
+                "{what} is answered with {}: {}",
+                answer.status,
+                answer.summary()
+            );
         }
     }
     let receipts = json!({ "receipts": [{ "packet": packet, "digest": digest }] });
     let answer = cluster.call(0, &other.key, Request::post("/v1/confirmations", &receipts)).await?;
-    ensure!(answer.json()["results"][0]["ok"] != true, "another's receipt was taken: {}", answer.summary());
+    ensure!(
+        answer.json()["results"][0]["ok"] != true,
+        "another's receipt was taken: {}",
+        answer.summary()
+    );
     for path in ["/v1/admin/status", "/v1/admin/keys", "/v1/admin/apps", "/v1/admin/members"] {
         let answer = cluster.call(0, &other.key, Request::get(path)).await?;
         ensure!(answer.status == 403, "{path} is answered with {}", answer.status);
@@ -279,9 +343,17 @@ async fn join_tokens(cluster: &Cluster) -> Result<()> {
         "certificate_request": "AAAA", "dns_names": [], "ip_addresses": ["127.0.0.1"], "version": "0",
     });
     let answer = Conn::new(&at).call(&Request::post("/v1/cluster/join", &body)).await?;
-    ensure!((400..500).contains(&answer.status), "a made-up token is answered with {}: {}", answer.status, answer.summary());
+    ensure!(
+        (400..500).contains(&answer.status),
+        "a made-up token is answered with {}: {}",
+        answer.status,
+        answer.summary()
+    );
     let members = cluster.administer(Request::get("/v1/admin/members")).await?;
-    let nodes = members["items"].as_array().or(members["nodes"].as_array()).context("members are listed")?;
+    let nodes = members["items"]
+        .as_array()
+        .or(members["nodes"].as_array())
+        .context("members are listed")?;
     ensure!(nodes.len() == 3, "{} members", nodes.len());
     Ok(())
 }

@@ -50,9 +50,11 @@ pub(crate) fn page<R, T: From<R> + Serialize, K: ToString>(
 
 /// The same target with another cursor.
 fn next_link(uri: &Uri, next: &str) -> HeaderValue {
-    let others = uri.query().unwrap_or_default().split('&').filter(|pair| {
-        !pair.is_empty() && pair.split('=').next() != Some("cursor")
-    });
+    let others = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
     let mut target = format!("{}?cursor={next}", uri.path());
     for pair in others {
         target.push('&');
@@ -76,8 +78,15 @@ pub(crate) fn http_date(moment: Moment) -> String {
     // RFC 3339 of a year with four digits has its parts at fixed places; later years do not come here.
     let part = |from: usize, to: usize| text.get(from..to).unwrap_or("00");
     let day = DAYS[(moment.secs() / 86_400 % 7) as usize];
-    let month = part(5, 7).parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
-    format!("{day}, {} {} {} {} GMT", part(8, 10), month.unwrap_or(&"Jan"), part(0, 4), part(11, 19))
+    let month =
+        part(5, 7).parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+    format!(
+        "{day}, {} {} {} {} GMT",
+        part(8, 10),
+        month.unwrap_or(&"Jan"),
+        part(0, 4),
+        part(11, 19)
+    )
 }
 
 #[cfg(test)]
@@ -95,6 +104,9 @@ mod tests {
     #[test]
     fn the_next_page_keeps_the_other_parameters() {
         let uri: Uri = "/v1/units?q=n%C3%B4ng&cursor=old&limit=2".parse().expect("a target");
-        assert_eq!(next_link(&uri, "new"), "</v1/units?cursor=new&q=n%C3%B4ng&limit=2>; rel=\"next\"");
+        assert_eq!(
+            next_link(&uri, "new"),
+            "</v1/units?cursor=new&q=n%C3%B4ng&limit=2>; rel=\"next\""
+        );
     }
 }

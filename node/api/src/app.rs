@@ -6,7 +6,10 @@ use delivery::Exchange;
 use model::UnitCode;
 use tokio::sync::{Semaphore, watch};
 
-use crate::{metrics::Metrics, settings::{STREAMS_OF_EVENTS_MAX, Settings}};
+use crate::{
+    metrics::Metrics,
+    settings::{STREAMS_OF_EVENTS_MAX, Settings},
+};
 
 /// What every handler has at hand. Cheap to clone.
 #[derive(Clone)]

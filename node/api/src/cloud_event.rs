@@ -76,7 +76,9 @@ enum Id<'a> {
 impl Serialize for Id<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Feed(unit, position) => serializer.collect_str(&format_args!("{unit}/{position}")),
+            Self::Feed(unit, position) => {
+                serializer.collect_str(&format_args!("{unit}/{position}"))
+            }
             Self::Session(unit, word, at) => {
                 serializer.collect_str(&format_args!("{unit}/{word}/{}", at.0))
             }
@@ -103,7 +105,11 @@ impl Serialize for Position {
 }
 
 /// An event of a unit's feed.
-pub(crate) fn of<'a>(unit: &'a UnitCode, source: &'a str, event: &'a Event) -> CloudEvent<'a, PacketData<'a>> {
+pub(crate) fn of<'a>(
+    unit: &'a UnitCode,
+    source: &'a str,
+    event: &'a Event,
+) -> CloudEvent<'a, PacketData<'a>> {
     CloudEvent {
         specversion: "1.0",
         id: Id::Feed(unit, event.position),
@@ -129,7 +135,13 @@ pub(crate) fn of<'a>(unit: &'a UnitCode, source: &'a str, event: &'a Event) -> C
 }
 
 /// An event that is in no feed.
-fn session<'a, D>(unit: &'a UnitCode, source: &'a str, at: Moment, word: &'static str, data: D) -> CloudEvent<'a, D> {
+fn session<'a, D>(
+    unit: &'a UnitCode,
+    source: &'a str,
+    at: Moment,
+    word: &'static str,
+    data: D,
+) -> CloudEvent<'a, D> {
     CloudEvent {
         specversion: "1.0",
         id: Id::Session(unit, word, at),
@@ -147,19 +159,31 @@ fn session<'a, D>(unit: &'a UnitCode, source: &'a str, at: Moment, word: &'stati
 }
 
 /// The first event of a connection.
-pub(crate) fn started<'a>(unit: &'a UnitCode, source: &'a str, at: Moment, data: Started) -> CloudEvent<'a, Started> {
+pub(crate) fn started<'a>(
+    unit: &'a UnitCode,
+    source: &'a str,
+    at: Moment,
+    data: Started,
+) -> CloudEvent<'a, Started> {
     session(unit, source, at, "session.started", data)
 }
 
 /// Says that positions were forgotten.
-pub(crate) fn reset<'a>(unit: &'a UnitCode, source: &'a str, at: Moment, asked: u64, position: u64) -> CloudEvent<'a, Reset> {
+pub(crate) fn reset<'a>(
+    unit: &'a UnitCode,
+    source: &'a str,
+    at: Moment,
+    asked: u64,
+    position: u64,
+) -> CloudEvent<'a, Reset> {
     let data = Reset { asked, position, inbox: "GET /v1/inbox", sent: "GET /v1/packets" };
     session(unit, source, at, "feed.reset", data)
 }
 
 /// Writes an event's JSON.
 pub(crate) fn write<D: Serialize>(out: &mut Vec<u8>, event: &CloudEvent<'_, D>) {
-    serde_json::to_writer(out, event).expect("our own structures are JSON, and a vector takes every octet");
+    serde_json::to_writer(out, event)
+        .expect("our own structures are JSON, and a vector takes every octet");
 }
 
 #[cfg(test)]

@@ -88,10 +88,12 @@ impl Front {
             request.extensions_mut().insert(notes.clone());
             let span = tracing::info_span!("request", trace = %trace.id(), method, route);
             // A panic is a bug of ours and ends its request only: nothing is shared with others that it could leave half done.
-            let answered = AssertUnwindSafe(self.router.call(request)).catch_unwind().instrument(span).await;
-            answered.map_or_else(|panic| panicked(&*panic, trace), |answered: Result<_, Infallible>| {
-                answered.unwrap_or_else(|never| match never {})
-            })
+            let answered =
+                AssertUnwindSafe(self.router.call(request)).catch_unwind().instrument(span).await;
+            answered.map_or_else(
+                |panic| panicked(&*panic, trace),
+                |answered: Result<_, Infallible>| answered.unwrap_or_else(|never| match never {}),
+            )
         };
         response = self.written(response, lang, trace);
         finish(response.headers_mut(), trace, origin, &notes);
@@ -115,7 +117,11 @@ impl Front {
         let problem = match response.extensions_mut().remove::<Problem>() {
             Some(problem) => problem,
             // An answer with a body of its own, as /readyz.
-            None if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json") => {
+            None if response
+                .headers()
+                .get(header::CONTENT_TYPE)
+                .is_some_and(|kind| kind == "application/json") =>
+            {
                 return response;
             }
             None => Problem::new(match status.as_u16() {
@@ -139,7 +145,12 @@ impl Front {
     /// The origin of a browser, if it is one that may come here.
     fn allowed_origin(&self, request: &Request) -> Option<HeaderValue> {
         let origin = request.headers().get(header::ORIGIN)?;
-        let allowed = self.app.settings.cors_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());
+        let allowed = self
+            .app
+            .settings
+            .cors_origins
+            .iter()
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes());
         (allowed && request.uri().path().starts_with("/v1/")).then(|| origin.clone())
     }
 }

@@ -38,7 +38,9 @@ impl Lang {
         for range in text.split(',').take(RANGES_MAX) {
             let mut parts = range.split(';');
             let tag = parts.next().unwrap_or_default().trim();
-            let quality = parts.find_map(|part| part.trim().strip_prefix("q=")).map_or(Some(1000), thousandths);
+            let quality = parts
+                .find_map(|part| part.trim().strip_prefix("q="))
+                .map_or(Some(1000), thousandths);
             let Some(quality) = quality else { continue };
             let primary = tag.split('-').next().unwrap_or_default();
             let best = if primary.eq_ignore_ascii_case("vi") {
@@ -77,7 +79,17 @@ mod tests {
 
     #[test]
     fn vietnamese_unless_english_is_preferred() {
-        for text in ["", "vi", "fr", "vi-VN,vi;q=0.9,en;q=0.8", "en;q=0.5, vi;q=0.6", "*", "en;q=x", "en;q=0", "en;q=2"] {
+        for text in [
+            "",
+            "vi",
+            "fr",
+            "vi-VN,vi;q=0.9,en;q=0.8",
+            "en;q=0.5, vi;q=0.6",
+            "*",
+            "en;q=x",
+            "en;q=0",
+            "en;q=2",
+        ] {
             assert_eq!(Lang::parse(text), Lang::Vi, "{text}");
         }
         for text in ["en", "en-GB,en;q=0.9", "fr,en;q=0.2", "vi;q=0.4,en;q=0.401", "EN-us"] {

@@ -26,7 +26,7 @@ mod tus;
 
 use delivery::Exchange;
 
-pub use server::{Options, Server, Tls, serve};
+pub use server::{Options, Server, serve};
 pub use settings::{CONTENT_MAX_DEFAULT, Gauge, Settings};
 
 /// The whole API as a router, for those who bring their own connections (tests, simulation).

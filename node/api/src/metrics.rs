@@ -19,7 +19,8 @@ use crate::settings::Gauge;
 
 /// Upper bounds of the latency buckets in microseconds.
 const BUCKETS_US: [u64; 13] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 10_000_000,
 ];
 
 /// The counts of one server.
@@ -59,7 +60,13 @@ impl Drop for Counted {
 
 impl Metrics {
     /// A request was answered.
-    pub(crate) fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+    pub(crate) fn answered(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
         *self.requests.lock().entry((route, method, status)).or_default() += 1;
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let mut latencies = self.latencies.lock();
@@ -106,7 +113,12 @@ impl Metrics {
             line(&mut text, format_args!("lgsp_http_problems_total{{word=\"{word}\"}} {count}"));
         }
         let own = [
-            ("lgsp_http_received_bytes_total", "Octets of bodies received.", true, self.received.load(Relaxed)),
+            (
+                "lgsp_http_received_bytes_total",
+                "Octets of bodies received.",
+                true,
+                self.received.load(Relaxed),
+            ),
             ("lgsp_http_sent_bytes_total", "Octets of bodies sent.", true, self.sent.load(Relaxed)),
             ("lgsp_http_connections", "Open connections.", false, positive(&self.connections)),
             ("lgsp_event_streams", "Open streams of events.", false, positive(&self.streams)),
@@ -121,11 +133,19 @@ impl Metrics {
     }
 
     fn render_requests(&self, text: &mut String) {
-        head(text, "lgsp_http_requests_total", "Requests answered, by route, method and status.", "counter");
+        head(
+            text,
+            "lgsp_http_requests_total",
+            "Requests answered, by route, method and status.",
+            "counter",
+        );
         for ((route, method, status), count) in self.requests.lock().iter() {
-            line(text, format_args!(
-                "lgsp_http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {count}"
-            ));
+            line(
+                text,
+                format_args!(
+                    "lgsp_http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {count}"
+                ),
+            );
         }
     }
 
@@ -137,9 +157,15 @@ impl Metrics {
             for (bound, count) in BUCKETS_US.iter().zip(latency.buckets) {
                 below += count;
                 let bound = seconds(*bound);
-                line(text, format_args!("{NAME}_bucket{{route=\"{route}\",le=\"{bound}\"}} {below}"));
+                line(
+                    text,
+                    format_args!("{NAME}_bucket{{route=\"{route}\",le=\"{bound}\"}} {below}"),
+                );
             }
-            line(text, format_args!("{NAME}_bucket{{route=\"{route}\",le=\"+Inf\"}} {}", latency.count));
+            line(
+                text,
+                format_args!("{NAME}_bucket{{route=\"{route}\",le=\"+Inf\"}} {}", latency.count),
+            );
             line(text, format_args!("{NAME}_sum{{route=\"{route}\"}} {}", seconds(latency.sum_us)));
             line(text, format_args!("{NAME}_count{{route=\"{route}\"}} {}", latency.count));
         }
@@ -165,7 +191,9 @@ fn single(text: &mut String, gauge: &Gauge) {
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    text.write_fmt(line).and_then(|()| text.write_char('\n')).expect("a string takes every character");
+    text.write_fmt(line)
+        .and_then(|()| text.write_char('\n'))
+        .expect("a string takes every character");
 }
 
 #[cfg(test)]

@@ -122,18 +122,22 @@ mod tests {
     #[test]
     fn parts_in_their_order_are_read() {
         let content = part("content", "Công văn.pdf", "xin chào");
-        let one = run(body(&[part("request", "", REQUEST), content.clone()])).ok().expect("well-formed");
+        let one =
+            run(body(&[part("request", "", REQUEST), content.clone()])).ok().expect("well-formed");
         assert_eq!(&one.content[..], "xin chào".as_bytes());
         assert_eq!(one.file_name.expect("a file name").as_str(), "Công văn.pdf");
         assert!(one.policy.is_none());
         let policy = part("policy", "", r#"{"deliver_by":"2026-11-22T15:07:31+07:00"}"#);
-        let one = run(body(&[part("request", "", REQUEST), policy, content])).ok().expect("well-formed");
+        let one =
+            run(body(&[part("request", "", REQUEST), policy, content])).ok().expect("well-formed");
         assert!(one.policy.is_some());
     }
 
     #[test]
     fn a_content_of_the_largest_size_fits_and_not_one_octet_more() {
-        let of = |size: usize| body(&[part("request", "", REQUEST), part("content", "", &"x".repeat(size))]);
+        let of = |size: usize| {
+            body(&[part("request", "", REQUEST), part("content", "", &"x".repeat(size))])
+        };
         assert_eq!(run(of(ONE_ROUND_MAX)).ok().expect("it fits").content.len(), ONE_ROUND_MAX);
         assert_eq!(run(of(ONE_ROUND_MAX + 1)).err().expect("too large").status(), 413);
         assert!(run(of(0)).ok().expect("it fits").content.is_empty());
@@ -153,7 +157,10 @@ mod tests {
             body(&[part("request", "", "{}"), content.clone()]),
             Bytes::from(format!("{request}{content}")),
         ] {
-            assert!(run(body.clone()).is_err_and(|problem| problem.status().is_client_error()), "{body:?}");
+            assert!(
+                run(body.clone()).is_err_and(|problem| problem.status().is_client_error()),
+                "{body:?}"
+            );
         }
     }
 

@@ -43,8 +43,14 @@ pub(crate) fn document() -> Document {
     let components = document.components.get_or_insert_default();
     let signature = ApiKeyValue::with_description("Signature", SIGNING);
     components.add_security_scheme("lgsp-v1", SecurityScheme::ApiKey(ApiKey::Header(signature)));
-    components.add_security_scheme("space-token", bearer("The token of the space, from the answer to open a packet."));
-    components.add_security_scheme("download-token", bearer("The token from the answer to accept a packet."));
+    components.add_security_scheme(
+        "space-token",
+        bearer("The token of the space, from the answer to open a packet."),
+    );
+    components.add_security_scheme(
+        "download-token",
+        bearer("The token from the answer to accept a packet."),
+    );
     document
 }
 
@@ -64,7 +70,8 @@ fn tags() -> Vec<Tag> {
         ("cluster", "Nodes that join"),
         ("health", "Health, numbers, this document"),
     ];
-    let tag = |(name, description)| TagBuilder::new().name(name).description(Some(description)).build();
+    let tag =
+        |(name, description)| TagBuilder::new().name(name).description(Some(description)).build();
     tags.map(tag).into()
 }
 
@@ -84,7 +91,9 @@ fn finished(mut document: Document) -> Document {
             if secured {
                 let problem = problem("The signature or token is missing or does not hold");
                 responses.entry("401".into()).or_insert(problem);
-                responses.entry("503".into()).or_insert(self::problem("No majority can be reached; try again after `Retry-After`"));
+                responses.entry("503".into()).or_insert(self::problem(
+                    "No majority can be reached; try again after `Retry-After`",
+                ));
             }
             responses.entry("default".into()).or_insert(problem("A problem of RFC 9457"));
         }
@@ -116,12 +125,15 @@ fn slots(item: &mut PathItem) -> [Slot<'_>; 7] {
 }
 
 /// Every operation: method, path, and whether it takes a signature.
-pub(crate) fn operations(document: &Document) -> impl Iterator<Item = (&'static str, String, bool)> {
+pub(crate) fn operations(
+    document: &Document,
+) -> impl Iterator<Item = (&'static str, String, bool)> {
     let mut operations = Vec::new();
     for (path, item) in &document.paths.paths {
         for (method, slot) in slots(&mut item.clone()) {
             if let Some(operation) = slot {
-                let signed = operation.security.as_ref().is_some_and(|security| !security.is_empty());
+                let signed =
+                    operation.security.as_ref().is_some_and(|security| !security.is_empty());
                 operations.push((method, path.clone(), signed));
             }
         }
@@ -152,8 +164,12 @@ mod tests {
         let paths = json["paths"].as_object().expect("paths");
         for (path, item) in paths {
             for (method, operation) in item.as_object().expect("a path item") {
-                let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
-                assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path}");
+                let problem =
+                    &operation["responses"]["default"]["content"]["application/problem+json"];
+                assert_eq!(
+                    problem["schema"]["$ref"], "#/components/schemas/Problem",
+                    "{method} {path}"
+                );
             }
         }
     }
@@ -180,8 +196,14 @@ mod tests {
             .map(|(method, path, _)| format!("{method} {path}"))
             .collect();
         let mut expected = vec![
-            "GET /.well-known/lgsp", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /readyz",
-            "OPTIONS /v1/spaces/{id}", "OPTIONS /v1/spaces/{id}/content", "POST /v1/cluster/join",
+            "GET /.well-known/lgsp",
+            "GET /livez",
+            "GET /metrics",
+            "GET /openapi.json",
+            "GET /readyz",
+            "OPTIONS /v1/spaces/{id}",
+            "OPTIONS /v1/spaces/{id}/content",
+            "POST /v1/cluster/join",
         ];
         expected.sort_unstable();
         let mut open: Vec<&str> = open.iter().map(String::as_str).collect();

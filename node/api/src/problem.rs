@@ -195,9 +195,13 @@ impl From<Rejection> for Problem {
                 problem.member("field", field).member("reason", reason)
             }
             Rejection::TooManySignatures { max } => problem.member("max", max),
-            Rejection::FieldTooLong { field, max } => problem.member("field", field).member("max", max),
+            Rejection::FieldTooLong { field, max } => {
+                problem.member("field", field).member("max", max)
+            }
             Rejection::ParameterMissing { parameter } => problem.member("parameter", parameter),
-            Rejection::AlgorithmMismatch { expected } => problem.member("expected", expected.as_str()),
+            Rejection::AlgorithmMismatch { expected } => {
+                problem.member("expected", expected.as_str())
+            }
             Rejection::ComponentMissing { component } => problem.member("component", component),
             Rejection::ComponentRefused { component, reason } => {
                 problem.member("component", component).member("reason", reason)
@@ -207,7 +211,8 @@ impl From<Rejection> for Problem {
                 .member("skew_seconds", skew_seconds),
             Rejection::SignatureInvalid { base_digest, base, hint } => {
                 let problem = problem.member("base_sha256", base_digest.to_string());
-                let problem = base.into_iter().fold(problem, |problem, base| problem.member("base", base));
+                let problem =
+                    base.into_iter().fold(problem, |problem, base| problem.member("base", base));
                 hint.into_iter().fold(problem, |problem, hint| problem.member("hint", hint))
             }
             Rejection::LegacyAlgorithmDisabled { reason } | Rejection::KeyUnusable { reason } => {
@@ -225,7 +230,9 @@ impl From<Error> for Problem {
             Error::Refused(refusal) => refusal.into(),
             Error::Signature(rejection) | Error::PublicKey(rejection) => rejection.into(),
             Error::TokenInvalid => Self::new(Fault::TokenInvalid),
-            Error::Unavailable { retry_after } => Self::new(Fault::Unavailable).retry_after(retry_after),
+            Error::Unavailable { retry_after } => {
+                Self::new(Fault::Unavailable).retry_after(retry_after)
+            }
             Error::Unknown => Self::new(Fault::OutcomeUnknown),
             Error::OffsetMismatch { offset } => Self::new(Fault::OffsetMismatch)
                 .member("offset", offset)
@@ -248,7 +255,8 @@ impl From<Error> for Problem {
 impl Problem {
     /// A range outside a content of this size.
     pub(crate) fn range_outside(size: u64) -> Self {
-        let value = HeaderValue::from_str(&format!("bytes */{size}")).expect("digits are a header's value");
+        let value =
+            HeaderValue::from_str(&format!("bytes */{size}")).expect("digits are a header's value");
         Self::new(Fault::RangeOutside).member("size", size).header(header::CONTENT_RANGE, value)
     }
 
@@ -309,12 +317,18 @@ mod tests {
         let (response, _) = written(Error::RangeOutside { size: 7 }.into(), Lang::En);
         assert_eq!(response.headers()[header::CONTENT_RANGE], "bytes */7");
         let (response, _) = written(Error::OffsetMismatch { offset: 5 }.into(), Lang::En);
-        assert_eq!((response.status().as_u16(), &response.headers()["upload-offset"]), (409, &"5".parse().expect("a value")));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["upload-offset"]),
+            (409, &"5".parse().expect("a value"))
+        );
     }
 
     #[test]
     fn fields_are_named_by_pointers() {
-        let (_, body) = written(Problem::new(Fault::FieldsMalformed).error("/targets/0", "it is empty"), Lang::Vi);
+        let (_, body) = written(
+            Problem::new(Fault::FieldsMalformed).error("/targets/0", "it is empty"),
+            Lang::Vi,
+        );
         assert_eq!(body["errors"][0]["pointer"], "/targets/0");
         assert_eq!(body["errors"][0]["detail"], "không được để trống");
     }

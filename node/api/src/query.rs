@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn known_parameters_are_read() {
-        let query = Query::parse("q=s%E1%BB%9F+n%C3%B4ng&limit=500&after=7", KNOWN).expect("well-formed");
+        let query =
+            Query::parse("q=s%E1%BB%9F+n%C3%B4ng&limit=500&after=7", KNOWN).expect("well-formed");
         assert_eq!(query.get("q"), Some("sở nông"));
         assert_eq!(query.limit().ok(), Some(PAGE_MAX));
         assert_eq!(query.number("after").ok(), Some(Some(7)));
@@ -120,7 +121,10 @@ mod tests {
             assert!(Query::parse(text, KNOWN).expect("well-formed").limit().is_err(), "{text}");
         }
         for text in ["cursor=", "cursor=%2F", "cursor=cGtfeA", "cursor=!"] {
-            assert!(Query::parse(text, KNOWN).expect("well-formed").cursor::<PacketId>().is_err(), "{text}");
+            assert!(
+                Query::parse(text, KNOWN).expect("well-formed").cursor::<PacketId>().is_err(),
+                "{text}"
+            );
         }
     }
 

@@ -20,7 +20,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, oneshot, watch},
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time::{Instant, interval, timeout},
 };
@@ -30,8 +30,9 @@ use crate::{
     app::App,
     front::Front,
     settings::{
-        CONNECTION_WINDOW, CONNECTIONS_MAX, DRAIN_TIME_MAX, HANDSHAKE_TIME_MAX, HEAD_SIZE_MAX, HEAD_TIME_MAX,
-        HEADER_COUNT_MAX, IDLE_TIME_MAX, SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_MAX, Settings,
+        CONNECTION_WINDOW, CONNECTIONS_MAX, DRAIN_TIME_MAX, HANDSHAKE_TIME_MAX, HEAD_SIZE_MAX,
+        HEAD_TIME_MAX, HEADER_COUNT_MAX, IDLE_TIME_MAX, SEND_BUFFER_MAX, STREAM_WINDOW,
+        STREAMS_MAX, Settings,
     },
 };
 
@@ -40,67 +41,87 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// After a failed accept (no file descriptors, say) the next one waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Gives the present TLS configuration, so that a renewed certificate needs no restart.
-pub type Tls = Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>;
-
 /// What a server is made of.
 pub struct Options {
     /// Where it listens; already bound, so that a taken port is told before anything starts.
     pub listener: TcpListener,
-    /// Asked for each connection. Its ALPN names should be `h2` and `http/1.1`.
-    pub tls: Tls,
+    /// Its certificate comes from a resolver, so a renewed one needs no restart. The ALPN names
+    /// should be `h2` and `http/1.1`.
+    pub tls: Arc<ServerConfig>,
     /// The doors of the platform.
     pub exchange: Exchange,
     /// What it is told from outside.
     pub settings: Settings,
 }
 
-/// A running server.
+/// How far a server is with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It takes connections.
+    Serving,
+    /// It takes no new ones; the open ones go on.
+    Refusing,
+    /// Open requests finish, streams of events end.
+    Draining,
+}
+
+/// A running server; dropped, it ends at once.
 pub struct Server {
-    stop: Option<oneshot::Sender<()>>,
+    phase: watch::Sender<Phase>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    /// Stops accepting, lets requests finish for a while, ends streams of events, then closes.
-    pub async fn stop(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        // The task ends within the drain's bound; a panic in it was logged by the runtime.
+    /// Takes no new connections from now on; the open ones go on.
+    pub fn stop_accepting(&self) {
+        self.phase.send_if_modified(|phase| {
+            let earlier = *phase < Phase::Refusing;
+            *phase = Phase::Refusing.max(*phase);
+            earlier
+        });
+    }
+
+    /// Lets requests finish for a while, ends streams of events, then closes.
+    pub async fn drain(mut self) {
+        self.phase.send_replace(Phase::Draining);
+        // The task ends within the drain's bound; a panic in it was told by the runtime.
         let _ = (&mut self.task).await;
     }
 }
 
-/// Without a stop there is nobody to wait for the end, so it comes at once.
+/// Without a drain there is nobody to wait for the end, so it comes at once.
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Serves the API until it is stopped.
+/// Serves the API until it is drained.
 pub fn serve(options: Options) -> Server {
     let Options { listener, tls, exchange, settings } = options;
     let front = Front::new(App::new(exchange, settings));
-    let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(run(listener, tls, front, stopped));
-    Server { stop: Some(stop), task }
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let task = tokio::spawn(run(listener, TlsAcceptor::from(tls), front, phases));
+    Server { phase, task }
 }
 
-async fn run(listener: TcpListener, tls: Tls, front: Front, stopped: oneshot::Receiver<()>) {
+async fn run(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    front: Front,
+    mut phases: watch::Receiver<Phase>,
+) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
-    let mut stopped = pin!(stopped);
     loop {
         tokio::select! {
-            _ = &mut stopped => break,
+            () = reached(&mut phases, Phase::Refusing) => break,
             Some(_) = connections.join_next() => {}
             (slot, accepted) = accept(&listener, &slots) => match accepted {
                 Ok(stream) => {
-                    let (front, acceptor) = (front.clone(), TlsAcceptor::from(tls()));
+                    let (front, tls) = (front.clone(), tls.clone());
                     connections.spawn(async move {
-                        connection(stream, acceptor, front).await;
+                        connection(stream, tls, front).await;
                         drop(slot);
                     });
                 }
@@ -112,11 +133,19 @@ async fn run(listener: TcpListener, tls: Tls, front: Front, stopped: oneshot::Re
         }
     }
     drop(listener);
+    reached(&mut phases, Phase::Draining).await;
     front.app().draining.send_replace(true);
-    let drained = timeout(DRAIN_TIME_MAX, async { while connections.join_next().await.is_some() {} });
+    let drained =
+        timeout(DRAIN_TIME_MAX, async { while connections.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::warn!(count = connections.len(), "connections were cut at the end of the drain");
     }
+}
+
+/// Waits until the server has come so far. One that was dropped has no sender any more: that is the
+/// end too.
+async fn reached(phases: &mut watch::Receiver<Phase>, awaited: Phase) {
+    let _ = phases.wait_for(|phase| *phase >= awaited).await;
 }
 
 /// Waits for a free slot before it accepts: a flood waits in the kernel's queue.
@@ -165,7 +194,10 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front) {
 fn http1() -> conn::http1::Builder {
     let mut builder = conn::http1::Builder::new();
     // The head's time is watched below: hyper's own limit would also end idle connections.
-    builder.max_buf_size(HEAD_SIZE_MAX.max(64 * 1024)).max_headers(HEADER_COUNT_MAX).timer(TokioTimer::new());
+    builder
+        .max_buf_size(HEAD_SIZE_MAX.max(64 * 1024))
+        .max_headers(HEADER_COUNT_MAX)
+        .timer(TokioTimer::new());
     builder.header_read_timeout(None);
     builder
 }
@@ -203,7 +235,7 @@ async fn guard<C, E>(
                 }
                 return;
             }
-            _ = draining.wait_for(|draining| *draining), if !closing => {
+            () = drained(&mut draining), if !closing => {
                 closing = true;
                 shut_down(connection.as_mut());
             }
@@ -217,6 +249,10 @@ async fn guard<C, E>(
             }
         }
     }
+}
+
+async fn drained(draining: &mut watch::Receiver<bool>) {
+    let _ = draining.wait_for(|draining| *draining).await;
 }
 
 /// What moves on one connection.
@@ -279,7 +315,8 @@ impl Activity {
 
     fn is_idle(&self) -> bool {
         self.busy_count.load(Relaxed) == 0
-            && self.now().saturating_sub(self.moved_at.load(Relaxed)) > IDLE_TIME_MAX.as_millis() as u64
+            && self.now().saturating_sub(self.moved_at.load(Relaxed))
+                > IDLE_TIME_MAX.as_millis() as u64
     }
 }
 
@@ -290,7 +327,11 @@ struct Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
@@ -301,7 +342,11 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, octets);
         if written.is_ready() {
             self.activity.wrote();

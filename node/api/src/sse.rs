@@ -58,7 +58,9 @@ enum Woken {
 }
 
 /// The stream's octets.
-pub(crate) fn octets(feeding: Feeding) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+pub(crate) fn octets(
+    feeding: Feeding,
+) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
     let life = LIFE_MIN + Duration::from_secs(rand::random_range(0..LIFE_MIN.as_secs()));
     let now = Instant::now();
     let state = State {

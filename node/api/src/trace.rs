@@ -46,12 +46,14 @@ impl Trace {
     /// The header's value with our span.
     pub(crate) fn to_header(self) -> HeaderValue {
         let text = format!("00-{:032x}-{:016x}-{:02x}", self.id, self.span, u8::from(self.sampled));
-        HeaderValue::from_str(&text).expect("hexadecimal characters and hyphens are a header's value")
+        HeaderValue::from_str(&text)
+            .expect("hexadecimal characters and hyphens are a header's value")
     }
 
     /// The header's value for the id alone.
     pub(crate) fn id_to_header(self) -> HeaderValue {
-        HeaderValue::from_str(&self.id().to_string()).expect("hexadecimal characters are a header's value")
+        HeaderValue::from_str(&self.id().to_string())
+            .expect("hexadecimal characters are a header's value")
     }
 }
 
@@ -94,7 +96,9 @@ mod tests {
         assert_eq!(trace.id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         let header = trace.to_header();
         let header = header.to_str().expect("ASCII");
-        assert!(header.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && header.ends_with("-01"));
+        assert!(
+            header.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && header.ends_with("-01")
+        );
         assert!(!header.contains("00f067aa0ba902b7"));
     }
 

@@ -184,7 +184,9 @@ mod tests {
     #[test]
     fn bad_metadata_is_refused() {
         let path = BASE64_STANDARD.encode("../../etc/passwd");
-        for text in ["filename !!!".to_owned(), format!("filename {path}"), "filetype cGRm".to_owned()] {
+        for text in
+            ["filename !!!".to_owned(), format!("filename {path}"), "filetype cGRm".to_owned()]
+        {
             assert_eq!(Metadata::parse(&text), None, "{text}");
         }
     }
@@ -192,7 +194,10 @@ mod tests {
     #[test]
     fn checksums_are_of_known_algorithms() {
         let read = |text: &str| checksum(&headers(UPLOAD_CHECKSUM, text.as_bytes()));
-        assert!(matches!(read("sha1 Lve95gjOVATpfV8EL5X4nxwjKHE="), Ok(Some(UploadChecksum::Sha1(_)))));
+        assert!(matches!(
+            read("sha1 Lve95gjOVATpfV8EL5X4nxwjKHE="),
+            Ok(Some(UploadChecksum::Sha1(_)))
+        ));
         assert!(matches!(checksum(&HeaderMap::new()), Ok(None)));
         for text in ["", "sha256", "md5 AAAA", "sha1 AAAA", "sha256 %%%"] {
             assert!(read(text).is_err(), "{text}");
@@ -201,10 +206,16 @@ mod tests {
 
     #[test]
     fn counts_of_octets_are_plain_numbers() {
-        assert_eq!(octet_count(&headers(UPLOAD_OFFSET, b"70"), &UPLOAD_OFFSET).ok(), Some(Some(70)));
+        assert_eq!(
+            octet_count(&headers(UPLOAD_OFFSET, b"70"), &UPLOAD_OFFSET).ok(),
+            Some(Some(70))
+        );
         assert_eq!(octet_count(&HeaderMap::new(), &UPLOAD_OFFSET).ok(), Some(None));
         for text in ["", "-1", "+1", "1.0", " 1 2", "99999999999999999999999", "0x10"] {
-            assert!(octet_count(&headers(UPLOAD_OFFSET, text.as_bytes()), &UPLOAD_OFFSET).is_err(), "{text}");
+            assert!(
+                octet_count(&headers(UPLOAD_OFFSET, text.as_bytes()), &UPLOAD_OFFSET).is_err(),
+                "{text}"
+            );
         }
     }
 

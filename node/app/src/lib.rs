@@ -3,14 +3,14 @@
 //! `cli` is what people type and read, `verbs` does what they ask, `node` and `links` are the
 //! running node, `demo` is a whole cluster for the first minutes.
 
-pub mod cli;
+mod cli;
 pub mod config;
 mod demo;
 pub mod links;
 pub mod node;
 pub mod options;
 mod profile;
-pub mod texts;
+mod texts;
 mod verbs;
 
 use std::process::ExitCode;

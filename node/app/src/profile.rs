@@ -94,7 +94,11 @@ impl Loaded {
 
     /// A client that signs with the profile's key.
     pub fn client(&self, timeout: std::time::Duration) -> Result<Client, Failure> {
-        let urls = self.profile.urls.iter().map(ToString::to_string).collect();
+        self.client_of(self.profile.urls.iter().map(ToString::to_string).collect(), timeout)
+    }
+
+    /// The same for these nodes alone.
+    pub fn client_of(&self, urls: Vec<String>, timeout: std::time::Duration) -> Result<Client, Failure> {
         let trust = Trust::Authorities(self.authority()?.iter().map(|der| der.to_vec()).collect());
         let mut options = Options::new(urls, trust, Some(self.credentials()?));
         options.language = self.lang.for_client();

@@ -117,6 +117,16 @@ impl Client {
         self.once(&call).await.map(drop).map_err(|failed| failed.error)
     }
 
+    /// The certificate that the current node presents, in DER.
+    pub async fn certificate(&self) -> Result<Vec<u8>, Error> {
+        let mut call = Call::get("/livez").proof(Proof::Nothing);
+        call.timeout = Some(Duration::from_secs(5));
+        let answer = self.once(&call).await.map_err(|failed| failed.error)?;
+        let info = answer.response.extensions().get::<reqwest::tls::TlsInfo>();
+        let certificate = info.and_then(|info| info.peer_certificate()).map(<[u8]>::to_vec);
+        certificate.ok_or_else(|| Error::Protocol { url: answer.url, what: "no certificate".into() })
+    }
+
     /// Whether the current node takes requests, and if not, why; asked once.
     pub async fn ready(&self) -> Result<Ready, Error> {
         let mut call = Call::get("/readyz").proof(Proof::Nothing);

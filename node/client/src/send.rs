@@ -61,7 +61,7 @@ pub enum Trust {
     /// Several authorities, for example of an operator's own certificate.
     Authorities(Vec<Vec<u8>>),
     /// The authority with this SHA-256, as a join token pins it.
-    Pinned([u8; 32]),
+    PinnedAuthority([u8; 32]),
 }
 
 impl From<Trust> for certs::Trust {
@@ -69,7 +69,7 @@ impl From<Trust> for certs::Trust {
         match trust {
             Trust::Authority(der) => Self::Authority(der.into()),
             Trust::Authorities(all) => Self::Authorities(all.into_iter().map(Into::into).collect()),
-            Trust::Pinned(pin) => Self::PinnedAuthority(pin),
+            Trust::PinnedAuthority(pin) => Self::PinnedAuthority(pin),
         }
     }
 }
@@ -247,6 +247,8 @@ impl Client {
             .https_only(true)
             .connect_timeout(CONNECT_MAX)
             .tcp_nodelay(true)
+            // `check` looks at the certificates that nodes present.
+            .tls_info(true)
             // A proxy of the surroundings would see what is meant for the cluster alone.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -67,9 +67,17 @@ pub(crate) struct Lane {
 }
 
 impl Ballot {
-    fn new(needed: usize, waiting: usize) -> (Arc<Self>, oneshot::Receiver<Result<Vec<NodeId>, Status>>) {
+    fn new(
+        needed: usize,
+        waiting: usize,
+    ) -> (Arc<Self>, oneshot::Receiver<Result<Vec<NodeId>, Status>>) {
         let (done, answer) = oneshot::channel();
-        let state = Count { holders: Vec::with_capacity(waiting), waiting, refused: None, done: Some(done) };
+        let state = Count {
+            holders: Vec::with_capacity(waiting),
+            waiting,
+            refused: None,
+            done: Some(done),
+        };
         (Arc::new(Self { needed, state: Mutex::new(state) }), answer)
     }
 
@@ -205,7 +213,8 @@ impl Store {
     }
 }
 
-type Send = dyn Fn(Bytes) -> BoxFuture<'static, Result<Bytes, crate::PeerError>> + std::marker::Send + Sync;
+type Send =
+    dyn Fn(Bytes) -> BoxFuture<'static, Result<Bytes, crate::PeerError>> + std::marker::Send + Sync;
 
 /// Sends what gathers for one peer, until its store lets go of the lane.
 async fn run_lane(peer: NodeId, mut queue: mpsc::Receiver<Copy>, send: Arc<Send>) {

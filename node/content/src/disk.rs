@@ -61,5 +61,5 @@ pub trait File: Send + Sync + 'static {
     /// Gives a range back to the disk; it reads as zeros.
     fn punch_hole(&self, offset: u64, len: u64) -> DiskFuture<()>;
     /// The file's length.
-    fn len(&self) -> DiskFuture<u64>;
+    fn size(&self) -> DiskFuture<u64>;
 }

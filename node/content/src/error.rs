@@ -135,7 +135,9 @@ pub enum Error {
         source: crate::KeyError,
     },
     /// A newer program wrote this directory.
-    #[error("the content directory has format {found}, this program knows {known}: start the newer program")]
+    #[error(
+        "the content directory has format {found}, this program knows {known}: start the newer program"
+    )]
     Format {
         /// The version found.
         found: u32,

@@ -4,11 +4,7 @@
 //! epoch durably and takes nothing lower; frames of the same epoch and sequence are the same
 //! frame, so a writer brings a holder to its own log by the first place where the two differ.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use model::{PacketId, SpaceId};
@@ -24,7 +20,10 @@ use crate::{
     index::{Entry, Place},
     layout::{Layout, Span},
     protocol::Standing,
-    record::{FENCE_PLACES, FILE_HEAD, FRAME_HEAD, Fence, FrameHead, IDENTITY, Identity, SEAL_PLACE, SealMark},
+    record::{
+        FENCE_PLACES, FILE_HEAD, FRAME_HEAD, Fence, FrameHead, IDENTITY, Identity, SEAL_PLACE,
+        SealMark,
+    },
     seal::SlotOwner,
     store::{Store, disk_error},
 };
@@ -84,7 +83,10 @@ impl Space {
         Standing {
             granted: false,
             promised: self.promised(),
-            identity: self.identity.as_ref().map_or_else(Vec::new, |identity| identity.encode().to_vec()),
+            identity: self
+                .identity
+                .as_ref()
+                .map_or_else(Vec::new, |identity| identity.encode().to_vec()),
             spans: self.layout.spans(),
             end: self.layout.end,
             writer: None,
@@ -115,7 +117,11 @@ impl Store {
 
     async fn create_space(&self, id: SpaceId, packet: PacketId) -> Result<Space, Error> {
         self.check_room().await?;
-        let file = self.disk.create(&space_path(id)).await.map_err(|source| self.write_failed("create a file", source))?;
+        let file = self
+            .disk
+            .create(&space_path(id))
+            .await
+            .map_err(|source| self.write_failed("create a file", source))?;
         let made = async {
             file.truncate(FILE_HEAD as u64).await?;
             file.sync_data().await?;
@@ -128,7 +134,15 @@ impl Store {
             if !index.is_gone(id) {
                 index.insert(id, entry);
                 let (fence, identity, mark) = (None, None, None);
-                return Ok(Space { id, file, fence, fence_place: 0, identity, layout: Layout::default(), mark });
+                return Ok(Space {
+                    id,
+                    file,
+                    fence,
+                    fence_place: 0,
+                    identity,
+                    layout: Layout::default(),
+                    mark,
+                });
             }
         }
         self.wipe_file(&space_path(id)).await?;
@@ -143,8 +157,9 @@ impl Store {
             let (fence, fence_place) = Fence::of_header(&header);
             let identity = Identity::parse(&header, id);
             let mark = header.get(SEAL_PLACE..).and_then(SealMark::parse);
-            let layout = if identity.is_some() { scan_frames(&*file, id).await? } else { Layout::default() };
-            let len = file.len().await?;
+            let layout =
+                if identity.is_some() { scan_frames(&*file, id).await? } else { Layout::default() };
+            let len = file.size().await?;
             if mark.is_none() {
                 if len > layout.end {
                     file.truncate(layout.end).await?;
@@ -154,13 +169,19 @@ impl Store {
             }
             Ok(Space { id, file: file.clone(), fence, fence_place, identity, layout, mark })
         };
-        let mut space = read.await.map_err(|source: io::Error| self.write_failed("read a file", source))?;
+        let mut space =
+            read.await.map_err(|source: io::Error| self.write_failed("read a file", source))?;
         self.complete(&mut space).await?;
         Ok(space)
     }
 
     /// Promises an epoch, durably. What is refused says the higher promise.
-    pub async fn promise(&self, space: &mut Space, epoch: u32, packet: PacketId) -> Result<(), Error> {
+    pub async fn promise(
+        &self,
+        space: &mut Space,
+        epoch: u32,
+        packet: PacketId,
+    ) -> Result<(), Error> {
         if epoch <= space.promised() {
             return Err(Error::Fenced { space: space.id, epoch: space.promised() });
         }
@@ -200,7 +221,12 @@ impl Store {
         }
         // The marks go before the frames, and the frames before another key comes in.
         let blank = vec![0; crate::record::SEAL].into();
-        self.write_synced(&*space.file, vec![Write { offset: SEAL_PLACE as u64, bytes: blank }], "cut a file").await?;
+        self.write_synced(
+            &*space.file,
+            vec![Write { offset: SEAL_PLACE as u64, bytes: blank }],
+            "cut a file",
+        )
+        .await?;
         space.mark = None;
         self.set_complete(space.id, false);
         space.layout.truncate(keep);
@@ -208,31 +234,46 @@ impl Store {
         space.file.truncate(end).await.map_err(|source| self.fail("cut a file", source))?;
         if !same {
             let bytes = Bytes::copy_from_slice(&identity.encode());
-            self.write_synced(&*space.file, vec![Write { offset: 0, bytes }], "write a file's identity").await?;
+            self.write_synced(
+                &*space.file,
+                vec![Write { offset: 0, bytes }],
+                "write a file's identity",
+            )
+            .await?;
             space.identity = Some(identity.clone());
         }
         Ok(keep)
     }
 
     /// Adds frames of the writer of `epoch`; they are durable after the next sync.
-    pub async fn append(&self, space: &mut Space, epoch: u32, frames: &[Bytes]) -> Result<(), Error> {
+    pub async fn append(
+        &self,
+        space: &mut Space,
+        epoch: u32,
+        frames: &[Bytes],
+    ) -> Result<(), Error> {
         self.check_alive_here(space.id)?;
         if epoch != space.promised() {
             return Err(Error::Fenced { space: space.id, epoch: space.promised() });
         }
         self.check_disk().await?;
-        let mut layout = space.layout.clone();
+        let before = space.layout.next;
         let mut writes = Vec::with_capacity(frames.len());
         for frame in frames {
+            let at = space.layout.end;
             let head = FrameHead::parse_whole(frame, space.id)
                 .filter(|head| head.total() == frame.len() && head.epoch <= epoch)
-                .ok_or(Error::Malformed { what: "a frame" })?;
-            writes.push(Write { offset: layout.end, bytes: frame.clone() });
-            layout.push(&head).map_err(|what| Error::Malformed { what })?;
+                .ok_or("a frame");
+            if let Err(what) = head.and_then(|head| space.layout.push(&head)) {
+                space.layout.truncate(before);
+                return Err(Error::Malformed { what });
+            }
+            writes.push(Write { offset: at, bytes: frame.clone() });
         }
-        space.file.write(writes, false).await.map_err(|source| self.write_failed("write a file", source))?;
-        space.layout = layout;
-        Ok(())
+        space.file.write(writes, false).await.map_err(|source| {
+            space.layout.truncate(before);
+            self.write_failed("write a file", source)
+        })
     }
 
     /// Makes what was added durable; a log that ends with its seal is complete from here on.
@@ -254,11 +295,12 @@ impl Store {
             let Some(identity) = &space.identity else { return Err(damaged) };
             let cipher = identity.owner().open(&*self.keys, &identity.slot)?;
             let body = cipher.open_seal(frame).ok_or(damaged)?;
-            let mark = SealMark { at: seal.at, len: len as u32, size: body.size, digest: body.digest };
+            let mark =
+                SealMark { at: seal.at, len: len as u32, size: body.size, digest: body.digest };
             let bytes = Bytes::copy_from_slice(&mark.encode());
-            // Not synced: a scan finds the seal frame if the mark is lost.
+            // Durable, and after the frames: a mark is believed at the next start without a scan.
             let write = vec![Write { offset: SEAL_PLACE as u64, bytes }];
-            space.file.write(write, false).await.map_err(|source| self.fail("mark a seal", source))?;
+            self.write_synced(&*space.file, write, "mark a seal").await?;
             space.mark = Some(mark);
         }
         self.set_complete(space.id, true);
@@ -272,7 +314,12 @@ impl Store {
         }
     }
 
-    pub async fn write_synced(&self, file: &dyn File, writes: Vec<Write>, what: &'static str) -> Result<(), Error> {
+    pub async fn write_synced(
+        &self,
+        file: &dyn File,
+        writes: Vec<Write>,
+        what: &'static str,
+    ) -> Result<(), Error> {
         let started = Instant::now();
         let written = file.write(writes, true).await;
         self.metrics.synced(started.elapsed());
@@ -289,19 +336,16 @@ impl Store {
             }
             let Ok(id) = name.parse::<SpaceId>() else { continue };
             let file = self.disk.open(&space_path(id)).await.map_err(disk_error("open a file"))?;
-            let header = file.read(0, FILE_HEAD).await.map_err(disk_error("read a file's header"))?;
+            let header =
+                file.read(0, FILE_HEAD).await.map_err(disk_error("read a file's header"))?;
             let identity = Identity::parse(&header, id);
             let mark = header.get(SEAL_PLACE..).and_then(SealMark::parse);
             let packet = identity.as_ref().map(|identity| identity.packet);
             let packet = packet.or(Fence::of_header(&header).0.map(|fence| fence.packet));
             let complete = identity.is_some() && mark.is_some();
-            let entry = Entry { packet: packet.unwrap_or(PacketId(0)), place: Place::Large { complete } };
+            let entry =
+                Entry { packet: packet.unwrap_or(PacketId(0)), place: Place::Large { complete } };
             self.index.lock().insert(id, entry);
-            if identity.is_some() && !complete {
-                // A content that was sealed just before the end has its seal frame, if not its mark.
-                drop(self.lock_space(id, None).await?);
-                self.spaces.forget(id);
-            }
         }
         self.disk.sync_dir("spaces").await.map_err(|source| self.fail("sync its files", source))
     }
@@ -332,7 +376,10 @@ async fn scan_frames(file: &dyn File, space: SpaceId) -> io::Result<Layout> {
             octets = file.read(layout.end, WINDOW).await?;
             (start, from) = (layout.end, 0);
         }
-        let Some(head) = octets.get(from..).and_then(|frame| FrameHead::parse_whole(frame, space)) else { break };
+        let Some(head) = octets.get(from..).and_then(|frame| FrameHead::parse_whole(frame, space))
+        else {
+            break;
+        };
         if layout.push(&head).is_err() {
             break;
         }

@@ -19,6 +19,7 @@ use crate::{
     protocol::{self, AskAppend, Operation, Signal},
     reader::{PIECE, Source},
     record::{FrameHead, Identity},
+    serve::SYNC_EVERY,
     store::Store,
 };
 
@@ -93,7 +94,11 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     /// Lanes without any way yet: `open` opens them.
-    pub fn new(store: Arc<Store>, (space, packet, epoch): (SpaceId, PacketId, u32), identity: Identity) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        (space, packet, epoch): (SpaceId, PacketId, u32),
+        identity: Identity,
+    ) -> Self {
         let (progress, ways) = (Arc::default(), BTreeMap::new());
         Self { store, space, packet, epoch, identity, progress, ways }
     }
@@ -214,7 +219,13 @@ impl Lanes {
             let changed = self.progress.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let done = self.progress.reach.lock().0.values().all(|reach| !reach.alive || reach.durable >= next);
+            let done = self
+                .progress
+                .reach
+                .lock()
+                .0
+                .values()
+                .all(|reach| !reach.alive || reach.durable >= next);
             if done || timeout_at(deadline, changed).await.is_err() {
                 return;
             }
@@ -252,13 +263,16 @@ async fn run_here(
     mut orders: mpsc::Receiver<Order>,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let mut batch = Vec::with_capacity(WINDOW);
+    let (mut batch, mut unsynced) = (Vec::with_capacity(WINDOW), 0);
     while let Some(order) = orders.recv().await {
         let mut sync = false;
         let mut next = Some(order);
         while let Some(order) = next.take() {
             match order {
-                Order::Frame(frame) => batch.push(frame),
+                Order::Frame(frame) => {
+                    unsynced += frame.len();
+                    batch.push(frame);
+                }
                 Order::Sync => sync = true,
             }
             if !sync && batch.len() < WINDOW {
@@ -268,7 +282,8 @@ async fn run_here(
         let mut log = store.lock_space(space, None).await?;
         store.append(&mut log, epoch, &batch).await?;
         batch.clear();
-        if sync {
+        if sync || unsynced >= SYNC_EVERY {
+            unsynced = 0;
             store.sync_space(&mut log).await?;
             progress.durable(node, log.layout.next);
         }
@@ -320,7 +335,12 @@ async fn run_peer(
     Ok(())
 }
 
-fn note(peer: NodeId, space: SpaceId, word: Option<Bytes>, progress: &Progress) -> Result<(), Error> {
+fn note(
+    peer: NodeId,
+    space: SpaceId,
+    word: Option<Bytes>,
+    progress: &Progress,
+) -> Result<(), Error> {
     match word.as_deref().and_then(Signal::parse) {
         Some(Signal::Durable(next)) => {
             progress.durable(peer, next);
@@ -348,8 +368,12 @@ async fn catch_up(
         let len = (base.end - at).min(PIECE as u64) as usize;
         let mut octets = store.read_raw(space, &source, at, len).await?.freeze();
         let begun = at;
-        while let Some(head) = FrameHead::parse(&octets, space).filter(|head| head.total() <= octets.len()) {
-            sink.send(octets.split_to(head.total())).await.map_err(|_| Error::Unavailable { space })?;
+        while let Some(head) =
+            FrameHead::parse(&octets, space).filter(|head| head.total() <= octets.len())
+        {
+            sink.send(octets.split_to(head.total()))
+                .await
+                .map_err(|_| Error::Unavailable { space })?;
             at += head.total() as u64;
         }
         if at == begun {
@@ -358,4 +382,3 @@ async fn catch_up(
     }
     Ok(base.next)
 }
-

@@ -90,7 +90,9 @@ impl Layout {
             FrameKind::Meta => self.runs.is_empty(),
             FrameKind::Data => head.offset == self.offset && head.len > 0 && !sealed,
             FrameKind::Barrier => head.offset == self.offset,
-            FrameKind::Cut => head.offset <= self.offset && !sealed && self.is_boundary(head.offset),
+            FrameKind::Cut => {
+                head.offset <= self.offset && !sealed && self.is_boundary(head.offset)
+            }
             FrameKind::Seal => head.offset == self.offset && !sealed,
         };
         if !fits || (self.runs.is_empty() && head.kind != FrameKind::Meta) {
@@ -98,7 +100,10 @@ impl Layout {
         }
         let is_full = self.runs.len() >= RUNS_MAX;
         let grows = self.runs.last_mut().filter(|run| {
-            head.kind == FrameKind::Data && run.kind == head.kind && run.len == head.len && run.epoch == head.epoch
+            head.kind == FrameKind::Data
+                && run.kind == head.kind
+                && run.len == head.len
+                && run.epoch == head.epoch
         });
         match grows {
             Some(run) => run.count += 1,
@@ -127,7 +132,6 @@ impl Layout {
         self.runs.last().map_or(0, |run| run.epoch)
     }
 
-
     /// Whether another piece of data may come.
     pub fn has_room(&self) -> bool {
         self.runs.len() + RUNS_KEPT < RUNS_MAX
@@ -139,7 +143,10 @@ impl Layout {
 
     /// The seal's run, once there is one; only barriers may stand after it.
     pub fn seal(&self) -> Option<&Run> {
-        self.runs.iter().rev().take_while(|run| matches!(run.kind, FrameKind::Barrier | FrameKind::Seal))
+        self.runs
+            .iter()
+            .rev()
+            .take_while(|run| matches!(run.kind, FrameKind::Barrier | FrameKind::Seal))
             .find(|run| run.kind == FrameKind::Seal)
     }
 
@@ -197,13 +204,16 @@ impl Layout {
     /// Forgets the frames from a sequence on.
     pub fn truncate(&mut self, sequence: u64) {
         self.runs.retain_mut(|run| {
-            run.count = run.count.min(sequence.saturating_sub(run.first).min(u64::from(u32::MAX)) as u32);
+            run.count =
+                run.count.min(sequence.saturating_sub(run.first).min(u64::from(u32::MAX)) as u32);
             run.count > 0
         });
         self.end = self.runs.last().map_or(FILE_HEAD as u64, |run| run.at + run.octets());
         self.next = self.runs.last().map_or(0, |run| run.first + u64::from(run.count));
-        self.offset =
-            self.live().last().map_or(0, |run| run.offset + u64::from(run.count) * u64::from(run.len));
+        self.offset = self
+            .live()
+            .last()
+            .map_or(0, |run| run.offset + u64::from(run.count) * u64::from(run.len));
     }
 
     /// Where the frame of a sequence lies; the frames after it in its run are counted.
@@ -234,7 +244,9 @@ impl Layout {
         }
         let mut layout = Self::default();
         for form in table.chunks_exact(RUN) {
-            let u32_at = |at: usize| u32::from_be_bytes([form[at], form[at + 1], form[at + 2], form[at + 3]]);
+            let u32_at = |at: usize| {
+                u32::from_be_bytes([form[at], form[at + 1], form[at + 2], form[at + 3]])
+            };
             let offset = u64::from_be_bytes(form[13..21].try_into().ok()?);
             let (epoch, len, count) = (u32_at(1), u32_at(5), u32_at(9));
             let kind = FrameKind::from_u8(form[0])?;
@@ -244,7 +256,11 @@ impl Layout {
                 FrameKind::Cut => offset <= layout.offset,
                 _ => count == 1,
             };
-            if count == 0 || !follows || len as usize > FRAME || offset.checked_add(octets).is_none() {
+            if count == 0
+                || !follows
+                || len as usize > FRAME
+                || offset.checked_add(octets).is_none()
+            {
                 return None;
             }
             let run = Run { kind, epoch, len, count, first: layout.next, at: layout.end, offset };

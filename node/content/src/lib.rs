@@ -39,8 +39,8 @@ pub use disk::{Disk, RealDisk, SimDisk};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use ports::{
-    ContentKey, FrameSink, FrameSource, KeyError, KeySealer, MESSAGE_MAX, PeerError, Peers, Random,
-    SLOT_MAX,
+    ContentKey, FrameSink, FrameSource, FrameStream, KeyError, KeySealer, MESSAGE_MAX, PeerError,
+    Peers, Random, SLOT_MAX,
 };
 
 /// The largest content of the small path: what comes whole in one multipart body. Above it, a
@@ -248,7 +248,9 @@ impl Content {
     /// The store's counters.
     pub fn metrics(&self) -> &Metrics {
         let metrics = &self.store.metrics;
-        metrics.queue_bytes.store(self.store.segments.queued(), std::sync::atomic::Ordering::Relaxed);
+        metrics
+            .queue_bytes
+            .store(self.store.segments.queued(), std::sync::atomic::Ordering::Relaxed);
         metrics
     }
 

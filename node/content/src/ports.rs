@@ -27,6 +27,9 @@ pub enum PeerError {
     Deadline,
 }
 
+/// The two ends of an open stream of frames.
+pub type FrameStream = (Box<dyn FrameSink>, Box<dyn FrameSource>);
+
 /// The other nodes.
 pub trait Peers: Send + Sync + 'static {
     /// Sends a message of up to [`MESSAGE_MAX`] octets and waits for the answer, under a deadline.
@@ -37,7 +40,7 @@ pub trait Peers: Send + Sync + 'static {
         &self,
         to: NodeId,
         header: Bytes,
-    ) -> BoxFuture<'static, Result<(Box<dyn FrameSink>, Box<dyn FrameSource>), PeerError>>;
+    ) -> BoxFuture<'static, Result<FrameStream, PeerError>>;
 }
 
 /// The sending end of a stream; dropping it ends the stream.

@@ -255,14 +255,19 @@ pub fn accepted(answer: &Bytes, space: SpaceId) -> Result<Bytes, Error> {
 pub fn decode<'b, T: Decode<'b, ()>>(body: &'b [u8]) -> Result<T, Error> {
     let mut decoder = minicbor::Decoder::new(body);
     let value = decoder.decode().map_err(|_| Error::Malformed { what: "a body" })?;
-    if decoder.position() == body.len() { Ok(value) } else { Err(Error::Malformed { what: "octets after a body" }) }
+    if decoder.position() == body.len() {
+        Ok(value)
+    } else {
+        Err(Error::Malformed { what: "octets after a body" })
+    }
 }
 
 /// Takes a batch of records apart; every one is whole and says the truth about its length.
 pub fn records(body: &Bytes) -> Result<Vec<(Bytes, RecordHead)>, Error> {
     let (mut records, mut at) = (Vec::new(), 0);
     while at < body.len() {
-        let head = RecordHead::parse_whole(&body[at..]).ok_or(Error::Malformed { what: "a record" })?;
+        let head =
+            RecordHead::parse_whole(&body[at..]).ok_or(Error::Malformed { what: "a record" })?;
         let end = at + head.total as usize;
         records.push((body.slice(at..end), head));
         at = end;

@@ -45,7 +45,9 @@ impl Store {
             for space in spaces.iter().copied().collect::<BTreeSet<_>>() {
                 index.bury(space);
                 match index.remove(space).map(|entry| entry.place) {
-                    Some(place @ Place::Small { segment, .. }) => small.entry(segment).or_default().push(place),
+                    Some(place @ Place::Small { segment, .. }) => {
+                        small.entry(segment).or_default().push(place)
+                    }
                     Some(Place::Large { .. }) => large.push(space),
                     None => {}
                 }
@@ -70,7 +72,7 @@ impl Store {
     }
 
     async fn purge_small(&self, segment: u32, places: &[Place]) -> Result<(), Error> {
-        let (writes, holes) = self.bury_places(segment, places);
+        let writes = wipes_of(places);
         if self.segments.table.lock().active == Some(segment) {
             // The group commit's sync serves these too.
             let (answer, done) = oneshot::channel();
@@ -79,34 +81,7 @@ impl Store {
         } else {
             self.wipe_now(segment, writes).await?;
         }
-        self.free(segment, holes).await
-    }
-
-    /// Counts places as dead; gives the writes that make them so, and the holes for afterwards.
-    pub fn bury_places(&self, segment: u32, places: &[Place]) -> (Vec<Write>, Vec<(u64, u64)>) {
-        let (mut writes, mut joined) = (Vec::new(), BTreeSet::new());
-        let mut table = self.segments.table.lock();
-        let Some(segment) = table.all.get_mut(&segment) else { return Default::default() };
-        for place in places {
-            let Place::Small { offset, total, .. } = *place else { continue };
-            segment.live = segment.live.saturating_sub(1);
-            writes.extend(wipe_range(offset, total, ZEROS));
-            joined.insert(merge(&mut segment.dead, offset, total).0);
-        }
-        writes.sort_by_key(|write| write.offset);
-        let mut holes = Vec::new();
-        for offset in joined {
-            // A range that was joined to one before it is found there.
-            let Some(len) = segment.dead.get(&offset).copied() else { continue };
-            let head = RecordHead::dead(len).encode().to_vec().into();
-            writes.push(Write { offset: u64::from(offset), bytes: head });
-            let from = (offset + RECORD_HEAD as u32).next_multiple_of(BLOCK);
-            let to = (offset + len) / BLOCK * BLOCK;
-            if len >= PUNCH_MIN && to > from {
-                holes.push((u64::from(from), u64::from(to - from)));
-            }
-        }
-        (writes, holes)
+        self.free(segment, places).await
     }
 
     /// Overwrites and syncs outside the group commit.
@@ -119,19 +94,33 @@ impl Store {
         written.map_err(|source| self.fail("wipe a segment", source))
     }
 
-    /// Gives back what is dead for good.
-    async fn free(&self, segment: u32, holes: Vec<(u64, u64)>) -> Result<(), Error> {
-        let (file, empty) = {
-            let table = self.segments.table.lock();
-            let Some(found) = table.all.get(&segment) else { return Ok(()) };
-            (found.file.clone(), found.live == 0 && table.active != Some(segment))
+    /// Counts places as dead, whose keys are overwritten durably, and gives back what is dead for
+    /// good. Not earlier: a block that is freed before it is overwritten keeps its key.
+    pub async fn free(&self, segment: u32, places: &[Place]) -> Result<(), Error> {
+        let (file, empty, ranges) = {
+            let mut table = self.segments.table.lock();
+            let is_active = table.active == Some(segment);
+            let Some(found) = table.all.get_mut(&segment) else { return Ok(()) };
+            found.live = found.live.saturating_sub(places.len() as u32);
+            (found.file.clone(), found.live == 0 && !is_active, joined(&mut found.dead, places))
         };
         if empty {
-            return self.drop_segment(segment).await.map_err(|source| self.fail("remove a segment", source));
+            return self
+                .drop_segment(segment)
+                .await
+                .map_err(|source| self.fail("remove a segment", source));
         }
-        for (offset, len) in holes {
+        for (offset, len) in ranges {
+            let from = (offset + RECORD_HEAD as u32).next_multiple_of(BLOCK);
+            let to = (offset + len) / BLOCK * BLOCK;
+            if to <= from {
+                continue;
+            }
+            // One head for the whole range first: those inside go with the hole.
+            let bytes = RecordHead::dead(len).encode().to_vec().into();
+            self.wipe_now(segment, vec![Write { offset: u64::from(offset), bytes }]).await?;
             // Room that does not come back now comes back with the segment.
-            if let Err(error) = file.punch_hole(offset, len).await {
+            if let Err(error) = file.punch_hole(u64::from(from), u64::from(to - from)).await {
                 tracing::warn!(segment, %error, "a hole could not be punched");
             }
         }
@@ -177,11 +166,41 @@ impl Store {
             opened => opened.map_err(|source| self.fail("open a file to wipe it", source))?,
         };
         let wiped = async {
-            let len = file.len().await?.min(FILE_HEAD as u64 + u64::from(ZEROS));
+            let len = file.size().await?.min(FILE_HEAD as u64 + u64::from(ZEROS));
             let bytes = vec![0; len as usize].into();
             file.write(vec![Write { offset: 0, bytes }], true).await?;
             self.disk.remove(path).await
         };
         wiped.await.map_err(|source| self.fail("wipe a file", source))
     }
+}
+
+/// The writes that make small contents dead, in order.
+pub(crate) fn wipes_of(places: &[Place]) -> Vec<Write> {
+    let wipe = |place: &Place| match *place {
+        Place::Small { offset, total, .. } => wipe_range(offset, total, ZEROS),
+        Place::Large { .. } => Vec::new(),
+    };
+    let mut writes: Vec<Write> = places.iter().flat_map(wipe).collect();
+    writes.sort_by_key(|write| write.offset);
+    writes
+}
+
+/// Joins places to the dead ranges; gives the ranges that have grown by a step worth a hole.
+fn joined(dead: &mut BTreeMap<u32, u32>, places: &[Place]) -> Vec<(u32, u32)> {
+    let mut grown: BTreeMap<u32, u32> = BTreeMap::new();
+    for place in places {
+        let Place::Small { offset, total, .. } = *place else { continue };
+        let (start, len) = merge(dead, offset, total);
+        // What an earlier place of this batch added to a part of this range counts for the whole.
+        let before: u32 = grown.range(start..start + len).map(|(_, added)| added).sum();
+        grown.retain(|at, _| *at < start || *at >= start + len);
+        grown.insert(start, before + total);
+    }
+    let steps = |len: u32| len / PUNCH_MIN;
+    let range = |(start, added): (u32, u32)| {
+        let len = dead.get(&start).copied()?;
+        (steps(len) > steps(len.saturating_sub(added))).then_some((start, len))
+    };
+    grown.into_iter().filter_map(range).collect()
 }

@@ -20,7 +20,10 @@ use crate::{
     index::Place,
     layout::{Run, locate},
     protocol::{self, About, Description, Operation, ReadRaw},
-    record::{FILE_HEAD, FRAME, FrameHead, FrameKind, Identity, RECORD_HEAD, RecordHead, SEAL_PLACE, SealMark, frame_total},
+    record::{
+        FILE_HEAD, FRAME, FrameHead, FrameKind, Identity, RECORD_HEAD, RecordHead, SEAL_PLACE,
+        SealMark, frame_total,
+    },
     seal::{Cipher, SlotOwner},
     store::Store,
 };
@@ -63,7 +66,13 @@ pub(crate) struct Reading {
 }
 
 impl Store {
-    pub async fn read_raw(&self, space: SpaceId, source: &Source, offset: u64, len: usize) -> Result<BytesMut, Error> {
+    pub async fn read_raw(
+        &self,
+        space: SpaceId,
+        source: &Source,
+        offset: u64,
+        len: usize,
+    ) -> Result<BytesMut, Error> {
         match source {
             Source::Here { file, base, .. } => file
                 .read(base + offset, len)
@@ -96,7 +105,9 @@ impl Store {
                 let file = self.segments.file(segment)?;
                 Some(Source::Here { file, base: u64::from(offset), small: true })
             }
-            Place::Large { complete: true } => Some(Source::Here { file: large?, base: 0, small: false }),
+            Place::Large { complete: true } => {
+                Some(Source::Here { file: large?, base: 0, small: false })
+            }
             Place::Large { complete: false } => None,
         }
     }
@@ -131,21 +142,38 @@ impl Store {
     }
 
     async fn open_source(&self, space: SpaceId, source: Source) -> Result<Opened, Error> {
-        let small = matches!(source, Source::Here { small: true, .. } | Source::Peer { small: true, .. });
-        if small { self.open_record(space, source).await } else { self.open_file(space, source).await }
+        let small =
+            matches!(source, Source::Here { small: true, .. } | Source::Peer { small: true, .. });
+        if small {
+            self.open_record(space, source).await
+        } else {
+            self.open_file(space, source).await
+        }
     }
 
     async fn open_record(&self, space: SpaceId, source: Source) -> Result<Opened, Error> {
         let octets = self.read_raw(space, &source, 0, RECORD_HEAD + crate::SLOT_MAX).await?;
         let damaged = |what| Error::Damaged { space, what };
-        let head = RecordHead::parse(&octets).filter(|head| head.space == space).ok_or(damaged("its head"))?;
+        let head = RecordHead::parse(&octets)
+            .filter(|head| head.space == space)
+            .ok_or(damaged("its head"))?;
         let body = RECORD_HEAD + usize::from(head.slot_len);
         let slot = octets.get(RECORD_HEAD..body).ok_or(damaged("its slot"))?;
         let RecordHead { packet, generation, size, digest, .. } = head;
-        let cipher = SlotOwner { space, packet, generation, small: Some((size, digest)) }.open(&*self.keys, slot)?;
+        let cipher = SlotOwner { space, packet, generation, small: Some((size, digest)) }
+            .open(&*self.keys, slot)?;
         let mut at = body as u64 + frame_total(head.meta_len as usize) as u64;
-        let (mut live, full, rest) = (Vec::new(), (size / FRAME as u64) as u32, (size % FRAME as u64) as u32);
-        let run = |len: u32, count, first, at, offset| Run { kind: FrameKind::Data, epoch: 0, len, count, first, at, offset };
+        let (mut live, full, rest) =
+            (Vec::new(), (size / FRAME as u64) as u32, (size % FRAME as u64) as u32);
+        let run = |len: u32, count, first, at, offset| Run {
+            kind: FrameKind::Data,
+            epoch: 0,
+            len,
+            count,
+            first,
+            at,
+            offset,
+        };
         if full > 0 {
             live.push(run(FRAME as u32, full, 1, at, 0));
             at += u64::from(full) * frame_total(FRAME) as u64;
@@ -161,11 +189,17 @@ impl Store {
         let damaged = |what| Error::Damaged { space, what };
         let header = self.read_raw(space, &source, 0, FILE_HEAD).await?;
         let identity = Identity::parse(&header, space).ok_or(damaged("its identity"))?;
-        let mark = header.get(SEAL_PLACE..).and_then(SealMark::parse).ok_or(damaged("its seal mark"))?;
+        let mark =
+            header.get(SEAL_PLACE..).and_then(SealMark::parse).ok_or(damaged("its seal mark"))?;
         let cipher = identity.owner().open(&*self.keys, &identity.slot)?;
         let frame = self.read_raw(space, &source, mark.at, mark.len as usize).await?;
         let body = cipher.open_seal(frame).ok_or(damaged("its seal frame"))?;
-        let first = body.layout.runs().first().filter(|run| run.kind == FrameKind::Meta).ok_or(damaged("its table"))?;
+        let first = body
+            .layout
+            .runs()
+            .first()
+            .filter(|run| run.kind == FrameKind::Meta)
+            .ok_or(damaged("its table"))?;
         let meta = (first.at, first.len);
         let (packet, live) = (identity.packet, body.layout.live());
         Ok(Opened { source, cipher, packet, size: body.size, digest: body.digest, live, meta })
@@ -195,7 +229,10 @@ impl Store {
         let (total, seal_at) = match (place, &opened.source) {
             (Some(Place::Small { total, .. }), _) => (u64::from(total), None),
             (_, Source::Here { file, .. }) => {
-                let header = file.read(0, FILE_HEAD).await.map_err(crate::store::disk_error("read a header"))?;
+                let header = file
+                    .read(0, FILE_HEAD)
+                    .await
+                    .map_err(crate::store::disk_error("read a header"))?;
                 let mark = header.get(SEAL_PLACE..).and_then(SealMark::parse);
                 let mark = mark.ok_or(Error::Damaged { space, what: "its seal mark" })?;
                 (mark.at + u64::from(mark.len), Some(mark.at))
@@ -221,7 +258,9 @@ impl Store {
             _ => self.source_here(space, None).ok_or(Error::Missing { space })?,
         };
         let len = match place {
-            Some(Place::Small { total, .. }) => len.min(u64::from(total).saturating_sub(offset) as usize),
+            Some(Place::Small { total, .. }) => {
+                len.min(u64::from(total).saturating_sub(offset) as usize)
+            }
             _ => len,
         };
         self.read_raw(space, &source, offset, len).await
@@ -256,7 +295,17 @@ impl Reading {
         }
         let at = range.start;
         let wanted = Some(opened.digest);
-        Ok(Self { store, space, opened, wanted, range, at, ready: VecDeque::new(), others, failed: false })
+        Ok(Self {
+            store,
+            space,
+            opened,
+            wanted,
+            range,
+            at,
+            ready: VecDeque::new(),
+            others,
+            failed: false,
+        })
     }
 
     pub fn size(&self) -> u64 {
@@ -304,11 +353,13 @@ impl Reading {
     /// Reads some frames of one run and opens them; those before a bad one are kept.
     async fn read_piece(&mut self) -> Result<(), Error> {
         let (space, opened) = (self.space, &self.opened);
-        let place = locate(&opened.live, self.at).ok_or(Error::Damaged { space, what: "its table" })?;
+        let place =
+            locate(&opened.live, self.at).ok_or(Error::Damaged { space, what: "its table" })?;
         let frame = frame_total(place.len as usize);
         let needed = (self.range.end - place.offset).div_ceil(u64::from(place.len));
         let count = needed.min(u64::from(place.count)).min((PIECE / frame) as u64) as usize;
-        let mut octets = self.store.read_raw(space, &opened.source, place.at, count * frame).await?;
+        let mut octets =
+            self.store.read_raw(space, &opened.source, place.at, count * frame).await?;
         for index in 0..count as u64 {
             let sequence = place.first + index;
             let offset = place.offset + index * u64::from(place.len);
@@ -316,8 +367,11 @@ impl Reading {
             if octets.len() < frame {
                 return Err(forged);
             }
-            let Some((head, plaintext)) = opened.cipher.open(octets.split_to(frame)) else { return Err(forged) };
-            let expected = FrameHead { kind: FrameKind::Data, sequence, offset, len: place.len, ..head };
+            let Some((head, plaintext)) = opened.cipher.open(octets.split_to(frame)) else {
+                return Err(forged);
+            };
+            let expected =
+                FrameHead { kind: FrameKind::Data, sequence, offset, len: place.len, ..head };
             if head != expected {
                 return Err(forged);
             }

@@ -3,7 +3,10 @@
 //! What is to be fetched or destroyed is for others to say; here it is done. A fetched copy is
 //! checked frame by frame under the content's key before it counts.
 
-use std::{collections::BTreeSet, sync::{Arc, atomic::Ordering::Relaxed}};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use bytes::{Bytes, BytesMut};
 use model::{Digest, NodeId, SpaceId};
@@ -17,7 +20,10 @@ use crate::{
     index::{Entry, Place},
     protocol::{self, About, Description, Operation},
     reader::{Opened, PIECE},
-    record::{FENCE_PLACES, FILE_HEAD, FrameHead, FrameKind, Identity, RecordHead, SEAL_PLACE, SealMark, frame_total},
+    record::{
+        FENCE_PLACES, FILE_HEAD, FrameHead, FrameKind, Identity, RecordHead, SEAL_PLACE, SealMark,
+        frame_total,
+    },
     segments::mark_of,
     store::Store,
 };
@@ -51,7 +57,9 @@ impl Store {
         for holder in holders.iter().copied().filter(|holder| *holder != node) {
             match self.fetch_from(space, wanted, holder).await {
                 Ok(()) => return Ok(()),
-                Err(error @ (Error::Purged { .. } | Error::Full | Error::TooMany | Error::Failed)) => {
+                Err(
+                    error @ (Error::Purged { .. } | Error::Full | Error::TooMany | Error::Failed),
+                ) => {
                     self.check_alive_here(space)?;
                     last = error;
                 }
@@ -61,7 +69,12 @@ impl Store {
         Err(last)
     }
 
-    async fn fetch_from(&self, space: SpaceId, wanted: Option<Digest>, holder: NodeId) -> Result<(), Error> {
+    async fn fetch_from(
+        &self,
+        space: SpaceId,
+        wanted: Option<Digest>,
+        holder: NodeId,
+    ) -> Result<(), Error> {
         let body = self.ask(holder, space, Operation::Describe, &About { space }).await?;
         let description: Description = protocol::decode(&body)?;
         let opened = self.open_peer(space, holder).await?;
@@ -89,12 +102,15 @@ impl Store {
             }
             record.extend_from_slice(&octets);
         }
-        let head = RecordHead::parse_whole(&record).filter(|head| head.space == space).ok_or(damaged)?;
+        let head =
+            RecordHead::parse_whole(&record).filter(|head| head.space == space).ok_or(damaged)?;
         self.check_frames(space, opened, opened.meta.0, &record[opened.meta.0 as usize..])?;
         let record = record.freeze();
         let place = self.index.lock().get(space).map(|entry| entry.place);
         match place {
-            Some(Place::Small { segment, offset, total, mark }) if mark == mark_of(&head) && total == head.total => {
+            Some(Place::Small { segment, offset, total, mark })
+                if mark == mark_of(&head) && total == head.total =>
+            {
                 // The same record at the same place: its octets are made good.
                 let writes = vec![Write { offset: u64::from(offset), bytes: record }];
                 self.wipe_now(segment, writes).await
@@ -109,7 +125,12 @@ impl Store {
         }
     }
 
-    async fn put_record(&self, space: SpaceId, record: Bytes, head: RecordHead) -> Result<(), Error> {
+    async fn put_record(
+        &self,
+        space: SpaceId,
+        record: Bytes,
+        head: RecordHead,
+    ) -> Result<(), Error> {
         let (answer, done) = oneshot::channel();
         let tell = Box::new(move |statuses: Vec<_>| drop(answer.send(statuses)));
         self.segments.put(vec![(record, head)], tell).await?;
@@ -118,7 +139,13 @@ impl Store {
     }
 
     /// Opens every frame in the octets, which begin at a frame and end with one or with padding.
-    fn check_frames(&self, space: SpaceId, opened: &Opened, at: u64, mut octets: &[u8]) -> Result<u64, Error> {
+    fn check_frames(
+        &self,
+        space: SpaceId,
+        opened: &Opened,
+        at: u64,
+        mut octets: &[u8],
+    ) -> Result<u64, Error> {
         let mut done = at;
         while let Some(head) = FrameHead::parse(octets, space) {
             let Some(frame) = octets.get(..head.total()) else { break };
@@ -131,7 +158,13 @@ impl Store {
         Ok(done)
     }
 
-    async fn fetch_file(&self, space: SpaceId, opened: &Opened, seal_at: u64, total: u64) -> Result<(), Error> {
+    async fn fetch_file(
+        &self,
+        space: SpaceId,
+        opened: &Opened,
+        seal_at: u64,
+        total: u64,
+    ) -> Result<(), Error> {
         let part = format!("{}{PART}", space_path(space));
         let result = self.copy_file(space, opened, &part, (seal_at, total)).await;
         let result = match result {
@@ -154,7 +187,11 @@ impl Store {
         let header = self.read_raw(space, &opened.source, 0, FILE_HEAD).await?;
         let damaged = Error::Damaged { space, what: "a holder's file" };
         let identity = Identity::parse(&header, space).ok_or(damaged)?;
-        let file = self.disk.create(part).await.map_err(|source| self.write_failed("create a copy", source))?;
+        let file = self
+            .disk
+            .create(part)
+            .await
+            .map_err(|source| self.write_failed("create a copy", source))?;
         let mut at = FILE_HEAD as u64;
         while at < total {
             self.check_alive_here(space)?;
@@ -179,7 +216,8 @@ impl Store {
             let fence = fence.encode();
             head[FENCE_PLACES[0]..FENCE_PLACES[0] + fence.len()].copy_from_slice(&fence);
         }
-        self.write_synced(&*file, vec![Write { offset: 0, bytes: head.into() }], "write a copy").await
+        self.write_synced(&*file, vec![Write { offset: 0, bytes: head.into() }], "write a copy")
+            .await
     }
 
     /// The promise that an incomplete log here has made; a complete copy keeps it.
@@ -187,7 +225,12 @@ impl Store {
         self.lock_space(space, None).await.ok()?.fence
     }
 
-    async fn put_file_in_place(&self, space: SpaceId, opened: &Opened, part: &str) -> Result<(), Error> {
+    async fn put_file_in_place(
+        &self,
+        space: SpaceId,
+        opened: &Opened,
+        part: &str,
+    ) -> Result<(), Error> {
         let cell = self.spaces.cell(space);
         let mut cell = cell.lock().await;
         *cell = None;
@@ -213,7 +256,10 @@ impl Store {
         };
         if gone {
             self.wipe_file(&path).await?;
-            self.disk.sync_dir("spaces").await.map_err(|source| self.fail("sync a purge", source))?;
+            self.disk
+                .sync_dir("spaces")
+                .await
+                .map_err(|source| self.fail("sync a purge", source))?;
             return Err(Error::Purged { space });
         }
         Ok(())
@@ -234,7 +280,9 @@ impl Store {
                 Ok(()) => {
                     store.metrics.damage_healed.fetch_add(1, Relaxed);
                 }
-                Err(error) => tracing::warn!(%space, %error, "a damaged copy could not be healed yet"),
+                Err(error) => {
+                    tracing::warn!(%space, %error, "a damaged copy could not be healed yet")
+                }
             }
             store.healings.0.lock().remove(&space);
         });
@@ -247,11 +295,17 @@ impl Store {
         for run in &opened.live {
             for index in 0..u64::from(run.count) {
                 let frame = frame_total(run.len as usize);
-                let octets = self.read_raw(space, &opened.source, run.at + index * frame as u64, frame).await?;
+                let octets = self
+                    .read_raw(space, &opened.source, run.at + index * frame as u64, frame)
+                    .await?;
                 let sequence = run.first + index;
-                let (head, _) = opened.cipher.open(octets).ok_or(Error::Forged { space, sequence })?;
+                let (head, _) =
+                    opened.cipher.open(octets).ok_or(Error::Forged { space, sequence })?;
                 let offset = run.offset + index * u64::from(run.len);
-                if head.kind != FrameKind::Data || head.sequence != sequence || head.offset != offset {
+                if head.kind != FrameKind::Data
+                    || head.sequence != sequence
+                    || head.offset != offset
+                {
                     return Err(Error::Forged { space, sequence });
                 }
             }

@@ -39,7 +39,8 @@ pub const SEAL_PLACE: usize = 2048;
 /// Octets of a seal mark.
 pub const SEAL: usize = 64;
 
-const RECORD_MAGIC: [u8; 4] = *b"LGRC";
+/// What a record begins with.
+pub const RECORD_MAGIC: [u8; 4] = *b"LGRC";
 const FRAME_MAGIC: [u8; 2] = *b"LF";
 const FILE_MAGIC: [u8; 4] = *b"LGSF";
 const FENCE_MAGIC: [u8; 4] = *b"LGFE";
@@ -229,7 +230,9 @@ pub enum FrameKind {
 
 impl FrameKind {
     pub fn from_u8(kind: u8) -> Option<Self> {
-        [Self::Meta, Self::Data, Self::Barrier, Self::Cut, Self::Seal].get(usize::from(kind)).copied()
+        [Self::Meta, Self::Data, Self::Barrier, Self::Cut, Self::Seal]
+            .get(usize::from(kind))
+            .copied()
     }
 
     /// The most plaintext that such a frame may hold.

@@ -12,7 +12,7 @@ use crate::{
     Error,
     disk::{File, Write},
     index::{Entry, Place},
-    record::{ALIGN, RECORD_HEAD, RecordHead, RecordKind},
+    record::{ALIGN, RECORD_HEAD, RECORD_MAGIC, RecordHead, RecordKind},
     segments::{Segment, mark_of, segment_path},
     store::{Store, disk_error},
 };
@@ -56,24 +56,27 @@ impl Window {
 
 async fn scan(file: Arc<dyn File>, len: u64, check_bodies: bool) -> io::Result<Scan> {
     let mut window = Window { file, len, start: 0, octets: BytesMut::new() };
-    let (mut scan, mut at, mut bad_from) = (Scan::default(), 0u64, None);
+    let (mut scan, mut at, mut is_torn) = (Scan::default(), 0u64, false);
     while at + (RECORD_HEAD as u64) <= len {
         let octets = window.get(at, RECORD_HEAD).await?;
         let head = RecordHead::parse(octets).filter(|head| at + u64::from(head.total) <= len);
         let Some(head) = head else {
-            if octets.iter().take(ALIGN).any(|octet| *octet != 0) {
-                bad_from.get_or_insert(at as u32);
-                scan.dirty = at as u32 + ALIGN as u32;
+            let (step, dirty) = step_over(window.get(at, WINDOW).await?);
+            if let Some(dirty) = dirty {
+                is_torn = true;
+                scan.dirty = at as u32 + dirty as u32;
             }
-            at += ALIGN as u64;
+            at += step as u64;
             continue;
         };
         if scan.end < at as u32 {
-            scan.dead.push((scan.end, at as u32 - scan.end));
-            if bad_from.take().is_some() {
-                scan.torn.push((scan.end, at as u32 - scan.end));
+            let gap = (scan.end, at as u32 - scan.end);
+            scan.dead.push(gap);
+            if is_torn {
+                scan.torn.push(gap);
             }
         }
+        is_torn = false;
         let whole = match head.kind {
             RecordKind::Dead => false,
             RecordKind::Content if check_bodies => {
@@ -98,6 +101,18 @@ async fn scan(file: Arc<dyn File>, len: u64, check_bodies: bool) -> io::Result<S
     Ok(scan)
 }
 
+/// From a place without a good head: octets to where the next may begin, and the end of what is
+/// not zero among them.
+fn step_over(octets: &[u8]) -> (usize, Option<usize>) {
+    let places = octets.len().div_ceil(ALIGN).max(1);
+    let begins = |place: &usize| octets[place * ALIGN..].starts_with(&RECORD_MAGIC);
+    let next = (1..places).find(begins).unwrap_or(places);
+    let passed = &octets[..octets.len().min(next * ALIGN)];
+    let is_dirty = |piece: &[u8]| piece != &[0; ALIGN][..piece.len()];
+    let dirty = passed.chunks(ALIGN).rposition(is_dirty);
+    (next * ALIGN, dirty.map(|place| (place + 1) * ALIGN))
+}
+
 impl Store {
     /// Reads all segments.
     pub async fn scan_segments(&self) -> Result<(), Error> {
@@ -114,7 +129,9 @@ impl Store {
         let last = found.keys().next_back().copied();
         self.segments.table.lock().next = last.unwrap_or(0) + 1;
         for (id, len) in found {
-            self.scan_segment(id, len, Some(id) == last).await.map_err(disk_error("read a segment"))?;
+            self.scan_segment(id, len, Some(id) == last)
+                .await
+                .map_err(disk_error("read a segment"))?;
         }
         Ok(())
     }
@@ -124,7 +141,12 @@ impl Store {
         let scan = scan(file.clone(), len, last).await?;
         let mut writes: Vec<Write> = Vec::new();
         for (offset, len) in &scan.torn {
-            tracing::warn!(segment = id, offset, len, "a torn or damaged record is dropped; it heals from another holder");
+            tracing::warn!(
+                segment = id,
+                offset,
+                len,
+                "a torn or damaged record is dropped; it heals from another holder"
+            );
             writes.extend(wipe_range(*offset, *len, *len));
         }
         if scan.dirty > scan.end {
@@ -145,7 +167,8 @@ impl Store {
         {
             let mut index = self.index.lock();
             for (offset, head) in scan.records {
-                let place = Place::Small { segment: id, offset, total: head.total, mark: mark_of(&head) };
+                let place =
+                    Place::Small { segment: id, offset, total: head.total, mark: mark_of(&head) };
                 segment.live += 1;
                 older.extend(index.insert(head.space, Entry { packet: head.packet, place }));
             }
@@ -174,13 +197,16 @@ pub(crate) fn wipe_range(offset: u32, len: u32, zeros: u32) -> Vec<Write> {
 
 /// Adds a dead range and joins it with its neighbours; the answer is the joined range.
 pub(crate) fn merge(dead: &mut BTreeMap<u32, u32>, mut offset: u32, mut len: u32) -> (u32, u32) {
-    if let Some((before, before_len)) = dead.range(..offset).next_back().map(|(at, len)| (*at, *len))
+    if let Some((before, before_len)) =
+        dead.range(..offset).next_back().map(|(at, len)| (*at, *len))
         && before + before_len >= offset
     {
         len = (offset + len).max(before + before_len) - before;
         offset = before;
     }
-    while let Some((after, after_len)) = dead.range(offset + 1..=offset + len).next().map(|(at, len)| (*at, *len)) {
+    while let Some((after, after_len)) =
+        dead.range(offset + 1..=offset + len).next().map(|(at, len)| (*at, *len))
+    {
         dead.remove(&after);
         len = len.max(after + after_len - offset);
     }

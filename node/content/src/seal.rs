@@ -15,7 +15,9 @@ use zeroize::Zeroizing;
 use crate::{
     ContentKey, Error, KeySealer, Random, SLOT_MAX,
     layout::Layout,
-    record::{FRAME, FRAME_HEAD, FrameHead, FrameKind, RECORD_HEAD, RecordHead, RecordKind, TAG, VERSION},
+    record::{
+        FRAME, FRAME_HEAD, FrameHead, FrameKind, RECORD_HEAD, RecordHead, RecordKind, TAG, VERSION,
+    },
 };
 
 /// What an AAD begins with, so that no seal of another purpose passes here.
@@ -115,7 +117,11 @@ impl Cipher {
         let body = start + FRAME_HEAD;
         let tag = self
             .key
-            .seal_in_place_separate_tag(nonce(&head), Aad::from(self.aad(&head)), &mut buffer[body..])
+            .seal_in_place_separate_tag(
+                nonce(&head),
+                Aad::from(self.aad(&head)),
+                &mut buffer[body..],
+            )
             .expect("a frame is far below the cipher's limit");
         buffer.extend_from_slice(tag.as_ref());
         head.body_crc = crc32fast::hash(&buffer[body..]);
@@ -150,7 +156,8 @@ impl Cipher {
         let (size, rest) = body.split_first_chunk::<8>()?;
         let (digest, table) = rest.split_first_chunk::<32>()?;
         let (size, layout) = (u64::from_be_bytes(*size), Layout::parse(table)?);
-        let sound = head.kind == FrameKind::Seal && layout.offset == size && layout.next == head.sequence;
+        let sound =
+            head.kind == FrameKind::Seal && layout.offset == size && layout.next == head.sequence;
         sound.then_some(SealBody { digest: Digest(*digest), size, layout })
     }
 
@@ -224,7 +231,8 @@ pub fn build_record(
     let SmallParts { space, packet, meta, plaintext } = *parts;
     let (size, digest) = (plaintext.len() as u64, digest_of(plaintext));
     let (key, generation) = (fresh_key(random), fresh_generation(random));
-    let slot = SlotOwner { space, packet, generation, small: Some((size, digest)) }.seal(keys, &key)?;
+    let slot =
+        SlotOwner { space, packet, generation, small: Some((size, digest)) }.seal(keys, &key)?;
     let cipher = Cipher::new(space, &key);
     let mut head = RecordHead {
         kind: RecordKind::Content,
@@ -238,7 +246,9 @@ pub fn build_record(
         digest,
         body_crc: 0,
     };
-    let body_len = head.body_len().ok_or(Error::TooLarge { what: "a small content", max: crate::SMALL_MAX as u64 })?;
+    let body_len = head
+        .body_len()
+        .ok_or(Error::TooLarge { what: "a small content", max: crate::SMALL_MAX as u64 })?;
     head.total = RecordHead::total_of(body_len) as u32;
     let mut buffer = BytesMut::with_capacity(prefix.len() + head.total as usize);
     buffer.extend_from_slice(prefix);

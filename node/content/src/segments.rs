@@ -7,7 +7,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -22,6 +25,7 @@ use crate::{
     Error,
     disk::{File, Write},
     index::{Entry, Place},
+    purge::wipes_of,
     record::RecordHead,
     store::{Store, is_full},
 };
@@ -71,9 +75,17 @@ pub(crate) type Answer = Box<dyn FnOnce(Vec<Status>) + Send>;
 
 /// Work for the group commit.
 pub(crate) enum Job {
-    Put { records: Vec<(Bytes, RecordHead)>, answer: Answer, room: OwnedSemaphorePermit },
+    Put {
+        records: Vec<(Bytes, RecordHead)>,
+        answer: Answer,
+        room: OwnedSemaphorePermit,
+    },
     /// Overwrites of purged records.
-    Wipe { segment: u32, writes: Vec<Write>, answer: oneshot::Sender<Result<(), Error>> },
+    Wipe {
+        segment: u32,
+        writes: Vec<Write>,
+        answer: oneshot::Sender<Result<(), Error>>,
+    },
     /// Answered when everything before it is done.
     Barrier(oneshot::Sender<()>),
 }
@@ -102,13 +114,16 @@ pub(crate) struct Segments {
     pub pending: AtomicU64,
 }
 
+/// Overwrites of a purge, and who waits for them.
+type Wipe = (Vec<Write>, oneshot::Sender<Result<(), Error>>);
+
 /// A group on its way to one segment.
 #[derive(Default)]
 struct Group {
     writes: Vec<Write>,
     /// Which job, which of its records, and where it goes.
     placed: Vec<(usize, usize, RecordHead, u32)>,
-    wipes: Vec<oneshot::Sender<Result<(), Error>>>,
+    wipes: Vec<Wipe>,
 }
 
 struct Waiting {
@@ -132,10 +147,15 @@ impl Segments {
     }
 
     /// Queues records; waits for room in the queue.
-    pub async fn put(&self, records: Vec<(Bytes, RecordHead)>, answer: Answer) -> Result<(), Error> {
+    pub async fn put(
+        &self,
+        records: Vec<(Bytes, RecordHead)>,
+        answer: Answer,
+    ) -> Result<(), Error> {
         let octets: usize = records.iter().map(|(record, _)| record.len()).sum();
         let permits = octets.min(QUEUE_BYTES_MAX) as u32;
-        let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| Error::Failed)?;
+        let room =
+            self.room.clone().acquire_many_owned(permits).await.map_err(|_| Error::Failed)?;
         self.pending.fetch_add(1, Relaxed);
         let job = Job::Put { records, answer, room };
         if self.jobs.send(job).await.is_err() {
@@ -187,24 +207,24 @@ impl Store {
                 Job::Barrier(answer) => barriers.push(answer),
                 Job::Wipe { segment, writes, answer } => {
                     if self.segments.table.lock().active == Some(segment) {
-                        group.writes.extend(writes);
-                        group.wipes.push(answer);
+                        group.writes.extend(writes.iter().cloned());
+                        group.wipes.push((writes, answer));
                     } else {
                         let _ = answer.send(self.wipe_now(segment, writes).await);
                     }
                 }
                 Job::Put { records, answer, room } => {
-                    let mut statuses = Vec::with_capacity(records.len());
+                    let (job, statuses) = (waiting.len(), vec![Status::Failed; records.len()]);
+                    waiting.push(Waiting { statuses, answer, _room: room });
                     for (index, (record, head)) in records.into_iter().enumerate() {
-                        let known = self.status_of(&head, &mut seen);
-                        statuses.push(known.unwrap_or(Status::Failed));
-                        if known.is_none() && self.make_room(&mut group, &mut waiting, head.total).await {
-                            self.place(&mut group, (waiting.len(), index), record, head);
-                        } else if known.is_none() && self.alive().is_ok() {
-                            *statuses.last_mut().expect("pushed above") = Status::Full;
+                        if let Some(known) = self.status_of(&head, &mut seen) {
+                            self.set_status(&mut waiting, (job, index), known);
+                        } else if self.make_room(&mut group, &mut waiting, head.total).await {
+                            self.place(&mut group, (job, index), record, head);
+                        } else if self.alive().is_ok() {
+                            self.set_status(&mut waiting, (job, index), Status::Full);
                         }
                     }
-                    waiting.push(Waiting { statuses, answer, _room: room });
                 }
             }
         }
@@ -260,7 +280,13 @@ impl Store {
         }
     }
 
-    fn place(&self, group: &mut Group, (job, index): (usize, usize), record: Bytes, head: RecordHead) {
+    fn place(
+        &self,
+        group: &mut Group,
+        (job, index): (usize, usize),
+        record: Bytes,
+        head: RecordHead,
+    ) {
         let mut table = self.segments.table.lock();
         let Some(segment) = table.active.and_then(|id| table.all.get_mut(&id)) else { return };
         let offset = segment.end;
@@ -280,7 +306,7 @@ impl Store {
             table.active.and_then(|id| Some((id, table.all.get(&id)?.file.clone())))
         };
         let Some((segment, file)) = active.filter(|_| self.alive().is_ok()) else {
-            group.wipes.into_iter().for_each(|wipe| drop(wipe.send(Err(Error::Failed))));
+            group.wipes.into_iter().for_each(|(_, answer)| drop(answer.send(Err(Error::Failed))));
             return;
         };
         let started = Instant::now();
@@ -289,7 +315,7 @@ impl Store {
         match written {
             Ok(()) => {
                 self.publish(segment, &group.placed, waiting).await;
-                group.wipes.into_iter().for_each(|wipe| drop(wipe.send(Ok(()))));
+                group.wipes.into_iter().for_each(|(_, answer)| drop(answer.send(Ok(()))));
             }
             Err(source) => {
                 let status = if is_full(&source) { Status::Full } else { Status::Failed };
@@ -298,13 +324,18 @@ impl Store {
                 }
                 self.write_failed("write a segment", source);
                 self.give_up_tail(segment, &group.placed).await;
-                group.wipes.into_iter().for_each(|wipe| drop(wipe.send(Err(Error::Failed))));
+                // A purge overwrites what is there and needs no room: it goes on by itself.
+                for (writes, answer) in group.wipes {
+                    let _ = answer.send(self.wipe_now(segment, writes).await);
+                }
             }
         }
     }
 
     fn set_status(&self, waiting: &mut [Waiting], (job, index): (usize, usize), status: Status) {
-        if let Some(place) = waiting.get_mut(job).and_then(|waiting| waiting.statuses.get_mut(index)) {
+        if let Some(place) =
+            waiting.get_mut(job).and_then(|waiting| waiting.statuses.get_mut(index))
+        {
             *place = status;
         }
     }
@@ -320,7 +351,12 @@ impl Store {
         {
             let (mut index, mut table) = (self.index.lock(), self.segments.table.lock());
             for (job, position, head, offset) in placed {
-                let place = Place::Small { segment, offset: *offset, total: head.total, mark: mark_of(head) };
+                let place = Place::Small {
+                    segment,
+                    offset: *offset,
+                    total: head.total,
+                    mark: mark_of(head),
+                };
                 let status = if index.is_gone(head.space) {
                     purged.push(place);
                     Status::Purged
@@ -336,8 +372,11 @@ impl Store {
         }
         self.metrics.records_committed.fetch_add(placed.len() as u64, Relaxed);
         if !purged.is_empty() {
-            let (writes, _) = self.bury_places(segment, &purged);
-            if let Err(error) = self.wipe_now(segment, writes).await {
+            let wiped = async {
+                self.wipe_now(segment, wipes_of(&purged)).await?;
+                self.free(segment, &purged).await
+            };
+            if let Err(error) = wiped.await {
                 tracing::error!(%error, "a purged record could not be wiped");
             }
         }

@@ -7,13 +7,16 @@ use model::NodeId;
 
 use crate::{
     Error, FrameSink, FrameSource,
-    protocol::{self, About, AskAppend, AskFence, Operation, Outcome, ReadRaw, SPANS_MAX, STREAM_HEADER_MAX, Signal, Standing},
+    protocol::{
+        self, About, AskAppend, AskFence, Operation, Outcome, ReadRaw, SPANS_MAX,
+        STREAM_HEADER_MAX, Signal, Standing,
+    },
     record::Identity,
     store::Store,
 };
 
 /// Octets after which a holder syncs on its own, so that the last sync of a transfer is short.
-const SYNC_EVERY: usize = 8 << 20;
+pub(crate) const SYNC_EVERY: usize = 8 << 20;
 
 impl Store {
     /// Answers a peer's message.
@@ -28,7 +31,8 @@ impl Store {
     }
 
     async fn answer(&self, message: Bytes) -> Result<Bytes, Error> {
-        let (operation, body) = protocol::split(&message).ok_or(Error::Malformed { what: "a message" })?;
+        let (operation, body) =
+            protocol::split(&message).ok_or(Error::Malformed { what: "a message" })?;
         match operation {
             Operation::Put => Ok(protocol::raw_answer(&self.take_records(body).await?)),
             Operation::Describe => {
@@ -39,7 +43,9 @@ impl Store {
                 let ask: ReadRaw = protocol::decode(&body)?;
                 Ok(protocol::raw_answer(&self.raw_for_peer(ask).await?))
             }
-            Operation::Fence => Ok(protocol::answer(&self.fence_here_for(protocol::decode(&body)?).await?)),
+            Operation::Fence => {
+                Ok(protocol::answer(&self.fence_here_for(protocol::decode(&body)?).await?))
+            }
             Operation::Stand => {
                 let about: About = protocol::decode(&body)?;
                 Ok(protocol::answer(&self.stand(about.space).await?))
@@ -83,7 +89,10 @@ impl Store {
         source: &mut dyn FrameSource,
     ) -> Result<(), Error> {
         if header.len() > STREAM_HEADER_MAX {
-            return Err(Error::TooLarge { what: "a stream's header", max: STREAM_HEADER_MAX as u64 });
+            return Err(Error::TooLarge {
+                what: "a stream's header",
+                max: STREAM_HEADER_MAX as u64,
+            });
         }
         let Some((Operation::Append, body)) = protocol::split(&header) else {
             return Err(Error::Malformed { what: "a stream's header" });

@@ -15,13 +15,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 use crate::{
-    Disk, Error, KeySealer, Metrics, Options, Peers, Random,
-    copies::Lane,
-    files::Spaces,
-    index::Index,
-    reconcile::Healings,
-    segments::Segments,
-    writer::Sessions,
+    Disk, Error, KeySealer, Metrics, Options, Peers, Random, copies::Lane, files::Spaces,
+    index::Index, reconcile::Healings, segments::Segments, writer::Sessions,
 };
 
 /// The version of the directory.
@@ -186,7 +181,10 @@ impl Store {
 }
 
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 pub(crate) fn disk_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {

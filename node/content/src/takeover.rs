@@ -83,14 +83,20 @@ impl Store {
             broken: false,
             layout,
         };
-        let (kind, offset) = if fresh { (FrameKind::Meta, 0) } else { (FrameKind::Barrier, session.layout.offset) };
+        let (kind, offset) =
+            if fresh { (FrameKind::Meta, 0) } else { (FrameKind::Barrier, session.layout.offset) };
         session.push(kind, offset, if fresh { meta } else { &[] }).await?;
         session.sync().await?;
         Ok(session)
     }
 
     /// Fences a majority at an epoch; gives who promised and how their logs stand.
-    async fn fence(&self, space: SpaceId, packet: PacketId, epoch: u32) -> Result<Vec<(NodeId, Standing)>, Error> {
+    async fn fence(
+        &self,
+        space: SpaceId,
+        packet: PacketId,
+        epoch: u32,
+    ) -> Result<Vec<(NodeId, Standing)>, Error> {
         let members = self.members();
         let ask = AskFence { space, packet, epoch };
         let here = self.fence_here_for(ask.clone()).await?;
@@ -98,11 +104,17 @@ impl Store {
             return Err(Error::Fenced { space, epoch: here.promised });
         }
         let answers = self.ask_all(space, Operation::Fence, &ask, (members.node, here)).await;
-        let granted = |(node, standing): &(NodeId, Standing)| standing.granted && members.voters.contains(node);
+        let granted = |(node, standing): &(NodeId, Standing)| {
+            standing.granted && members.voters.contains(node)
+        };
         if answers.iter().filter(|answer| granted(answer)).count() < members.majority() {
             let higher = answers.iter().map(|(_, standing)| standing.promised).max().unwrap_or(0);
             let refused = answers.iter().any(|(_, standing)| !standing.granted);
-            return Err(if refused { Error::Fenced { space, epoch: higher } } else { Error::Unavailable { space } });
+            return Err(if refused {
+                Error::Fenced { space, epoch: higher }
+            } else {
+                Error::Unavailable { space }
+            });
         }
         Ok(answers.into_iter().filter(|(_, standing)| standing.granted).collect())
     }
@@ -130,7 +142,10 @@ impl Store {
         while let Ok(Some((peer, answer))) = timeout_at(deadline, asked.next()).await {
             let body = answer.ok().and_then(|answer| protocol::accepted(&answer, space).ok());
             let standing: Option<Standing> = body.and_then(|body| protocol::decode(&body).ok());
-            let Some(standing) = standing.filter(|standing| standing.spans.len() <= SPANS_MAX) else { continue };
+            let Some(standing) = standing.filter(|standing| standing.spans.len() <= SPANS_MAX)
+            else {
+                continue;
+            };
             answers.push((peer, standing));
             votes += 1;
             if votes == members.majority() {
@@ -142,14 +157,22 @@ impl Store {
 
     /// Fetches what the chosen log has and the one here lacks. The chosen one does not change
     /// meanwhile: its holder has promised this epoch.
-    async fn bring_here(&self, log: &mut Locked, holder: NodeId, best: &Standing) -> Result<(), Error> {
+    async fn bring_here(
+        &self,
+        log: &mut Locked,
+        holder: NodeId,
+        best: &Standing,
+    ) -> Result<(), Error> {
         let space = log.id;
         let source = Source::Peer { node: holder, small: false };
         while holder != self.members().node && log.layout.end < best.end {
             let len = (best.end - log.layout.end).min(PIECE as u64) as usize;
-            let mut octets: Bytes = self.read_raw(space, &source, log.layout.end, len).await?.freeze();
+            let mut octets: Bytes =
+                self.read_raw(space, &source, log.layout.end, len).await?.freeze();
             let mut frames = Vec::new();
-            while let Some(head) = FrameHead::parse(&octets, space).filter(|head| head.total() <= octets.len()) {
+            while let Some(head) =
+                FrameHead::parse(&octets, space).filter(|head| head.total() <= octets.len())
+            {
                 frames.push(octets.split_to(head.total()));
             }
             if frames.is_empty() {
@@ -222,19 +245,23 @@ impl Store {
         let members = self.members();
         if let Some((cell, _)) = self.sessions.find(space)
             && let Ok(mut writing) = cell.try_lock_owned()
-            && let Some(session) = writing.as_mut().filter(|session| !session.broken && session.stored.is_none())
+            && let Some(session) =
+                writing.as_mut().filter(|session| !session.broken && session.stored.is_none())
         {
             // What a broken-off request left is worth keeping: the client need not send it again.
             session.sync().await?;
         }
         let here = self.stand(space).await?;
-        let answers = self.ask_all(space, Operation::Stand, &About { space }, (members.node, here)).await;
-        let voters: Vec<_> = answers.iter().filter(|(node, _)| members.voters.contains(node)).collect();
+        let answers =
+            self.ask_all(space, Operation::Stand, &About { space }, (members.node, here)).await;
+        let voters: Vec<_> =
+            answers.iter().filter(|(node, _)| members.voters.contains(node)).collect();
         if voters.len() < members.majority() {
             return Err(Error::Unavailable { space });
         }
         let writer = answers.iter().filter_map(|(_, standing)| standing.writer).max();
-        let bowing = |epoch: u32| voters.iter().filter(|(_, standing)| standing.promised <= epoch).count();
+        let bowing =
+            |epoch: u32| voters.iter().filter(|(_, standing)| standing.promised <= epoch).count();
         if let Some((epoch, acknowledged)) = writer
             && bowing(epoch) >= members.majority()
         {

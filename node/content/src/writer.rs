@@ -65,10 +65,15 @@ impl Sessions {
         let since = *clock;
         if entries.len() >= SESSIONS_MAX && !entries.contains_key(&space) {
             let idle = |(_, entry): &(&SpaceId, &Entry)| Arc::strong_count(&entry.session) == 1;
-            let oldest = entries.iter().filter(idle).min_by_key(|(_, entry)| entry.since).map(|(id, _)| *id);
+            let oldest =
+                entries.iter().filter(idle).min_by_key(|(_, entry)| entry.since).map(|(id, _)| *id);
             entries.remove(&oldest?);
         }
-        let entry = entries.entry(space).or_insert_with(|| Entry { session: Arc::default(), live: Arc::default(), since });
+        let entry = entries.entry(space).or_insert_with(|| Entry {
+            session: Arc::default(),
+            live: Arc::default(),
+            since,
+        });
         entry.since = since;
         Some((entry.session.clone(), entry.live.clone()))
     }
@@ -167,7 +172,11 @@ impl Session {
 
     fn check(&self) -> Result<(), Error> {
         self.store.check_alive_here(self.space)?;
-        if self.broken { Err(Error::Fenced { space: self.space, epoch: self.epoch }) } else { Ok(()) }
+        if self.broken {
+            Err(Error::Fenced { space: self.space, epoch: self.epoch })
+        } else {
+            Ok(())
+        }
     }
 
     /// A later request goes on: what an earlier one left unsynced is made good first.
@@ -229,7 +238,12 @@ impl Session {
     }
 
     /// Seals a frame and hands it to the lanes.
-    pub async fn push(&mut self, kind: FrameKind, offset: u64, plaintext: &[u8]) -> Result<(), Error> {
+    pub async fn push(
+        &mut self,
+        kind: FrameKind,
+        offset: u64,
+        plaintext: &[u8],
+    ) -> Result<(), Error> {
         let place = (self.epoch, self.layout.next);
         let mut frame = BytesMut::new();
         let head = self.cipher.seal(&mut frame, kind, place, offset, plaintext);

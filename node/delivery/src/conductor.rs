@@ -65,6 +65,7 @@ impl Conductor {
 async fn listen(exchange: Exchange, purge: Arc<Notify>) {
     let mut effects = exchange.consensus().subscribe();
     let mut status = exchange.consensus().watch_status();
+    let mut replaced = exchange.consensus().watch_replaced();
     exchange.tell_voters();
     loop {
         tokio::select! {
@@ -75,6 +76,14 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>) {
                     purge.notify_one();
                 }
                 Err(RecvError::Closed) => return,
+            },
+            // A snapshot has replaced the state: the effects of what it holds never come.
+            changed = replaced.changed() => match changed {
+                Ok(()) => {
+                    exchange.inner.hub.wake_all();
+                    purge.notify_one();
+                }
+                Err(_) => return,
             },
             changed = status.changed() => match changed {
                 Ok(()) => exchange.tell_voters(),

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use machine::{
     CancelPacket, Command, Idempotency, OpenPacket, Outcome, Refusal, Request, SealPacket,
-    SubmitPacket,
+    SubmitPacket, View,
 };
 use minicbor::{Decode, Encode};
 use model::{Digest, FileName, Grant, IdempotencyKey, MediaType, Moment, PacketId, SpaceId};
@@ -225,6 +225,15 @@ impl Exchange {
 
     /// Destroys a content that no command will ever name; what fails here is for reconciliation.
     async fn discard(&self, space: SpaceId) {
+        self.inner.parts.nodes.discard(space).await;
+        self.destroy_unnamed(space).await;
+    }
+
+    /// Destroys this node's copy of a content that no packet names; one that a packet names stays.
+    pub async fn destroy_unnamed(&self, space: SpaceId) {
+        if View::new(&*self.consensus().view()).packet_of_space(space).is_some() {
+            return;
+        }
         if let Err(error) = self.content().purge(vec![space]).await {
             tracing::warn!(%space, %error, "a refused content could not be destroyed yet");
         }

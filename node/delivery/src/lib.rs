@@ -24,7 +24,7 @@ use certs::Keyring;
 use consensus::Consensus;
 use content::Content;
 use futures_util::future::BoxFuture;
-use model::{CommandId, Moment, NodeId};
+use model::{CommandId, Moment, NodeId, SpaceId};
 use parking_lot::Mutex;
 
 pub use conductor::Conductor;
@@ -58,6 +58,10 @@ pub trait Nodes: Send + Sync + 'static {
 
     /// This node's own.
     fn own_vitals(&self) -> Vitals;
+
+    /// Asks the other nodes to destroy a content that no command will ever name. Best effort: what
+    /// is not heard is destroyed by reconciliation, a day later.
+    fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()>;
 }
 
 /// What a node tells of itself.

@@ -9,8 +9,9 @@ use std::{
 use bytes::Bytes;
 use consensus::{Consensus, Lane, Network, NetworkError};
 use content::{Content, FrameSink, FrameSource, PeerError, Peers};
+use delivery::Exchange;
 use futures_util::future::BoxFuture;
-use model::NodeId;
+use model::{NodeId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::sleep};
 
@@ -30,6 +31,8 @@ pub struct Host {
     pub consensus: Consensus,
     /// Its contents; none while it starts.
     pub content: Option<Content>,
+    /// Its doors; none while it starts.
+    pub exchange: Option<Exchange>,
 }
 
 #[derive(Default)]
@@ -86,6 +89,19 @@ impl Net {
     pub fn heal(&self) {
         self.wires.lock().cut.clear();
         self.weather(0, 1);
+    }
+
+    /// Tells the others of a refused content; who does not hear it finds out later.
+    pub async fn discard(&self, from: NodeId, space: SpaceId) {
+        let others: Vec<_> = self.wires.lock().hosts.keys().copied().filter(|n| *n != from).collect();
+        for other in others {
+            if self.is_up(from, other)
+                && let Some((_, host)) = self.host(other)
+                && let Some(exchange) = host.exchange
+            {
+                exchange.destroy_unnamed(space).await;
+            }
+        }
     }
 
     /// Whether one node could hear another now.

@@ -10,7 +10,7 @@ use content::{Content, ContentKey, KeyError, KeySealer, SimDisk};
 use delivery::{Conductor, Exchange, Nodes, Parts, Vitals};
 use futures_util::future::BoxFuture;
 use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
-use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce};
+use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce, SpaceId};
 use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -96,6 +96,11 @@ impl Nodes for Reachable {
 
     fn own_vitals(&self) -> Vitals {
         Vitals::default()
+    }
+
+    fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
+        let (net, node) = (self.net.clone(), self.port.node);
+        Box::pin(async move { net.discard(node, space).await })
     }
 }
 
@@ -202,7 +207,7 @@ impl World {
         let network = Arc::new(port.clone());
         let started = Consensus::start_with(options, &log, &state, network, clock.clone()).await;
         let consensus = started.expect("a simulated log opens after any crash");
-        self.0.net.attach(node, Host { consensus: consensus.clone(), content: None });
+        self.0.net.attach(node, Host { consensus: consensus.clone(), content: None, exchange: None });
         let dice = self.0.dice.clone();
         let content = Content::open(content::Options {
             disk: Arc::new(disk),
@@ -214,10 +219,6 @@ impl World {
         })
         .await
         .expect("a store opens after any crash");
-        self.0.net.attach(
-            node,
-            Host { consensus: consensus.clone(), content: Some(content.clone()) },
-        );
         let exchange = Exchange::new(Parts {
             node,
             consensus: consensus.clone(),
@@ -229,6 +230,14 @@ impl World {
             public_names: self.0.names.clone(),
             content_max: 1 << 30,
         });
+        self.0.net.attach(
+            node,
+            Host {
+                consensus: consensus.clone(),
+                content: Some(content.clone()),
+                exchange: Some(exchange.clone()),
+            },
+        );
         let conductor = tokio::spawn(Conductor::new(exchange.clone()).run());
         let running = Running { consensus, content, exchange, conductor };
         self.0.slots.lock().get_mut(&node).expect("a node of this world").running = Some(running);

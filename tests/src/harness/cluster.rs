@@ -51,6 +51,7 @@ pub struct Cluster {
 #[derive(Debug, Deserialize)]
 struct Profile {
     access_key: String,
+    secret_file: String,
 }
 
 impl Cluster {
@@ -82,8 +83,15 @@ impl Cluster {
         prepare(&first)?;
         first.start()?;
         let (admin, tls) = read_profile(&first.data)?;
-        let mut cluster =
-            Self { nodes: vec![first], admin, tls, root, program: program.clone(), made: 1, _directory: directory };
+        let mut cluster = Self {
+            nodes: vec![first],
+            admin,
+            tls,
+            root,
+            program: program.clone(),
+            made: 1,
+            _directory: directory,
+        };
         cluster.ready(0).await.inspect_err(|_| cluster.show_logs())?;
         for _ in 1..count {
             let joined = cluster.join(&prepare).await;
@@ -156,7 +164,8 @@ impl Cluster {
         let what = format!("{} {} is answered", request.method, request.target);
         eventually(&what, SETTLE_TIME_MAX, async || {
             turn += 1;
-            let answer = self.call((turn - 1) % self.nodes.len(), who, request.clone()).await.ok()?;
+            let answer =
+                self.call((turn - 1) % self.nodes.len(), who, request.clone()).await.ok()?;
             (answer.status < 500).then_some(answer)
         })
         .await
@@ -177,7 +186,12 @@ impl Cluster {
             answer.is_success().then_some(true)
         })
         .await?;
-        ensure!(ready, "{} ended while it was starting:\n{}", self.nodes[index].name, self.nodes[index].log_tail());
+        ensure!(
+            ready,
+            "{} ended while it was starting:\n{}",
+            self.nodes[index].name,
+            self.nodes[index].log_tail()
+        );
         Ok(())
     }
 
@@ -188,7 +202,8 @@ impl Cluster {
             for index in 0..count {
                 let status = self.status(index).await?;
                 let voters = status["nodes"].as_array()?.iter().filter(|node| {
-                    matches!(node["role"].as_str(), Some("leader" | "voter")) && node["reachable"] == true
+                    matches!(node["role"].as_str(), Some("leader" | "voter"))
+                        && node["reachable"] == true
                 });
                 if status["health"] != "healthy" || voters.count() != count {
                     return None;
@@ -211,7 +226,8 @@ impl Cluster {
 
     /// The index of the node that leads, once a running node knows it.
     pub async fn leader(&self) -> Result<usize> {
-        let running: Vec<usize> = (0..self.nodes.len()).filter(|&index| self.nodes[index].pid().is_some()).collect();
+        let running: Vec<usize> =
+            (0..self.nodes.len()).filter(|&index| self.nodes[index].pid().is_some()).collect();
         eventually("a node leads", SETTLE_TIME_MAX, async || {
             for &index in &running {
                 let Some(status) = self.status(index).await else { continue };
@@ -259,7 +275,8 @@ impl Cluster {
         let body = json!({ "app": app, "unit": unit, "name": app, "grants": grants });
         self.administer(Request::post("/v1/admin/apps", &body)).await?;
         let key = self.administer(Request::post("/v1/admin/keys", &json!({ "app": app }))).await?;
-        let part = |name: &str| key[name].as_str().with_context(|| format!("an issued key has {name}"));
+        let part =
+            |name: &str| key[name].as_str().with_context(|| format!("an issued key has {name}"));
         let key = Credential::new(part("access_key")?, part("secret_key")?)?;
         Ok(Party { unit: unit.to_owned(), key })
     }
@@ -286,8 +303,10 @@ fn read_profile(data: &Path) -> Result<(Credential, Tls)> {
         let path = data.join(name);
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let profile: Profile = toml::from_str(&read("admin.toml")?).context("the administrator's profile")?;
-    let admin = Credential::new(&profile.access_key, read("admin.secret")?.trim())?;
-    let authority = CertificateDer::from_pem_slice(read("authority.pem")?.as_bytes()).context("the authority")?;
+    let profile: Profile =
+        toml::from_str(&read("admin.toml")?).context("the administrator's profile")?;
+    let admin = Credential::new(&profile.access_key, read(&profile.secret_file)?.trim())?;
+    let authority = CertificateDer::from_pem_slice(read("authority.pem")?.as_bytes())
+        .context("the authority")?;
     Ok((admin, Tls::trusting(authority)?))
 }

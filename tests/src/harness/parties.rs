@@ -47,18 +47,42 @@ impl Party {
     }
 
     /// A small packet in one round trip, ready to be signed.
-    pub fn submission(targets: &[&str], title: &str, file: &str, content: &[u8], repeat: &str) -> Request {
-        let request = multipart(&Self::request(targets, title), file, "application/octet-stream", content);
-        if repeat.is_empty() { request } else { request.header("idempotency-key", format!("\"{repeat}\"")) }
+    pub fn submission(
+        targets: &[&str],
+        title: &str,
+        file: &str,
+        content: &[u8],
+        repeat: &str,
+    ) -> Request {
+        let request =
+            multipart(&Self::request(targets, title), file, "application/octet-stream", content);
+        if repeat.is_empty() {
+            request
+        } else {
+            request.header("idempotency-key", format!("\"{repeat}\""))
+        }
     }
 
     /// Sends a small packet in one round trip. Any status is an answer.
-    pub async fn submit(&self, at: &Arc<Endpoint>, targets: &[&str], title: &str, content: &[u8], repeat: &str) -> Result<Answer> {
+    pub async fn submit(
+        &self,
+        at: &Arc<Endpoint>,
+        targets: &[&str],
+        title: &str,
+        content: &[u8],
+        repeat: &str,
+    ) -> Result<Answer> {
         self.call(at, Self::submission(targets, title, "noi-dung.bin", content, repeat)).await
     }
 
     /// Opens a packet whose content comes later: the packet, its space and the token.
-    pub async fn open(&self, at: &Arc<Endpoint>, targets: &[&str], title: &str, size: Option<u64>) -> Result<(String, String, String)> {
+    pub async fn open(
+        &self,
+        at: &Arc<Endpoint>,
+        targets: &[&str],
+        title: &str,
+        size: Option<u64>,
+    ) -> Result<(String, String, String)> {
         let mut request = Self::request(targets, title);
         if let Some(size) = size {
             request["size"] = size.into();
@@ -83,7 +107,13 @@ impl Party {
     }
 
     /// Says that the content is whole.
-    pub async fn commit(&self, at: &Arc<Endpoint>, packet: &str, size: u64, digest: &str) -> Result<Answer> {
+    pub async fn commit(
+        &self,
+        at: &Arc<Endpoint>,
+        packet: &str,
+        size: u64,
+        digest: &str,
+    ) -> Result<Answer> {
         let body = json!({ "digest": digest, "size": size });
         self.call(at, Request::post(format!("/v1/packets/{packet}/commit"), &body)).await
     }
@@ -95,20 +125,30 @@ impl Party {
 
     /// Says that this target is ready.
     pub async fn accept(&self, at: &Arc<Endpoint>, packet: &str) -> Result<Accepted> {
-        let answer = self.call(at, Request::new("POST", format!("/v1/packets/{packet}/accept"))).await?.success()?;
+        let answer = self
+            .call(at, Request::new("POST", format!("/v1/packets/{packet}/accept")))
+            .await?
+            .success()?;
         let size = answer.json()["size"].as_u64().context("an accepted packet has a size")?;
-        Ok(Accepted { packet: packet.to_owned(), token: answer.text("/token"), size, digest: answer.text("/digest") })
+        Ok(Accepted {
+            packet: packet.to_owned(),
+            token: answer.text("/token"),
+            size,
+            digest: answer.text("/digest"),
+        })
     }
 
     /// Says that this target is ready, and takes the content in the same answer.
     pub async fn accept_whole(&self, at: &Arc<Endpoint>, packet: &str) -> Result<Answer> {
-        let request = Request::new("POST", format!("/v1/packets/{packet}/accept")).header("accept", "application/octet-stream");
+        let request = Request::new("POST", format!("/v1/packets/{packet}/accept"))
+            .header("accept", "application/octet-stream");
         self.call(at, request).await
     }
 
     /// Fetches the content, or a range of it such as `bytes=10-19`.
     pub async fn fetch(at: &Arc<Endpoint>, accepted: &Accepted, range: &str) -> Result<Answer> {
-        let mut request = Request::get(format!("/v1/packets/{}/content", accepted.packet)).bearer(&accepted.token);
+        let mut request = Request::get(format!("/v1/packets/{}/content", accepted.packet))
+            .bearer(&accepted.token);
         if !range.is_empty() {
             request = request.header("range", range);
         }
@@ -135,7 +175,11 @@ impl Party {
         let mut next = String::new();
         let mut conn = Conn::new(at);
         for _ in 0..LIST_PAGES_MAX {
-            let cursor = if next.is_empty() { String::new() } else { format!("&cursor={}", crate::wire::percent(&next)) };
+            let cursor = if next.is_empty() {
+                String::new()
+            } else {
+                format!("&cursor={}", crate::wire::percent(&next))
+            };
             let request = Request::get(format!("{path}?limit=200{cursor}"));
             let answer = conn.call(&self.key.sign(&at.authority, request)).await?.success()?;
             let Value::Object(mut page) = answer.json() else { break };

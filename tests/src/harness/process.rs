@@ -102,7 +102,10 @@ pub(super) fn free_port() -> Result<u16> {
     for _ in 0..PORT_TRIES_MAX {
         let port = rand::random_range(PORTS);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if !given.contains(&port) && TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+        if !given.contains(&port)
+            && TcpListener::bind(address).is_ok()
+            && UdpSocket::bind(address).is_ok()
+        {
             given.insert(port);
             return Ok(port);
         }
@@ -183,10 +186,12 @@ impl NodeProcess {
     /// Changes its configuration, which it reads at its next start.
     pub fn configure(&self, change: impl FnOnce(&mut toml::Table)) -> Result<()> {
         let path = self.data.join("lgsp.toml");
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut table: toml::Table = text.parse().context("the configuration is TOML")?;
         change(&mut table);
-        fs::write(&path, table.to_string()).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, table.to_string())
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The process id while it runs.
@@ -209,7 +214,8 @@ impl NodeProcess {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
-        kill_process(Pid::from_child(child), signal).with_context(|| format!("signal to {}", self.name))
+        kill_process(Pid::from_child(child), signal)
+            .with_context(|| format!("signal to {}", self.name))
     }
 
     /// `kill -9`, and waits until the process is gone.

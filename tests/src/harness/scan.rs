@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE}};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
 
 /// How much of a file is looked at in one go.
 const BLOCK: usize = 1 << 20;
@@ -40,7 +43,10 @@ pub fn forms_of(name: &str, octets: &[u8]) -> Vec<(String, Vec<u8>)> {
         let whole = &whole[..whole.len() / 3 * 3];
         if whole.len() >= 9 {
             forms.push((format!("{name}, base64 at {skip}"), STANDARD.encode(whole).into_bytes()));
-            forms.push((format!("{name}, base64url at {skip}"), URL_SAFE.encode(whole).into_bytes()));
+            forms.push((
+                format!("{name}, base64url at {skip}"),
+                URL_SAFE.encode(whole).into_bytes(),
+            ));
         }
     }
     // Numbers in a list, as a careless `{:?}` of octets prints them.
@@ -59,7 +65,9 @@ pub fn scan(root: &Path, needles: &[(String, Vec<u8>)]) -> Result<(Vec<Found>, u
     while let Some((path, depth)) = open.pop() {
         let Ok(kind) = fs::symlink_metadata(&path) else { continue };
         if kind.is_dir() && depth < DEPTH_MAX {
-            for entry in fs::read_dir(&path).with_context(|| format!("cannot list {}", path.display()))? {
+            for entry in
+                fs::read_dir(&path).with_context(|| format!("cannot list {}", path.display()))?
+            {
                 open.push((entry?.path(), depth + 1));
             }
         } else if kind.is_file() {
@@ -117,7 +125,11 @@ impl<'a> Search<'a> {
             }
             for (what, octets) in self.by_start.get(&start).into_iter().flatten() {
                 if window[at..].starts_with(octets) {
-                    found.push(Found { file: path.to_owned(), what: what.clone(), at: base + at as u64 });
+                    found.push(Found {
+                        file: path.to_owned(),
+                        what: what.clone(),
+                        at: base + at as u64,
+                    });
                 }
             }
         }
@@ -149,7 +161,8 @@ mod tests {
         }
         let plain = found.iter().find(|f| f.what.ends_with("plain")).expect("found");
         assert_eq!(plain.at, (BLOCK - 7) as u64);
-        let (found, _) = scan(dir.path(), &forms_of("other", b"con chim khac 123456")).expect("scanned");
+        let (found, _) =
+            scan(dir.path(), &forms_of("other", b"con chim khac 123456")).expect("scanned");
         assert!(found.is_empty(), "{found:?}");
     }
 }

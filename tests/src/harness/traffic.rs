@@ -104,7 +104,12 @@ impl Traffic {
     /// Ends the traffic. What was acknowledged, and what the targets got, comes back.
     pub async fn stop(self) -> Result<Ledger> {
         self.stop.store(true, Relaxed);
-        let mut ledger = Ledger { source: self.source, targets: self.targets, sent: Vec::new(), got: Vec::new() };
+        let mut ledger = Ledger {
+            source: self.source,
+            targets: self.targets,
+            sent: Vec::new(),
+            got: Vec::new(),
+        };
         for sender in self.senders {
             ledger.sent.extend(sender.await??);
         }
@@ -137,7 +142,13 @@ impl Sender {
                 if self.stop.load(Relaxed) {
                     return Ok(sent);
                 }
-                let request = Party::submission(&[&self.units[target]], &title, "t.bin", &content, &title.replace(' ', "-"));
+                let request = Party::submission(
+                    &[&self.units[target]],
+                    &title,
+                    "t.bin",
+                    &content,
+                    &title.replace(' ', "-"),
+                );
                 let authority = conn.endpoint().authority.clone();
                 match conn.call(&self.source.key.sign(&authority, request)).await {
                     Ok(answer) if answer.is_success() => {
@@ -148,7 +159,11 @@ impl Sender {
                     }
                     // 409: the first try is still under way.
                     Ok(answer) if answer.status < 500 && !matches!(answer.status, 409 | 429) => {
-                        anyhow::bail!("a submit was refused: {} {}", answer.status, answer.summary());
+                        anyhow::bail!(
+                            "a submit was refused: {} {}",
+                            answer.status,
+                            answer.summary()
+                        );
                     }
                     _ => {
                         tokio::time::sleep(PAUSE).await;
@@ -181,7 +196,12 @@ fn content_of(number: u64) -> Vec<u8> {
 }
 
 /// Takes what waits and confirms most of it, until told to stop. Packet and digest come back.
-async fn receive(target: Party, number: usize, doors: Vec<Arc<Endpoint>>, stop: Arc<AtomicBool>) -> Result<HashMap<String, String>> {
+async fn receive(
+    target: Party,
+    number: usize,
+    doors: Vec<Arc<Endpoint>>,
+    stop: Arc<AtomicBool>,
+) -> Result<HashMap<String, String>> {
     let mut got = HashMap::new();
     let mut turn = number;
     while !stop.load(Relaxed) {
@@ -209,7 +229,12 @@ impl std::fmt::Display for Misdelivered {
 
 impl std::error::Error for Misdelivered {}
 
-async fn take_some(target: &Party, number: usize, door: &Arc<Endpoint>, got: &mut HashMap<String, String>) -> Result<()> {
+async fn take_some(
+    target: &Party,
+    number: usize,
+    door: &Arc<Endpoint>,
+    got: &mut HashMap<String, String>,
+) -> Result<()> {
     let mut conn = Conn::new(door);
     let request = Request::get("/v1/inbox?limit=20");
     let inbox = conn.call(&target.key.sign(&door.authority, request)).await?.success()?.json();
@@ -220,7 +245,8 @@ async fn take_some(target: &Party, number: usize, door: &Arc<Endpoint>, got: &mu
             return Err(Misdelivered(title.to_owned()).into());
         }
         let packet = item["packet"].as_str().unwrap_or_default();
-        let request = Request::new("POST", format!("/v1/packets/{packet}/accept")).header("accept", "application/octet-stream");
+        let request = Request::new("POST", format!("/v1/packets/{packet}/accept"))
+            .header("accept", "application/octet-stream");
         let answer = conn.call(&target.key.sign(&door.authority, request)).await?.success()?;
         let digest = digest_of(&answer.body);
         got.insert(packet.to_owned(), digest.clone());
@@ -263,7 +289,12 @@ impl Ledger {
         }
         for sent in &self.sent {
             let digest = self.got[sent.target].get(&sent.packet);
-            ensure!(digest == Some(&sent.digest), "{} ({}) was received as {digest:?}", sent.title, sent.packet);
+            ensure!(
+                digest == Some(&sent.digest),
+                "{} ({}) was received as {digest:?}",
+                sent.title,
+                sent.packet
+            );
         }
         let known = self.held_everywhere(cluster).await.context("after everything was received")?;
         for (packet, (title, _, state, _)) in &known {
@@ -274,23 +305,26 @@ impl Ledger {
 
     /// Waits until all nodes tell the same; then every acknowledged packet must be there, once.
     async fn held_everywhere(&self, cluster: &Cluster) -> Result<Known> {
-        let known = eventually("all nodes tell the same of all packets", SETTLE_TIME_MAX, async || {
-            let first = self.known_at(cluster, 0).await.ok()?;
-            for index in 1..cluster.nodes.len() {
-                if self.known_at(cluster, index).await.ok()? != first {
-                    return None;
+        let known =
+            eventually("all nodes tell the same of all packets", SETTLE_TIME_MAX, async || {
+                let first = self.known_at(cluster, 0).await.ok()?;
+                for index in 1..cluster.nodes.len() {
+                    if self.known_at(cluster, index).await.ok()? != first {
+                        return None;
+                    }
                 }
-            }
-            Some(first)
-        })
-        .await?;
+                Some(first)
+            })
+            .await?;
         let mut titles: HashMap<&str, &str> = HashMap::new();
         for (packet, (title, ..)) in &known {
             let other = titles.insert(title, packet);
             ensure!(other.is_none(), "{title} is there twice: {packet} and {other:?}");
         }
         for sent in &self.sent {
-            let (title, digest, ..) = known.get(&sent.packet).with_context(|| format!("lost: {} ({})", sent.title, sent.packet))?;
+            let (title, digest, ..) = known
+                .get(&sent.packet)
+                .with_context(|| format!("lost: {} ({})", sent.title, sent.packet))?;
             ensure!(*title == sent.title && *digest == sent.digest, "{} was altered", sent.title);
         }
         Ok(known)
@@ -302,7 +336,12 @@ impl Ledger {
         let ours = items.iter().filter(|item| text(item, "title").starts_with("traffic "));
         Ok(ours
             .map(|item| {
-                let known = (text(item, "title"), text(item, "digest"), text(item, "state"), item["deliveries"].clone());
+                let known = (
+                    text(item, "title"),
+                    text(item, "digest"),
+                    text(item, "state"),
+                    item["deliveries"].clone(),
+                );
                 (text(item, "packet"), known)
             })
             .collect())
@@ -314,7 +353,11 @@ impl Ledger {
             let other = &self.targets[(sent.target + 1) % self.targets.len()];
             for index in 0..cluster.nodes.len() {
                 let answer = other.accept_whole(&cluster.endpoint(index), &sent.packet).await?;
-                ensure!((400..500).contains(&answer.status), "a stranger's accept is answered with {}", answer.status);
+                ensure!(
+                    (400..500).contains(&answer.status),
+                    "a stranger's accept is answered with {}",
+                    answer.status
+                );
             }
         }
         Ok(())
@@ -322,17 +365,30 @@ impl Ledger {
 
     /// Takes and confirms everything that still waits for a target.
     async fn receive_rest(&mut self, cluster: &Cluster, number: usize) -> Result<()> {
-        let (target, door) = (self.targets[number].clone(), cluster.endpoint(number % cluster.nodes.len()));
+        let (target, door) =
+            (self.targets[number].clone(), cluster.endpoint(number % cluster.nodes.len()));
         let waiting = target.list(&door, "/v1/inbox").await?;
         let mut conn = Conn::new(&door);
         for item in waiting {
             let title = item["title"].as_str().unwrap_or_default();
-            ensure!(title.starts_with(&format!("traffic {number} ")), "delivered to another: {title}");
+            ensure!(
+                title.starts_with(&format!("traffic {number} ")),
+                "delivered to another: {title}"
+            );
             let packet = item["packet"].as_str().unwrap_or_default().to_owned();
-            let request = Request::new("POST", format!("/v1/packets/{packet}/accept")).header("accept", "application/octet-stream");
-            let answer = conn.call(&target.key.sign(&door.authority, request)).await?.success().with_context(|| format!("accepting {packet}"))?;
+            let request = Request::new("POST", format!("/v1/packets/{packet}/accept"))
+                .header("accept", "application/octet-stream");
+            let answer = conn
+                .call(&target.key.sign(&door.authority, request))
+                .await?
+                .success()
+                .with_context(|| format!("accepting {packet}"))?;
             let digest = digest_of(&answer.body);
-            target.confirm(&door, &packet, &digest).await?.success().with_context(|| format!("confirming {packet}"))?;
+            target
+                .confirm(&door, &packet, &digest)
+                .await?
+                .success()
+                .with_context(|| format!("confirming {packet}"))?;
             self.got[number].insert(packet, digest);
         }
         Ok(())
@@ -343,7 +399,8 @@ impl Ledger {
 async fn forgotten(cluster: &Cluster) -> Result<()> {
     eventually("no node owes a purge", SETTLE_TIME_MAX, async || {
         let status = cluster.status(0).await?;
-        let owed = status["nodes"].as_array()?.iter().map(|node| node["purge_debt"].as_u64().unwrap_or(0));
+        let owed =
+            status["nodes"].as_array()?.iter().map(|node| node["purge_debt"].as_u64().unwrap_or(0));
         (owed.sum::<u64>() == 0).then_some(())
     })
     .await

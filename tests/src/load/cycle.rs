@@ -5,14 +5,21 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::{sync::{mpsc, oneshot}, task::JoinSet, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::timeout,
+};
 
 use super::{
     Args,
@@ -100,14 +107,21 @@ struct Seen {
 }
 
 /// One point.
-pub async fn point(conc: usize, size: usize, args: &Args, field: &mut Field, report: &mut Report) -> Result<()> {
+pub async fn point(
+    conc: usize,
+    size: usize,
+    args: &Args,
+    field: &mut Field,
+    report: &mut Report,
+) -> Result<()> {
     let run = field.next_run();
     let doors = field.doors().await?;
     let desk = Arc::new(Desk::default());
     let mut receivers = JoinSet::new();
     for (number, target) in field.targets.iter().enumerate() {
         let door = |shift: usize| doors[(number + shift) % doors.len()].clone();
-        let events = Events::open(&door(0), &target.key, None).await.context("the stream of events")?;
+        let events =
+            Events::open(&door(0), &target.key, None).await.context("the stream of events")?;
         let acceptors = conc.div_ceil(TARGET_COUNT).clamp(1, ACCEPTORS_MAX);
         let accepting = (0..acceptors).map(door).collect();
         receive(&mut receivers, run, target, events, accepting, door(1), &desk);
@@ -119,7 +133,13 @@ pub async fn point(conc: usize, size: usize, args: &Args, field: &mut Field, rep
     let workers: Vec<_> = (0..conc)
         .map(|worker| {
             let maker = field.maker(run, size, &targets);
-            tokio::spawn(drive(maker, doors[worker % doors.len()].clone(), ids.clone(), desk.clone(), window))
+            tokio::spawn(drive(
+                maker,
+                doors[worker % doors.len()].clone(),
+                ids.clone(),
+                desk.clone(),
+                window,
+            ))
         })
         .collect();
     let mut seen = Seen::default();
@@ -139,7 +159,10 @@ pub async fn point(conc: usize, size: usize, args: &Args, field: &mut Field, rep
     line.insert("altered".into(), json!(desk.altered.load(Relaxed)));
     costs.put(total, &mut line);
     let purged = purged_after(field).await;
-    line.insert("purged_after_s".into(), json!(purged.map(|after| round(after.as_secs_f64(), 2)).ok()));
+    line.insert(
+        "purged_after_s".into(),
+        json!(purged.map(|after| round(after.as_secs_f64(), 2)).ok()),
+    );
     receivers.shutdown().await;
     if let Some(trouble) = desk.trouble.lock().as_ref() {
         eprintln!("first trouble of the receivers: {trouble}");
@@ -154,14 +177,21 @@ async fn purged_after(field: &Field) -> Result<Duration> {
     let begun = Instant::now();
     eventually("all purges are done", PURGE_TIME_MAX, async || {
         let status = field.cluster.status(0).await?;
-        let debts = status["nodes"].as_array()?.iter().map(|node| node["purge_debt"].as_u64().unwrap_or(0));
+        let debts =
+            status["nodes"].as_array()?.iter().map(|node| node["purge_debt"].as_u64().unwrap_or(0));
         (debts.sum::<u64>() == 0).then_some(())
     })
     .await?;
     Ok(begun.elapsed())
 }
 
-async fn drive(mut maker: Maker, door: Arc<Endpoint>, ids: Arc<AtomicU64>, desk: Arc<Desk>, window: Window) -> Seen {
+async fn drive(
+    mut maker: Maker,
+    door: Arc<Endpoint>,
+    ids: Arc<AtomicU64>,
+    desk: Arc<Desk>,
+    window: Window,
+) -> Seen {
     let mut conn = Conn::new(&door);
     let mut seen = Seen::default();
     while window.open() {
@@ -209,22 +239,37 @@ fn receive(
         }
     };
     let listener = desk.clone();
-    tasks.spawn(async move { blame(&listener.clone(), listen(run, events, notices, &listener).await) });
+    tasks.spawn(
+        async move { blame(&listener.clone(), listen(run, events, notices, &listener).await) },
+    );
     for door in accepting {
-        let (key, noticed, held, desk) = (target.clone(), noticed.clone(), held.clone(), desk.clone());
-        tasks.spawn(async move { blame(&desk.clone(), accept(&key, &door, &noticed, held, &desk).await) });
+        let (key, noticed, held, desk) =
+            (target.clone(), noticed.clone(), held.clone(), desk.clone());
+        tasks.spawn(async move {
+            blame(&desk.clone(), accept(&key, &door, &noticed, held, &desk).await)
+        });
     }
     let (target, desk) = (target.clone(), desk.clone());
-    tasks.spawn(async move { blame(&desk.clone(), confirm(&target, &confirming, holding, &desk).await) });
+    tasks.spawn(async move {
+        blame(&desk.clone(), confirm(&target, &confirming, holding, &desk).await)
+    });
 }
 
-async fn listen(run: u64, mut events: Events, notices: mpsc::Sender<Notice>, desk: &Desk) -> Result<()> {
+async fn listen(
+    run: u64,
+    mut events: Events,
+    notices: mpsc::Sender<Notice>,
+    desk: &Desk,
+) -> Result<()> {
     while let Some(event) = events.next().await? {
         let title = event.data["data"]["title"].as_str().unwrap_or_default();
         // What an earlier point left behind is not of this one.
         let Some(id) = id_in(run, title).filter(|_| event.is_available()) else { continue };
         desk.noticed(id);
-        notices.send(Notice { id, packet: event.packet().to_owned() }).await.context("no acceptor is left")?;
+        notices
+            .send(Notice { id, packet: event.packet().to_owned() })
+            .await
+            .context("no acceptor is left")?;
     }
     anyhow::bail!("the stream of events ended")
 }
@@ -257,12 +302,19 @@ async fn accept(
     }
 }
 
-async fn confirm(target: &Party, door: &Arc<Endpoint>, mut held: mpsc::Receiver<Held>, desk: &Desk) -> Result<()> {
+async fn confirm(
+    target: &Party,
+    door: &Arc<Endpoint>,
+    mut held: mpsc::Receiver<Held>,
+    desk: &Desk,
+) -> Result<()> {
     let mut conn = Conn::new(door);
     let mut batch = Vec::new();
     while held.recv_many(&mut batch, RECEIPTS_MAX).await > 0 {
-        let receipts: Vec<Value> =
-            batch.iter().map(|held| json!({ "packet": held.packet, "digest": held.digest })).collect();
+        let receipts: Vec<Value> = batch
+            .iter()
+            .map(|held| json!({ "packet": held.packet, "digest": held.digest }))
+            .collect();
         let request = Request::post("/v1/confirmations", &json!({ "receipts": receipts }));
         let answer = conn.call(&target.key.sign(&door.authority, request)).await;
         match answer.and_then(crate::wire::Answer::success) {

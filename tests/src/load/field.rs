@@ -9,7 +9,10 @@ use anyhow::Result;
 use rand::Rng;
 use serde_json::json;
 
-use super::{Args, figures::{Report, round}};
+use super::{
+    Args,
+    figures::{Report, round},
+};
 use crate::{
     harness::{Cluster, Layout, Party, Program, eventually_quick},
     wire::{Endpoint, Request},
@@ -40,7 +43,12 @@ pub struct Field {
 
 impl Field {
     /// Starts the nodes and registers the parties; reports how long a start takes.
-    pub async fn make(program: &Program, layout: Layout, args: &Args, report: &mut Report) -> Result<Self> {
+    pub async fn make(
+        program: &Program,
+        layout: Layout,
+        args: &Args,
+        report: &mut Report,
+    ) -> Result<Self> {
         let begun = Instant::now();
         let mut cluster = Cluster::start_in(program, 3, layout, |_| Ok(())).await?;
         let source = cluster.party("H41.90", &["send"]).await?;
@@ -85,7 +93,11 @@ impl Field {
         eventually_quick("the first write is durable", START_TIME_MAX, async || {
             turn += 1;
             let at = &endpoints[turn % endpoints.len()];
-            let answer = self.source.submit(at, &[&self.store.unit], "start", b"start", "start").await.ok()?;
+            let answer = self
+                .source
+                .submit(at, &[&self.store.unit], "start", b"start", "start")
+                .await
+                .ok()?;
             answer.is_success().then_some(())
         })
         .await?;
@@ -156,7 +168,8 @@ impl Maker {
     pub fn request(&mut self, id: u64) -> Request {
         let target = self.targets[id as usize % self.targets.len()].clone();
         let title = self.title(id);
-        let repeat = if self.repeatable { format!("load-{}-{id}", self.run) } else { String::new() };
+        let repeat =
+            if self.repeatable { format!("load-{}-{id}", self.run) } else { String::new() };
         self.content(id);
         Party::submission(&[&target], &title, "load.bin", &self.content, &repeat)
     }

@@ -1,12 +1,6 @@
 //! Figures: latencies in a histogram, lines of JSON, a table of medians at the end.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Write,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs::File, io::Write, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
@@ -48,7 +42,11 @@ impl Latencies {
     pub fn put(&self, name: &str, point: &mut Map<String, Value>) {
         let quantiles = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)];
         for (label, quantile) in quantiles {
-            let ms = if self.0.is_empty() { 0.0 } else { self.0.value_at_quantile(quantile) as f64 / 1e3 };
+            let ms = if self.0.is_empty() {
+                0.0
+            } else {
+                self.0.value_at_quantile(quantile) as f64 / 1e3
+            };
             point.insert(format!("{name}_{label}_ms"), json!(round(ms, 3)));
         }
     }
@@ -126,7 +124,8 @@ impl Report {
                 if matches!(key.as_str(), "peer" | "mode" | "size" | "conc") {
                     continue;
                 }
-                let numbers: Vec<f64> = points.iter().filter_map(|point| point.get(key)?.as_f64()).collect();
+                let numbers: Vec<f64> =
+                    points.iter().filter_map(|point| point.get(key)?.as_f64()).collect();
                 match numbers.len() {
                     0 => cells.push(format!("{key} {}", points[points.len() - 1][key])),
                     _ => cells.push(format!("{key} {}", round(median(&numbers), 3))),

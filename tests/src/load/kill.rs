@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,7 +16,11 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tokio::time::{sleep, sleep_until};
 
-use super::{Args, field::{Field, Maker, id_in}, figures::{Report, median, round}};
+use super::{
+    Args,
+    field::{Field, Maker, id_in},
+    figures::{Report, median, round},
+};
 use crate::{
     harness::{Party, digest_of},
     wire::{Conn, Endpoint, Request, percent},
@@ -68,11 +75,14 @@ pub async fn rounds(kill: bool, args: &Args, field: &mut Field, report: &mut Rep
         report.add(mode, point);
     }
     let most = |numbers: &[f64]| numbers.iter().copied().fold(0.0, f64::max);
-    report.add(&format!("{mode}_median"), json!({
-        "rounds": args.kills,
-        "unavailable_s": round(median(&down), 3), "unavailable_max_s": round(most(&down), 3),
-        "longest_gap_s": round(median(&gaps), 3), "longest_gap_max_s": round(most(&gaps), 3),
-    }));
+    report.add(
+        &format!("{mode}_median"),
+        json!({
+            "rounds": args.kills,
+            "unavailable_s": round(median(&down), 3), "unavailable_max_s": round(most(&down), 3),
+            "longest_gap_s": round(median(&gaps), 3), "longest_gap_max_s": round(most(&gaps), 3),
+        }),
+    );
     Ok(())
 }
 
@@ -118,8 +128,10 @@ async fn round_of(kill: bool, args: &Args, field: &mut Field) -> Result<Value> {
     let first = all.acked.iter().filter(|acked| acked.tried > since).map(|acked| acked.at).min();
     let down = first.map_or(-1.0, |first| (first - since).as_secs_f64());
     let tail = end - Duration::from_secs(args.kill_secs) / 4;
-    let before = all.acked.iter().filter(|acked| acked.at < struck).count() as f64 / (struck - begun).as_secs_f64();
-    let after = all.acked.iter().filter(|acked| acked.at >= tail).count() as f64 / (end - tail).as_secs_f64();
+    let before = all.acked.iter().filter(|acked| acked.at < struck).count() as f64
+        / (struck - begun).as_secs_f64();
+    let after = all.acked.iter().filter(|acked| acked.at >= tail).count() as f64
+        / (end - tail).as_secs_f64();
     Ok(json!({
         "conc": CONC, "size": args.size[0],
         "unavailable_s": round(down, 3),
@@ -135,7 +147,8 @@ async fn round_of(kill: bool, args: &Args, field: &mut Field) -> Result<Value> {
 /// The longest time without an acknowledgement to anybody, from shortly before the fault on.
 fn longest_gap(acked: &[Acked], struck: Instant) -> Duration {
     let from = struck.checked_sub(Duration::from_millis(200)).unwrap_or(struck);
-    let mut times: Vec<Instant> = acked.iter().map(|acked| acked.at).filter(|at| *at >= from).collect();
+    let mut times: Vec<Instant> =
+        acked.iter().map(|acked| acked.at).filter(|at| *at >= from).collect();
     times.sort_unstable();
     times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
@@ -192,9 +205,15 @@ async fn check(field: &Field, run: u64, args: &Args, acked: &[Acked]) -> Result<
         let waiting = waiting_of(target, &endpoints[0], run).await?;
         let tasks: Vec<_> = (0..DRAINERS)
             .map(|drainer| {
-                let mine: Vec<_> = waiting.iter().skip(drainer).step_by(DRAINERS).cloned().collect();
+                let mine: Vec<_> =
+                    waiting.iter().skip(drainer).step_by(DRAINERS).cloned().collect();
                 let maker = field.maker(run, args.size[0], &[target]);
-                tokio::spawn(drain(target.clone(), endpoints[drainer % endpoints.len()].clone(), maker, mine))
+                tokio::spawn(drain(
+                    target.clone(),
+                    endpoints[drainer % endpoints.len()].clone(),
+                    maker,
+                    mine,
+                ))
             })
             .collect();
         for task in tasks {
@@ -212,7 +231,12 @@ async fn check(field: &Field, run: u64, args: &Args, acked: &[Acked]) -> Result<
 }
 
 /// Counts the packets of a run by number, newest first, until the run before it begins.
-async fn read_back(source: &Party, door: &Arc<Endpoint>, run: u64, held: &mut HashMap<u64, usize>) -> Result<()> {
+async fn read_back(
+    source: &Party,
+    door: &Arc<Endpoint>,
+    run: u64,
+    held: &mut HashMap<u64, usize>,
+) -> Result<()> {
     let mut conn = Conn::new(door);
     let mut cursor = String::new();
     for _ in 0..PAGES_MAX {
@@ -252,14 +276,20 @@ async fn waiting_of(target: &Party, door: &Arc<Endpoint>, run: u64) -> Result<Ve
 }
 
 async fn page(who: &Party, conn: &mut Conn, path: &str, cursor: &str) -> Result<Value> {
-    let cursor = if cursor.is_empty() { String::new() } else { format!("&cursor={}", percent(cursor)) };
+    let cursor =
+        if cursor.is_empty() { String::new() } else { format!("&cursor={}", percent(cursor)) };
     let request = Request::get(format!("{path}?limit=200{cursor}"));
     let request = who.key.sign(&conn.endpoint().authority.clone(), request);
     Ok(conn.call(&request).await?.success()?.json())
 }
 
 /// Fetches packets, compares their content with what was sent, and confirms them.
-async fn drain(target: Party, door: Arc<Endpoint>, mut maker: Maker, mine: Vec<(u64, String)>) -> Result<Vec<(u64, bool)>> {
+async fn drain(
+    target: Party,
+    door: Arc<Endpoint>,
+    mut maker: Maker,
+    mine: Vec<(u64, String)>,
+) -> Result<Vec<(u64, bool)>> {
     let mut conn = Conn::new(&door);
     let mut seen = Vec::new();
     for part in mine.chunks(100) {
@@ -273,7 +303,9 @@ async fn drain(target: Party, door: Arc<Endpoint>, mut maker: Maker, mine: Vec<(
         }
         let request = Request::post("/v1/confirmations", &json!({ "receipts": receipts }));
         let answer = conn.call(&target.key.sign(&door.authority, request)).await?.success()?;
-        let taken = answer.json()["results"].as_array().is_some_and(|all| all.iter().all(|one| one["ok"] == true));
+        let taken = answer.json()["results"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|one| one["ok"] == true));
         ensure!(taken, "receipts were not taken: {}", answer.summary());
     }
     Ok(seen)

@@ -11,7 +11,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use super::{Args, field::Field, figures::{Report, round}, machine};
+use super::{
+    Args,
+    field::Field,
+    figures::{Report, round},
+    machine,
+};
 use crate::{
     harness::Party,
     wire::{Conn, Endpoint, Request},
@@ -63,7 +68,9 @@ pub async fn point(args: &Args, field: &mut Field, report: &mut Report) -> Resul
     let target = field.targets[0].clone();
     let watch = Watch::begin(field.pids());
     let begun = Instant::now();
-    let packet = upload(&field.source, &doors[0], &target.unit, Stream::new(piece, size), &digest, size).await?;
+    let packet =
+        upload(&field.source, &doors[0], &target.unit, Stream::new(piece, size), &digest, size)
+            .await?;
     let took = begun.elapsed();
     let growth = watch.end().await?;
     report.add("large_in", figures(size, took, &growth));
@@ -90,7 +97,14 @@ fn figures(size: u64, took: Duration, growth: &[f64]) -> serde_json::Value {
     })
 }
 
-async fn upload(source: &Party, door: &Arc<Endpoint>, target: &str, mut stream: Stream, digest: &str, size: u64) -> Result<String> {
+async fn upload(
+    source: &Party,
+    door: &Arc<Endpoint>,
+    target: &str,
+    mut stream: Stream,
+    digest: &str,
+    size: u64,
+) -> Result<String> {
     let (packet, space, token) = source.open(door, &[target], "large", Some(size)).await?;
     let request = Party::patch(&space, &token, 0, bytes::Bytes::new());
     let mut conn = Conn::new(door);
@@ -105,7 +119,13 @@ async fn upload(source: &Party, door: &Arc<Endpoint>, target: &str, mut stream: 
     Ok(packet)
 }
 
-async fn download(target: &Party, door: &Arc<Endpoint>, packet: &str, digest: &str, size: u64) -> Result<()> {
+async fn download(
+    target: &Party,
+    door: &Arc<Endpoint>,
+    packet: &str,
+    digest: &str,
+    size: u64,
+) -> Result<()> {
     let accepted = target.accept(door, packet).await?;
     let request = Request::get(format!("/v1/packets/{packet}/content"))
         .bearer(&accepted.token)
@@ -141,7 +161,11 @@ impl Watch {
                     *most = most.max(machine::rss_mib(pid));
                 }
                 if tokio::time::timeout(SAMPLE_EVERY, &mut stopped).await.is_ok() {
-                    return most.iter().zip(&before).map(|(most, before)| round(most - before, 1)).collect();
+                    return most
+                        .iter()
+                        .zip(&before)
+                        .map(|(most, before)| round(most - before, 1))
+                        .collect();
                 }
             }
         });

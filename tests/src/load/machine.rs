@@ -11,7 +11,8 @@ const SECTOR: u64 = 512;
 pub fn cpu(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name stands in brackets and may hold anything; the fields follow its last one.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: u64 = [11, 12].iter().filter_map(|&at| fields.get(at)?.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 1000 / TICKS)
 }
@@ -44,7 +45,8 @@ pub fn disk_written() -> u64 {
     let stats = fs::read_to_string("/proc/diskstats").unwrap_or_default();
     let sectors = stats.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        matches!(*fields.get(2)?, "vda" | "sda" | "nvme0n1").then(|| fields.get(9)?.parse::<u64>().ok())?
+        matches!(*fields.get(2)?, "vda" | "sda" | "nvme0n1")
+            .then(|| fields.get(9)?.parse::<u64>().ok())?
     });
     sectors.sum::<u64>() * SECTOR
 }

@@ -55,7 +55,12 @@ pub enum Phase {
 #[command(name = "load")]
 pub struct Args {
     /// What to measure, in this order.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "memory,idle,solo,submit,cycle,sizes,large,disk,memory,stop,kill")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "memory,idle,solo,submit,cycle,sizes,large,disk,memory,stop,kill"
+    )]
     pub phases: Vec<Phase>,
     /// Octets of a packet's content.
     #[arg(long, value_delimiter = ',', default_value = "1024")]
@@ -115,7 +120,8 @@ async fn phases(args: &Args, program: &Program, report: &mut Report) -> Result<(
         for _ in 0..args.rounds {
             for phase in &steady {
                 let done = steady_phase(*phase, args, &mut field, report).await;
-                done.inspect_err(|_| field.cluster.show_logs()).with_context(|| format!("phase {phase:?}"))?;
+                done.inspect_err(|_| field.cluster.show_logs())
+                    .with_context(|| format!("phase {phase:?}"))?;
             }
         }
     }
@@ -123,12 +129,18 @@ async fn phases(args: &Args, program: &Program, report: &mut Report) -> Result<(
         // A fresh cluster, as the peers have it, so that earlier phases leave no backlog.
         let mut field = Field::make(program, layout(args, "faults"), args, report).await?;
         let done = kill::rounds(phase == Phase::Kill, args, &mut field, report).await;
-        done.inspect_err(|_| field.cluster.show_logs()).with_context(|| format!("phase {phase:?}"))?;
+        done.inspect_err(|_| field.cluster.show_logs())
+            .with_context(|| format!("phase {phase:?}"))?;
     }
     Ok(())
 }
 
-async fn steady_phase(phase: Phase, args: &Args, field: &mut Field, report: &mut Report) -> Result<()> {
+async fn steady_phase(
+    phase: Phase,
+    args: &Args,
+    field: &mut Field,
+    report: &mut Report,
+) -> Result<()> {
     match phase {
         Phase::Submit => {
             for &size in &args.size {
@@ -163,6 +175,10 @@ fn layout(args: &Args, part: &str) -> Layout {
     match &args.dir {
         None => Layout::Temporary,
         // A directory that is there already holds somebody's node: each run has its own.
-        Some(dir) => Layout::Kept(dir.join(format!("{part}-{}-{:08x}", std::process::id(), rand::random::<u32>()))),
+        Some(dir) => Layout::Kept(dir.join(format!(
+            "{part}-{}-{:08x}",
+            std::process::id(),
+            rand::random::<u32>()
+        ))),
     }
 }

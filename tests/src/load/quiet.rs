@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Args, cycle, field::Field, figures::{Report, round}, machine, submit};
+use super::{
+    Args, cycle,
+    field::Field,
+    figures::{Report, round},
+    machine, submit,
+};
 
 /// After load, before idleness is measured.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -55,7 +60,8 @@ pub async fn disk(args: &Args, field: &mut Field, report: &mut Report) -> Result
         machine::sync_disks();
         let others = (machine::disk_written() - before) as f64 / OTHERS.as_secs_f64();
 
-        let by_nodes = |field: &Field| field.pids().into_iter().map(machine::process_written).sum::<u64>();
+        let by_nodes =
+            |field: &Field| field.pids().into_iter().map(machine::process_written).sum::<u64>();
         let (before, claimed, begun) = (machine::disk_written(), by_nodes(field), Instant::now());
         let mut inner = Report::new(None)?;
         if mode == "disk" {
@@ -68,15 +74,18 @@ pub async fn disk(args: &Args, field: &mut Field, report: &mut Report) -> Result
         let written = (machine::disk_written() - before) as f64;
         let own = (written - others * begun.elapsed().as_secs_f64()).max(0.0);
         let total = inner.last("total").max(1.0);
-        report.add(mode, json!({
-            "conc": conc,
-            "size": args.size[0],
-            "total": total,
-            "bytes_per_msg": round(own / total, 0),
-            "bytes_per_msg_with_others": round(written / total, 0),
-            "write_bytes_per_msg": round((by_nodes(field) - claimed) as f64 / total, 0),
-            "node_cpu_us_per_msg": inner.last("node_cpu_us_per_msg"),
-        }));
+        report.add(
+            mode,
+            json!({
+                "conc": conc,
+                "size": args.size[0],
+                "total": total,
+                "bytes_per_msg": round(own / total, 0),
+                "bytes_per_msg_with_others": round(written / total, 0),
+                "write_bytes_per_msg": round((by_nodes(field) - claimed) as f64 / total, 0),
+                "node_cpu_us_per_msg": inner.last("node_cpu_us_per_msg"),
+            }),
+        );
     }
     Ok(())
 }

@@ -1,14 +1,22 @@
 //! Durable submits: a closed loop of small packets in one round trip.
 
 use std::{
-    sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
 use serde_json::{Map, Value, json};
 
-use super::{Args, field::{Field, Maker}, figures::{Latencies, Report, round}, machine};
+use super::{
+    Args,
+    field::{Field, Maker},
+    figures::{Latencies, Report, round},
+    machine,
+};
 use crate::wire::{Conn, Endpoint};
 
 /// Before the measured time, as the peers' client has it.
@@ -58,10 +66,12 @@ impl Costs {
     /// Adds CPU a packet and memory now to a point.
     pub fn put(&self, total: u64, point: &mut Map<String, Value>) {
         let each = |spent: Duration| round(spent.as_micros() as f64 / total.max(1) as f64, 1);
-        let spent = self.nodes.iter().map(|(pid, before)| machine::cpu(*pid).saturating_sub(*before));
+        let spent =
+            self.nodes.iter().map(|(pid, before)| machine::cpu(*pid).saturating_sub(*before));
         let per_node: Vec<f64> = spent.clone().map(each).collect();
         let own = machine::cpu(std::process::id()).saturating_sub(self.own);
-        let rss: Vec<f64> = self.nodes.iter().map(|(pid, _)| round(machine::rss_mib(*pid), 1)).collect();
+        let rss: Vec<f64> =
+            self.nodes.iter().map(|(pid, _)| round(machine::rss_mib(*pid), 1)).collect();
         point.insert("node_cpu_us_per_msg".into(), json!(each(spent.sum())));
         point.insert("cpu_us_per_msg_by_node".into(), json!(per_node));
         point.insert("client_cpu_us_per_msg".into(), json!(each(own)));
@@ -78,7 +88,14 @@ struct Seen {
 }
 
 /// One point; the packets go to a unit that keeps them.
-pub async fn point(mode: &str, conc: usize, size: usize, args: &Args, field: &mut Field, report: &mut Report) -> Result<()> {
+pub async fn point(
+    mode: &str,
+    conc: usize,
+    size: usize,
+    args: &Args,
+    field: &mut Field,
+    report: &mut Report,
+) -> Result<()> {
     let run = field.next_run();
     let doors = field.doors().await?;
     let ids = Arc::new(AtomicU64::new(1));
@@ -123,7 +140,12 @@ pub fn rates(conc: usize, size: usize, count: u64, total: u64, secs: u64) -> Map
     line
 }
 
-async fn submit(mut maker: Maker, door: Arc<Endpoint>, ids: Arc<AtomicU64>, window: Window) -> Seen {
+async fn submit(
+    mut maker: Maker,
+    door: Arc<Endpoint>,
+    ids: Arc<AtomicU64>,
+    window: Window,
+) -> Seen {
     let mut conn = Conn::new(&door);
     let mut seen = Seen::default();
     while window.open() {

@@ -94,11 +94,28 @@ impl Answer {
     /// Checks that this is a problem as every refusal must be: its media type, its members, its code.
     pub fn problem(self, status: u16, word: &str) -> Result<Self> {
         let media_type = self.header("content-type").unwrap_or_default();
-        ensure!(self.status == status, "status {} where {status} is expected: {}", self.status, self.summary());
-        ensure!(media_type.starts_with("application/problem+json"), "a problem is sent as {media_type}");
-        ensure!(self.word() == word, "the word is {} and not {word}: {}", self.word(), self.summary());
+        ensure!(
+            self.status == status,
+            "status {} where {status} is expected: {}",
+            self.status,
+            self.summary()
+        );
+        ensure!(
+            media_type.starts_with("application/problem+json"),
+            "a problem is sent as {media_type}"
+        );
+        ensure!(
+            self.word() == word,
+            "the word is {} and not {word}: {}",
+            self.word(),
+            self.summary()
+        );
         for member in ["/type", "/title", "/detail", "/code", "/trace_id"] {
-            ensure!(!self.text(member).is_empty(), "a problem without {member}: {}", self.summary());
+            ensure!(
+                !self.text(member).is_empty(),
+                "a problem without {member}: {}",
+                self.summary()
+            );
         }
         ensure!(self.text("/code").starts_with("LGSP-"), "the code is {}", self.text("/code"));
         Ok(self)

@@ -143,7 +143,11 @@ impl Conn {
         write_head(&mut self.outbox, request, &self.endpoint.authority, length);
         self.outbox.extend_from_slice(&request.body);
         let io = self.io.as_mut().context("just connected")?;
-        let sent = async { io.write_all(&self.outbox).await?; io.flush().await }.await;
+        let sent = async {
+            io.write_all(&self.outbox).await?;
+            io.flush().await
+        }
+        .await;
         self.keep_if(sent)
     }
 
@@ -226,7 +230,9 @@ impl Conn {
             ensure!(self.inbox.len() < 64, "a chunk without a size");
             return Ok(false);
         };
-        let size = std::str::from_utf8(&self.inbox[..end]).ok().and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+        let size = std::str::from_utf8(&self.inbox[..end])
+            .ok()
+            .and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
         let size = size.context("a chunk's size is not a number")?;
         if size > 0 {
             self.inbox.advance(end + 2);
@@ -253,7 +259,8 @@ impl Conn {
     fn keep_if(&mut self, outcome: io::Result<()>) -> Result<()> {
         outcome.map_err(|error| {
             self.close();
-            anyhow::Error::new(error).context(format!("the connection to {} broke", self.endpoint.authority))
+            anyhow::Error::new(error)
+                .context(format!("the connection to {} broke", self.endpoint.authority))
         })
     }
 

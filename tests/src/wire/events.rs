@@ -43,7 +43,11 @@ pub struct Events {
 
 impl Events {
     /// Opens the stream; `after` is a position, none begins at the present end.
-    pub async fn open(endpoint: &Arc<Endpoint>, who: &Credential, after: Option<&str>) -> Result<Self> {
+    pub async fn open(
+        endpoint: &Arc<Endpoint>,
+        who: &Credential,
+        after: Option<&str>,
+    ) -> Result<Self> {
         let target = after.map_or("/v1/events".into(), |after| format!("/v1/events?after={after}"));
         let request = Request::get(target).header("accept", "text/event-stream");
         let mut conn = Conn::new(endpoint);
@@ -93,9 +97,13 @@ mod tests {
 
     #[test]
     fn a_block_is_an_event_and_a_comment_is_none() {
-        let event = parse("id: 7\nevent: x\ndata: {\"type\":\"vn.gov.nghean.lgsp.packet.available.v1\",\"subject\":\"pk_1\"}\n\n");
+        let event = parse(
+            "id: 7\nevent: x\ndata: {\"type\":\"vn.gov.nghean.lgsp.packet.available.v1\",\"subject\":\"pk_1\"}\n\n",
+        );
         let event = event.expect("an event");
-        assert!(event.is_available() && event.packet() == "pk_1" && event.id.as_deref() == Some("7"));
+        assert!(
+            event.is_available() && event.packet() == "pk_1" && event.id.as_deref() == Some("7")
+        );
         assert!(parse(": alive\n\n").is_none() && parse("retry: 2000\n\n").is_none());
     }
 }

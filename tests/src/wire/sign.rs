@@ -43,7 +43,8 @@ impl Credential {
 
     /// The same for another moment.
     pub fn sign_at(&self, authority: &str, mut request: Request, created: Moment) -> Request {
-        let digest = (!request.body.is_empty()).then(|| auth::content_digest_sha256(&certs::sha256(&request.body)));
+        let digest = (!request.body.is_empty())
+            .then(|| auth::content_digest_sha256(&certs::sha256(&request.body)));
         let covered: Vec<(&str, &str)> = request
             .headers
             .iter()

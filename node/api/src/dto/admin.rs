@@ -38,7 +38,13 @@ impl NewApp {
         let grants: Vec<Grant> = check.words("/grants", &self.grants);
         let targets = check.words("/targets", &self.targets);
         let app = (|| {
-            Some(AddApp { app: app?, unit: unit?, name: name?, grants: grants.into_iter().collect(), targets })
+            Some(AddApp {
+                app: app?,
+                unit: unit?,
+                name: name?,
+                grants: grants.into_iter().collect(),
+                targets,
+            })
         })();
         check.done(app)
     }
@@ -121,7 +127,13 @@ impl IssueKey {
         }
         let public_key = self.public_key.map(String::into_bytes);
         let (legacy, hmac_sha1) = (self.legacy, self.hmac_sha1);
-        let key = app.zip(algorithm).map(|(app, algorithm)| NewKey { app, algorithm, public_key, legacy, hmac_sha1 });
+        let key = app.zip(algorithm).map(|(app, algorithm)| NewKey {
+            app,
+            algorithm,
+            public_key,
+            legacy,
+            hmac_sha1,
+        });
         check.done(key)
     }
 }
@@ -142,7 +154,10 @@ impl<'a> From<&'a IssuedKey> for KeyIssued<'a> {
     fn from(issued: &'a IssuedKey) -> Self {
         Self {
             access_key: &issued.access_key,
-            secret_key: issued.secret.as_ref().and_then(|secret| std::str::from_utf8(secret.expose()).ok()),
+            secret_key: issued
+                .secret
+                .as_ref()
+                .and_then(|secret| std::str::from_utf8(secret.expose()).ok()),
             algorithm: issued.algorithm,
         }
     }

@@ -24,7 +24,11 @@ impl Check {
     }
 
     /// A field that must be a word.
-    pub(crate) fn word<T: FromStr<Err = Malformed>>(&mut self, pointer: impl Display, text: &str) -> Option<T> {
+    pub(crate) fn word<T: FromStr<Err = Malformed>>(
+        &mut self,
+        pointer: impl Display,
+        text: &str,
+    ) -> Option<T> {
         text.parse().map_err(|error: Malformed| self.wrong(pointer, error.reason)).ok()
     }
 
@@ -38,7 +42,11 @@ impl Check {
     }
 
     /// A list of words.
-    pub(crate) fn words<T: FromStr<Err = Malformed>>(&mut self, pointer: &str, texts: &[String]) -> Vec<T> {
+    pub(crate) fn words<T: FromStr<Err = Malformed>>(
+        &mut self,
+        pointer: &str,
+        texts: &[String],
+    ) -> Vec<T> {
         let mut index = 0;
         let mut words = Vec::with_capacity(texts.len());
         for text in texts {
@@ -84,7 +92,8 @@ pub(crate) fn moment(text: &str) -> Option<Moment> {
     let (ms, zone) = fraction(&text[19..])?;
     let days = days_from_civil(year, month, day)?;
     // A leap second is taken as the first moment of the next minute.
-    let in_day = (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)?;
+    let in_day =
+        (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)?;
     let secs = (days * 86_400 + in_day).checked_sub(offset(zone)?)?;
     Some(Moment(u64::try_from(secs).ok()?.checked_mul(1000)?.checked_add(ms)?))
 }
@@ -116,7 +125,10 @@ fn offset(zone: &str) -> Option<i64> {
         _ => return None,
     };
     let (hours, minutes) = zone[1..].split_once(':')?;
-    let (hours, minutes) = ((hours.len() == 2).then(|| digits(hours))??, (minutes.len() == 2).then(|| digits(minutes))??);
+    let (hours, minutes) = (
+        (hours.len() == 2).then(|| digits(hours))??,
+        (minutes.len() == 2).then(|| digits(minutes))??,
+    );
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
@@ -163,9 +175,19 @@ mod tests {
     #[test]
     fn other_texts_are_no_moments() {
         for text in [
-            "", "2026-11-22", "2026-11-22T08:07:31", "2026-11-22T08:07:31.Z", "2026-13-22T08:07:31Z", "2026-02-29T08:07:31Z",
-            "2026-11-22T24:07:31Z", "2026-11-22T08:07:31+7:00", "2026-11-22T08:07:31+07:00x", "1969-12-31T23:59:59Z",
-            "+026-11-22T08:07:31Z", "2026-11-22T08:07:31.1234567890Z", "2026-11-22T08:07:3éZ",
+            "",
+            "2026-11-22",
+            "2026-11-22T08:07:31",
+            "2026-11-22T08:07:31.Z",
+            "2026-13-22T08:07:31Z",
+            "2026-02-29T08:07:31Z",
+            "2026-11-22T24:07:31Z",
+            "2026-11-22T08:07:31+7:00",
+            "2026-11-22T08:07:31+07:00x",
+            "1969-12-31T23:59:59Z",
+            "+026-11-22T08:07:31Z",
+            "2026-11-22T08:07:31.1234567890Z",
+            "2026-11-22T08:07:3éZ",
         ] {
             assert_eq!(moment(text), None, "{text}");
         }

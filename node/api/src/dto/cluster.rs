@@ -65,7 +65,10 @@ impl Join {
         }
         for (index, name) in self.dns_names.iter().enumerate() {
             if !is_host(name) {
-                check.wrong(format_args!("/dns_names/{index}"), "letters without marks, digits, full stop, hyphen and underscore are allowed");
+                check.wrong(
+                    format_args!("/dns_names/{index}"),
+                    "letters without marks, digits, full stop, hyphen and underscore are allowed",
+                );
             }
         }
         let addresses = addresses(&mut check, &self.ip_addresses);
@@ -89,7 +92,9 @@ fn addresses(check: &mut Check, texts: &[String]) -> Vec<IpAddr> {
     for (index, text) in texts.iter().enumerate() {
         match text.parse() {
             Ok(address) => addresses.push(address),
-            Err(_) => check.wrong(format_args!("/ip_addresses/{index}"), "an IP address is expected"),
+            Err(_) => {
+                check.wrong(format_args!("/ip_addresses/{index}"), "an IP address is expected")
+            }
         }
     }
     addresses
@@ -235,10 +240,16 @@ mod tests {
         for text in ["10.0.0.1:7443", "node-1.lan:7443", "[::1]:7443"] {
             assert!(is_host_and_port(text), "{text}");
         }
-        for text in ["", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:70000", "a b:1", "::1:1", "[x]:1", "a/b:1"] {
+        for text in
+            ["", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:70000", "a b:1", "::1:1", "[x]:1", "a/b:1"]
+        {
             assert!(!is_host_and_port(text), "{text}");
         }
-        assert!(is_authority("lgsp.vn") && is_authority("lgsp.vn:8443/") && !is_authority("lgsp.vn/path"));
+        assert!(
+            is_authority("lgsp.vn")
+                && is_authority("lgsp.vn:8443/")
+                && !is_authority("lgsp.vn/path")
+        );
     }
 
     proptest! {

@@ -44,7 +44,10 @@ pub(crate) struct NewPolicy {
 
 impl NewPacket {
     /// What the machine is asked, and the announced size.
-    pub(crate) fn checked(self, part: Option<NewPolicy>) -> Result<(Request, Option<u64>), Problem> {
+    pub(crate) fn checked(
+        self,
+        part: Option<NewPolicy>,
+    ) -> Result<(Request, Option<u64>), Problem> {
         let mut check = Check::default();
         if part.is_some() && self.policy.is_some() {
             check.wrong("/policy", "it is given twice");
@@ -57,14 +60,23 @@ impl NewPacket {
             given => check.optional("/importance", given),
         };
         let media_type = check.word("/media_type", &self.media_type);
-        let request = (|| Some(Request { targets, title: title?, importance: importance?, media_type: media_type?, policy }))();
+        let request = (|| {
+            Some(Request {
+                targets,
+                title: title?,
+                importance: importance?,
+                media_type: media_type?,
+                policy,
+            })
+        })();
         Ok((check.done(request)?, self.size))
     }
 }
 
 impl NewPolicy {
     fn check(&self, check: &mut Check, pointer: &str) -> ExchangePolicy {
-        let deliver_by = check.moment(format_args!("{pointer}/deliver_by"), self.deliver_by.as_deref());
+        let deliver_by =
+            check.moment(format_args!("{pointer}/deliver_by"), self.deliver_by.as_deref());
         ExchangePolicy { deliver_by }
     }
 }

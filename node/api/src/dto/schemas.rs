@@ -10,7 +10,10 @@ fn text(example: &str) -> ObjectBuilder {
 }
 
 fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.collect::<Vec<_>>())).build()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words.collect::<Vec<_>>()))
+        .build()
 }
 
 macro_rules! lists {
@@ -61,7 +64,10 @@ pub(crate) fn digest() -> Object {
 }
 
 pub(crate) fn title() -> Object {
-    text("Công văn số 12 về phòng chống thiên tai").min_length(Some(1)).max_length(Some(500)).build()
+    text("Công văn số 12 về phòng chống thiên tai")
+        .min_length(Some(1))
+        .max_length(Some(500))
+        .build()
 }
 
 pub(crate) fn label() -> Object {
@@ -73,7 +79,9 @@ pub(crate) fn media_type() -> Object {
 }
 
 pub(crate) fn moment() -> Object {
-    text("2026-11-22T08:07:31.204Z").format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build()
+    text("2026-11-22T08:07:31.204Z")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .build()
 }
 
 pub(crate) fn url() -> Object {

@@ -15,8 +15,8 @@ use crate::{
     dto::{
         At, Page,
         admin::{
-            AppAdded, AppView, IssueKey, JoinTokenIssued, KeyIssued, KeyRevoked, KeyView, MemberRemoved,
-            Members, NewApp, NewJoinToken, StatusView,
+            AppAdded, AppView, IssueKey, JoinTokenIssued, KeyIssued, KeyRevoked, KeyView,
+            MemberRemoved, Members, NewApp, NewJoinToken, StatusView,
         },
         units::{AddUnits, UnitsAdded},
     },
@@ -110,7 +110,11 @@ pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
     params(("access_key" = String, Path, description = "The key", example = "AKMZXW6YTBOI2DGNBVHA4Q")),
     responses((status = 200, description = "Revoked", body = KeyRevoked))
 )]
-pub(crate) async fn revoke_key(State(app): State<App>, Path(key): Path<String>, request: Request) -> Answer {
+pub(crate) async fn revoke_key(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     signed.no_body().await?;
     let access_key: model::AccessKey = id(&key)?;
@@ -170,7 +174,11 @@ pub(crate) async fn members(State(app): State<App>, request: Request) -> Answer 
     params(("id" = u64, Path, description = "The node's number", example = 3)),
     responses((status = 200, description = "Removed", body = MemberRemoved))
 )]
-pub(crate) async fn remove_member(State(app): State<App>, Path(node): Path<String>, request: Request) -> Answer {
+pub(crate) async fn remove_member(
+    State(app): State<App>,
+    Path(node): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     signed.no_body().await?;
     let node: NodeId = id(&node)?;

@@ -50,7 +50,9 @@ pub(crate) async fn events(State(app): State<App>, request: Request) -> Answer {
     if accepts(headers, cloud_event::BATCH) {
         return poll(&app, signed.caller.unit(), &signed.head.uri).await;
     }
-    let any = !headers.contains_key(header::ACCEPT) || accepts(headers, "*/*") || accepts(headers, "text/*");
+    let any = !headers.contains_key(header::ACCEPT)
+        || accepts(headers, "*/*")
+        || accepts(headers, "text/*");
     if any || accepts(headers, "text/event-stream") {
         return stream(app, signed).await;
     }
@@ -72,7 +74,9 @@ async fn stream(app: App, signed: Signed) -> Answer {
         seen => seen,
     };
     let permit = app.streams.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(Fault::TooMany).member("what", "streams of events").member("max", STREAMS_OF_EVENTS_MAX)
+        Problem::new(Fault::TooMany)
+            .member("what", "streams of events")
+            .member("max", STREAMS_OF_EVENTS_MAX)
     })?;
     let unit = caller.unit().clone();
     catch_up(&app, &unit, after).await?;

@@ -61,7 +61,9 @@ pub(crate) fn all() -> OpenApiRouter<App> {
 /// An identifier in the path.
 pub(crate) fn id<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|error: Malformed| {
-        Problem::new(Fault::IdMalformed).member("expected", error.word).member("reason", error.reason)
+        Problem::new(Fault::IdMalformed)
+            .member("expected", error.word)
+            .member("reason", error.reason)
     })
 }
 
@@ -170,7 +172,8 @@ mod tests {
     #[test]
     fn every_route_has_its_pattern() {
         for (_, path, _) in crate::openapi::operations(all().get_openapi()) {
-            let filled = path.replace("{id}", "pk_1").replace("{code}", "H41").replace("{access_key}", "AK");
+            let filled =
+                path.replace("{id}", "pk_1").replace("{code}", "H41").replace("{access_key}", "AK");
             assert_eq!(pattern(&filled), path);
         }
         for path in ["", "/", "/v1", "/v1/packets/a/b", "/v1/packets/a/commit/c/d/e/f"] {

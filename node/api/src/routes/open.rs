@@ -77,7 +77,9 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
 pub(crate) async fn openapi(State(app): State<App>) -> Response {
     let document = app.openapi.get_or_init(|| crate::openapi::rendered(&app.settings.public_url));
     let mut response = Response::new(Body::from(document.clone()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

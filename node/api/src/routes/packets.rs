@@ -25,7 +25,7 @@ use crate::{
 
 /// Open a packet, or send a small one whole
 ///
-/// With JSON a space is granted for the content. With `multipart/form-data` the content (at most 2 MiB)
+/// With JSON a space is granted for the content. With `multipart/form-data` the content (at most `one_round_max` of `/.well-known/lgsp`)
 /// comes in the same request: parts `request` (JSON), perhaps `policy` (JSON), `content`, in this order.
 #[utoipa::path(
     post, path = "/v1/packets", tag = "packets", operation_id = "open_packet", security(("lgsp-v1" = [])),
@@ -39,8 +39,12 @@ use crate::{
 pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
     let signed = app.signed(request)?;
     match signed::essence(&signed.head.headers) {
-        Some(essence) if essence.eq_ignore_ascii_case("multipart/form-data") => submit(app, signed).await,
-        Some(essence) if essence.eq_ignore_ascii_case("application/json") => grant(app, signed).await,
+        Some(essence) if essence.eq_ignore_ascii_case("multipart/form-data") => {
+            submit(app, signed).await
+        }
+        Some(essence) if essence.eq_ignore_ascii_case("application/json") => {
+            grant(app, signed).await
+        }
         _ => Err(Problem::new(Fault::MediaTypeUnsupported)
             .member("expected", "application/json, multipart/form-data")),
     }
@@ -114,7 +118,11 @@ pub(crate) async fn sent(State(app): State<App>, request: Request) -> Answer {
     params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
     responses((status = 200, description = "The packet", body = Packet))
 )]
-pub(crate) async fn show(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     signed.no_body().await?;
     let record = app.exchange.packet(&signed.caller, id(&packet)?).await?;
@@ -130,11 +138,16 @@ pub(crate) async fn show(State(app): State<App>, Path(packet): Path<String>, req
     request_body = Commit,
     responses((status = 200, description = "Durable on a majority, the targets notified", body = PacketAccepted))
 )]
-pub(crate) async fn commit(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn commit(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     let commit: Commit = signed.json(JSON_MAX).await?;
     let (digest, policy) = commit.checked()?;
-    let accepted = app.exchange.seal(&signed.caller, id(&packet)?, digest, commit.size, policy).await?;
+    let accepted =
+        app.exchange.seal(&signed.caller, id(&packet)?, digest, commit.size, policy).await?;
     Ok(answer::json(StatusCode::OK, &PacketAccepted::from(accepted)))
 }
 
@@ -144,7 +157,11 @@ pub(crate) async fn commit(State(app): State<App>, Path(packet): Path<String>, r
     params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
     responses((status = 200, description = "Cancelled", body = PacketNow))
 )]
-pub(crate) async fn cancel(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     signed.no_body().await?;
     let packet = id(&packet)?;

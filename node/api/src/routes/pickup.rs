@@ -17,7 +17,8 @@ use crate::{
     answer,
     app::App,
     dto::packets::{
-        Confirm, ConfirmationResult, ConfirmationResults, Confirmations, PacketNow, PickupGranted, Reject,
+        Confirm, ConfirmationResult, ConfirmationResults, Confirmations, PacketNow, PickupGranted,
+        Reject,
     },
     lang::Lang,
     problem::Problem,
@@ -35,13 +36,18 @@ use crate::{
     responses((status = 200, description = "The content may be fetched, or is here", content(
         (PickupGranted = "application/json"), (String = "application/octet-stream"))))
 )]
-pub(crate) async fn accept(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn accept(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     signed.no_body().await?;
     let packet = id(&packet)?;
     let pickup = app.exchange.accept(&signed.caller, packet).await?;
     if accepts(&signed.head.headers, "application/octet-stream") {
-        let download = app.exchange.download(packet, PickupProof::Caller(&signed.caller), None).await?;
+        let download =
+            app.exchange.download(packet, PickupProof::Caller(&signed.caller), None).await?;
         return Ok(send(&app, download, None));
     }
     let body = PickupGranted {
@@ -87,7 +93,11 @@ pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
             headers(("Content-Range" = String), ("ETag" = String), ("Repr-Digest" = String))),
     )
 )]
-pub(crate) async fn content(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn content(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     fetch(app, &packet, request).await
 }
 
@@ -98,7 +108,11 @@ pub(crate) async fn content(State(app): State<App>, Path(packet): Path<String>, 
     params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
     responses((status = 200, description = "The headers of GET, without the octets"))
 )]
-pub(crate) async fn content_head(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn content_head(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     fetch(app, &packet, request).await
 }
 
@@ -147,8 +161,16 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
     }
     answer::set(&mut response, header::CONTENT_TYPE, media_type.as_str());
     answer::set(&mut response, header::ETAG, &range::etag(&digest));
-    answer::set(&mut response, header::HeaderName::from_static("repr-digest"), &content_digest_sha256(&digest.0));
-    answer::set(&mut response, header::HeaderName::from_static("digest"), &digest_sha256(&digest.0));
+    answer::set(
+        &mut response,
+        header::HeaderName::from_static("repr-digest"),
+        &content_digest_sha256(&digest.0),
+    );
+    answer::set(
+        &mut response,
+        header::HeaderName::from_static("digest"),
+        &digest_sha256(&digest.0),
+    );
     answer::set(&mut response, header::CONTENT_DISPOSITION, &disposition(file_name.as_ref()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
@@ -159,14 +181,27 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
 
 /// Everything but the characters that RFC 8187 leaves as they are.
 const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'!').remove(b'#').remove(b'$').remove(b'&').remove(b'+').remove(b'-')
-    .remove(b'.').remove(b'^').remove(b'_').remove(b'`').remove(b'|').remove(b'~');
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
 
 /// Always to be saved, never to be shown: what a source sends is not ours to run in a browser.
 fn disposition(file_name: Option<&FileName>) -> String {
     match file_name {
         Some(name) => {
-            format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name.as_str(), ATTR_CHAR))
+            format!(
+                "attachment; filename*=UTF-8''{}",
+                utf8_percent_encode(name.as_str(), ATTR_CHAR)
+            )
         }
         None => "attachment".into(),
     }
@@ -179,7 +214,11 @@ fn disposition(file_name: Option<&FileName>) -> String {
     request_body = Confirm,
     responses((status = 200, description = "Confirmed", body = PacketNow))
 )]
-pub(crate) async fn confirm(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn confirm(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     let confirm: Confirm = signed.json(JSON_MAX).await?;
     let packet = id(&packet)?;
@@ -223,7 +262,11 @@ pub(crate) async fn confirmations(State(app): State<App>, request: Request) -> A
     request_body = Reject,
     responses((status = 200, description = "Rejected", body = PacketNow))
 )]
-pub(crate) async fn reject(State(app): State<App>, Path(packet): Path<String>, request: Request) -> Answer {
+pub(crate) async fn reject(
+    State(app): State<App>,
+    Path(packet): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     let reject: Reject = signed.json(JSON_MAX).await?;
     let packet = id(&packet)?;
@@ -251,7 +294,14 @@ mod tests {
             let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(value))]);
             accepts(&headers, "application/octet-stream")
         };
-        assert!(accept("application/octet-stream") && accept("text/html, Application/Octet-Stream;q=0.5"));
-        assert!(!accept("*/*") && !accept("application/json") && !accept("application/octet-stream;q=0"));
+        assert!(
+            accept("application/octet-stream")
+                && accept("text/html, Application/Octet-Stream;q=0.5")
+        );
+        assert!(
+            !accept("*/*")
+                && !accept("application/json")
+                && !accept("application/octet-stream;q=0")
+        );
     }
 }

@@ -1,15 +1,15 @@
 //! Spaces: a content on its way in, by tus 1.0.0 or by a plain PUT.
 
+use auth::{ContentDigest, UploadChecksum, VerifiedCaller};
 use axum::{
     extract::{Path, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
-use auth::{ContentDigest, UploadChecksum, VerifiedCaller};
-use bytes::Bytes;
 use delivery::{Error, NewUpload, SpaceAccess, Upload};
 use machine::{Refusal, SPACE_TIME_MS};
 use model::{Moment, SpaceId};
+use tracing::Instrument;
 
 use super::{Answer, id};
 use crate::{
@@ -49,7 +49,11 @@ impl Visit {
         }
     }
 
-    async fn upload(&self, offset: Option<u64>, create: Option<NewUpload>) -> Result<Upload, Problem> {
+    async fn upload(
+        &self,
+        offset: Option<u64>,
+        create: Option<NewUpload>,
+    ) -> Result<Upload, Problem> {
         let upload = self.app.exchange.upload(self.space, self.access(), offset, create).await;
         upload.map_err(|error| match error {
             Error::Refused(Refusal::AlreadySealed) => Problem::new(Fault::SpaceSealed),
@@ -59,7 +63,10 @@ impl Visit {
 
     /// What the body must hash to, before any of it counts.
     fn promised(&self) -> Result<Promised, Problem> {
-        Ok(Promised { checksum: tus::checksum(&self.head.headers)?, digest: self.content_digest()? })
+        Ok(Promised {
+            checksum: tus::checksum(&self.head.headers)?,
+            digest: self.content_digest()?,
+        })
     }
 
     /// The signed digest, or the one that goes with a token.
@@ -79,7 +86,7 @@ impl Visit {
         promised: Promised,
     ) -> Result<(), Problem> {
         if promised.is_none() {
-            return stream(octets, upload, None).await;
+            return stream(octets, upload).await;
         }
         let body = octets.collect(&self.head.headers, CHECKSUM_PATCH_MAX).await;
         let body = body.map_err(|problem| match problem.status() {
@@ -93,29 +100,58 @@ impl Visit {
     }
 }
 
-/// Takes the body in as it comes. What arrived before a break counts (tus core).
-async fn stream(
-    octets: &mut Octets,
-    upload: &mut Upload,
-    digest: Option<ContentDigest>,
-) -> Result<(), Problem> {
-    let mut checker = digest.map(|digest| digest.checker());
+/// Takes a PATCH in as it comes. What arrived before a break counts (tus core).
+async fn stream(octets: &mut Octets, upload: &mut Upload) -> Result<(), Problem> {
     loop {
-        let piece: Bytes = match octets.next().await {
-            Ok(Some(piece)) => piece,
-            Ok(None) => break,
+        match octets.next().await {
+            Ok(Some(piece)) => upload.write(piece).await?,
+            Ok(None) => return Ok(()),
             Err(broken) => {
                 // The client hears nothing any more; it asks by HEAD and goes on from what is durable.
                 upload.sync().await?;
                 return Err(broken);
             }
-        };
-        if let Some(checker) = &mut checker {
-            checker.update(&piece);
         }
+    }
+}
+
+/// Takes a PUT in as it comes. It is whole and has its digest, or it was never there.
+async fn stream_whole(
+    octets: &mut Octets,
+    upload: &mut Upload,
+    digest: ContentDigest,
+) -> Result<(), Problem> {
+    let taken = take_whole(octets, upload, digest).await;
+    if taken.is_err() {
+        upload.rollback().await?;
+    }
+    taken
+}
+
+async fn take_whole(
+    octets: &mut Octets,
+    upload: &mut Upload,
+    digest: ContentDigest,
+) -> Result<(), Problem> {
+    let mut checker = digest.checker();
+    while let Some(piece) = octets.next().await? {
+        checker.update(&piece);
         upload.write(piece).await?;
     }
-    Ok(checker.map_or(Ok(()), |checker| checker.finish())?)
+    Ok(checker.finish()?)
+}
+
+/// Goes on when the connection breaks and the handler is dropped with it: what has arrived is still
+/// synced. It ends by itself, as the body has.
+async fn detached(work: impl Future<Output = Answer> + Send + 'static) -> Answer {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(answer) => answer,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime shuts down: nobody reads the answer.
+            Err(_) => Err(Problem::new(Fault::Unavailable)),
+        },
+    }
 }
 
 /// What a body was promised to hash to.
@@ -194,7 +230,15 @@ async fn visit(
     ),
     responses((status = 201, description = "Created", headers(("Location" = String), ("Upload-Offset" = u64), ("Upload-Expires" = String))))
 )]
-pub(crate) async fn create(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+pub(crate) async fn create(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    request: Request,
+) -> Answer {
+    detached(create_in(app, space, request)).await
+}
+
+async fn create_in(app: App, space: String, request: Request) -> Answer {
     visit(app, &space, request, async |visit, octets| {
         let headers = &visit.head.headers;
         tus::check_version(headers)?;
@@ -236,7 +280,11 @@ pub(crate) async fn create(State(app): State<App>, Path(space): Path<String>, re
     responses((status = 200, description = "The offset that a majority holds durably",
         headers(("Upload-Offset" = u64), ("Upload-Length" = u64), ("Upload-Expires" = String))))
 )]
-pub(crate) async fn status(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+pub(crate) async fn status(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    request: Request,
+) -> Answer {
     visit(app, &space, request, async |visit, _| {
         tus::check_version(&visit.head.headers)?;
         let status = visit.app.exchange.space_status(visit.space, visit.access()).await?;
@@ -268,13 +316,22 @@ pub(crate) async fn status(State(app): State<App>, Path(space): Path<String>, re
     request_body(content = String, content_type = "application/offset+octet-stream"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64), ("Upload-Expires" = String))))
 )]
-pub(crate) async fn patch(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+pub(crate) async fn patch(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    request: Request,
+) -> Answer {
+    detached(patch_in(app, space, request)).await
+}
+
+async fn patch_in(app: App, space: String, request: Request) -> Answer {
     visit(app, &space, request, async |visit, octets| {
         let headers = &visit.head.headers;
         tus::check_version(headers)?;
         tus::check_extensions(headers)?;
         if !tus::is_offset_octet_stream(headers) {
-            return Err(Problem::new(Fault::MediaTypeUnsupported).member("expected", tus::OFFSET_OCTET_STREAM));
+            return Err(Problem::new(Fault::MediaTypeUnsupported)
+                .member("expected", tus::OFFSET_OCTET_STREAM));
         }
         let missing = || Problem::new(Fault::HeaderMalformed).member("header", "upload-offset");
         let offset = tus::octet_count(headers, &tus::UPLOAD_OFFSET)?.ok_or_else(missing)?;
@@ -303,7 +360,15 @@ pub(crate) async fn patch(State(app): State<App>, Path(space): Path<String>, req
     request_body(content = String, content_type = "application/octet-stream"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64))))
 )]
-pub(crate) async fn put(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+pub(crate) async fn put(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    request: Request,
+) -> Answer {
+    detached(put_in(app, space, request)).await
+}
+
+async fn put_in(app: App, space: String, request: Request) -> Answer {
     visit(app, &space, request, async |visit, octets| {
         let headers = &visit.head.headers;
         let digest = visit.content_digest()?.filter(|digest| !digest.is_empty());
@@ -320,9 +385,11 @@ pub(crate) async fn put(State(app): State<App>, Path(space): Path<String>, reque
         };
         let mut upload = visit.upload(Some(0), Some(new)).await?;
         if size.is_some_and(|size| size <= CHECKSUM_PATCH_MAX as u64) {
-            visit.write(octets, &mut upload, Promised { checksum: None, digest: Some(digest) }).await?;
+            visit
+                .write(octets, &mut upload, Promised { checksum: None, digest: Some(digest) })
+                .await?;
         } else {
-            stream(octets, &mut upload, Some(digest)).await?;
+            stream_whole(octets, &mut upload, digest).await?;
         }
         let mut response = answer::empty(StatusCode::NO_CONTENT);
         set_offset(&mut response, upload.sync().await?);
@@ -341,7 +408,11 @@ pub(crate) async fn put(State(app): State<App>, Path(space): Path<String>, reque
     ),
     responses((status = 204, description = "The space is gone, its packet cancelled"))
 )]
-pub(crate) async fn terminate(State(app): State<App>, Path(space): Path<String>, request: Request) -> Answer {
+pub(crate) async fn terminate(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    request: Request,
+) -> Answer {
     visit(app, &space, request, async |visit, octets| {
         tus::check_version(&visit.head.headers)?;
         octets.collect(&visit.head.headers, 0).await?;

@@ -53,7 +53,11 @@ pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
     params(("code" = String, Path, description = "Its code", example = "H41.05")),
     responses((status = 200, description = "The unit", body = Unit))
 )]
-pub(crate) async fn show(State(app): State<App>, Path(code): Path<String>, request: Request) -> Answer {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    request: Request,
+) -> Answer {
     let mut signed = app.signed(request)?;
     signed.no_body().await?;
     let unit = app.exchange.unit(&id(&code)?).await?;

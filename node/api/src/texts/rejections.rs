@@ -7,94 +7,265 @@ use super::{Row, texts};
 /// The row of a rejection.
 pub(crate) fn rejection(rejection: &Rejection) -> Row {
     let (word, (vi, en)) = match rejection {
-        Rejection::SignatureMissing => ("signature_missing", texts(
-            ["Yêu cầu không có chữ ký", "Ký yêu cầu theo RFC 9421 với thẻ lgsp-v1; xem tiêu đề Accept-Signature."],
-            ["The request carries no signature", "Sign the request by RFC 9421 with the tag lgsp-v1; see the Accept-Signature header."],
-        )),
-        Rejection::Malformed { .. } => ("signature_malformed", texts(
-            ["Không đọc được trường của chữ ký", "Một tiêu đề của chữ ký viết sai cú pháp. Thành viên `reason` cho biết chỗ sai."],
-            ["A field of the signature cannot be read", "A header of the signature is malformed. The member `reason` says what is wrong."],
-        )),
-        Rejection::TooManySignatures { .. } => ("signatures_too_many", texts(
-            ["Quá nhiều chữ ký", "Bỏ bớt chữ ký; chỉ cần một chữ ký mang thẻ lgsp-v1."],
-            ["Too many signatures", "Leave some out; one signature with the tag lgsp-v1 is enough."],
-        )),
-        Rejection::FieldTooLong { .. } => ("signature_too_long", texts(
-            ["Trường của chữ ký quá dài", "Ký ít thành phần hơn; Signature-Input tối đa 4 KiB."],
-            ["A field of the signature is too long", "Cover fewer components; Signature-Input has at most 4 KiB."],
-        )),
-        Rejection::TagMissing => ("tag_missing", texts(
-            ["Chữ ký thiếu thẻ lgsp-v1", "Thêm tham số tag=\"lgsp-v1\" vào Signature-Input rồi ký lại."],
-            ["No signature carries the tag lgsp-v1", "Add the parameter tag=\"lgsp-v1\" to Signature-Input and sign again."],
-        )),
-        Rejection::TagRepeated => ("tag_repeated", texts(
-            ["Nhiều chữ ký mang thẻ lgsp-v1", "Chỉ để một chữ ký mang thẻ này."],
-            ["Several signatures carry the tag lgsp-v1", "Leave one signature with this tag."],
-        )),
-        Rejection::ParameterMissing { .. } => ("parameter_missing", texts(
-            ["Chữ ký thiếu tham số", "Thêm tham số nêu ở thành viên `parameter` vào Signature-Input rồi ký lại."],
-            ["The signature lacks a parameter", "Add the parameter named in the member `parameter` to Signature-Input and sign again."],
-        )),
-        Rejection::KeyUnknown => ("key_unknown_here", texts(
-            ["Khóa truy xuất không được biết", "keyid phải là khóa truy xuất (AK…) do cụm này cấp. Kiểm tra khóa và địa chỉ máy chủ."],
-            ["The access key is not known", "keyid is an access key (AK...) issued by this cluster. Check the key and the server's address."],
-        )),
-        Rejection::KeyDisabled => ("key_disabled", texts(
-            ["Khóa truy xuất đã bị thu hồi", "Khóa không còn dùng được. Xin quản trị viên cấp khóa mới."],
-            ["The access key was revoked", "The key cannot be used any more. Ask the administrator for a new one."],
-        )),
-        Rejection::AlgorithmMismatch { .. } => ("algorithm_mismatch", texts(
-            ["Thuật toán không khớp với khóa", "Mỗi khóa chỉ dùng một thuật toán, nêu ở thành viên `expected`. Ký lại bằng thuật toán đó."],
-            ["The algorithm is not the key's", "A key has one algorithm, named in the member `expected`. Sign again with it."],
-        )),
-        Rejection::ComponentMissing { .. } => ("component_missing", texts(
-            ["Chữ ký chưa bao trùm đủ thành phần", "Thêm thành phần nêu ở `component` vào danh sách được ký."],
-            ["The signature does not cover enough", "Add the component named in `component` to what is signed."],
-        )),
-        Rejection::ComponentRefused { .. } => ("component_refused", texts(
-            ["Thành phần được ký không được chấp nhận", "Bỏ hoặc sửa thành phần nêu ở `component`; `reason` cho biết lý do."],
-            ["A covered component is refused", "Drop or mend the component named in `component`; `reason` says why."],
-        )),
-        Rejection::AuthorityUnknown => ("authority_unknown", texts(
-            ["Tên máy chủ không thuộc nền tảng", "Gửi yêu cầu tới một tên công khai đã cấu hình của nền tảng."],
-            ["The name is not one of this platform's", "Send the request to one of the platform's configured public names."],
-        )),
-        Rejection::ClockOutOfWindow { .. } => ("clock_out_of_window", texts(
-            ["Thời gian của chữ ký ngoài khoảng cho phép", "Đồng hồ của máy gửi lệch `skew_seconds` giây so với `server_time`. Chỉnh giờ (NTP) rồi ký lại."],
-            ["The signature's time is outside the window", "The sender's clock is `skew_seconds` seconds away from `server_time`. Set it (NTP) and sign again."],
-        )),
-        Rejection::SignatureExpired => ("signature_expired", texts(
-            ["Chữ ký đã hết hạn", "Tham số expires đã qua. Ký lại."],
-            ["The signature has expired", "Its parameter expires has passed. Sign again."],
-        )),
-        Rejection::NonceMissing => ("nonce_missing", texts(
-            ["Chữ ký thiếu nonce", "POST, PUT, PATCH và DELETE cần nonce từ 16 đến 128 ký tự, mỗi lần một giá trị mới."],
-            ["The signature has no nonce", "POST, PUT, PATCH and DELETE need a nonce of 16 to 128 characters, a new one each time."],
-        )),
-        Rejection::SignatureInvalid { .. } => ("signature_invalid", texts(
-            ["Chữ ký không đúng", "So SHA-256 của chuỗi gốc bạn đã ký với `base_sha256`: khác nhau là do thành phần, giống nhau là do khóa."],
-            ["The signature does not fit the request", "Compare the SHA-256 of your signature base with `base_sha256`: if they differ look at the components, if not at the key."],
-        )),
-        Rejection::LegacyAlgorithmDisabled { .. } => ("legacy_algorithm_disabled", texts(
-            ["Cách ký cũ không được mở cho khóa này", "Ký theo RFC 9421, hoặc đề nghị quản trị viên mở cách ký cũ cho khóa."],
-            ["The legacy profile is not open to this key", "Sign by RFC 9421, or ask the administrator to open the legacy profile for the key."],
-        )),
-        Rejection::DigestMismatch => ("body_digest_mismatch", texts(
-            ["Nội dung không khớp mã băm đã ký", "Thân yêu cầu nhận được khác với Content-Digest. Gửi lại; nếu còn lỗi, kiểm tra máy trung gian."],
-            ["The body does not have the signed digest", "The body received is not the one of Content-Digest. Send again; if it persists, look at proxies between."],
-        )),
-        Rejection::DigestUnsupported { .. } => ("digest_unsupported", texts(
-            ["Mã băm không được hỗ trợ", "Dùng Content-Digest với sha-256 hoặc sha-512."],
-            ["The digest is not supported", "Use Content-Digest with sha-256 or sha-512."],
-        )),
-        Rejection::ContentUnsigned => ("content_unsigned", texts(
-            ["Nội dung chưa được ký", "Yêu cầu có nội dung phải ký cả content-digest."],
-            ["The content is not signed", "A request with content must cover content-digest."],
-        )),
-        Rejection::KeyUnusable { .. } => ("key_unusable", texts(
-            ["Không dùng được khóa công khai", "Khóa phải là PEM (SubjectPublicKeyInfo) đúng thuật toán và đủ mạnh; `reason` cho biết chỗ sai."],
-            ["The public key cannot be used", "The key is PEM (SubjectPublicKeyInfo), fits the algorithm and is strong enough; `reason` says what is wrong."],
-        )),
+        Rejection::SignatureMissing => (
+            "signature_missing",
+            texts(
+                [
+                    "Yêu cầu không có chữ ký",
+                    "Ký yêu cầu theo RFC 9421 với thẻ lgsp-v1; xem tiêu đề Accept-Signature.",
+                ],
+                [
+                    "The request carries no signature",
+                    "Sign the request by RFC 9421 with the tag lgsp-v1; see the Accept-Signature header.",
+                ],
+            ),
+        ),
+        Rejection::Malformed { .. } => (
+            "signature_malformed",
+            texts(
+                [
+                    "Không đọc được trường của chữ ký",
+                    "Một tiêu đề của chữ ký viết sai cú pháp. Thành viên `reason` cho biết chỗ sai.",
+                ],
+                [
+                    "A field of the signature cannot be read",
+                    "A header of the signature is malformed. The member `reason` says what is wrong.",
+                ],
+            ),
+        ),
+        Rejection::TooManySignatures { .. } => (
+            "signatures_too_many",
+            texts(
+                ["Quá nhiều chữ ký", "Bỏ bớt chữ ký; chỉ cần một chữ ký mang thẻ lgsp-v1."],
+                [
+                    "Too many signatures",
+                    "Leave some out; one signature with the tag lgsp-v1 is enough.",
+                ],
+            ),
+        ),
+        Rejection::FieldTooLong { .. } => (
+            "signature_too_long",
+            texts(
+                [
+                    "Trường của chữ ký quá dài",
+                    "Ký ít thành phần hơn; Signature-Input tối đa 4 KiB.",
+                ],
+                [
+                    "A field of the signature is too long",
+                    "Cover fewer components; Signature-Input has at most 4 KiB.",
+                ],
+            ),
+        ),
+        Rejection::TagMissing => (
+            "tag_missing",
+            texts(
+                [
+                    "Chữ ký thiếu thẻ lgsp-v1",
+                    "Thêm tham số tag=\"lgsp-v1\" vào Signature-Input rồi ký lại.",
+                ],
+                [
+                    "No signature carries the tag lgsp-v1",
+                    "Add the parameter tag=\"lgsp-v1\" to Signature-Input and sign again.",
+                ],
+            ),
+        ),
+        Rejection::TagRepeated => (
+            "tag_repeated",
+            texts(
+                ["Nhiều chữ ký mang thẻ lgsp-v1", "Chỉ để một chữ ký mang thẻ này."],
+                ["Several signatures carry the tag lgsp-v1", "Leave one signature with this tag."],
+            ),
+        ),
+        Rejection::ParameterMissing { .. } => (
+            "parameter_missing",
+            texts(
+                [
+                    "Chữ ký thiếu tham số",
+                    "Thêm tham số nêu ở thành viên `parameter` vào Signature-Input rồi ký lại.",
+                ],
+                [
+                    "The signature lacks a parameter",
+                    "Add the parameter named in the member `parameter` to Signature-Input and sign again.",
+                ],
+            ),
+        ),
+        Rejection::KeyUnknown => (
+            "key_unknown_here",
+            texts(
+                [
+                    "Khóa truy xuất không được biết",
+                    "keyid phải là khóa truy xuất (AK…) do cụm này cấp. Kiểm tra khóa và địa chỉ máy chủ.",
+                ],
+                [
+                    "The access key is not known",
+                    "keyid is an access key (AK...) issued by this cluster. Check the key and the server's address.",
+                ],
+            ),
+        ),
+        Rejection::KeyDisabled => (
+            "key_disabled",
+            texts(
+                [
+                    "Khóa truy xuất đã bị thu hồi",
+                    "Khóa không còn dùng được. Xin quản trị viên cấp khóa mới.",
+                ],
+                [
+                    "The access key was revoked",
+                    "The key cannot be used any more. Ask the administrator for a new one.",
+                ],
+            ),
+        ),
+        Rejection::AlgorithmMismatch { .. } => (
+            "algorithm_mismatch",
+            texts(
+                [
+                    "Thuật toán không khớp với khóa",
+                    "Mỗi khóa chỉ dùng một thuật toán, nêu ở thành viên `expected`. Ký lại bằng thuật toán đó.",
+                ],
+                [
+                    "The algorithm is not the key's",
+                    "A key has one algorithm, named in the member `expected`. Sign again with it.",
+                ],
+            ),
+        ),
+        Rejection::ComponentMissing { .. } => (
+            "component_missing",
+            texts(
+                [
+                    "Chữ ký chưa bao trùm đủ thành phần",
+                    "Thêm thành phần nêu ở `component` vào danh sách được ký.",
+                ],
+                [
+                    "The signature does not cover enough",
+                    "Add the component named in `component` to what is signed.",
+                ],
+            ),
+        ),
+        Rejection::ComponentRefused { .. } => (
+            "component_refused",
+            texts(
+                [
+                    "Thành phần được ký không được chấp nhận",
+                    "Bỏ hoặc sửa thành phần nêu ở `component`; `reason` cho biết lý do.",
+                ],
+                [
+                    "A covered component is refused",
+                    "Drop or mend the component named in `component`; `reason` says why.",
+                ],
+            ),
+        ),
+        Rejection::AuthorityUnknown => (
+            "authority_unknown",
+            texts(
+                [
+                    "Tên máy chủ không thuộc nền tảng",
+                    "Gửi yêu cầu tới một tên công khai đã cấu hình của nền tảng.",
+                ],
+                [
+                    "The name is not one of this platform's",
+                    "Send the request to one of the platform's configured public names.",
+                ],
+            ),
+        ),
+        Rejection::ClockOutOfWindow { .. } => (
+            "clock_out_of_window",
+            texts(
+                [
+                    "Thời gian của chữ ký ngoài khoảng cho phép",
+                    "Đồng hồ của máy gửi lệch `skew_seconds` giây so với `server_time`. Chỉnh giờ (NTP) rồi ký lại.",
+                ],
+                [
+                    "The signature's time is outside the window",
+                    "The sender's clock is `skew_seconds` seconds away from `server_time`. Set it (NTP) and sign again.",
+                ],
+            ),
+        ),
+        Rejection::SignatureExpired => (
+            "signature_expired",
+            texts(
+                ["Chữ ký đã hết hạn", "Tham số expires đã qua. Ký lại."],
+                ["The signature has expired", "Its parameter expires has passed. Sign again."],
+            ),
+        ),
+        Rejection::NonceMissing => (
+            "nonce_missing",
+            texts(
+                [
+                    "Chữ ký thiếu nonce",
+                    "POST, PUT, PATCH và DELETE cần nonce từ 16 đến 128 ký tự, mỗi lần một giá trị mới.",
+                ],
+                [
+                    "The signature has no nonce",
+                    "POST, PUT, PATCH and DELETE need a nonce of 16 to 128 characters, a new one each time.",
+                ],
+            ),
+        ),
+        Rejection::SignatureInvalid { .. } => (
+            "signature_invalid",
+            texts(
+                [
+                    "Chữ ký không đúng",
+                    "So SHA-256 của chuỗi gốc bạn đã ký với `base_sha256`: khác nhau là do thành phần, giống nhau là do khóa.",
+                ],
+                [
+                    "The signature does not fit the request",
+                    "Compare the SHA-256 of your signature base with `base_sha256`: if they differ look at the components, if not at the key.",
+                ],
+            ),
+        ),
+        Rejection::LegacyAlgorithmDisabled { .. } => (
+            "legacy_algorithm_disabled",
+            texts(
+                [
+                    "Cách ký cũ không được mở cho khóa này",
+                    "Ký theo RFC 9421, hoặc đề nghị quản trị viên mở cách ký cũ cho khóa.",
+                ],
+                [
+                    "The legacy profile is not open to this key",
+                    "Sign by RFC 9421, or ask the administrator to open the legacy profile for the key.",
+                ],
+            ),
+        ),
+        Rejection::DigestMismatch => (
+            "body_digest_mismatch",
+            texts(
+                [
+                    "Nội dung không khớp mã băm đã ký",
+                    "Thân yêu cầu nhận được khác với Content-Digest. Gửi lại; nếu còn lỗi, kiểm tra máy trung gian.",
+                ],
+                [
+                    "The body does not have the signed digest",
+                    "The body received is not the one of Content-Digest. Send again; if it persists, look at proxies between.",
+                ],
+            ),
+        ),
+        Rejection::DigestUnsupported { .. } => (
+            "digest_unsupported",
+            texts(
+                ["Mã băm không được hỗ trợ", "Dùng Content-Digest với sha-256 hoặc sha-512."],
+                ["The digest is not supported", "Use Content-Digest with sha-256 or sha-512."],
+            ),
+        ),
+        Rejection::ContentUnsigned => (
+            "content_unsigned",
+            texts(
+                ["Nội dung chưa được ký", "Yêu cầu có nội dung phải ký cả content-digest."],
+                ["The content is not signed", "A request with content must cover content-digest."],
+            ),
+        ),
+        Rejection::KeyUnusable { .. } => (
+            "key_unusable",
+            texts(
+                [
+                    "Không dùng được khóa công khai",
+                    "Khóa phải là PEM (SubjectPublicKeyInfo) đúng thuật toán và đủ mạnh; `reason` cho biết chỗ sai.",
+                ],
+                [
+                    "The public key cannot be used",
+                    "The key is PEM (SubjectPublicKeyInfo), fits the algorithm and is strong enough; `reason` says what is wrong.",
+                ],
+            ),
+        ),
     };
     Row { word, number: rejection.number(), status: rejection.status(), retryable: false, vi, en }
 }
@@ -119,7 +290,10 @@ pub(super) mod tests {
             Rejection::KeyDisabled,
             Rejection::AlgorithmMismatch { expected: KeyAlgorithm::Ed25519 },
             Rejection::ComponentMissing { component: "@method" },
-            Rejection::ComponentRefused { component: "@status".into(), reason: "it is of responses" },
+            Rejection::ComponentRefused {
+                component: "@status".into(),
+                reason: "it is of responses",
+            },
             Rejection::AuthorityUnknown,
             Rejection::ClockOutOfWindow { server_time: Moment(0), skew_seconds: 1 },
             Rejection::SignatureExpired,
@@ -139,7 +313,10 @@ pub(super) mod tests {
             let word = super::rejection(&rejection).word;
             let profile = rejection.as_str().replace('-', "_");
             // Two words are taken by the rules, for another meaning.
-            assert!(word == profile || ["key_unknown", "digest_mismatch"].contains(&profile.as_str()), "{word}");
+            assert!(
+                word == profile || ["key_unknown", "digest_mismatch"].contains(&profile.as_str()),
+                "{word}"
+            );
         }
     }
 }

@@ -34,9 +34,14 @@ impl Serialize for Exit {
     }
 }
 
-/// One failure.
+/// One failure. On the heap: results should be small where all goes well.
 #[derive(Debug, Clone, Serialize)]
-pub struct Failure {
+#[serde(transparent)]
+pub struct Failure(Box<Details>);
+
+/// What a failure tells.
+#[derive(Debug, Clone, Serialize)]
+pub struct Details {
     /// What happened.
     pub what: String,
     /// Why.
@@ -61,7 +66,8 @@ pub struct Failure {
 impl Failure {
     /// A failure of which only the sentence is known yet.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: None, fix: None, code: None, trace: None, exit, chain: Vec::new() }
+        let what = what.into();
+        Self(Box::new(Details { what, why: None, fix: None, code: None, trace: None, exit, chain: Vec::new() }))
     }
 
     /// Says why.
@@ -119,6 +125,19 @@ impl Failure {
         let mut failure = Self::new(Exit::Failed, text.in_lang(lang)).why(format!("{error:#}")).code(9001);
         failure.chain = error.chain().map(ToString::to_string).collect();
         failure
+    }
+}
+
+impl std::ops::Deref for Failure {
+    type Target = Details;
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
     }
 }
 
@@ -201,7 +220,9 @@ fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Fail
         _ => return failure,
     };
     failure.what = what.in_lang(lang).to_owned();
-    failure.why = why.map(|why| why.in_lang(lang).to_owned()).or(failure.why);
+    if let Some(why) = why {
+        failure.why = Some(why.in_lang(lang).to_owned());
+    }
     failure.exit = Exit::Conflict;
     failure
 }
@@ -244,7 +265,7 @@ mod tests {
         let failure = Failure::client(Lang::Vi, "p", &problem(404, "unit_unknown"));
         assert_eq!((failure.exit, failure.code.as_deref()), (Exit::NotFound, Some("LGSP-1206")));
         assert_eq!(failure.why.as_deref(), Some("chưa đăng ký"));
-        assert!(failure.fix.expect("a fix").contains("lgsp unit search"));
+        assert!(failure.fix.as_ref().expect("a fix").contains("lgsp unit search"));
         assert_eq!(failure.trace.as_deref(), Some("4bf9"));
     }
 
@@ -260,7 +281,7 @@ mod tests {
         for (word, text) in [("token_used", t::TOKEN_USED), ("token_expired", t::TOKEN_EXPIRED), ("token_unknown", t::TOKEN_UNKNOWN)] {
             let failure = Failure::client(Lang::En, "p", &problem(403, word));
             assert_eq!(failure.what, text.en);
-            assert!(failure.fix.expect("a fix").contains("lgsp member token"));
+            assert!(failure.fix.as_ref().expect("a fix").contains("lgsp member token"));
         }
     }
 }

@@ -187,9 +187,9 @@ impl Out {
 }
 
 /// An aligned table without lines.
-pub fn table(headers: Vec<String>, rows: Vec<Vec<String>>) -> String {
+fn table(headers: Vec<String>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !std::io::stdout().is_terminal() || table.width().is_none_or(|width| width > WIDTH_MAX) {
         table.set_width(WIDTH_MAX);
     }

@@ -42,7 +42,7 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        let (unit, scale) = SPANS.into_iter().find(|(_, scale)| ms > 0 && ms % scale == 0).unwrap_or(("ms", 1));
+        let (unit, scale) = SPANS.into_iter().find(|(_, scale)| ms > 0 && ms.is_multiple_of(*scale)).unwrap_or(("ms", 1));
         write!(f, "{} {unit}", ms / scale)
     }
 }
@@ -68,7 +68,7 @@ impl FromStr for Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, scale) =
-            SIZES.into_iter().find(|(_, scale)| self.0 > 0 && self.0 % scale == 0).unwrap_or(("B", 1));
+            SIZES.into_iter().find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale)).unwrap_or(("B", 1));
         write!(f, "{} {unit}", self.0 / scale)
     }
 }

@@ -6,11 +6,14 @@ use serde::Serialize;
 
 use super::Config;
 
+/// One part of the file: its head, and its settings as TOML writes them.
+type Part = (&'static str, Vec<(&'static str, Option<String>)>);
+
 /// The file of a configuration, with a comment for every part. It reads back as the same.
 pub fn to_toml(config: &Config) -> String {
     let mut text = String::new();
     let c = config;
-    let lines: [(&str, Vec<(&str, Option<String>)>); 6] = [
+    let parts: [Part; 6] = [
         (
             "# Configuration of one LGSP node. Check it with: lgsp config check\n# Units are written: \"30 s\", \"64 MiB\". Secrets are never in this file.\n",
             vec![("data_dir", value(&c.data_dir)), ("name", value(&c.name))],
@@ -51,7 +54,7 @@ pub fn to_toml(config: &Config) -> String {
             ],
         ),
     ];
-    for (head, settings) in lines {
+    for (head, settings) in parts {
         text.push_str(head);
         for (key, value) in settings {
             if let Some(value) = value {

@@ -3,6 +3,7 @@
 
 mod canary;
 mod cluster;
+mod founding;
 mod office;
 mod report;
 mod samples;
@@ -48,11 +49,11 @@ impl Show {
         let show = *self;
         move |error| {
             let failure = Failure::client(show.out.lang, "", &error);
-            let why = [Some(failure.what), failure.why].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let why = [Some(&failure.what), failure.why.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
             let mut told = show.failed(step, why);
-            told.code = failure.code.or(told.code);
-            told.trace = failure.trace;
-            told.chain = failure.chain;
+            told.code = failure.code.clone().or_else(|| told.code.clone());
+            told.trace = failure.trace.clone();
+            told.chain = failure.chain.clone();
             told
         }
     }

@@ -1,13 +1,14 @@
 //! An office of the trial: it hears of packets by SSE, fetches, checks and confirms them.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use client::{Accepted, Client, EventKind, Start};
 use model::{Digest, PacketId, UnitCode};
-use tokio::{
-    sync::mpsc,
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 /// How many failures in a row an office puts up with: nodes die here on purpose.
 const FAILURES_MAX: u32 = 5;
@@ -41,45 +42,61 @@ pub struct Received {
 /// Lets an office listen until its task is aborted.
 pub fn listen(unit: UnitCode, client: Client, directory: PathBuf, heard: mpsc::Sender<Heard>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut events = client.events(Start::Now);
-        let (mut seen, mut failures) = (BTreeSet::new(), 0);
-        loop {
-            let result = match events.next().await {
-                Ok(event) if event.kind() == EventKind::SessionStarted => {
-                    let _ = heard.send(Heard::Listening).await;
-                    Ok(())
-                }
-                Ok(event) => match event.packet().filter(|_| event.kind() == EventKind::PacketAvailable) {
-                    // A packet may be told twice after a reconnect; it is received once.
-                    Some(packet) if seen.insert(packet) => {
-                        let received = receive(&unit, &client, packet, &directory).await;
-                        match received {
-                            Ok(received) => {
-                                let _ = heard.send(Heard::Received(Box::new(received))).await;
-                                Ok(())
-                            }
-                            Err(error) => {
-                                seen.remove(&packet);
-                                Err(error)
-                            }
-                        }
-                    }
-                    _ => Ok(()),
-                },
-                Err(error) => Err(error),
-            };
-            failures = if result.is_ok() { 0 } else { failures + 1 };
-            if let Err(error) = result
-                && (failures > FAILURES_MAX || !error.may_retry())
-            {
-                let _ = heard.send(Heard::Failed(unit, error)).await;
-                return;
-            }
+        if let Err(error) = receive_all(&unit, &client, &directory, &heard).await {
+            // Whoever is gone does not want to hear of it.
+            let _ = heard.send(Heard::Failed(unit, error)).await;
         }
     })
 }
 
-async fn receive(unit: &UnitCode, client: &Client, packet: PacketId, directory: &std::path::Path) -> Result<Received, client::Error> {
+async fn receive_all(
+    unit: &UnitCode,
+    client: &Client,
+    directory: &Path,
+    heard: &mpsc::Sender<Heard>,
+) -> Result<(), client::Error> {
+    let mut events = client.events(Start::Now);
+    let (mut seen, mut failures) = (BTreeSet::new(), 0);
+    loop {
+        let event = match events.next().await {
+            Ok(event) => event,
+            Err(error) if error.may_retry() && failures < FAILURES_MAX => {
+                failures += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        failures = 0;
+        match (event.kind(), event.packet()) {
+            (EventKind::SessionStarted, _) => {
+                let _ = heard.send(Heard::Listening).await;
+            }
+            // A packet may be told twice after a reconnect; it is received once.
+            (EventKind::PacketAvailable, Some(packet)) if seen.insert(packet) => {
+                let received = receive_stubbornly(unit, client, packet, directory).await?;
+                let _ = heard.send(Heard::Received(Box::new(received))).await;
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn receive_stubbornly(
+    unit: &UnitCode,
+    client: &Client,
+    packet: PacketId,
+    directory: &Path,
+) -> Result<Received, client::Error> {
+    let mut failures = 0;
+    loop {
+        match receive(unit, client, packet, directory).await {
+            Err(error) if error.may_retry() && failures < FAILURES_MAX => failures += 1,
+            done => return done,
+        }
+    }
+}
+
+async fn receive(unit: &UnitCode, client: &Client, packet: PacketId, directory: &Path) -> Result<Received, client::Error> {
     let accepted = client.accept(packet).await?;
     let path = directory.join(format!("{packet}-{unit}"));
     let fetched = client.download(&accepted, &path, |_, _| {}).await?;

@@ -8,7 +8,7 @@ use content::Content;
 use delivery::Exchange;
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Handler};
-use model::NodeId;
+use model::{NodeId, SpaceId};
 
 use super::{
     Topic,
@@ -64,6 +64,12 @@ impl Handler for DispatchHandler {
                 Topic::Content => services.content.handle(from, message).await,
                 Topic::Vitals => encode(&services.own.vitals()),
                 Topic::Renewal => renew(&services.exchange, from, &message),
+                Topic::Discard => {
+                    if let Ok(octets) = <[u8; 16]>::try_from(&message[..]) {
+                        services.exchange.destroy_unnamed(SpaceId::from_bytes(octets)).await;
+                    }
+                    Bytes::new()
+                }
             }
         })
     }
@@ -87,7 +93,7 @@ impl Handler for DispatchHandler {
 }
 
 fn topic(octet: u8) -> Option<Topic> {
-    [Topic::Consensus, Topic::Content, Topic::Vitals, Topic::Renewal]
+    [Topic::Consensus, Topic::Content, Topic::Vitals, Topic::Renewal, Topic::Discard]
         .into_iter()
         .find(|topic| *topic as u8 == octet)
 }

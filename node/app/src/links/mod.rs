@@ -30,6 +30,8 @@ pub enum Topic {
     Vitals = 3,
     /// A certificate that runs out.
     Renewal = 4,
+    /// A content that no command will ever name.
+    Discard = 5,
 }
 
 impl Topic {

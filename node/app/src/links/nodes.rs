@@ -7,7 +7,7 @@ use content::Content;
 use delivery::{Nodes, Vitals};
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Mesh};
-use model::NodeId;
+use model::{NodeId, SpaceId};
 
 use super::Topic;
 
@@ -63,5 +63,23 @@ impl Nodes for MeshNodes {
 
     fn own_vitals(&self) -> Vitals {
         self.own.vitals()
+    }
+
+    fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
+        let mesh = self.mesh.clone();
+        Box::pin(async move {
+            let message = Topic::Discard.wrap(&space.to_bytes());
+            let asked = mesh.peers().into_iter().map(|peer| {
+                let (mesh, message) = (mesh.clone(), message.clone());
+                async move {
+                    mesh.request_within(peer.node, Channel::Content, message, VITALS_DEADLINE).await
+                }
+            });
+            for answer in futures_util::future::join_all(asked).await {
+                if let Err(error) = answer {
+                    tracing::debug!(%space, %error, "a node did not hear of a refused content");
+                }
+            }
+        })
     }
 }

@@ -113,8 +113,7 @@ texts! {
     CHECK_DISK_NONE = "{node} chưa báo chỗ trống", "{node} has not told its free space";
     CHECK_CERT = "chứng thư {node} còn {days} ngày", "the certificate of {node} is good for {days} days";
     CHECK_CERT_SOON = "chứng thư {node} chỉ còn {days} ngày mà chưa gia hạn", "the certificate of {node} has only {days} days left and was not renewed";
-    CHECK_CERT_SHOWN = "chứng thư HTTPS của {count} nút hợp lệ", "the HTTPS certificates of {count} nodes are valid";
-    CHECK_CERT_BAD = "chứng thư HTTPS của {node} không hợp lệ", "the HTTPS certificate of {node} is not valid";
+    CHECK_CERT_BAD = "chứng thư HTTPS của {node} không dùng được: {why}", "the HTTPS certificate of {node} is of no use: {why}";
     CHECK_KEYS = "{count} khoá đang dùng, không khoá nào kiểu cũ", "{count} keys in use, none of the old kind";
     CHECK_KEY_SHA1 = "khoá {key} ({app}) còn dùng HMAC-SHA1", "the key {key} ({app}) may use HMAC-SHA1";
     CHECK_KEY_LEGACY = "khoá {key} ({app}) còn dùng kiểu ký cũ", "the key {key} ({app}) may use legacy signatures";

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{Context, Done};
 use crate::{
-    cli::{CheckArgs, Exit, Mark, Out, size_text},
+    cli::{CheckArgs, Exit, Failure, Mark, Out, size_text},
+    profile::Loaded,
     texts::{Text, words as w},
 };
 
@@ -15,6 +16,8 @@ const CLOCK_OFF_MS: i64 = 250;
 const DISK_LOW_PERCENT: u64 = 15;
 /// Less than this is a fault.
 const DISK_BAD_PERCENT: u64 = 5;
+/// A certificate is renewed when a third of its life is left (30 days); later is told.
+const CERTIFICATE_DAYS_MIN: i64 = 20;
 /// Keys of one page, and pages: more keys than this are not looked through.
 const KEYS_MAX: u32 = 10_000;
 
@@ -31,7 +34,7 @@ struct Finding {
 /// Checks the cluster.
 pub async fn check(context: &Context, args: CheckArgs) -> Done {
     let out = &context.out;
-    let (client, _) = context.client()?;
+    let (client, loaded) = context.client()?;
     let status = match client.status().await {
         Ok(status) => status,
         Err(error) if args.nagios => {
@@ -47,6 +50,11 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     findings.storage(&status);
     let keys = super::registry::all_keys(&client, KEYS_MAX).await;
     findings.security(&keys.map_err(|error| error.to_string()));
+    for node in members(&status).filter(|node| node.reachable) {
+        if let Some(url) = &node.api_url {
+            findings.certificate(node, days_left(context, &loaded, url).await);
+        }
+    }
     findings.purge(&status);
     let all = findings.all;
     Ok(if args.nagios { nagios(out, &all) } else { report(out, &status, &all) })
@@ -159,6 +167,25 @@ impl Findings<'_> {
         }
     }
 
+    fn certificate(&mut self, node: &NodeStatus, days: Result<i64, String>) {
+        let (out, group) = (self.out, w::CHECK_SECURITY);
+        let fix = Some(out.text(w::FIX_CERT).to_owned());
+        match days {
+            Ok(days) => {
+                let values: [(&str, &dyn std::fmt::Display); 2] = [("node", &node.name), ("days", &days)];
+                if days < CERTIFICATE_DAYS_MIN {
+                    self.add(group, "certificate", Mark::Warn, out.fill(w::CHECK_CERT_SOON, &values), fix);
+                } else {
+                    self.add(group, "certificate", Mark::Good, out.fill(w::CHECK_CERT, &values), None);
+                }
+            }
+            Err(why) => {
+                let text = out.fill(w::CHECK_CERT_BAD, &[("node", &node.name), ("why", &why)]);
+                self.add(group, "certificate", Mark::Bad, text, fix);
+            }
+        }
+    }
+
     fn purge(&mut self, status: &Status) {
         let (out, group) = (self.out, w::CHECK_PURGE);
         let debtors: Vec<(&NodeStatus, u64)> =
@@ -172,6 +199,15 @@ impl Findings<'_> {
             self.add(group, "purge_debt", Mark::Warn, text, Some(out.text(w::FIX_DEBT).into()));
         }
     }
+}
+
+/// How many days the certificate is good that a node presents for HTTPS.
+async fn days_left(context: &Context, loaded: &Loaded, url: &str) -> Result<i64, String> {
+    let client = loaded.client_of(vec![url.to_owned()], context.global.timeout()).map_err(|failure| failure.what.clone())?;
+    let certificate = client.certificate().await.map_err(|error| Failure::client(context.out.lang, "", &error).what.clone())?;
+    let end = certs::not_after(&certificate).map_err(|error| error.to_string())?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok((end.secs() as i64 - now.as_secs() as i64) / 86_400)
 }
 
 fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
@@ -256,6 +292,7 @@ mod tests {
         findings.time(&status);
         findings.storage(&status);
         findings.security(&Ok(keys));
+        findings.certificate(&status.nodes[0], Ok(71));
         findings.purge(&status);
         findings.all
     }

@@ -1,6 +1,7 @@
 //! `run`: the node itself, with its log.
 
-use tokio::io::AsyncReadExt;
+use std::io::Read;
+
 use tracing_subscriber::EnvFilter;
 
 use super::{Context, Done, founding::config_path};
@@ -18,7 +19,8 @@ pub async fn run(context: &Context, args: RunArgs) -> Done {
     let config = Config::load(&path).map_err(|error| Failure::config(out.lang, &path, &error))?;
     start_log(&config.log);
     if args.attached {
-        tokio::spawn(stop_with_parent());
+        // A thread of its own: it waits for as long as the node lives, and ends with the process.
+        std::thread::spawn(stop_with_parent);
     }
     node::run(config).await.map_err(|error| {
         tracing::error!(error = format!("{error:#}"), "the node stopped");
@@ -43,10 +45,9 @@ fn start_log(log: &Log) {
 }
 
 /// A parent that dies closes our standard input: then nobody would end this node.
-async fn stop_with_parent() {
-    let mut input = tokio::io::stdin();
+fn stop_with_parent() {
     let mut buffer = [0; 64];
-    while input.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    while std::io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}
     // The same way as anybody else would stop it.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
 }

@@ -84,7 +84,9 @@ impl Disk for RealDisk {
     fn make_dir(&self, path: &str) -> DiskFuture<()> {
         use std::os::unix::fs::DirBuilderExt;
         let path = self.root.join(path);
-        run(self.jobs.clone(), move || fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
+        run(self.jobs.clone(), move || {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+        })
     }
 
     fn list(&self, path: &str) -> DiskFuture<Vec<(String, u64)>> {
@@ -200,7 +202,7 @@ impl File for RealFile {
         })
     }
 
-    fn len(&self) -> DiskFuture<u64> {
+    fn size(&self) -> DiskFuture<u64> {
         let file = self.file.clone();
         run(self.jobs.clone(), move || Ok(file.metadata()?.len()))
     }
@@ -218,7 +220,8 @@ fn adjoining(writes: &[Write]) -> usize {
 }
 
 fn write_vectored(file: &fs::File, mut offset: u64, writes: &[Write]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> = writes.iter().map(|write| IoSlice::new(&write.bytes)).collect();
+    let mut slices: Vec<IoSlice<'_>> =
+        writes.iter().map(|write| IoSlice::new(&write.bytes)).collect();
     let mut slices = &mut slices[..];
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {

@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -146,7 +149,11 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.names.values().filter_map(|inode| self.inodes.get(inode)).map(|inode| inode.now.data.len() as u64).sum()
+        self.names
+            .values()
+            .filter_map(|inode| self.inodes.get(inode))
+            .map(|inode| inode.now.data.len() as u64)
+            .sum()
     }
 
     fn change(&mut self, inode: u64, change: Change) -> io::Result<()> {
@@ -181,7 +188,9 @@ impl State {
                 (1, Change::Write(offset, bytes)) => {
                     let sectors = bytes.len() / SECTOR + 1;
                     let keep = (self.random() as usize % sectors) * SECTOR;
-                    inode.durable.apply(&Change::Write(*offset, bytes.slice(..keep.min(bytes.len()))));
+                    inode
+                        .durable
+                        .apply(&Change::Write(*offset, bytes.slice(..keep.min(bytes.len()))));
                 }
                 _ => inode.durable.apply(&change),
             }
@@ -278,7 +287,8 @@ impl SimDisk {
     /// Flips a bit of a file, as a bad sector would.
     pub fn flip(&self, path: &str, offset: u64, mask: u8) -> bool {
         let mut state = self.state.lock();
-        let Some(inode) = state.names.get(path).copied().and_then(|id| state.inodes.get_mut(&id)) else {
+        let Some(inode) = state.names.get(path).copied().and_then(|id| state.inodes.get_mut(&id))
+        else {
             return false;
         };
         for octets in [&mut inode.durable, &mut inode.now] {
@@ -292,16 +302,23 @@ impl SimDisk {
     /// The files by name, as they read now.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
         let state = self.state.lock();
-        let read = |(path, inode): (&String, &u64)| (path.clone(), state.inodes[inode].now.data.clone());
+        let read =
+            |(path, inode): (&String, &u64)| (path.clone(), state.inodes[inode].now.data.clone());
         state.names.iter().map(read).collect()
     }
 
     /// Whether the octets stand anywhere on the disk, in named files or in what a crash could bring back.
     pub fn contains(&self, needle: &[u8]) -> bool {
         let state = self.state.lock();
-        let linked = |id: &u64| state.names.values().chain(state.durable_names.values()).any(|inode| inode == id);
-        let find = |octets: &Octets| octets.data.windows(needle.len()).any(|window| window == needle);
-        state.inodes.iter().any(|(id, inode)| linked(id) && (find(&inode.now) || find(&inode.durable)))
+        let linked = |id: &u64| {
+            state.names.values().chain(state.durable_names.values()).any(|inode| inode == id)
+        };
+        let find =
+            |octets: &Octets| octets.data.windows(needle.len()).any(|window| window == needle);
+        state
+            .inodes
+            .iter()
+            .any(|(id, inode)| linked(id) && (find(&inode.now) || find(&inode.durable)))
     }
 
     fn with<T: Send + 'static>(
@@ -389,8 +406,9 @@ impl Disk for SimDisk {
             if state.lies {
                 return Ok(());
             }
-            let (here, elsewhere) =
-                std::mem::take(&mut state.pending_names).into_iter().partition(|naming| naming.is_in(path));
+            let (here, elsewhere) = std::mem::take(&mut state.pending_names)
+                .into_iter()
+                .partition(|naming| naming.is_in(path));
             state.pending_names = elsewhere;
             let here: Vec<Naming> = here;
             for naming in &here {
@@ -402,7 +420,9 @@ impl Disk for SimDisk {
 
     fn free_space(&self) -> DiskFuture<u64> {
         self.with(None, &[], |state| {
-            Ok(state.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(state.used())))
+            Ok(state
+                .capacity
+                .map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(state.used())))
         })
     }
 }
@@ -425,7 +445,9 @@ impl File for SimFile {
     fn write(&self, writes: Vec<Write>, durable: bool) -> DiskFuture<()> {
         let inode = self.inode;
         let written = self.disk.with(Some(self.life), &[Fault::Write, Fault::Full], |state| {
-            writes.into_iter().try_for_each(|write| state.change(inode, Change::Write(write.offset, write.bytes)))
+            writes
+                .into_iter()
+                .try_for_each(|write| state.change(inode, Change::Write(write.offset, write.bytes)))
         });
         if !durable {
             return written;
@@ -462,15 +484,18 @@ impl File for SimFile {
 
     fn allocate(&self, len: u64) -> DiskFuture<()> {
         let inode = self.inode;
-        self.disk.with(Some(self.life), &[Fault::Full], |state| state.change(inode, Change::Allocate(len)))
+        self.disk.with(Some(self.life), &[Fault::Full], |state| {
+            state.change(inode, Change::Allocate(len))
+        })
     }
 
     fn punch_hole(&self, offset: u64, len: u64) -> DiskFuture<()> {
         let inode = self.inode;
-        self.disk.with(Some(self.life), &[], |state| state.change(inode, Change::Punch(offset, len)))
+        self.disk
+            .with(Some(self.life), &[], |state| state.change(inode, Change::Punch(offset, len)))
     }
 
-    fn len(&self) -> DiskFuture<u64> {
+    fn size(&self) -> DiskFuture<u64> {
         let inode = self.inode;
         self.disk.with(Some(self.life), &[], |state| {
             Ok(state.inodes.get(&inode).ok_or(io::ErrorKind::NotFound)?.now.len)

@@ -7,6 +7,13 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Cluster, Dice, packet, read_all, space};
 use crate::Error;
 
+/// Octets that differ from all others, cheaply.
+fn filler(number: u64, len: usize) -> Vec<u8> {
+    let mut octets = vec![number as u8; len];
+    octets.iter_mut().zip(number.to_be_bytes()).for_each(|(octet, new)| *octet = new);
+    octets
+}
+
 /// Runs puts and purges on one node until its power goes off at `cut`; gives what was lost.
 async fn one_life(seed: u64, cut: u64, lies: bool) -> Result<u64, String> {
     let cluster = Cluster::new(seed, 1).await;
@@ -21,9 +28,11 @@ async fn one_life(seed: u64, cut: u64, lies: bool) -> Result<u64, String> {
             number += 1;
             // Most are small; some roll a segment now and then.
             let size = if dice.below(4) == 0 { dice.below(600_000) } else { dice.below(3000) };
-            let (octets, store) = (dice.octets(size as usize), store.clone());
+            let (octets, store) = (filler(dice.next(), size as usize), store.clone());
             async move {
-                let put = store.put_small(space(number), packet(number), "meta".into(), octets.clone().into()).await;
+                let put = store
+                    .put_small(space(number), packet(number), "meta".into(), octets.clone().into())
+                    .await;
                 (number, octets, put.is_ok())
             }
         });
@@ -104,7 +113,12 @@ async fn three_nodes_that_lose_power_together_keep_what_they_acknowledged() {
             let node = 1 + dice.below(3);
             let octets = dice.octets(dice.clone().below(5000) as usize);
             let store = cluster.store(node);
-            let put = store.put_small(space(number), packet(number), "meta".into(), octets.clone().into());
+            let put = store.put_small(
+                space(number),
+                packet(number),
+                "meta".into(),
+                octets.clone().into(),
+            );
             if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(20), put).await {
                 kept.insert(number, octets);
             }
@@ -120,7 +134,11 @@ async fn three_nodes_that_lose_power_together_keep_what_they_acknowledged() {
         let reader = cluster.store(if away == 1 { 2 } else { 1 });
         for (number, octets) in kept {
             let read = read_all(&reader, space(number), None).await;
-            assert_eq!(read.expect("some node of the majority has it"), octets, "seed {seed}, packet {number}");
+            assert_eq!(
+                read.expect("some node of the majority has it"),
+                octets,
+                "seed {seed}, packet {number}"
+            );
         }
     }
 }

@@ -43,7 +43,8 @@ async fn pieces_become_one_content_that_reads_equal_in_every_range() {
     let cluster = Cluster::new(20, 3).await;
     let mut dice = Dice::new(20);
     let octets = dice.octets(3_000_000);
-    let stored = upload(&cluster.store(1), &octets, &[1, 5, 700_000, FRAME, 2 * FRAME, 3, 1_000_000]).await;
+    let stored =
+        upload(&cluster.store(1), &octets, &[1, 5, 700_000, FRAME, 2 * FRAME, 3, 1_000_000]).await;
     assert_eq!((stored.digest, stored.size), (digest_of(&octets), 3_000_000));
     assert_eq!(stored.holders, [1, 2, 3].map(NodeId));
     for node in 1..=3 {
@@ -57,7 +58,10 @@ async fn pieces_become_one_content_that_reads_equal_in_every_range() {
             let slice = &octets[start as usize..end as usize];
             assert_eq!(read_all(&store, space(1), Some(start..end)).await.expect("reads"), slice);
         }
-        assert_eq!(store.offset(space(1)).await.expect("a majority answers"), Offset::At(3_000_000));
+        assert_eq!(
+            store.offset(space(1)).await.expect("a majority answers"),
+            Offset::At(3_000_000)
+        );
         cluster.crash(node).await;
         let store = cluster.start(node).await.expect("opens");
         assert!(store.holds(space(1)));
@@ -100,7 +104,10 @@ async fn a_piece_with_a_wrong_checksum_is_taken_back() {
     for node in 1..=3 {
         assert_eq!(read_all(&cluster.store(node), space(1), None).await.expect("reads"), expected);
     }
-    assert!(matches!(open(&store, 1, None).await, Err(Error::Fenced { .. })), "the old writer is over");
+    assert!(
+        matches!(open(&store, 1, None).await, Err(Error::Fenced { .. })),
+        "the old writer is over"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +174,8 @@ async fn a_purge_ends_writers_and_leaves_nothing() {
     traces.extend(cluster.keys_drawn.lock().iter().filter(|drawn| drawn.len() == 32).cloned());
     for node in 1..=3 {
         let files = cluster.disks[&node].files();
-        let (_, file) = files.iter().find(|(name, _)| *name == space_path(space(1))).expect("a file");
+        let (_, file) =
+            files.iter().find(|(name, _)| *name == space_path(space(1))).expect("a file");
         traces.push(file[48..108].to_vec());
         let data = FILE_HEAD + crate::record::frame_total(META.len()) + crate::record::FRAME_HEAD;
         traces.push(file[data..data + 64].to_vec());
@@ -180,7 +188,10 @@ async fn a_purge_ends_writers_and_leaves_nothing() {
     drop(writer);
     assert!(matches!(open(&cluster.store(2), 2, None).await, Err(Error::Purged { .. })));
     for node in 1..=3 {
-        assert!(traces.iter().all(|trace| !cluster.disks[&node].contains(trace)), "something stayed on node {node}");
+        assert!(
+            traces.iter().all(|trace| !cluster.disks[&node].contains(trace)),
+            "something stayed on node {node}"
+        );
         assert!(!cluster.disks[&node].files().iter().any(|(name, _)| name.starts_with("spaces/")));
         cluster.crash(node).await;
         let store = cluster.start(node).await.expect("opens");
@@ -232,5 +243,8 @@ async fn an_upload_in_too_many_pieces_is_told_so() {
     assert!(matches!(error, Error::TooManyPieces { .. }));
     assert!(pieces > 2000);
     writer.finish().await.expect("what came can be finished");
-    assert_eq!(read_all(&store, space(1), None).await.expect("reads").len() as u64, writer.offset());
+    assert_eq!(
+        read_all(&store, space(1), None).await.expect("reads").len() as u64,
+        writer.offset()
+    );
 }

@@ -9,7 +9,10 @@ mod takeovers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -22,8 +25,8 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
-    Content, ContentKey, Error, FrameSink, FrameSource, KeyError, KeySealer, Options, PeerError, Peers, Random,
-    SimDisk, seal::digest_of,
+    Content, ContentKey, Error, FrameSink, FrameSource, FrameStream, KeyError, KeySealer, Options,
+    PeerError, Peers, Random, SimDisk, seal::digest_of,
 };
 
 /// A small generator, so that a seed is a whole test.
@@ -71,7 +74,9 @@ impl KeySealer for TestKeys {
         let nonce: [u8; 12] = digest_of(&input).0[..12].try_into().expect("12 of 32");
         let mut sealed = key.to_vec();
         let nonce_of = Nonce::assume_unique_for_key(nonce);
-        self.0.seal_in_place_append_tag(nonce_of, Aad::from(aad), &mut sealed).map_err(|_| KeyError)?;
+        self.0
+            .seal_in_place_append_tag(nonce_of, Aad::from(aad), &mut sealed)
+            .map_err(|_| KeyError)?;
         sealed.extend_from_slice(&nonce);
         Ok(sealed)
     }
@@ -155,7 +160,8 @@ impl Peers for NetPeers {
             assert!(message.len() <= crate::MESSAGE_MAX, "a message of {} octets", message.len());
             net.messages.fetch_add(1, Relaxed);
             tokio::time::sleep(Duration::from_micros(300)).await;
-            let store = net.store(to).filter(|_| net.is_open(me, to)).ok_or(PeerError::Unreachable)?;
+            let store =
+                net.store(to).filter(|_| net.is_open(me, to)).ok_or(PeerError::Unreachable)?;
             let answer = store.handle(me, message).await;
             tokio::time::sleep(Duration::from_micros(300)).await;
             let arrives = net.is_open(me, to) && net.store(to).is_some();
@@ -167,17 +173,21 @@ impl Peers for NetPeers {
         &self,
         to: NodeId,
         header: Bytes,
-    ) -> BoxFuture<'static, Result<(Box<dyn FrameSink>, Box<dyn FrameSource>), PeerError>> {
+    ) -> BoxFuture<'static, Result<FrameStream, PeerError>> {
         let (net, me) = (self.net.clone(), self.me);
         Box::pin(async move {
-            let store = net.store(to).filter(|_| net.is_open(me, to)).ok_or(PeerError::Unreachable)?;
+            let store =
+                net.store(to).filter(|_| net.is_open(me, to)).ok_or(PeerError::Unreachable)?;
             let pair = (me, to);
             let (there, at_there) = mpsc::channel(4);
             let (back, at_here) = mpsc::channel(4);
-            let ends = |frames| Box::new(End { net: net.clone(), pair, frames }) as Box<dyn FrameSink>;
-            let starts = |frames| Box::new(Start { net: net.clone(), pair, frames }) as Box<dyn FrameSource>;
+            let ends =
+                |frames| Box::new(End { net: net.clone(), pair, frames }) as Box<dyn FrameSink>;
+            let starts =
+                |frames| Box::new(Start { net: net.clone(), pair, frames }) as Box<dyn FrameSource>;
             let (sink, source) = (ends(back), starts(at_there));
-            let task = tokio::spawn(async move { store.handle_stream(me, header, sink, source).await });
+            let task =
+                tokio::spawn(async move { store.handle_stream(me, header, sink, source).await });
             net.wires.lock().streams.push((to, task.abort_handle()));
             Ok((ends(there), starts(at_here)))
         })
@@ -225,7 +235,8 @@ pub(super) struct Cluster {
 impl Cluster {
     /// `count` stores with numbers from 1, all of them voters.
     pub async fn new(seed: u64, count: u64) -> Self {
-        let disks = (1..=count).map(|node| (node, SimDisk::new(seed * 100 + node))).collect();
+        let disks =
+            (1..=count).map(|node| (node, SimDisk::new(seed.wrapping_mul(100) + node))).collect();
         let dice = Arc::new(Mutex::new(Dice::new(seed)));
         let cluster = Self { net: Net::new(), disks, keys_drawn: Arc::default(), dice, reserve: 0 };
         for node in 1..=count {
@@ -275,7 +286,6 @@ impl Cluster {
     pub fn store(&self, node: u64) -> Content {
         self.net.store(NodeId(node)).expect("the node is on")
     }
-
 }
 
 pub(super) fn space(number: u128) -> SpaceId {
@@ -287,7 +297,11 @@ pub(super) fn packet(number: u128) -> PacketId {
 }
 
 /// Reads a range to its end.
-pub(super) async fn read_all(store: &Content, id: SpaceId, range: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, Error> {
+pub(super) async fn read_all(
+    store: &Content,
+    id: SpaceId,
+    range: Option<std::ops::Range<u64>>,
+) -> Result<Vec<u8>, Error> {
     let mut reader = store.read(id, range, None).await?;
     let mut octets = Vec::new();
     while let Some(piece) = reader.next().await {

@@ -29,7 +29,8 @@ async fn a_store_on_a_real_disk_comes_back_as_it_was() {
     let root = tempfile::tempdir().expect("a directory");
     let store = open(root.path()).await.expect("opens");
     let mut dice = Dice::new(1);
-    let contents: Vec<Vec<u8>> = (0..60).map(|number| dice.octets(if number % 10 == 0 { 900_000 } else { 1024 })).collect();
+    let contents: Vec<Vec<u8>> =
+        (0..60).map(|number| dice.octets(if number % 10 == 0 { 900_000 } else { 1024 })).collect();
     let puts = contents.iter().enumerate().map(|(number, octets)| {
         let number = number as u128;
         store.put_small(space(number), packet(number), "meta".into(), octets.clone().into())
@@ -38,7 +39,8 @@ async fn a_store_on_a_real_disk_comes_back_as_it_was() {
         put.expect("stored");
     }
     let large = dice.octets(5_000_000);
-    let mut writer = store.open_writer(space(100), packet(100), 1, "meta".into(), Some(0)).await.expect("opens");
+    let mut writer =
+        store.open_writer(space(100), packet(100), 1, "meta".into(), Some(0)).await.expect("opens");
     for chunk in large.chunks(65_536) {
         writer.write(bytes::Bytes::copy_from_slice(chunk)).await.expect("taken");
     }
@@ -52,7 +54,10 @@ async fn a_store_on_a_real_disk_comes_back_as_it_was() {
     for (number, octets) in contents.iter().enumerate().skip(20) {
         assert_eq!(&read_all(&store, space(number as u128), None).await.expect("reads"), octets);
     }
-    assert_eq!(read_all(&store, space(100), Some(4_000_000..4_100_000)).await.expect("reads"), large[4_000_000..4_100_000]);
+    assert_eq!(
+        read_all(&store, space(100), Some(4_000_000..4_100_000)).await.expect("reads"),
+        large[4_000_000..4_100_000]
+    );
     store.purge((20..101).map(space).collect()).await.expect("purged");
     assert_eq!(store.count(), 0);
     assert_eq!(std::fs::read_dir(root.path().join("spaces")).expect("a directory").count(), 0);

@@ -22,10 +22,16 @@ fn meta() -> Bytes {
 async fn what_was_put_reads_equal_on_every_node_in_every_range() {
     let cluster = Cluster::new(1, 3).await;
     let mut dice = Dice::new(1);
-    for (number, size) in [0, 1, 1024, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME + 77, SMALL_MAX].into_iter().enumerate() {
+    for (number, size) in
+        [0, 1, 1024, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME + 77, SMALL_MAX].into_iter().enumerate()
+    {
         let id = space(number as u128 + 1);
         let octets = dice.octets(size);
-        let stored = cluster.store(1).put_small(id, packet(9), meta(), octets.clone().into()).await.expect("stored");
+        let stored = cluster
+            .store(1)
+            .put_small(id, packet(9), meta(), octets.clone().into())
+            .await
+            .expect("stored");
         assert_eq!((stored.digest, stored.size), (digest_of(&octets), size as u64));
         assert!(stored.holders.len() >= 2);
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -53,7 +59,11 @@ async fn what_was_put_reads_equal_on_every_node_in_every_range() {
 async fn a_majority_is_enough_and_a_minority_is_not() {
     let cluster = Cluster::new(2, 3).await;
     cluster.net.cut(1, 3);
-    let stored = cluster.store(1).put_small(space(1), packet(1), meta(), Bytes::from_static(b"x")).await.expect("two of three");
+    let stored = cluster
+        .store(1)
+        .put_small(space(1), packet(1), meta(), Bytes::from_static(b"x"))
+        .await
+        .expect("two of three");
     assert_eq!(stored.holders, [NodeId(1), NodeId(2)]);
     // The third has not got it, and reads it from those who have.
     cluster.net.mend();
@@ -63,7 +73,8 @@ async fn a_majority_is_enough_and_a_minority_is_not() {
     assert!(cluster.store(3).holds(space(1)));
     cluster.net.cut(1, 3);
     cluster.net.cut(1, 2);
-    let alone = cluster.store(1).put_small(space(2), packet(2), meta(), Bytes::from_static(b"x")).await;
+    let alone =
+        cluster.store(1).put_small(space(2), packet(2), meta(), Bytes::from_static(b"x")).await;
     assert!(matches!(alone, Err(Error::Unavailable { .. })), "{alone:?}");
 }
 
@@ -73,7 +84,8 @@ async fn a_majority_without_the_own_disk_is_a_majority() {
     cluster.disks[&1].set_latency(Duration::from_secs(3));
     let store = cluster.store(1);
     let put = store.put_small(space(1), packet(1), meta(), Bytes::from_static(b"x"));
-    let stored = tokio::time::timeout(Duration::from_secs(1), put).await.expect("soon").expect("stored");
+    let stored =
+        tokio::time::timeout(Duration::from_secs(1), put).await.expect("soon").expect("stored");
     assert_eq!(stored.holders, [NodeId(2), NodeId(3)]);
 }
 
@@ -81,12 +93,18 @@ async fn a_majority_without_the_own_disk_is_a_majority() {
 async fn one_sync_covers_many_packets() {
     let cluster = Cluster::new(4, 3).await;
     let store = cluster.store(1);
-    store.put_small(space(1), packet(1), meta(), Bytes::from_static(b"first")).await.expect("stored");
+    store
+        .put_small(space(1), packet(1), meta(), Bytes::from_static(b"first"))
+        .await
+        .expect("stored");
     let before = store.metrics().sync_count.load(std::sync::atomic::Ordering::Relaxed);
-    let puts = (2..202).map(|number| {
-        let store = store.clone();
-        async move { store.put_small(space(number), packet(number), meta(), vec![1; 1024].into()).await }
-    });
+    let puts =
+        (2..202).map(|number| {
+            let store = store.clone();
+            async move {
+                store.put_small(space(number), packet(number), meta(), vec![1; 1024].into()).await
+            }
+        });
     for stored in futures_util::future::join_all(puts).await {
         stored.expect("stored");
     }
@@ -105,7 +123,11 @@ async fn a_purge_leaves_neither_plaintext_nor_key_nor_ciphertext() {
         let size = if number % 2 == 0 { 700 } else { 300_000 };
         let mut octets = Dice::new(number as u64).octets(size);
         octets[..canary.len()].copy_from_slice(canary);
-        cluster.store(1).put_small(space(number), packet(number), meta(), octets.into()).await.expect("stored");
+        cluster
+            .store(1)
+            .put_small(space(number), packet(number), meta(), octets.into())
+            .await
+            .expect("stored");
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     for node in 1..=3 {
@@ -114,15 +136,24 @@ async fn a_purge_leaves_neither_plaintext_nor_key_nor_ciphertext() {
             let entry = store.store.index.lock().get(space(number)).expect("held");
             let Place::Small { segment, offset, .. } = entry.place else { panic!("small") };
             let file = &cluster.disks[&node].files()[..];
-            let (_, octets) = file.iter().find(|(name, _)| *name == crate::segments::segment_path(segment)).expect("there");
+            let (_, octets) = file
+                .iter()
+                .find(|(name, _)| *name == crate::segments::segment_path(segment))
+                .expect("there");
             let record = &octets[offset as usize..];
             let head = RecordHead::parse(record).expect("a record");
             let slot = &record[RECORD_HEAD..RECORD_HEAD + usize::from(head.slot_len)];
             traces.push(slot.to_vec());
-            let data = RECORD_HEAD + slot.len() + frame_total(head.meta_len as usize) + crate::record::FRAME_HEAD;
+            let data = RECORD_HEAD
+                + slot.len()
+                + frame_total(head.meta_len as usize)
+                + crate::record::FRAME_HEAD;
             traces.push(record[data..data + 64].to_vec());
         }
-        assert!(traces.iter().all(|trace| cluster.disks[&1].contains(trace)), "the search finds what is there");
+        assert!(
+            traces.iter().all(|trace| cluster.disks[&1].contains(trace)),
+            "the search finds what is there"
+        );
     }
     traces.push(canary.to_vec());
     traces.push(meta().to_vec());
@@ -131,8 +162,15 @@ async fn a_purge_leaves_neither_plaintext_nor_key_nor_ciphertext() {
         let mut open = cluster.store(node).read(space(1), None, None).await.expect("opens");
         assert!(open.next().await.expect("a piece").is_ok());
         cluster.store(node).purge((1..=6).map(space).collect()).await.expect("purged");
-        assert!(matches!(open.next().await, Some(Err(Error::Purged { .. }))), "an open reader ends");
-        cluster.store(node).purge((1..=7).map(space).collect()).await.expect("a second time is the same");
+        assert!(
+            matches!(open.next().await, Some(Err(Error::Purged { .. }))),
+            "an open reader ends"
+        );
+        cluster
+            .store(node)
+            .purge((1..=7).map(space).collect())
+            .await
+            .expect("a second time is the same");
         for trace in &traces {
             assert!(!cluster.disks[&node].contains(trace), "something stayed on node {node}");
         }
@@ -149,10 +187,15 @@ async fn a_purge_leaves_neither_plaintext_nor_key_nor_ciphertext() {
 async fn a_late_copy_does_not_bring_a_purged_content_back() {
     let cluster = Cluster::new(6, 3).await;
     cluster.store(3).purge(vec![space(1)]).await.expect("nothing there is fine");
-    cluster.store(1).put_small(space(1), packet(1), meta(), Bytes::from_static(b"x")).await.expect("two others");
+    cluster
+        .store(1)
+        .put_small(space(1), packet(1), meta(), Bytes::from_static(b"x"))
+        .await
+        .expect("two others");
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!cluster.store(3).holds(space(1)));
-    let here = cluster.store(3).put_small(space(1), packet(1), meta(), Bytes::from_static(b"x")).await;
+    let here =
+        cluster.store(3).put_small(space(1), packet(1), meta(), Bytes::from_static(b"x")).await;
     assert!(here.is_err());
 }
 
@@ -161,9 +204,14 @@ async fn segments_roll_and_go_when_nothing_lives_in_them() {
     let cluster = Cluster::new(7, 1).await;
     let store = cluster.store(1);
     for number in 1..=8 {
-        store.put_small(space(number), packet(1), meta(), vec![3; 700_000].into()).await.expect("stored");
+        store
+            .put_small(space(number), packet(1), meta(), vec![3; 700_000].into())
+            .await
+            .expect("stored");
     }
-    let segments = |cluster: &Cluster| cluster.disks[&1].files().iter().filter(|(name, _)| name.starts_with("segments/")).count();
+    let segments = |cluster: &Cluster| {
+        cluster.disks[&1].files().iter().filter(|(name, _)| name.starts_with("segments/")).count()
+    };
     assert_eq!(segments(&cluster), 4);
     store.purge(vec![space(1), space(2), space(4)]).await.expect("purged");
     assert_eq!(segments(&cluster), 3, "the first segment is empty and gone");
@@ -181,9 +229,14 @@ async fn a_damaged_copy_is_served_from_another_holder_and_healed() {
     let cluster = Cluster::new(8, 3).await;
     let octets = Dice::new(8).octets(400_000);
     let store = cluster.store(1);
-    let stored = store.put_small(space(1), packet(1), meta(), octets.clone().into()).await.expect("stored");
+    let stored =
+        store.put_small(space(1), packet(1), meta(), octets.clone().into()).await.expect("stored");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let Place::Small { segment, offset, .. } = store.store.index.lock().get(space(1)).expect("held").place else { panic!() };
+    let Place::Small { segment, offset, .. } =
+        store.store.index.lock().get(space(1)).expect("held").place
+    else {
+        panic!()
+    };
     let path = crate::segments::segment_path(segment);
     // A slot, a body, and the head itself.
     for place in [RECORD_HEAD as u64 + 3, 200_000, 20] {
@@ -238,11 +291,17 @@ async fn a_full_disk_is_refused_before_the_reserve_is_touched() {
 async fn a_write_without_room_leaves_the_store_sound() {
     let cluster = Cluster::new(10, 1).await;
     let store = cluster.store(1);
-    store.put_small(space(1), packet(1), meta(), Bytes::from_static(b"first")).await.expect("stored");
+    store
+        .put_small(space(1), packet(1), meta(), Bytes::from_static(b"first"))
+        .await
+        .expect("stored");
     cluster.disks[&1].inject(Fault::Full);
     let refused = store.put_small(space(2), packet(1), meta(), Bytes::from_static(b"second")).await;
     assert!(refused.is_err());
-    store.put_small(space(3), packet(1), meta(), Bytes::from_static(b"third")).await.expect("stored");
+    store
+        .put_small(space(3), packet(1), meta(), Bytes::from_static(b"third"))
+        .await
+        .expect("stored");
     cluster.crash(1).await;
     let store = cluster.start(1).await.expect("opens");
     assert_eq!(read_all(&store, space(1), None).await.expect("reads"), b"first");
@@ -254,12 +313,21 @@ async fn a_write_without_room_leaves_the_store_sound() {
 async fn a_failed_sync_is_the_end_of_the_store() {
     let cluster = Cluster::new(11, 1).await;
     let store = cluster.store(1);
-    store.put_small(space(1), packet(1), meta(), Bytes::from_static(b"first")).await.expect("stored");
+    store
+        .put_small(space(1), packet(1), meta(), Bytes::from_static(b"first"))
+        .await
+        .expect("stored");
     let failed = store.failed();
     cluster.disks[&1].inject(Fault::Sync);
-    store.put_small(space(2), packet(1), meta(), Bytes::from_static(b"x")).await.expect_err("not durable");
+    store
+        .put_small(space(2), packet(1), meta(), Bytes::from_static(b"x"))
+        .await
+        .expect_err("not durable");
     assert!(*failed.borrow());
-    assert!(matches!(store.put_small(space(3), packet(1), meta(), Bytes::from_static(b"x")).await, Err(Error::Failed)));
+    assert!(matches!(
+        store.put_small(space(3), packet(1), meta(), Bytes::from_static(b"x")).await,
+        Err(Error::Failed)
+    ));
     assert!(matches!(store.purge(vec![space(1)]).await, Err(Error::Failed)));
 }
 
@@ -270,5 +338,113 @@ async fn what_is_too_large_is_refused() {
     let large = store.put_small(space(1), packet(1), meta(), vec![0; SMALL_MAX + 1].into()).await;
     assert!(matches!(large, Err(Error::TooLarge { .. })));
     let meta = vec![0; crate::META_MAX + 1].into();
-    assert!(matches!(store.put_small(space(1), packet(1), meta, Bytes::new()).await, Err(Error::TooLarge { .. })));
+    assert!(matches!(
+        store.put_small(space(1), packet(1), meta, Bytes::new()).await,
+        Err(Error::TooLarge { .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_at_rest_costs_one_record_and_not_its_neighbours() {
+    let cluster = Cluster::new(13, 3).await;
+    let mut stored = Vec::new();
+    for number in 1..=9 {
+        let octets = vec![number as u8; 500_000];
+        stored.push(
+            cluster
+                .store(1)
+                .put_small(space(number), packet(1), meta(), octets.into())
+                .await
+                .expect("stored"),
+        );
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // A head in the first segment, and a body in the last one.
+    for victim in [2, 9] {
+        let Place::Small { segment, offset, .. } =
+            cluster.store(1).store.index.lock().get(space(victim)).expect("held").place
+        else {
+            panic!("small")
+        };
+        let within = if victim == 2 { 20 } else { 5000 };
+        assert!(cluster.disks[&1].flip(
+            &crate::segments::segment_path(segment),
+            u64::from(offset) + within,
+            1
+        ));
+    }
+    cluster.crash(1).await;
+    let store = cluster.start(1).await.expect("opens");
+    assert_eq!(store.count(), 7);
+    for victim in [2, 9] {
+        let digest = stored[victim as usize - 1].digest;
+        store.fetch(space(victim), Some(digest), &[NodeId(2), NodeId(3)]).await.expect("fetched");
+    }
+    cluster.crash(1).await;
+    let store = cluster.start(1).await.expect("opens");
+    for number in 1..=9 {
+        store.verify(space(number)).await.expect("whole");
+        assert_eq!(
+            read_all(&store, space(number), None).await.expect("reads"),
+            vec![number as u8; 500_000]
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_rolls_the_segment_is_acknowledged_whole() {
+    let cluster = Cluster::new(14, 3).await;
+    let store = cluster.store(1);
+    let puts =
+        (1..=40).map(|number| {
+            let store = store.clone();
+            async move {
+                store.put_small(space(number), packet(1), meta(), vec![1; 200_000].into()).await
+            }
+        });
+    for stored in futures_util::future::join_all(puts).await {
+        stored.expect("stored");
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for node in 1..=3 {
+        assert_eq!(cluster.store(node).count(), 40);
+        assert_eq!(
+            cluster.store(node).metrics().damage_found.load(std::sync::atomic::Ordering::Relaxed),
+            0
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_ranges_become_holes_and_the_rest_is_found_again() {
+    let cluster = Cluster::new(15, 1).await;
+    let store = cluster.store(1);
+    for number in 1..=60 {
+        store
+            .put_small(space(number), packet(1), meta(), vec![number as u8; 30_000].into())
+            .await
+            .expect("stored");
+    }
+    // One by one, so that the ranges join; the first, one in the middle and the last stay.
+    for number in (2..60).filter(|number| *number != 30) {
+        store.purge(vec![space(number)]).await.expect("purged");
+    }
+    let zeros = |octets: &[u8]| octets.iter().filter(|octet| **octet == 0).count();
+    let files = cluster.disks[&1].files();
+    let (_, segment) = files.iter().find(|(name, _)| name.starts_with("segments/")).expect("one");
+    assert!(
+        zeros(segment) > 55 * 25_000,
+        "{} of {} octets are free",
+        zeros(segment),
+        segment.len()
+    );
+    cluster.crash(1).await;
+    let store = cluster.start(1).await.expect("opens");
+    for number in [1, 30, 60] {
+        assert_eq!(
+            read_all(&store, space(number), None).await.expect("reads"),
+            vec![number as u8; 30_000]
+        );
+    }
+    assert_eq!(store.count(), 3);
 }

@@ -1,0 +1,365 @@
+//! One node in this process, behind the API's router: simulated log, state and disk, real rules.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use auth::{Scheme, Secret, SignRequest, Signer, SigningKey, content_digest_sha256};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode},
+};
+use bytes::Bytes;
+use certs::{ClusterKey, Keyring};
+use consensus::{Clock, Consensus, Lane, NetworkError, SystemClock, sim};
+use content::{
+    Content, ContentKey, FrameSink, FrameSource, KeyError, KeySealer, PeerError, Peers, SimDisk,
+};
+use delivery::{Conductor, Exchange, Nodes, Parts, Vitals};
+use futures_util::future::BoxFuture;
+use http_body_util::BodyExt;
+use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
+use model::{AccessKey, CommandId, Grant, KeyAlgorithm, NodeId, Nonce, SpaceId};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+/// The name that clients call the node by.
+pub const AUTHORITY: &str = "lgsp.example.vn";
+
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// A node and its API.
+pub struct House {
+    pub router: Router,
+    pub exchange: Exchange,
+    pub admin: Signer,
+    conductor: JoinHandle<()>,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.conductor.abort();
+    }
+}
+
+struct Alone;
+
+impl consensus::Network for Alone {
+    fn request(
+        &self,
+        _: NodeId,
+        _: Lane,
+        _: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, NetworkError>> {
+        Box::pin(async { Err(NetworkError::Unreachable("there is nobody else".into())) })
+    }
+}
+
+impl Peers for Alone {
+    fn request(&self, _: NodeId, _: Bytes) -> BoxFuture<'static, Result<Bytes, PeerError>> {
+        Box::pin(async { Err(PeerError::Unreachable) })
+    }
+
+    fn open_stream(
+        &self,
+        _: NodeId,
+        _: Bytes,
+    ) -> BoxFuture<'static, Result<(Box<dyn FrameSink>, Box<dyn FrameSource>), PeerError>> {
+        Box::pin(async { Err(PeerError::Unreachable) })
+    }
+}
+
+impl Nodes for Alone {
+    fn vitals(&self, _: NodeId) -> BoxFuture<'static, Option<Vitals>> {
+        Box::pin(async { None })
+    }
+
+    fn discard(&self, _: SpaceId) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+
+    fn own_vitals(&self) -> Vitals {
+        Vitals { now: SystemClock.now(), ..Vitals::default() }
+    }
+}
+
+struct SystemRandom;
+
+impl delivery::Random for SystemRandom {
+    fn fill(&self, octets: &mut [u8]) {
+        certs::system_random(octets);
+    }
+}
+
+struct Sealer(Arc<Keyring>);
+
+impl KeySealer for Sealer {
+    fn seal(&self, aad: &[u8], key: &ContentKey) -> Result<Vec<u8>, KeyError> {
+        Ok(self.0.seal(aad, key.as_slice()))
+    }
+
+    fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<ContentKey, KeyError> {
+        let opened = self.0.open(aad, sealed).map_err(|_| KeyError)?;
+        Ok(ContentKey::new(opened.as_slice().try_into().map_err(|_| KeyError)?))
+    }
+}
+
+/// A request to be sent.
+pub struct Ask {
+    method: &'static str,
+    target: String,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+}
+
+impl Ask {
+    pub fn new(method: &'static str, target: impl Into<String>) -> Self {
+        Self { method, target: target.into(), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn json(self, body: Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    pub fn bearer(self, token: &Value) -> Self {
+        let token = token.as_str().expect("a token is text");
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// Signs what was given so far.
+    pub fn signed(mut self, signer: &Signer) -> Self {
+        let digest =
+            (!self.body.is_empty()).then(|| content_digest_sha256(&certs::sha256(&self.body)));
+        let nonce: Nonce = format!("nonce-of-a-test-{:08}", NUMBER.fetch_add(1, Ordering::Relaxed))
+            .parse()
+            .expect("a nonce");
+        let covered = [
+            "idempotency-key",
+            "authorization",
+            "upload-length",
+            "upload-offset",
+            "upload-metadata",
+        ];
+        let headers: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(name, _)| covered.contains(name))
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let signed = signer.sign(&SignRequest {
+            method: self.method,
+            scheme: Scheme::Https,
+            authority: AUTHORITY,
+            path_and_query: &self.target,
+            content_digest: digest.as_deref(),
+            headers: &headers,
+            created: SystemClock.now(),
+            nonce: Some(&nonce),
+        });
+        let signed = signed.expect("an HMAC key signs everything");
+        self.headers.extend(digest.map(|digest| ("content-digest", digest)));
+        self.headers.push(("signature-input", signed.signature_input));
+        self.headers.push(("signature", signed.signature));
+        self
+    }
+
+    pub fn request(&self) -> Request<Body> {
+        let mut request =
+            Request::builder().method(self.method).uri(&self.target).header("host", AUTHORITY);
+        if !self.body.is_empty() {
+            request = request.header("content-length", self.body.len());
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request.body(Body::from(self.body.clone())).expect("a request")
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{} {:?} {:?}", self.status, self.headers, self.body))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).unwrap_or_else(|| panic!("{name} is missing: {self:?}"));
+        value.to_str().expect("text")
+    }
+
+    /// Checks the status and gives the JSON.
+    #[track_caller]
+    pub fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{:?}", self.body);
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Checks that it is a problem of this status and word.
+    #[track_caller]
+    pub fn problem(&self, status: u16, word: &str) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{:?}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let json = self.json();
+        assert_eq!(json["word"], word);
+        assert_eq!(json["trace_id"], self.header("trace-id"));
+        assert!(json["code"].as_str().is_some_and(|code| code.starts_with("LGSP-")));
+        json
+    }
+}
+
+impl House {
+    /// Founds a cluster of one and opens its doors.
+    pub async fn found() -> Self {
+        let keyring = Arc::new(Keyring::new(ClusterKey::generate(1, &mut |octets| {
+            certs::system_random(octets)
+        })));
+        let node = NodeId(1);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = consensus::Options::new(node, "simulated");
+        let (log, state) = (sim::Log::new(), sim::State::new());
+        let started =
+            Consensus::start_with(options, &log, &state, Arc::new(Alone), clock.clone()).await;
+        let consensus = started.expect("a simulated log opens");
+        let content = Content::open(content::Options {
+            disk: Arc::new(SimDisk::new(1)),
+            peers: Arc::new(Alone),
+            keys: Arc::new(Sealer(keyring.clone())),
+            random: Arc::new(certs::system_random),
+            reserve: 0,
+            segment_bytes: 4 << 20,
+        });
+        let content = content.await.expect("a simulated disk opens");
+        let exchange = Exchange::new(Parts {
+            node,
+            consensus: consensus.clone(),
+            content,
+            cluster_key: keyring.clone(),
+            clock: clock.clone(),
+            random: Arc::new(SystemRandom),
+            nodes: Arc::new(Alone),
+            public_names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a name"),
+            content_max: 1 << 30,
+        });
+        let (admin, found) = founding(&keyring, &clock);
+        consensus.found(found).await.expect("it founds").expect("the first command is in order");
+        let conductor = tokio::spawn(Conductor::new(exchange.clone()).run());
+        let mut settings = lgsp_api::Settings::new(format!("https://{AUTHORITY}"));
+        settings.cors_origins = vec!["https://console.example.vn".into()];
+        let router = lgsp_api::router(exchange.clone(), settings);
+        let house = Self { router, exchange, admin, conductor };
+        house.wait_until_ready().await;
+        house
+    }
+
+    async fn wait_until_ready(&self) {
+        until("the node is ready", async || {
+            self.ask(Ask::new("GET", "/readyz")).await.status == 200
+        })
+        .await;
+    }
+
+    pub async fn ask(&self, ask: Ask) -> Answer {
+        self.send(ask.request()).await
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    /// Registers a unit with an application and a key, through the API's own doors.
+    pub async fn party(&self, unit: &str, grants: &[&str]) -> Signer {
+        let units = serde_json::json!({"units": [{"code": unit, "name": format!("Đơn vị {unit}"), "kind": "department", "parent": "H41"}]});
+        self.ask(Ask::new("POST", "/v1/admin/units").json(units).signed(&self.admin)).await.ok(200);
+        let app = format!("app-{}", unit.to_lowercase().replace('.', "-"));
+        let new =
+            serde_json::json!({"app": app, "unit": unit, "name": "Ứng dụng", "grants": grants});
+        self.ask(Ask::new("POST", "/v1/admin/apps").json(new).signed(&self.admin)).await.ok(201);
+        let key = serde_json::json!({"app": app});
+        let issued = self
+            .ask(Ask::new("POST", "/v1/admin/keys").json(key).signed(&self.admin))
+            .await
+            .ok(201);
+        let text = |name: &str| issued[name].as_str().expect("text").to_owned();
+        signer(
+            text("access_key").parse().expect("an access key"),
+            &Secret::from_octets(text("secret_key")),
+        )
+    }
+}
+
+/// Looks again and again until it holds, for a bounded time.
+pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let look = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let looked = tokio::time::timeout(std::time::Duration::from_secs(30), look).await;
+    looked.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+fn signer(key: AccessKey, secret: &Secret) -> Signer {
+    Signer::new(key, SigningKey::from_secret(secret))
+}
+
+fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
+    let (mut name, mut octets) = ([0; 20], [0; 32]);
+    certs::system_random(&mut name);
+    certs::system_random(&mut octets);
+    let (key, secret) = (AccessKey::from_random(name), Secret::from_random(&octets));
+    let app: model::AppId = "quan-tri".parse().expect("an application");
+    let command = Command::Found(Found {
+        name: "Thử".parse().expect("a name"),
+        zone: "H41".parse().expect("a zone"),
+        cluster: "c0".into(),
+        authority: vec![1],
+        authority_key_sealed: vec![1],
+        node: NewNode {
+            name: "nut-1".parse().expect("a name"),
+            mesh_address: "127.0.0.1:7443".into(),
+            api_url: format!("https://{AUTHORITY}"),
+            version: "0".into(),
+        },
+        admin: AddApp {
+            app: app.clone(),
+            unit: "H41".parse().expect("a unit"),
+            name: "Quản trị".parse().expect("a name"),
+            grants: [Grant::Admin].into_iter().collect(),
+            targets: Vec::new(),
+        },
+        admin_key: IssueKey {
+            key: key.clone(),
+            app,
+            algorithm: KeyAlgorithm::HmacSha256,
+            material: delivery::seal_secret(keyring, &key, secret.expose()),
+            legacy: false,
+            hmac_sha1: false,
+        },
+    });
+    let id = CommandId::mint(clock.now(), 1);
+    (signer(key, &secret), Proposal { id, proof: None, command })
+}
