@@ -49,10 +49,12 @@ def codes():
     for path, pattern in sources:
         for word, number in re.findall(pattern, (ROOT / path).read_text(), re.M):
             yield int(number), word
-    numbers = dict(re.findall(r'Self::(\w+)(?: \{ \.\. \})? => \("[\w-]+", (\d+),', (ROOT / "node/auth/src/rejection.rs").read_text()))
+    rejections = (ROOT / "node/auth/src/rejection.rs").read_text()
+    numbers = dict(re.findall(r'Self::(\w+)(?: \{ \.\. \})?\s*=>\s*\(\s*"[\w-]+",\s*(\d+),', rejections))
     texts = (ROOT / "node/api/src/texts/rejections.rs").read_text()
-    for name, word in re.findall(r'Rejection::(\w+)(?: \{ \.\. \})? => \("(\w+)", texts', texts):
-        yield int(numbers[name]), word
+    words = dict(re.findall(r'Rejection::(\w+)(?: \{ \.\. \})?\s*=>\s*\(\s*"(\w+)",\s*texts', texts))
+    for name, number in numbers.items():
+        yield int(number), words.get(name, f"no word for {name}")
 
 
 def compare():

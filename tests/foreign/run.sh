@@ -51,13 +51,19 @@ eventually() { # Asks again and again whether something is so, for half a minute
   done
 }
 member() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
-step() { printf '\n-- %s\n' "$*"; }
+step() { printf '\n-- [%s s] %s\n' "$SECONDS" "$*"; }
 
-step "python packages"
+step "packages"
 python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
   requests-http-signature==2.0.0 httpsig==1.3.0 tuspy==1.1.0 &
 packages=$!
+js=
+if command -v npm > /dev/null; then
+  mkdir "$scratch/js"
+  (cd "$scratch/js" && npm install --silent --no-audit --no-fund tus-js-client@4.3.1 > npm.log 2>&1) &
+  js=$!
+fi
 
 step "three nodes"
 read -r -a port < <(python3 - <<'PORTS'
@@ -187,6 +193,18 @@ by_tuspy() {
   echo "ok   tuspy: the file's name came along"
 }
 count as 2 "$hmac" "$scratch/hmac.secret" by_tuspy
+
+step "tus-js-client 4.3.1"
+by_tus_js() {
+  in_js() { (cd "$scratch/js" && node "$here/tus_client.mjs" "$@"); }
+  upload "$scratch/map.zip" in_js
+  LGSP_URL=$(url 2) receive "$scratch/map.zip"
+}
+if [ -n "$js" ] && wait "$js"; then
+  count as 1 "$hmac" "$scratch/hmac.secret" by_tus_js
+else
+  echo "left out: there is no npm here, or it could not install the package"
+fi
 
 step "events by curl"
 by_events() {

@@ -44,8 +44,21 @@ const OWNERS: &[(&str, &[&str])] = &[
 
 /// What a pure crate may not say outside its tests.
 const IMPURE: &[&str] = &[
-    "std::fs", "std::net", "std::thread", "std::env", "std::process", "SystemTime", "Instant::now",
-    "async fn", ".await", "tokio::", "rand::", " f32", " f64", ": f64", "HashMap<",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::env",
+    "std::process",
+    "SystemTime",
+    "Instant::now",
+    "async fn",
+    ".await",
+    "tokio::",
+    "rand::",
+    " f32",
+    " f64",
+    ": f64",
+    "HashMap<",
 ];
 
 const LINES_MAX: usize = 600;
@@ -72,21 +85,29 @@ fn all_sources() -> Vec<(String, String)> {
     sources(&root(), &mut found);
     assert!(found.len() > 100, "the sources were found");
     let read = |path: PathBuf| {
-        let name = path.strip_prefix(root()).expect("under the root").to_string_lossy().into_owned();
+        let name =
+            path.strip_prefix(root()).expect("under the root").to_string_lossy().into_owned();
         (name, fs::read_to_string(&path).expect("sources are UTF-8"))
     };
     found.into_iter().map(read).collect()
 }
 
 fn is_test(name: &str) -> bool {
-    name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("tests.rs")
-        || name.contains("/benches/") || name.contains("/examples/")
+    name.starts_with("tests/")
+        || name.contains("/tests/")
+        || name.ends_with("tests.rs")
+        || name.contains("/benches/")
+        || name.contains("/examples/")
 }
 
 /// The part of a source before its own tests, without comments.
 fn product(text: &str) -> String {
     let before = text.split("#[cfg(test)]").next().unwrap_or_default();
-    before.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    before
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn dependencies(folder: &str) -> Vec<String> {
@@ -168,7 +189,13 @@ fn files_are_short_and_say_what_they_are() {
 #[test]
 fn nothing_is_left_for_later() {
     // Written apart, so that this file does not find itself.
-    let words = [concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore")];
+    let words = [
+        concat!("to", "do!("),
+        concat!("unimpl", "emented!("),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("#[ig", "nore"),
+    ];
     let mut wrong = Vec::new();
     for (name, text) in all_sources() {
         for word in words {

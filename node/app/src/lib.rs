@@ -13,9 +13,15 @@ mod profile;
 mod texts;
 mod verbs;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 /// The program: reads the arguments, does what they ask, tells how it went.
 pub fn main() -> ExitCode {
-    ExitCode::from(verbs::main(std::env::args_os().collect()) as u8)
+    main_from(std::env::args_os().collect())
+}
+
+/// The same, from given arguments, the first of which is the program's name: for tools that are a
+/// node under another name.
+pub fn main_from(args: Vec<OsString>) -> ExitCode {
+    ExitCode::from(verbs::main(args) as u8)
 }

@@ -142,6 +142,9 @@ impl Content {
     }
 
     /// Takes a small content (at most [`SMALL_MAX`]) and returns when a majority holds it.
+    ///
+    /// A space is put once: who tries again mints a new space. What an unfinished put left on a
+    /// minority is listed by [`Content::list_held`] and may be purged when nobody can claim it.
     pub async fn put_small(
         &self,
         space: SpaceId,

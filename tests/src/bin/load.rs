@@ -3,14 +3,21 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use lgsp_tests::load::{Args, NODE_WORD, run};
+use lgsp_tests::load::{Args, NODE_VARIABLE, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(NODE_WORD) {
-        return app::main();
+    if std::env::var_os(NODE_VARIABLE).is_some() {
+        // The node's arguments follow the word.
+        return app::main_from(
+            std::env::args_os()
+                .enumerate()
+                .filter(|(at, _)| *at != 1)
+                .map(|(_, arg)| arg)
+                .collect(),
+        );
     }
     let args = Args::parse();
     // One thread: the load shares two cores with three nodes, and wakes nobody but itself.

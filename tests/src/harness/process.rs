@@ -27,20 +27,20 @@ const LOG_LINES_MAX: usize = 60;
 #[derive(Debug, Clone)]
 pub struct Program {
     path: PathBuf,
-    first: Vec<String>,
+    variable: Option<String>,
     wrapper: Vec<String>,
 }
 
 impl Program {
     /// The program at a path.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), first: Vec::new(), wrapper: Vec::new() }
+        Self { path: path.into(), variable: None, wrapper: Vec::new() }
     }
 
-    /// This very program, which becomes a node when its first argument is this word.
-    pub fn this_with(word: &str) -> Result<Self> {
+    /// This very program, which becomes a node when this variable is set.
+    pub fn this_with(variable: &str) -> Result<Self> {
         let path = std::env::current_exe().context("where this program is")?;
-        Ok(Self { path, first: vec![word.to_owned()], wrapper: Vec::new() })
+        Ok(Self { path, variable: Some(variable.to_owned()), wrapper: Vec::new() })
     }
 
     /// The same, run by another program, such as a tracer.
@@ -58,12 +58,15 @@ impl Program {
                 command
             }
         };
-        command.args(&self.first).stdin(Stdio::null());
+        command.stdin(Stdio::null());
         // What the developer has set for their own client must not steer the nodes of a test.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LGSP_") {
                 command.env_remove(name);
             }
+        }
+        if let Some(variable) = &self.variable {
+            command.env(variable, "1");
         }
         command
     }

@@ -22,8 +22,8 @@ use crate::harness::{Layout, Program};
 use field::Field;
 use figures::Report;
 
-/// The word that makes the load tool's program a node.
-pub const NODE_WORD: &str = "__node";
+/// The variable that makes the load tool's program a node.
+pub const NODE_VARIABLE: &str = "LOAD_TOOL_IS_A_NODE";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,7 +102,7 @@ pub struct Args {
 
 /// Runs the phases.
 pub async fn run(args: Args) -> Result<()> {
-    let mut program = Program::this_with(NODE_WORD)?;
+    let mut program = Program::this_with(NODE_VARIABLE)?;
     if let Some(under) = &args.under {
         program = program.under(&under.split_whitespace().collect::<Vec<_>>());
     }

@@ -47,11 +47,9 @@ impl Check {
         pointer: &str,
         texts: &[String],
     ) -> Vec<T> {
-        let mut index = 0;
         let mut words = Vec::with_capacity(texts.len());
-        for text in texts {
+        for (index, text) in texts.iter().enumerate() {
             words.extend(self.word(format_args!("{pointer}/{index}"), text));
-            index += 1;
         }
         words
     }

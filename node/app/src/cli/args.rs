@@ -21,11 +21,11 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    #[arg(short, long, global = true, value_enum, default_value = "table")]
+    #[arg(short, long, global = true, value_enum, default_value = "table", hide_possible_values = true)]
     pub output: Output,
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, value_enum, hide_possible_values = true)]
     pub lang: Option<Lang>,
-    #[arg(long, global = true, value_enum, default_value = "auto")]
+    #[arg(long, global = true, value_enum, default_value = "auto", hide_possible_values = true)]
     pub color: Colour,
     #[arg(long, global = true, env = "LGSP_PROFILE", value_name = "FILE")]
     pub profile: Option<PathBuf>,

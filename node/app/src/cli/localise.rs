@@ -49,10 +49,10 @@ fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
     );
     command = command.help_template(template).subcommand_help_heading(words::COMMANDS.in_lang(lang));
     if let Some(entry) = entry(path) {
-        let examples: String = entry.examples.iter().map(|example| format!("  {example}\n")).collect();
+        let examples: String = entry.examples.iter().map(|example| format!("\n  {example}")).collect();
         command = command
             .about(entry.about.in_lang(lang))
-            .before_help(format!("{}\n{examples}", words::EXAMPLES.in_lang(lang)));
+            .before_help(format!("{}{examples}", words::EXAMPLES.in_lang(lang)));
     }
     command = command.mut_args(|arg| {
         let heading = if arg.is_positional() { words::ARGUMENTS } else { words::OPTIONS };

@@ -61,7 +61,7 @@ pub struct Cluster {
 impl Cluster {
     /// Chooses directories and free ports; nothing runs yet.
     pub fn new(root: PathBuf, show: Show) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| show.failed(d::STARTED, error.to_string());
+        let failed = |error: std::io::Error| show.failed(d::STEP_START, error.to_string());
         let logs = root.join("logs");
         std::fs::create_dir(&logs).map_err(failed)?;
         let program = std::env::current_exe().map_err(failed)?;
@@ -118,19 +118,19 @@ impl Cluster {
         if let Some(token) = token {
             command.env("LGSP_JOIN_TOKEN", token);
         }
-        let output = command.output().await.map_err(|error| self.show.failed(d::STARTED, error.to_string()))?;
+        let output = command.output().await.map_err(|error| self.show.failed(d::STEP_START, error.to_string()))?;
         if output.status.success() {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
         let why = self.show.out.fill(d::COMMAND, &[("command", &shown), ("last", &said)]);
-        Err(self.show.failed(d::STARTED, why))
+        Err(self.show.failed(d::STEP_START, why))
     }
 
     /// Starts a node's process; its log goes to a file.
     pub fn start(&mut self, index: usize) -> Result<(), Failure> {
         let show = self.show;
-        let failed = |error: std::io::Error| show.failed(d::STARTED, error.to_string());
+        let failed = |error: std::io::Error| show.failed(d::STEP_START, error.to_string());
         let node = &mut self.nodes[index];
         let log = File::options().create(true).append(true).open(&node.log).map_err(failed)?;
         let mut command = Command::new(&self.program);
@@ -198,5 +198,5 @@ fn exited(show: Show, number: usize, status: ExitStatus, log: &Path) -> Failure 
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
     let why = show.out.fill(d::EXITED, &[("node", &number), ("status", &status), ("last", &last)]);
-    show.failed(d::STARTED, why)
+    show.failed(d::STEP_START, why)
 }

@@ -45,7 +45,7 @@ pub fn client_of(
     let urls = (0..NODES).map(|step| cluster.nodes[(first + step) % NODES].url.clone()).collect();
     let mut options = Options::new(urls, Trust::Authority(authority.to_vec()), credentials);
     options.language = show.out.lang.for_client();
-    Client::new(options).map_err(show.refused(d::STARTED))
+    Client::new(options).map_err(show.refused(d::STEP_START))
 }
 
 /// Writes a profile that reaches every node.
@@ -65,7 +65,7 @@ pub fn write_profile(
 /// Waits until one node answers that it takes requests.
 pub async fn ready(show: Show, cluster: &mut Cluster, authority: &[u8], index: usize) -> Result<(), Failure> {
     let trust = Trust::Authority(authority.to_vec());
-    let client = Client::new(Options::new(vec![cluster.nodes[index].url.clone()], trust, None)).map_err(show.refused(d::STARTED))?;
+    let client = Client::new(Options::new(vec![cluster.nodes[index].url.clone()], trust, None)).map_err(show.refused(d::STEP_START))?;
     let deadline = Instant::now() + STEP_MAX;
     loop {
         if client.ready().await.is_ok_and(|ready| ready.ready) {
@@ -74,7 +74,7 @@ pub async fn ready(show: Show, cluster: &mut Cluster, authority: &[u8], index: u
         cluster.check_alive()?;
         if Instant::now() > deadline {
             let values: [(&str, &dyn std::fmt::Display); 2] = [("node", &cluster.nodes[index].number), ("seconds", &STEP_MAX.as_secs())];
-            return Err(show.failed(d::STARTED, show.out.fill(d::NOT_READY, &values)));
+            return Err(show.failed(d::STEP_START, show.out.fill(d::NOT_READY, &values)));
         }
         sleep(LOOK_EVERY).await;
     }

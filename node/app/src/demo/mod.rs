@@ -66,7 +66,7 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Done {
     out.say(out.text(d::HEAD));
     let root = trial_directory().map_err(|(path, error)| Failure::file(out.lang, &path, &error))?;
     let mut cluster = Cluster::new(root.clone(), show)?;
-    let mut stop = Stop::listen().map_err(|error| show.failed(d::STARTED, error.to_string()))?;
+    let mut stop = Stop::listen().map_err(|error| show.failed(d::STEP_START, error.to_string()))?;
 
     let played = tokio::select! {
         played = scene::play(show, &mut cluster) => Some(played),

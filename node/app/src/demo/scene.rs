@@ -108,7 +108,7 @@ impl Scene<'_> {
     /// The two further nodes, each by a token of its own.
     async fn join(&mut self) -> Result<(), Failure> {
         for index in 1..NODES {
-            let token = self.admin.join_token(None).await.map_err(self.show.refused(d::STARTED))?;
+            let token = self.admin.join_token(None).await.map_err(self.show.refused(d::STEP_START))?;
             self.cluster.join(index, token.token.expose()).await?;
             self.cluster.start(index)?;
             ready(self.show, self.cluster, &self.authority, index).await?;
@@ -116,7 +116,7 @@ impl Scene<'_> {
             self.show.tell(d::JOINED, &[("node", &node.number), ("url", &node.url)]);
         }
         let status = self
-            .until_status(d::STARTED, |status| status.health == "healthy" && voters(status) == NODES && status.leader.is_some())
+            .until_status(d::STEP_START, |status| status.health == "healthy" && voters(status) == NODES && status.leader.is_some())
             .await?;
         let leader = status.leader.unwrap_or_default();
         self.show.tell(d::STARTED, &[("leader", &leader)]);
@@ -126,9 +126,12 @@ impl Scene<'_> {
     /// Units, applications and keys.
     async fn register(&mut self) -> Result<(u64, Vec<Office>), Failure> {
         let show = self.show;
-        let refused = show.refused(d::KEYS);
+        let refused = show.refused(d::STEP_REGISTER);
         let units = verbs::read_units(show.out.lang, Path::new("nghe-an-units.csv"), UNITS)?;
-        let added = self.admin.add_units(&units).await.map_err(show.refused(d::UNITS))?;
+        // The zone's own unit came with the founding.
+        let own = units.iter().filter(|unit| unit.parent.is_none()).count() as u64;
+        let further: Vec<_> = units.iter().filter(|unit| unit.parent.is_some()).cloned().collect();
+        let added = own + self.admin.add_units(&further).await.map_err(show.refused(d::STEP_REGISTER))?;
         show.tell(d::UNITS, &[("count", &added)]);
         let mut offices = Vec::with_capacity(OFFICES.len());
         for (index, code) in OFFICES.iter().enumerate() {
@@ -143,7 +146,7 @@ impl Scene<'_> {
                 .map_err(&refused)?;
             let key = NewKey { app, algorithm: None, public_key: None, legacy: None, hmac_sha1: None };
             let issued = self.admin.issue_key(&key).await.map_err(&refused)?;
-            let secret = issued.secret_key.ok_or_else(|| show.failed(d::KEYS, "secret_key"))?;
+            let secret = issued.secret_key.ok_or_else(|| show.failed(d::STEP_REGISTER, "secret_key"))?;
             let profile = self.cluster.root.join(format!("{}.toml", code.to_lowercase().replace('.', "-")));
             write_profile(show, self.cluster, &profile, &self.authority, &issued.access_key, &secret)?;
             let credentials = Credentials::hmac(issued.access_key.clone(), &secret);
@@ -154,10 +157,10 @@ impl Scene<'_> {
         }
         show.tell(d::KEYS, &[("count", &offices.len())]);
         let query = "thanh vinh";
-        let found = offices[0].client.units(Some(query), None, 5).await.map_err(show.refused(d::SEARCH))?;
+        let found = offices[0].client.units(Some(query), None, 5).await.map_err(show.refused(d::STEP_SEARCH))?;
         let names: Vec<String> = found.items.iter().map(|unit| format!("{} {}", unit.code, unit.name)).collect();
         if names.is_empty() {
-            return Err(show.failed(d::SEARCH, query));
+            return Err(show.failed(d::STEP_SEARCH, query));
         }
         show.tell(d::SEARCH, &[("query", &query), ("found", &names.join(", "))]);
         Ok((added, offices))
@@ -173,7 +176,7 @@ impl Scene<'_> {
         }
         let mut listening = 0;
         while listening < offices.len() - 1 {
-            if let Heard::Listening = self.hear(d::RECEIVED).await? {
+            if let Heard::Listening = self.hear(d::STEP_RECEIVE).await? {
                 listening += 1;
             }
         }
@@ -207,7 +210,7 @@ impl Scene<'_> {
         let name = format!("{}-{name}", self.canary).parse().expect("the canary and a plain name are a file name");
         let packet = new_packet(title, media_type, &targets, None);
         let file = File { name: &name, octets };
-        let submitted = offices[0].client.submit(&packet, file, None).await.map_err(self.show.refused(d::SENT))?;
+        let submitted = offices[0].client.submit(&packet, file, None).await.map_err(self.show.refused(d::STEP_SEND))?;
         let digest = Digest(sha2::Sha256::digest(octets).into());
         self.note_sent(&offices[0], Sent { submitted, title, targets, size: octets.len() as u64, digest, begun, received: BTreeMap::new() });
         Ok(())
@@ -244,10 +247,10 @@ impl Scene<'_> {
     async fn await_receipts(&mut self) -> Result<(), Failure> {
         let show = self.show;
         while self.sent.iter().any(|sent| sent.received.len() < sent.targets.len()) {
-            let Heard::Received(received) = self.hear(d::RECEIVED).await? else { continue };
+            let Heard::Received(received) = self.hear(d::STEP_RECEIVE).await? else { continue };
             let Some(sent) = self.sent.iter_mut().find(|sent| sent.submitted.packet == received.packet) else { continue };
             if received.digest != sent.digest {
-                return Err(show.failed(d::RECEIVED, format!("{}: {} ≠ {}", received.packet, received.digest, sent.digest)));
+                return Err(show.failed(d::STEP_RECEIVE, format!("{}: {} ≠ {}", received.packet, received.digest, sent.digest)));
             }
             show.tell(d::RECEIVED, &[("target", &received.unit), ("packet", &received.packet)]);
             sent.received.insert(received.unit.clone(), *received);
@@ -273,7 +276,7 @@ impl Scene<'_> {
         let opened = client
             .open(&new_packet(title, "application/octet-stream", &targets, Some(BIG_SIZE)), None)
             .await
-            .map_err(show.refused(d::BIG_BEGIN))?;
+            .map_err(show.refused(d::STEP_UPLOAD))?;
         show.tell(d::BIG_BEGIN, &[("node", &leader)]);
 
         let (offsets, mut at) = mpsc::unbounded_channel();
@@ -293,11 +296,11 @@ impl Scene<'_> {
                 show.tell(d::BIG_AT, &[("done", &size_text(offset)), ("total", &size_text(BIG_SIZE)), ("url", &url)]);
             }
         }
-        let sent = upload.await.map_err(|error| show.failed(d::BIG_DONE, error.to_string()))?.map_err(show.refused(d::BIG_DONE))?;
+        let sent = upload.await.map_err(|error| show.failed(d::STEP_UPLOAD, error.to_string()))?.map_err(show.refused(d::STEP_UPLOAD))?;
         let seconds = begun.elapsed().as_secs_f64();
         let shown = format!("{seconds:.1}");
         show.tell(d::BIG_DONE, &[("seconds", &shown), ("resumed", &sent.resumed), ("digest", &sent.digest)]);
-        let submitted = client.commit(opened.packet, sent.digest, BIG_SIZE, None).await.map_err(show.refused(d::BIG_DONE))?;
+        let submitted = client.commit(opened.packet, sent.digest, BIG_SIZE, None).await.map_err(show.refused(d::STEP_UPLOAD))?;
         let packet = opened.packet;
         self.note_sent(source, Sent { submitted, title, targets, size: BIG_SIZE, digest: sent.digest, begun, received: BTreeMap::new() });
         self.await_receipts().await?;
@@ -323,7 +326,7 @@ impl Scene<'_> {
         while offset * 100 < BIG_SIZE * KILL_AT_PERCENT {
             let next = tokio::time::timeout(STEP_MAX, at.recv()).await;
             // The upload has ended early: it tells why itself.
-            let Ok(Some((reached, _))) = next else { return Err(self.too_long(d::BIG_AT, &size_text(offset))) };
+            let Ok(Some((reached, _))) = next else { return Err(self.too_long(d::STEP_UPLOAD, &size_text(offset))) };
             offset = reached;
         }
         let pid = self.cluster.nodes[index].pid();
@@ -338,9 +341,9 @@ impl Scene<'_> {
         let targets = vec![target.report.unit.clone()];
         let packet = new_packet("Thư ngắn sau sự cố", "text/plain", &targets, None);
         let file = File { name: &name, octets: canary.as_bytes() };
-        let submitted = source.client.submit(&packet, file, None).await.map_err(show.refused(d::WRITES_AGAIN))?;
+        let submitted = source.client.submit(&packet, file, None).await.map_err(show.refused(d::STEP_KILL))?;
         let milliseconds = dead.elapsed().as_millis() as u64;
-        let status = self.until_status(d::WRITES_AGAIN, |status| status.leader.is_some_and(|node| node != leader)).await?;
+        let status = self.until_status(d::STEP_KILL, |status| status.leader.is_some_and(|node| node != leader)).await?;
         let new_leader = status.leader;
         show.tell(d::WRITES_AGAIN, &[("ms", &milliseconds), ("leader", &new_leader.unwrap_or_default())]);
         let digest = Digest(sha2::Sha256::digest(canary.as_bytes()).into());
@@ -350,7 +353,7 @@ impl Scene<'_> {
     }
 
     async fn leader(&self) -> Result<NodeId, Failure> {
-        let status = self.until_status(d::STARTED, |status| status.leader.is_some_and(|node| (1..=NODES as u64).contains(&node.0))).await?;
+        let status = self.until_status(d::STEP_START, |status| status.leader.is_some_and(|node| (1..=NODES as u64).contains(&node.0))).await?;
         Ok(status.leader.unwrap_or_default())
     }
 
@@ -407,8 +410,8 @@ impl Scene<'_> {
     async fn purge(&mut self, offices: &[Office], killed: &KilledReport) -> Result<PurgeReport, Failure> {
         let show = self.show;
         let dead = killed.node;
-        self.until_packets(offices, d::PURGED, |packet| packet.state == "completed" && packet.purge_debt.iter().all(|node| *node == dead)).await?;
-        let status = self.admin.status().await.map_err(show.refused(d::PURGED))?;
+        self.until_packets(offices, d::STEP_PURGE, |packet| packet.state == "completed" && packet.purge_debt.iter().all(|node| *node == dead)).await?;
+        let status = self.admin.status().await.map_err(show.refused(d::STEP_PURGE))?;
         let debt = status.nodes.iter().find(|node| node.node == dead).and_then(|node| node.purge_debt).unwrap_or_default();
         show.tell(d::PURGED, &[("node", &dead), ("debt", &debt)]);
 
@@ -416,7 +419,7 @@ impl Scene<'_> {
         let index = dead.0 as usize - 1;
         self.cluster.start(index)?;
         ready(show, self.cluster, &self.authority, index).await?;
-        self.until_packets(offices, d::RESTARTED, |packet| packet.purge_debt.is_empty()).await?;
+        self.until_packets(offices, d::STEP_RESTART, |packet| packet.purge_debt.is_empty()).await?;
         let paid = begun.elapsed().as_millis() as u64;
         show.tell(d::RESTARTED, &[("node", &dead), ("ms", &paid)]);
 
@@ -428,11 +431,11 @@ impl Scene<'_> {
     async fn fetch_again(&self, offices: &[Office]) -> Result<u16, Failure> {
         let again = self.sent.iter().flat_map(|sent| sent.received.values()).next();
         let client = again.and_then(|received| offices.iter().find(|office| office.report.unit == received.unit));
-        let (Some(received), Some(office)) = (again, client) else { return Err(self.too_long(d::GONE, "packet")) };
+        let (Some(received), Some(office)) = (again, client) else { return Err(self.too_long(d::STEP_PURGE, "packet")) };
         match office.client.content(&received.accepted, 1 << 20).await {
-            Ok(_) => Err(self.show.failed(d::GONE, "200")),
+            Ok(_) => Err(self.show.failed(d::STEP_PURGE, "200")),
             Err(error) => {
-                let status = error.status().ok_or_else(|| self.show.refused(d::GONE)(error))?;
+                let status = error.status().ok_or_else(|| self.show.refused(d::STEP_PURGE)(error))?;
                 self.show.tell(d::GONE, &[("status", &status)]);
                 Ok(status)
             }
@@ -445,17 +448,17 @@ impl Scene<'_> {
         let (mut nodes, mut control) = (Searched::default(), Searched::default());
         let needle = self.canary.as_bytes();
         for node in &self.cluster.nodes {
-            search(&node.directory, needle, &mut nodes).map_err(|error| show.failed(d::CANARY, error.to_string()))?;
+            search(&node.directory, needle, &mut nodes).map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
         }
-        search(&self.received_directory(), needle, &mut control).map_err(|error| show.failed(d::CANARY, error.to_string()))?;
+        search(&self.received_directory(), needle, &mut control).map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
         show.tell(d::CANARY, &[
             ("files", &nodes.files), ("size", &size_text(nodes.octets)), ("found", &nodes.found.len()), ("control", &control.found.len()),
         ]);
         if let Some(path) = nodes.found.first() {
-            return Err(show.failed(d::CANARY, show.out.fill(d::FOUND_CANARY, &[("path", &path.display())])));
+            return Err(show.failed(d::STEP_CANARY, show.out.fill(d::FOUND_CANARY, &[("path", &path.display())])));
         }
         if control.found.is_empty() {
-            return Err(show.failed(d::CANARY, show.out.text(d::CONTROL)));
+            return Err(show.failed(d::STEP_CANARY, show.out.text(d::CONTROL)));
         }
         Ok(CanaryReport { files: nodes.files, octets: nodes.octets, found: nodes.found, control: control.found.len() })
     }
@@ -464,7 +467,7 @@ impl Scene<'_> {
         let out = self.show.out;
         let mut packets = Vec::with_capacity(self.sent.len());
         for sent in &self.sent {
-            let packet = self.packet(&parts.offices, sent.submitted.packet).await.map_err(self.show.refused(d::COMPLETED))?;
+            let packet = self.packet(&parts.offices, sent.submitted.packet).await.map_err(self.show.refused(d::STEP_RECEIVE))?;
             packets.push(PacketReport {
                 packet: packet.packet,
                 title: packet.title.clone(),

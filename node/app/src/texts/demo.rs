@@ -4,6 +4,16 @@ use super::texts;
 
 texts! {
     HEAD = "LGSP bản dùng thử: 3 nút, 3 tiến trình trên máy này. Không dùng cho dữ liệu thật.", "LGSP demonstration: 3 nodes, 3 processes on this machine. Not for real data.";
+    STEP_START = "khởi động cụm", "starting the cluster";
+    STEP_REGISTER = "đăng ký đơn vị, ứng dụng, khoá", "registering units, applications, keys";
+    STEP_SEARCH = "tìm đơn vị", "searching for units";
+    STEP_SEND = "gửi gói tin", "sending packets";
+    STEP_RECEIVE = "nhận gói tin", "receiving packets";
+    STEP_UPLOAD = "gửi tệp lớn", "sending the large file";
+    STEP_KILL = "giết nút dẫn đầu", "killing the leader";
+    STEP_PURGE = "xoá nội dung", "purging the content";
+    STEP_RESTART = "chạy lại nút đã giết", "running the killed node again";
+    STEP_CANARY = "tìm chuỗi mốc", "searching for the canary";
     STARTED = "3 nút đang chạy, nút {leader} dẫn đầu", "3 nodes are running, node {leader} leads";
     FOUNDED = "lập cụm: nút 1 ở {url}", "the cluster is founded: node 1 at {url}";
     JOINED = "nút {node} gia nhập: {url}", "node {node} joined: {url}";

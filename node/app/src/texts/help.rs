@@ -22,7 +22,7 @@ const fn t(vi: &'static str, en: &'static str) -> Text {
 /// The arguments that mean the same wherever they stand.
 const COMMON: &[(&str, Text)] = &[
     ("output", t("Dạng dữ liệu: table cho người, json cho chương trình", "Form of the data: table for people, json for programs")),
-    ("lang", t("Ngôn ngữ; mặc định theo LGSP_LANG rồi theo máy", "Language; LGSP_LANG or the locale by default")),
+    ("lang", t("Ngôn ngữ: vi, en; mặc định theo LGSP_LANG rồi theo máy", "Language: vi, en; LGSP_LANG or the locale by default")),
     ("color", t("Màu: auto, always, never", "Colour: auto, always, never")),
     ("profile", t("Hồ sơ kết nối tới cụm (TOML)", "Profile of the connection to the cluster (TOML)")),
     ("timeout", t("Thời gian chờ một lần gọi", "How long one request may take")),

@@ -28,7 +28,7 @@ use crate::{
 };
 
 pub use founding::{ADMIN_PROFILE, AUTHORITY_PEM, quoted};
-pub use registry::read_units;
+pub use registry::{add_new_units, read_units};
 pub use way::{Step, lines, steps};
 
 /// How a command ends: its exit code, or what went wrong.

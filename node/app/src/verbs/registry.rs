@@ -34,22 +34,26 @@ pub async fn import_units(context: &Context, file: &Path) -> Done {
     let octets = std::fs::read(file).map_err(|error| Failure::file(out.lang, file, &error))?;
     let units = read_units(out.lang, file, &octets)?;
     let (client, _) = context.client()?;
-    let failed = context.failed();
+    let (added, skipped) = add_new_units(&client, units).await.map_err(context.failed())?;
+    if out.is_table() {
+        out.done(w::DONE_UNITS_IMPORTED, &[("added", &added), ("skipped", &skipped)]);
+    } else {
+        out.json("lgsp.units.imported/1", json!({ "added": added, "skipped": skipped }));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Adds those units that are not registered yet; gives how many were added, and how many were there.
+pub async fn add_new_units(client: &Client, units: Vec<NewUnit>) -> Result<(u64, u64), client::Error> {
     let known: BTreeSet<UnitCode> = collect(u32::MAX, async |cursor, limit| client.units(None, cursor, limit).await)
-        .await
-        .map_err(&failed)?
+        .await?
         .items
         .into_iter()
         .map(|unit: Unit| unit.code)
         .collect();
     let (fresh, there): (Vec<NewUnit>, Vec<NewUnit>) = units.into_iter().partition(|unit| !known.contains(&unit.code));
-    let added = if fresh.is_empty() { 0 } else { client.add_units(&fresh).await.map_err(&failed)? };
-    if out.is_table() {
-        out.done(w::DONE_UNITS_IMPORTED, &[("added", &added), ("skipped", &there.len())]);
-    } else {
-        out.json("lgsp.units.imported/1", json!({ "added": added, "skipped": there.len() }));
-    }
-    Ok(Exit::Ok)
+    let added = if fresh.is_empty() { 0 } else { client.add_units(&fresh).await? };
+    Ok((added, there.len() as u64))
 }
 
 /// The units of a CSV with the columns code, name, kind and parent; a UTF-8 mark of office

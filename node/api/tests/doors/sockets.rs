@@ -1,0 +1,149 @@
+//! The server on real sockets: TLS, both versions of HTTP, a clean end, a cut connection.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    house::{self, Ask, House},
+    new_packet, text,
+};
+
+/// A server of the house on a port of its own, and how clients speak TLS with it.
+async fn serve(
+    house: &House,
+) -> (lgsp_api::Server, std::net::SocketAddr, tokio_rustls::rustls::ClientConfig) {
+    let now = consensus::Clock::now(&consensus::SystemClock);
+    let authority = certs::Authority::create("c0", now).expect("an authority");
+    let key = certs::NodeKey::generate().expect("a key");
+    let request = certs::NodeRequest {
+        node: model::NodeId(1),
+        cluster: "c0".into(),
+        request: key.request().expect("a request"),
+        names: vec![house::AUTHORITY.into()],
+        addresses: vec![],
+    };
+    let chain = vec![authority.issue(&request, now).expect("a certificate")];
+    let presented = certs::Presented::new(chain, &key.private_key()).expect("a chain");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = lgsp_api::serve(lgsp_api::Options {
+        listener,
+        tls: certs::https_server_config(presented).expect("a configuration").into(),
+        exchange: house.exchange.clone(),
+        settings: lgsp_api::Settings::new(format!("https://{}", house::AUTHORITY)),
+    });
+    let trust = certs::Trust::Authority(authority.certificate().clone());
+    (server, address, certs::https_client_config(trust).expect("a configuration"))
+}
+
+type Tls = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
+
+async fn connect(
+    address: std::net::SocketAddr,
+    config: &tokio_rustls::rustls::ClientConfig,
+    alpn: &[u8],
+) -> Tls {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let name = house::AUTHORITY.try_into().expect("a name");
+    tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+        .connect(name, stream)
+        .await
+        .expect("TLS")
+}
+
+/// A request as HTTP/1.1 writes it.
+fn written(ask: Ask) -> Vec<u8> {
+    let request = ask.request();
+    let mut out = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri()).into_bytes();
+    for (name, value) in request.headers() {
+        out.extend_from_slice(
+            &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat(),
+        );
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_speaks_both_versions_and_drains() {
+    let house = House::found().await;
+    let target = house.party("H41.05", &["receive"]).await;
+    let (server, address, tls) = serve(&house).await;
+    let mut plain = connect(address, &tls, b"http/1.1").await;
+    plain
+        .write_all(&written(Ask::new("GET", "/livez").header("connection", "close")))
+        .await
+        .expect("it is taken");
+    let mut answer = String::new();
+    plain.read_to_string(&mut answer).await.expect("an answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 200")
+            && answer.contains("\r\ndate: ")
+            && answer.ends_with("ok\n"),
+        "{answer}"
+    );
+
+    let io = hyper_util::rt::TokioIo::new(connect(address, &tls, b"h2").await);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, io).await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let mut request = Ask::new("GET", "/v1/inbox").signed(&target).request();
+    *request.uri_mut() =
+        format!("https://{}/v1/inbox", house::AUTHORITY).parse().expect("a target");
+    request.headers_mut().remove("host");
+    let response = sender.send_request(request).await.expect("an answer");
+    assert_eq!(
+        (response.status().as_u16(), response.version()),
+        (200, axum::http::Version::HTTP_2)
+    );
+
+    let mut live = connect(address, &tls, b"http/1.1").await;
+    live.write_all(&written(Ask::new("GET", "/v1/events").signed(&target)))
+        .await
+        .expect("it is taken");
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("session.started") {
+        assert!(live.read_buf(&mut heard).await.expect("the stream goes on") > 0);
+    }
+    server.stop_accepting();
+    house::until("new connections are refused", async || {
+        tokio::net::TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    server.drain().await;
+    live.read_to_end(&mut heard).await.expect("the stream ends cleanly");
+    assert!(heard.ends_with(b"0\r\n\r\n"), "the stream ends as a whole, not by a cut");
+    drop(sender);
+    connection.await.expect("no panic").expect("the connection ends cleanly");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_arrived_before_a_cut_connection_counts() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let (_server, address, tls) = serve(&house).await;
+    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+    let opened = house.ask(opened).await.ok(201);
+    let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
+    let tus = |method| {
+        Ask::new(method, &content)
+            .header("tus-resumable", "1.0.0")
+            .bearer(&opened["space"]["token"])
+    };
+    let mut cut = connect(address, &tls, b"http/1.1").await;
+    let patch = tus("PATCH")
+        .header("content-type", "application/offset+octet-stream")
+        .header("upload-offset", "0")
+        .header("content-length", "100");
+    cut.write_all(&written(patch)).await.expect("it is taken");
+    cut.write_all(b"0123456789").await.expect("it is taken");
+    cut.flush().await.expect("it is sent");
+    drop(cut);
+    house::until("the octets count", async || {
+        house.ask(tus("HEAD")).await.header("upload-offset") == "10"
+    })
+    .await;
+}
