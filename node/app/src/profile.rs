@@ -80,7 +80,8 @@ impl Loaded {
             }
             _ => Failure::file(lang, path, &error),
         })?;
-        let profile: Profile = toml::from_str(&text).map_err(|error| wrong(lang, path, error.to_string().trim_end()))?;
+        let profile: Profile = toml::from_str(&text)
+            .map_err(|error| wrong(lang, path, error.to_string().trim_end()))?;
         if profile.urls.is_empty() {
             return Err(wrong(lang, path, "urls = []"));
         }
@@ -98,7 +99,11 @@ impl Loaded {
     }
 
     /// The same for these nodes alone.
-    pub fn client_of(&self, urls: Vec<String>, timeout: std::time::Duration) -> Result<Client, Failure> {
+    pub fn client_of(
+        &self,
+        urls: Vec<String>,
+        timeout: std::time::Duration,
+    ) -> Result<Client, Failure> {
         let trust = Trust::Authorities(self.authority()?.iter().map(|der| der.to_vec()).collect());
         let mut options = Options::new(urls, trust, Some(self.credentials()?));
         options.language = self.lang.for_client();
@@ -117,7 +122,9 @@ impl Loaded {
             std::fs::read(&path).map_err(|error| Failure::file(self.lang, &path, &error))?
         };
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        all.ok().filter(|all| !all.is_empty()).ok_or_else(|| wrong(self.lang, &self.path, "authority"))
+        all.ok()
+            .filter(|all| !all.is_empty())
+            .ok_or_else(|| wrong(self.lang, &self.path, "authority"))
     }
 
     fn credentials(&self) -> Result<Credentials, Failure> {
@@ -125,10 +132,13 @@ impl Loaded {
         let failed = |error: std::io::Error| Failure::file(self.lang, &path, &error);
         let metadata = std::fs::metadata(&path).map_err(failed)?;
         if metadata.mode() & 0o077 != 0 {
-            return Err(Failure::new(Exit::NotPermitted, t::FILE.fill(self.lang, &[("path", &path.display())]))
-                .why(t::PROFILE_OPEN.in_lang(self.lang))
-                .fix(t::FIX_PROFILE_OPEN.fill(self.lang, &[("path", &path.display())]))
-                .code(9303));
+            return Err(Failure::new(
+                Exit::NotPermitted,
+                t::FILE.fill(self.lang, &[("path", &path.display())]),
+            )
+            .why(t::PROFILE_OPEN.in_lang(self.lang))
+            .fix(t::FIX_PROFILE_OPEN.fill(self.lang, &[("path", &path.display())]))
+            .code(9303));
         }
         let text = std::fs::read_to_string(&path).map_err(failed)?;
         let key = self.profile.access_key.clone();
@@ -189,5 +199,6 @@ fn write_private(lang: Lang, path: &Path, octets: &[u8]) -> Result<(), Failure> 
     };
     certs::write_file(path, octets, Access::Secret).map_err(|error| failed(error.to_string()))?;
     // A file that was there before keeps no wider rights.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(|error| failed(error.to_string()))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| failed(error.to_string()))
 }

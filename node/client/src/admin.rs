@@ -32,9 +32,15 @@ impl Client {
     }
 
     /// A page of the units, or of those that a search finds.
-    pub async fn units(&self, search: Option<&str>, cursor: Option<&str>, limit: u32) -> Result<Page<Unit>, Error> {
+    pub async fn units(
+        &self,
+        search: Option<&str>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Unit>, Error> {
         let limit = limit.to_string();
-        let path = query("/v1/units", &[("q", search), ("cursor", cursor), ("limit", Some(&limit))]);
+        let path =
+            query("/v1/units", &[("q", search), ("cursor", cursor), ("limit", Some(&limit))]);
         self.json(Call::get(path)).await
     }
 
@@ -46,7 +52,11 @@ impl Client {
     /// A page of the applications.
     pub async fn apps(&self, cursor: Option<&str>, limit: u32) -> Result<Page<App>, Error> {
         let limit = limit.to_string();
-        self.json(Call::get(query("/v1/admin/apps", &[("cursor", cursor), ("limit", Some(&limit))]))).await
+        self.json(Call::get(query(
+            "/v1/admin/apps",
+            &[("cursor", cursor), ("limit", Some(&limit))],
+        )))
+        .await
     }
 
     /// Issues a key. Its secret is in the answer and nowhere else, so a request that may have
@@ -58,7 +68,11 @@ impl Client {
     /// A page of the keys, without their secrets.
     pub async fn keys(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Key>, Error> {
         let limit = limit.to_string();
-        self.json(Call::get(query("/v1/admin/keys", &[("cursor", cursor), ("limit", Some(&limit))]))).await
+        self.json(Call::get(query(
+            "/v1/admin/keys",
+            &[("cursor", cursor), ("limit", Some(&limit))],
+        )))
+        .await
     }
 
     /// Revokes a key, for ever.
@@ -124,7 +138,8 @@ impl Client {
         let answer = self.once(&call).await.map_err(|failed| failed.error)?;
         let info = answer.response.extensions().get::<reqwest::tls::TlsInfo>();
         let certificate = info.and_then(|info| info.peer_certificate()).map(<[u8]>::to_vec);
-        certificate.ok_or_else(|| Error::Protocol { url: answer.url, what: "no certificate".into() })
+        certificate
+            .ok_or_else(|| Error::Protocol { url: answer.url, what: "no certificate".into() })
     }
 
     /// Whether the current node takes requests, and if not, why; asked once.
@@ -135,7 +150,8 @@ impl Client {
             Ok(answer) => answer.json().await,
             Err(failed) => match failed.error {
                 Error::Problem { status: 503, problem } => {
-                    let reasons = problem.more.get("reasons").and_then(|list| list.as_array()).cloned();
+                    let reasons =
+                        problem.more.get("reasons").and_then(|list| list.as_array()).cloned();
                     Ok(Ready { ready: false, reasons: reasons.unwrap_or_default() })
                 }
                 error => Err(error),

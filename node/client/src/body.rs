@@ -16,7 +16,10 @@ pub(crate) async fn read_whole(url: &str, response: Response, max: usize) -> Res
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| Error::of(url, std::time::Duration::ZERO, error))?;
         if whole.len() + piece.len() > max {
-            return Err(Error::Protocol { url: url.to_owned(), what: format!("more than {max} octets") });
+            return Err(Error::Protocol {
+                url: url.to_owned(),
+                what: format!("more than {max} octets"),
+            });
         }
         whole.extend_from_slice(&piece);
     }
@@ -37,7 +40,10 @@ pub(crate) fn multipart(parts: &[Part<'_>], random: [u8; 16]) -> (String, Bytes)
     let size: usize = parts.iter().map(|part| part.octets.len() + 512).sum();
     let mut body = Vec::with_capacity(size);
     for part in parts {
-        body.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", part.name).as_bytes());
+        body.extend_from_slice(
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", part.name)
+                .as_bytes(),
+        );
         if let Some(name) = part.file_name {
             // As browsers do: UTF-8 as it is, and the three characters that would end it escaped.
             let name = name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
@@ -58,11 +64,22 @@ mod tests {
     #[test]
     fn a_form_is_written_as_browsers_write_it() {
         let parts = [
-            Part { name: "request", file_name: None, media_type: "application/json", octets: b"{}" },
-            Part { name: "content", file_name: Some("Công \"văn\".pdf"), media_type: "application/pdf", octets: b"%PDF" },
+            Part {
+                name: "request",
+                file_name: None,
+                media_type: "application/json",
+                octets: b"{}",
+            },
+            Part {
+                name: "content",
+                file_name: Some("Công \"văn\".pdf"),
+                media_type: "application/pdf",
+                octets: b"%PDF",
+            },
         ];
         let (media_type, body) = multipart(&parts, [0xab; 16]);
-        let boundary = media_type.strip_prefix("multipart/form-data; boundary=").expect("the media type");
+        let boundary =
+            media_type.strip_prefix("multipart/form-data; boundary=").expect("the media type");
         let text = String::from_utf8(body.to_vec()).expect("text parts");
         assert_eq!(
             text,

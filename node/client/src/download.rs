@@ -52,7 +52,9 @@ impl Client {
         let (mut stalls, mut resumed) = (0, 0);
         while part.size < accepted.size {
             let before = part.size;
-            let Err(error) = self.fetch_from(accepted, &mut part, &mut progress).await else { continue };
+            let Err(error) = self.fetch_from(accepted, &mut part, &mut progress).await else {
+                continue;
+            };
             stalls = if part.size > before { 0 } else { stalls + 1 };
             if !error.may_retry() || stalls > STALLS_MAX {
                 return Err(error);
@@ -74,7 +76,11 @@ impl Client {
     }
 
     /// Accepts a small packet and reads its content in one round trip; gives the digest too.
-    pub async fn accept_content(&self, packet: PacketId, max: usize) -> Result<(bytes::Bytes, Digest), Error> {
+    pub async fn accept_content(
+        &self,
+        packet: PacketId,
+        max: usize,
+    ) -> Result<(bytes::Bytes, Digest), Error> {
         let call = Call::new(Method::POST, format!("/v1/packets/{packet}/accept"))
             .header("accept", "application/octet-stream");
         let answer = self.send(call).await?;
@@ -126,16 +132,20 @@ impl Client {
 }
 
 fn content_call(packet: PacketId, token: &Secret) -> Call {
-    let mut call = Call::get(format!("/v1/packets/{packet}/content")).proof(Proof::Bearer(token.clone()));
+    let mut call =
+        Call::get(format!("/v1/packets/{packet}/content")).proof(Proof::Bearer(token.clone()));
     call.streams = true;
     call
 }
 
 /// The digest that an answer's entity tag names.
 fn digest_of(answer: &Answer) -> Result<Digest, Error> {
-    let tag = answer.header("etag").and_then(|tag| tag.strip_prefix("\"sha256-")?.strip_suffix('"'));
-    tag.and_then(|hex| hex.parse().ok())
-        .ok_or_else(|| Error::Protocol { url: answer.url.clone(), what: "no digest in the entity tag".into() })
+    let tag =
+        answer.header("etag").and_then(|tag| tag.strip_prefix("\"sha256-")?.strip_suffix('"'));
+    tag.and_then(|hex| hex.parse().ok()).ok_or_else(|| Error::Protocol {
+        url: answer.url.clone(),
+        what: "no digest in the entity tag".into(),
+    })
 }
 
 fn check(seen: [u8; 32], expected: Digest) -> Result<(), Error> {
@@ -160,7 +170,10 @@ impl Part {
         // What is fetched was sealed on every disk of the cluster: here too it is the owner's alone.
         #[cfg(unix)]
         options.mode(0o600);
-        let file = options.open(&path).await.map_err(|source| Error::File { path: path.clone(), source })?;
+        let file = options
+            .open(&path)
+            .await
+            .map_err(|source| Error::File { path: path.clone(), source })?;
         let mut part = Self { path, file, hasher: Sha256::new(), size: 0 };
         part.hash_what_is_there().await?;
         if part.size > size_max {

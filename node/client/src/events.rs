@@ -114,7 +114,12 @@ impl Client {
     }
 
     /// Asks once for the events after a position, and waits up to so many seconds for one.
-    pub async fn poll_events(&self, after: u64, limit: u32, wait: u32) -> Result<Vec<Event>, Error> {
+    pub async fn poll_events(
+        &self,
+        after: u64,
+        limit: u32,
+        wait: u32,
+    ) -> Result<Vec<Event>, Error> {
         let mut call = Call::get(format!("/v1/events?after={after}&limit={limit}&wait={wait}"))
             .header("accept", "application/cloudevents-batch+json");
         call.timeout = Some(Duration::from_secs(u64::from(wait) + 15));
@@ -129,7 +134,8 @@ impl Events {
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
-                self.position = event.position.or(self.position).or_else(|| self.present_end(&event));
+                self.position =
+                    event.position.or(self.position).or_else(|| self.present_end(&event));
                 return Ok(event);
             }
             let Some(connection) = &mut self.connection else {
@@ -167,7 +173,8 @@ impl Events {
         }
         call.streams = true;
         let answer = self.client.send(call).await?;
-        self.connection = Some(Connection { url: answer.url, pieces: Box::pin(answer.response.bytes_stream()) });
+        self.connection =
+            Some(Connection { url: answer.url, pieces: Box::pin(answer.response.bytes_stream()) });
         Ok(())
     }
 
@@ -193,7 +200,8 @@ impl Events {
 /// An event from its JSON; what is no event is passed over. Its position is the line `id:`, or
 /// the last part of the event's own id (`H41.02/17`).
 fn event_of(id: Option<String>, value: Value) -> Option<Event> {
-    let own = value.get("id").and_then(Value::as_str).and_then(|id| id.rsplit_once('/')?.1.parse().ok());
+    let own =
+        value.get("id").and_then(Value::as_str).and_then(|id| id.rsplit_once('/')?.1.parse().ok());
     let sequence = value.get("sequence").is_some();
     let mut event: Event = serde_json::from_value(value).ok()?;
     event.position = match id {
@@ -281,7 +289,8 @@ mod tests {
         ];
         for size in 1..=STREAM.len() {
             let mut parser = Parser::default();
-            let items: Vec<Item> = STREAM.as_bytes().chunks(size).flat_map(|piece| parser.read(piece)).collect();
+            let items: Vec<Item> =
+                STREAM.as_bytes().chunks(size).flat_map(|piece| parser.read(piece)).collect();
             assert_eq!(items, expected, "pieces of {size}");
         }
     }
@@ -302,7 +311,8 @@ mod tests {
         assert_eq!((event.position, event.kind()), (Some(17), EventKind::PacketAvailable));
         assert!(event.packet().is_some());
         assert_eq!(event_of(None, value).expect("an event").position, Some(17));
-        let started = serde_json::json!({"id": "H41.02/17", "type": "vn.gov.nghean.lgsp.session.started.v1"});
+        let started =
+            serde_json::json!({"id": "H41.02/17", "type": "vn.gov.nghean.lgsp.session.started.v1"});
         assert_eq!(event_of(None, started).expect("an event").position, None);
         assert!(event_of(None, serde_json::json!([1])).is_none());
     }

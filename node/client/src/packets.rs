@@ -59,7 +59,11 @@ struct Results {
 impl Client {
     /// Opens a packet whose content comes next. Repeats are one packet: without a key of the
     /// caller's, one is made for all attempts of this call.
-    pub async fn open(&self, packet: &NewPacket, key: Option<&IdempotencyKey>) -> Result<Opened, Error> {
+    pub async fn open(
+        &self,
+        packet: &NewPacket,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Opened, Error> {
         let key = key.map_or_else(fresh_idempotency_key, ToString::to_string);
         self.json(Call::post("/v1/packets", packet).header("idempotency-key", key)).await
     }
@@ -73,9 +77,15 @@ impl Client {
     ) -> Result<Submitted, Error> {
         // The part itself says how long it is; the policy travels with the request.
         let request = NewPacket { size: None, ..packet.clone() };
-        let request = serde_json::to_vec(&request).expect("bodies have text keys and no failing parts");
+        let request =
+            serde_json::to_vec(&request).expect("bodies have text keys and no failing parts");
         let parts = [
-            Part { name: "request", file_name: None, media_type: "application/json", octets: &request },
+            Part {
+                name: "request",
+                file_name: None,
+                media_type: "application/json",
+                octets: &request,
+            },
             Part {
                 name: "content",
                 file_name: Some(file.name.as_str()),
@@ -85,7 +95,9 @@ impl Client {
         ];
         let (media_type, body) = multipart(&parts, rand::random());
         let key = key.map_or_else(fresh_idempotency_key, ToString::to_string);
-        let call = Call::new(Method::POST, "/v1/packets").body(&media_type, body).header("idempotency-key", key);
+        let call = Call::new(Method::POST, "/v1/packets")
+            .body(&media_type, body)
+            .header("idempotency-key", key);
         self.json(call).await
     }
 
@@ -112,13 +124,15 @@ impl Client {
     /// A page of what the caller's unit has sent, newest first.
     pub async fn sent(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Packet>, Error> {
         let limit = limit.to_string();
-        self.json(Call::get(query("/v1/packets", &[("cursor", cursor), ("limit", Some(&limit))]))).await
+        self.json(Call::get(query("/v1/packets", &[("cursor", cursor), ("limit", Some(&limit))])))
+            .await
     }
 
     /// A page of what waits for the caller's unit, oldest first.
     pub async fn inbox(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Packet>, Error> {
         let limit = limit.to_string();
-        self.json(Call::get(query("/v1/inbox", &[("cursor", cursor), ("limit", Some(&limit))]))).await
+        self.json(Call::get(query("/v1/inbox", &[("cursor", cursor), ("limit", Some(&limit))])))
+            .await
     }
 
     /// Takes a packet back.
@@ -134,7 +148,8 @@ impl Client {
 
     /// Confirms that the caller's unit holds the content with this digest.
     pub async fn confirm(&self, packet: PacketId, digest: Digest) -> Result<State, Error> {
-        self.json(Call::post(format!("/v1/packets/{packet}/confirm"), &json!({ "digest": digest }))).await
+        self.json(Call::post(format!("/v1/packets/{packet}/confirm"), &json!({ "digest": digest })))
+            .await
     }
 
     /// Confirms several (1 to 1000) in one request.
@@ -145,7 +160,8 @@ impl Client {
 
     /// Refuses a packet.
     pub async fn reject(&self, packet: PacketId, reason: &str) -> Result<State, Error> {
-        self.json(Call::post(format!("/v1/packets/{packet}/reject"), &json!({ "reason": reason }))).await
+        self.json(Call::post(format!("/v1/packets/{packet}/reject"), &json!({ "reason": reason })))
+            .await
     }
 }
 

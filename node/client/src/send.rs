@@ -216,13 +216,18 @@ impl Answer {
 
     pub fn number(&self, name: &str) -> Result<u64, Error> {
         let value = self.header(name).and_then(|text| text.parse().ok());
-        value.ok_or_else(|| Error::Protocol { url: self.url.clone(), what: format!("no number in {name}") })
+        value.ok_or_else(|| Error::Protocol {
+            url: self.url.clone(),
+            what: format!("no number in {name}"),
+        })
     }
 
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let body = read_whole(&self.url, self.response, BODY_MAX).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Error::Protocol { url: self.url, what: format!("unexpected JSON ({error})") })
+        serde_json::from_slice(&body).map_err(|error| Error::Protocol {
+            url: self.url,
+            what: format!("unexpected JSON ({error})"),
+        })
     }
 }
 
@@ -235,13 +240,15 @@ impl Client {
         }
         let mut urls = Vec::with_capacity(options.base_urls.len());
         for url in options.base_urls {
-            let parsed = reqwest::Url::parse(&url).map_err(|error| wrong(format!("{url}: {error}")))?;
+            let parsed =
+                reqwest::Url::parse(&url).map_err(|error| wrong(format!("{url}: {error}")))?;
             if parsed.scheme() != "https" || parsed.host_str().is_none() || parsed.path() != "/" {
                 return Err(wrong(format!("{url}: https://host:port is expected")));
             }
             urls.push(parsed.as_str().trim_end_matches('/').to_owned());
         }
-        let tls = certs::https_client_config(options.trust.into()).map_err(|error| wrong(error.to_string()))?;
+        let tls = certs::https_client_config(options.trust.into())
+            .map_err(|error| wrong(error.to_string()))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
@@ -283,7 +290,12 @@ impl Client {
         if let Some(index) = self.inner.urls.iter().position(|u| u == url) {
             let next = (index + 1) % self.inner.urls.len();
             // Somebody else may have moved on already; then their choice stands.
-            let _ = self.inner.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self.inner.current.compare_exchange(
+                index,
+                next,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
         }
     }
 
@@ -304,13 +316,19 @@ impl Client {
             };
             let again = match &error {
                 Error::Problem { status, .. } => *status == 503,
-                Error::Unreachable { source, .. } => call.repeat == Repeat::Harmless || is_unsent(source.as_ref()),
+                Error::Unreachable { source, .. } => {
+                    call.repeat == Repeat::Harmless || is_unsent(source.as_ref())
+                }
                 Error::Timeout { .. } => call.repeat == Repeat::Harmless,
                 Error::Tls { .. } => self.inner.urls.len() > 1 && attempt < self.inner.urls.len(),
                 _ => false,
             };
             let round_over = attempt % self.inner.urls.len() == 0;
-            let wait = if round_over { pause.max(wait.unwrap_or_default().min(PAUSE_MAX)) } else { Duration::ZERO };
+            let wait = if round_over {
+                pause.max(wait.unwrap_or_default().min(PAUSE_MAX))
+            } else {
+                Duration::ZERO
+            };
             if !again || attempt >= ATTEMPTS_MAX || Instant::now() + wait >= deadline {
                 return Err(error);
             }
@@ -370,15 +388,18 @@ impl Client {
         plain.push((ACCEPT_LANGUAGE.as_str().into(), self.inner.language.as_str().into()));
         match &call.proof {
             Proof::Nothing => {}
-            Proof::Bearer(token) => plain.push(("authorization".into(), format!("Bearer {}", token.expose()))),
+            Proof::Bearer(token) => {
+                plain.push(("authorization".into(), format!("Bearer {}", token.expose())))
+            }
             Proof::Signed => {
-                let credentials = self
-                    .inner
-                    .credentials
-                    .as_ref()
-                    .ok_or_else(|| Error::Options { what: "this request needs a key to sign with".into() })?;
+                let credentials = self.inner.credentials.as_ref().ok_or_else(|| {
+                    Error::Options { what: "this request needs a key to sign with".into() }
+                })?;
                 let body = call.body.as_ref().map(|(_, octets)| octets.as_ref());
-                let signed = sign::sign(credentials, &ToSign { method: call.method.as_str(), target, headers: &plain, body })?;
+                let signed = sign::sign(
+                    credentials,
+                    &ToSign { method: call.method.as_str(), target, headers: &plain, body },
+                )?;
                 plain.extend(signed);
             }
         }

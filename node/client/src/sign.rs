@@ -51,7 +51,11 @@ impl Credentials {
     }
 
     /// An access key and a private key (PEM, or PKCS #8 in DER) of its algorithm.
-    pub fn private_key(access_key: AccessKey, algorithm: KeyAlgorithm, key: &[u8]) -> Result<Self, Error> {
+    pub fn private_key(
+        access_key: AccessKey,
+        algorithm: KeyAlgorithm,
+        key: &[u8],
+    ) -> Result<Self, Error> {
         let key = SigningKey::from_private_key(algorithm, key)
             .map_err(|error| Error::Options { what: error.to_string() })?;
         Ok(Self { signer: Arc::new(Signer::new(access_key, key)) })
@@ -73,11 +77,20 @@ pub(crate) struct ToSign<'a> {
 }
 
 /// The headers that the profile wants covered when they are sent.
-const COVERED: [&str; 6] =
-    ["authorization", "idempotency-key", "upload-length", "upload-offset", "upload-metadata", "upload-concat"];
+const COVERED: [&str; 6] = [
+    "authorization",
+    "idempotency-key",
+    "upload-length",
+    "upload-offset",
+    "upload-metadata",
+    "upload-concat",
+];
 
 /// The headers to add: digest of the content, signature and its input.
-pub(crate) fn sign(credentials: &Credentials, request: &ToSign<'_>) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn sign(
+    credentials: &Credentials,
+    request: &ToSign<'_>,
+) -> Result<Vec<(String, String)>, Error> {
     let rest = request.target.strip_prefix("https://").unwrap_or(request.target);
     let slash = rest.find('/').unwrap_or(rest.len());
     let digest = request.body.map(|octets| auth::content_digest_sha256(&certs::sha256(octets)));
@@ -88,7 +101,9 @@ pub(crate) fn sign(credentials: &Credentials, request: &ToSign<'_>) -> Result<Ve
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let nonce: Nonce = hex::encode(rand::random::<[u8; 16]>()).parse().expect("32 hexadecimal characters are a nonce");
+    let nonce: Nonce = hex::encode(rand::random::<[u8; 16]>())
+        .parse()
+        .expect("32 hexadecimal characters are a nonce");
     let signed = credentials
         .signer
         .sign(&SignRequest {
@@ -129,12 +144,24 @@ mod tests {
         let first = sign(&credentials(), &request).expect("signed");
         let second = sign(&credentials(), &request).expect("signed");
         let input = &first[0].1;
-        for part in ["\"@method\"", "\"@target-uri\"", "\"content-digest\"", "\"idempotency-key\"", "created=", "nonce=", "tag=\"lgsp-v1\""] {
+        for part in [
+            "\"@method\"",
+            "\"@target-uri\"",
+            "\"content-digest\"",
+            "\"idempotency-key\"",
+            "created=",
+            "nonce=",
+            "tag=\"lgsp-v1\"",
+        ] {
             assert!(input.contains(part), "{part} is not in {input}");
         }
         assert!(!input.contains("accept"));
         assert_ne!(first[0].1, second[0].1);
-        assert!(first.iter().any(|(name, value)| name == "content-digest" && value.starts_with("sha-256=:")));
+        assert!(
+            first
+                .iter()
+                .any(|(name, value)| name == "content-digest" && value.starts_with("sha-256=:"))
+        );
     }
 
     #[test]

@@ -60,7 +60,10 @@ impl Client {
                     progress(offset, &url);
                     continue;
                 }
-                Ok((_, url)) => Error::Protocol { url, what: "an upload offset that does not grow".into() }.into(),
+                Ok((_, url)) => {
+                    Error::Protocol { url, what: "an upload offset that does not grow".into() }
+                        .into()
+                }
                 Err(failed) => failed,
             };
             if !may_resume(&failed.error) || stalls >= STALLS_MAX {
@@ -83,7 +86,12 @@ impl Client {
         self.send(call).await?.number("upload-offset")
     }
 
-    async fn patch(&self, space: &Space, offset: u64, piece: Bytes) -> Result<(u64, String), Failed> {
+    async fn patch(
+        &self,
+        space: &Space,
+        offset: u64,
+        piece: Bytes,
+    ) -> Result<(u64, String), Failed> {
         let mut call = Call::new(Method::PATCH, content_path(space))
             .header("tus-resumable", "1.0.0")
             .header("upload-offset", offset.to_string())
@@ -100,7 +108,9 @@ fn content_path(space: &Space) -> String {
 
 /// 409 and 423 say that the offset is another or that a dead connection still holds it.
 fn may_resume(error: &Error) -> bool {
-    error.may_retry() || matches!(error.status(), Some(409 | 423)) || matches!(error, Error::Tls { .. })
+    error.may_retry()
+        || matches!(error.status(), Some(409 | 423))
+        || matches!(error, Error::Tls { .. })
 }
 
 fn pause(stalls: u32, asked: Option<Duration>) -> Duration {
@@ -173,7 +183,9 @@ mod tests {
         let octets: Vec<u8> = (0..PIECE as u32 * 2 + 7).map(|i| (i / 251) as u8).collect();
         let whole = Digest(Sha256::digest(&octets).into());
         let size = octets.len() as u64;
-        for offsets in [vec![0, PIECE as u64, 2 * PIECE as u64], vec![0, 0, 5, 9], vec![size - 1], vec![]] {
+        for offsets in
+            [vec![0, PIECE as u64, 2 * PIECE as u64], vec![0, 0, 5, 9], vec![size - 1], vec![]]
+        {
             let mut source = Cursor::new(octets.clone());
             let mut reader = reader(&mut source, size);
             for offset in offsets {

@@ -98,7 +98,9 @@ impl From<certs::Error> for Error {
 impl From<consensus::ProposeError> for Error {
     fn from(error: consensus::ProposeError) -> Self {
         match error {
-            consensus::ProposeError::Unavailable { retry_after } => Self::Unavailable { retry_after },
+            consensus::ProposeError::Unavailable { retry_after } => {
+                Self::Unavailable { retry_after }
+            }
             consensus::ProposeError::Unknown => Self::Unknown,
         }
     }

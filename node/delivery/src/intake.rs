@@ -94,11 +94,7 @@ impl FileMeta {
 
 impl Exchange {
     /// Grants a space for a packet's content.
-    pub async fn open(
-        &self,
-        caller: &VerifiedCaller,
-        open: OpenRequest,
-    ) -> Result<Opened, Error> {
+    pub async fn open(&self, caller: &VerifiedCaller, open: OpenRequest) -> Result<Opened, Error> {
         Self::require(caller, Grant::Send)?;
         if let Some(size) = open.size.filter(|size| *size > self.inner.parts.content_max) {
             tracing::debug!(size, "an announced size is over the limit");
@@ -169,13 +165,9 @@ impl Exchange {
             self.discard(space).await;
         }
         match outcome? {
-            Outcome::Accepted { packet, at, repeated } => Ok(Accepted {
-                packet,
-                at,
-                size: stored.size,
-                digest: stored.digest,
-                repeated,
-            }),
+            Outcome::Accepted { packet, at, repeated } => {
+                Ok(Accepted { packet, at, size: stored.size, digest: stored.digest, repeated })
+            }
             other => unreachable!("a submitted packet is accepted, not {other:?}"),
         }
     }

@@ -205,8 +205,7 @@ impl Exchange {
         if !join.token.pins(&cluster.authority) {
             return Err(Error::JoinToken);
         }
-        let admit =
-            AdmitNode { secret_digest: join.token.secret_digest(), node: join.node };
+        let admit = AdmitNode { secret_digest: join.token.secret_digest(), node: join.node };
         let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
         let Outcome::NodeAdmitted(node) = outcome else {
             unreachable!("an admitted node has a number, not {outcome:?}")
@@ -277,7 +276,8 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
             warn("node_unreachable", 0);
             continue;
         };
-        if let Some(offset) = member.clock_offset_ms.filter(|ms| ms.abs() > CLOCK_OFFSET_WARNED_MS) {
+        if let Some(offset) = member.clock_offset_ms.filter(|ms| ms.abs() > CLOCK_OFFSET_WARNED_MS)
+        {
             warn("clock_offset", offset);
         }
         if let Some(percent) = (vitals.disk_free * 100).checked_div(vitals.disk_total)

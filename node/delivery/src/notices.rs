@@ -128,4 +128,3 @@ impl Exchange {
         Ok(self.consensus().read_index().await?)
     }
 }
-

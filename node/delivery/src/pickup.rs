@@ -81,11 +81,7 @@ pub struct Download {
 
 impl Exchange {
     /// A target says that it is ready, Article 14(2).
-    pub async fn accept(
-        &self,
-        caller: &VerifiedCaller,
-        packet: PacketId,
-    ) -> Result<Pickup, Error> {
+    pub async fn accept(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<Pickup, Error> {
         Self::require(caller, Grant::Receive)?;
         let grant = Command::GrantPickup(GrantPickup { packet });
         let outcome = self.propose_for(caller, grant).await?;
@@ -202,11 +198,7 @@ impl Exchange {
         Ok((record, target))
     }
 
-    async fn describe(
-        &self,
-        record: &PacketRecord,
-        part: Option<Part>,
-    ) -> Result<Download, Error> {
+    async fn describe(&self, record: &PacketRecord, part: Option<Part>) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
         let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
         Ok(Download {

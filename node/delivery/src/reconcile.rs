@@ -45,7 +45,10 @@ impl Exchange {
                     .collect()
             };
             if !orphans.is_empty() {
-                tracing::info!(count = orphans.len(), "contents without a live packet are destroyed");
+                tracing::info!(
+                    count = orphans.len(),
+                    "contents without a live packet are destroyed"
+                );
                 self.content().purge(orphans).await?;
             }
         }
@@ -75,15 +78,16 @@ impl Exchange {
         let reader = self.consensus().view();
         let view = View::new(&*reader);
         let Some(record) = view.packet(packet) else { return false };
-        let ripe = record
-            .sealed_at
-            .is_some_and(|at| view.clock().since(at) >= HOLDING_AFTER && !record.state.is_terminal());
+        let ripe = record.sealed_at.is_some_and(|at| {
+            view.clock().since(at) >= HOLDING_AFTER && !record.state.is_terminal()
+        });
         let claimed = record.holders.contains(&self.node());
         if !ripe || (claimed && self.content().holds(record.space)) {
             return false;
         }
         if !self.content().holds(record.space)
-            && let Err(error) = self.content().fetch(record.space, record.digest, &record.holders).await
+            && let Err(error) =
+                self.content().fetch(record.space, record.digest, &record.holders).await
         {
             tracing::warn!(%packet, %error, "a content could not be fetched from its holders");
             return false;

@@ -1,7 +1,9 @@
 //! The registry's doors: units, applications, keys. The machine checks the grant.
 
 use auth::VerifiedCaller;
-use machine::{AddApp, AddUnits, AppRecord, Command, IssueKey, KeyRecord, NewUnit, RevokeKey, View};
+use machine::{
+    AddApp, AddUnits, AppRecord, Command, IssueKey, KeyRecord, NewUnit, RevokeKey, View,
+};
 use model::{AccessKey, AppId, Grant, KeyAlgorithm};
 use zeroize::Zeroizing;
 
@@ -120,11 +122,7 @@ impl Exchange {
 }
 
 /// Seals an application's secret under the cluster key, bound to its access key.
-pub fn seal_secret(
-    cluster_key: &certs::Keyring,
-    access_key: &AccessKey,
-    secret: &[u8],
-) -> Vec<u8> {
+pub fn seal_secret(cluster_key: &certs::Keyring, access_key: &AccessKey, secret: &[u8]) -> Vec<u8> {
     cluster_key.seal(&secret_context(access_key), secret)
 }
 

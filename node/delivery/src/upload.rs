@@ -231,15 +231,11 @@ impl Exchange {
     }
 
     /// The live packet of a space that the caller may write.
-    async fn space(
-        &self,
-        space: SpaceId,
-        access: SpaceAccess<'_>,
-    ) -> Result<PacketRecord, Error> {
-        if let SpaceAccess::Token(token) = access {
-            if !SpaceToken::of(&self.inner.parts.cluster_key, space).is(token) {
-                return Err(Error::TokenInvalid);
-            }
+    async fn space(&self, space: SpaceId, access: SpaceAccess<'_>) -> Result<PacketRecord, Error> {
+        if let SpaceAccess::Token(token) = access
+            && !SpaceToken::of(&self.inner.parts.cluster_key, space).is(token)
+        {
+            return Err(Error::TokenInvalid);
         }
         self.consensus().read_index().await?;
         let record = View::new(&*self.consensus().view())

@@ -121,7 +121,9 @@ mod tests {
         for code in ["H41", "H41.02", "G22.01.003", "H37.DN.001"] {
             assert!(unit(code).is_decision_20(), "{code}");
         }
-        for code in ["000.00.00.H41", "h41", "H4", "H41.", "H41..1", "H41.a", "0.0.H30", "vxp.saas.03"] {
+        for code in
+            ["000.00.00.H41", "h41", "H4", "H41.", "H41..1", "H41.a", "0.0.H30", "vxp.saas.03"]
+        {
             assert!(!unit(code).is_decision_20(), "{code}");
         }
         let long = format!("H41.{}", "A".repeat(32));

@@ -27,8 +27,9 @@ impl FromStr for Digest {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let mut octets = [0; 32];
-        hex::decode_to_slice(text, &mut octets)
-            .map_err(|_| Malformed::new("digest", "64 hexadecimal characters of a SHA-256 are expected"))?;
+        hex::decode_to_slice(text, &mut octets).map_err(|_| {
+            Malformed::new("digest", "64 hexadecimal characters of a SHA-256 are expected")
+        })?;
         Ok(Self(octets))
     }
 }

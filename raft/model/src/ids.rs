@@ -13,7 +13,18 @@ use crate::{Malformed, Moment};
 /// The number of a node in its cluster; given out once and never again, so a node that was
 /// removed or wiped comes back under a new one.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Encode,
+    Decode,
+    Serialize,
     Deserialize,
 )]
 #[cbor(transparent)]

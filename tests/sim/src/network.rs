@@ -93,7 +93,8 @@ impl Net {
 
     /// Tells the others of a refused content; who does not hear it finds out later.
     pub async fn discard(&self, from: NodeId, space: SpaceId) {
-        let others: Vec<_> = self.wires.lock().hosts.keys().copied().filter(|n| *n != from).collect();
+        let others: Vec<_> =
+            self.wires.lock().hosts.keys().copied().filter(|n| *n != from).collect();
         for other in others {
             if self.is_up(from, other)
                 && let Some((_, host)) = self.host(other)
@@ -129,7 +130,10 @@ impl Net {
             let mut wires = self.wires.lock();
             wires.message_count += 1;
             let cut = wires.cut.contains(&(from, to));
-            (cut || self.dice.chance(wires.lost_per_mille), self.dice.below(wires.delay_max_ms * 1000))
+            (
+                cut || self.dice.chance(wires.lost_per_mille),
+                self.dice.below(wires.delay_max_ms * 1000),
+            )
         };
         sleep(Duration::from_micros(delay)).await;
         !lost

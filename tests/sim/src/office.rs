@@ -4,12 +4,12 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use delivery::{
-    Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, Submission,
-};
+use delivery::{Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, Submission};
 use futures_util::StreamExt;
 use machine::{AddApp, ExchangePolicy, NewUnit, Receipt, Request};
-use model::{Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, PacketId, UnitCode, UnitKind};
+use model::{
+    Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, PacketId, UnitCode, UnitKind,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::watch,
@@ -122,7 +122,10 @@ async fn register(world: &World, unit: &UnitCode) -> Credentials {
 fn is_passing(error: &Error) -> bool {
     matches!(
         error,
-        Error::Unavailable { .. } | Error::Unknown | Error::SpaceBusy | Error::OffsetMismatch { .. }
+        Error::Unavailable { .. }
+            | Error::Unknown
+            | Error::SpaceBusy
+            | Error::OffsetMismatch { .. }
     ) || matches!(error, Error::Signature(auth::Rejection::ClockOutOfWindow { .. }))
         || matches!(error, Error::Refused(machine::Refusal::ClockOutOfWindow))
         || matches!(error, Error::Refused(machine::Refusal::EpochStale))
@@ -199,7 +202,8 @@ impl Office {
             && let Some(again) = self.submit(&submission).await
             && again != first
         {
-            self.ledger.violation(format!("one idempotency key made two packets: {first}, {again}"));
+            self.ledger
+                .violation(format!("one idempotency key made two packets: {first}, {again}"));
         }
     }
 
@@ -244,7 +248,9 @@ impl Office {
             match self.send_piece(&opened, &content, told).await {
                 Some(offset) if offset < told => {
                     let space = opened.space;
-                    return self.ledger.violation(format!("{space} went back from {told} to {offset}"));
+                    return self
+                        .ledger
+                        .violation(format!("{space} went back from {told} to {offset}"));
                 }
                 Some(offset) => told = offset,
                 None => return,
@@ -331,9 +337,10 @@ impl Office {
             for answer in exchange.confirm(&sign()?, receipts).await? {
                 match answer.refusal {
                     None => self.ledger.confirmed(answer.packet, &self.unit),
-                    Some(refusal) => self
-                        .ledger
-                        .violation(format!("a good receipt was refused: {refusal} of {}", answer.packet)),
+                    Some(refusal) => self.ledger.violation(format!(
+                        "a good receipt was refused: {refusal} of {}",
+                        answer.packet
+                    )),
                 }
             }
         }

@@ -128,7 +128,9 @@ fn unsettled(world: &World, ledger: &Ledger) -> Vec<String> {
         let view = View::new(&*reader);
         for packet in ledger.acknowledged_packets() {
             match view.packet(packet) {
-                None => open.push(format!("node {node} does not know {packet}, which was acknowledged")),
+                None => {
+                    open.push(format!("node {node} does not know {packet}, which was acknowledged"))
+                }
                 Some(record) if record.state != PacketState::Completed => {
                     open.push(format!("{packet} is {} on node {node}", record.state));
                 }

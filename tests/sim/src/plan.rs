@@ -93,9 +93,10 @@ fn clock(world: &World) {
 }
 
 async fn leader_after_a_while(world: &World) {
-    let leader = world.nodes().into_iter().find(|node| {
-        world.consensus(*node).is_some_and(|consensus| consensus.leads())
-    });
+    let leader = world
+        .nodes()
+        .into_iter()
+        .find(|node| world.consensus(*node).is_some_and(|consensus| consensus.leads()));
     if let Some(leader) = leader {
         sleep(Duration::from_micros(world.dice().below(200_000))).await;
         restart(world, leader, 3_000).await;

@@ -143,10 +143,13 @@ impl World {
         for number in 2..=NODE_COUNT {
             world.admit(NodeId(number)).await;
         }
-        world.until("all nodes vote", || {
-            world.consensus(NodeId(1)).is_some_and(|first| first.status().voters.len() == NODE_COUNT as usize)
-        })
-        .await;
+        world
+            .until("all nodes vote", || {
+                world
+                    .consensus(NodeId(1))
+                    .is_some_and(|first| first.status().voters.len() == NODE_COUNT as usize)
+            })
+            .await;
         world
     }
 
@@ -184,7 +187,8 @@ impl World {
         // The token's pin is of the authority in the state; the join itself needs no certificate here.
         let (token, _) = exchange.join_token(&caller, hour).await.expect("an administrator asks");
         let token: certs::JoinToken = token.parse().expect("just made");
-        let admit = machine::AdmitNode { secret_digest: token.secret_digest(), node: new_node(node.0) };
+        let admit =
+            machine::AdmitNode { secret_digest: token.secret_digest(), node: new_node(node.0) };
         let proposal =
             Proposal { id: self.command_id(), proof: None, command: Command::AdmitNode(admit) };
         let consensus = self.consensus(NodeId(1)).expect("the first node is up");
@@ -207,7 +211,9 @@ impl World {
         let network = Arc::new(port.clone());
         let started = Consensus::start_with(options, &log, &state, network, clock.clone()).await;
         let consensus = started.expect("a simulated log opens after any crash");
-        self.0.net.attach(node, Host { consensus: consensus.clone(), content: None, exchange: None });
+        self.0
+            .net
+            .attach(node, Host { consensus: consensus.clone(), content: None, exchange: None });
         let dice = self.0.dice.clone();
         let content = Content::open(content::Options {
             disk: Arc::new(disk),
@@ -335,7 +341,11 @@ impl World {
         let counts = self.0.counts.lock();
         let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
         let seconds = self.0.begun.elapsed().as_secs();
-        format!("{}, messages {}, virtual seconds {seconds}", counts.join(", "), self.0.net.message_count())
+        format!(
+            "{}, messages {}, virtual seconds {seconds}",
+            counts.join(", "),
+            self.0.net.message_count()
+        )
     }
 
     /// Waits for something that must come about; a world without faults gets there.

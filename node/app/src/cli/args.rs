@@ -3,10 +3,16 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use model::{AccessKey, AppId, Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, Label, MediaType, NodeId, PacketId, UnitCode, UnitKind, Zone};
+use model::{
+    AccessKey, AppId, Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, Label, MediaType,
+    NodeId, PacketId, UnitCode, UnitKind, Zone,
+};
 
 use super::{Output, out::Colour};
-use crate::{config::{ApiUrl, HostPort, Span}, texts::Lang};
+use crate::{
+    config::{ApiUrl, HostPort, Span},
+    texts::Lang,
+};
 
 /// The program.
 #[derive(Debug, Parser)]
@@ -21,7 +27,14 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    #[arg(short, long, global = true, value_enum, default_value = "table", hide_possible_values = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value = "table",
+        hide_possible_values = true
+    )]
     pub output: Output,
     #[arg(long, global = true, value_enum, hide_possible_values = true)]
     pub lang: Option<Lang>,
@@ -233,7 +246,12 @@ pub enum PacketVerb {
     Receive(ReceiveArgs),
     Confirm {
         packet: PacketId,
-        #[arg(long, value_name = "FILE", required_unless_present = "digest", conflicts_with = "digest")]
+        #[arg(
+            long,
+            value_name = "FILE",
+            required_unless_present = "digest",
+            conflicts_with = "digest"
+        )]
         file: Option<PathBuf>,
         #[arg(long)]
         digest: Option<Digest>,

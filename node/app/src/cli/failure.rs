@@ -67,7 +67,15 @@ impl Failure {
     /// A failure of which only the sentence is known yet.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
         let what = what.into();
-        Self(Box::new(Details { what, why: None, fix: None, code: None, trace: None, exit, chain: Vec::new() }))
+        Self(Box::new(Details {
+            what,
+            why: None,
+            fix: None,
+            code: None,
+            trace: None,
+            exit,
+            chain: Vec::new(),
+        }))
     }
 
     /// Says why.
@@ -122,7 +130,8 @@ impl Failure {
         if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<client::Error>()) {
             return Self::client(lang, "", error);
         }
-        let mut failure = Self::new(Exit::Failed, text.in_lang(lang)).why(format!("{error:#}")).code(9001);
+        let mut failure =
+            Self::new(Exit::Failed, text.in_lang(lang)).why(format!("{error:#}")).code(9001);
         failure.chain = error.chain().map(ToString::to_string).collect();
         failure
     }
@@ -166,16 +175,23 @@ fn of_client(lang: Lang, profile: &str, error: &client::Error) -> Failure {
             .code(9102),
         E::Timeout { url, after } => {
             let after = crate::config::Span(*after);
-            Failure::new(Exit::Unreachable, t::TIMEOUT.fill(lang, &[("url", url), ("after", &after)]))
-                .fix(t::FIX_RETRY.in_lang(lang))
-                .code(9103)
+            Failure::new(
+                Exit::Unreachable,
+                t::TIMEOUT.fill(lang, &[("url", url), ("after", &after)]),
+            )
+            .fix(t::FIX_RETRY.in_lang(lang))
+            .code(9103)
         }
-        E::Protocol { url, what } => Failure::new(Exit::Failed, t::PROTOCOL.fill(lang, &[("url", url)]))
-            .why(what.clone())
-            .fix(t::FIX_PROTOCOL.in_lang(lang))
-            .code(9104),
+        E::Protocol { url, what } => {
+            Failure::new(Exit::Failed, t::PROTOCOL.fill(lang, &[("url", url)]))
+                .why(what.clone())
+                .fix(t::FIX_PROTOCOL.in_lang(lang))
+                .code(9104)
+        }
         E::File { path, source } => Failure::file(lang, path, source),
-        E::Altered => Failure::new(Exit::Failed, t::ALTERED.in_lang(lang)).fix(t::FIX_ALTERED.in_lang(lang)).code(9106),
+        E::Altered => Failure::new(Exit::Failed, t::ALTERED.in_lang(lang))
+            .fix(t::FIX_ALTERED.in_lang(lang))
+            .code(9106),
         E::Size { size } => Failure::new(Exit::Failed, t::SIZE.fill(lang, &[("size", size)]))
             .fix(t::FIX_SIZE.in_lang(lang))
             .code(9107),
@@ -208,7 +224,11 @@ fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Fail
     };
     let mut failure = Failure::new(exit, title);
     let fields = problem.errors.iter().map(|field| format!("{}: {}", field.pointer, field.detail));
-    let why: Vec<String> = Some(problem.detail.clone()).into_iter().filter(|text| !text.is_empty()).chain(fields).collect();
+    let why: Vec<String> = Some(problem.detail.clone())
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .chain(fields)
+        .collect();
     failure = failure.why(why.join("; "));
     failure.fix = fix_of(lang, profile, status, problem);
     failure.code = Some(problem.code.clone()).filter(|code| !code.is_empty());
@@ -228,7 +248,8 @@ fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Fail
 }
 
 fn fix_of(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Option<String> {
-    let skew = problem.more.get("skew_seconds").map(ToString::to_string).unwrap_or_else(|| "?".into());
+    let skew =
+        problem.more.get("skew_seconds").map(ToString::to_string).unwrap_or_else(|| "?".into());
     let text = match problem.word.as_str() {
         "unit_unknown" | "parent_unknown" => t::FIX_UNIT,
         "code_malformed" | "code_outside_zone" => t::FIX_CODE,
@@ -271,14 +292,32 @@ mod tests {
 
     #[test]
     fn every_status_has_its_exit_code() {
-        for (status, exit) in [(401, 5), (403, 5), (404, 6), (410, 6), (409, 7), (412, 7), (503, 4), (422, 1), (507, 1)] {
-            assert_eq!(Failure::client(Lang::En, "p", &problem(status, "x")).exit as i32, exit, "{status}");
+        for (status, exit) in [
+            (401, 5),
+            (403, 5),
+            (404, 6),
+            (410, 6),
+            (409, 7),
+            (412, 7),
+            (503, 4),
+            (422, 1),
+            (507, 1),
+        ] {
+            assert_eq!(
+                Failure::client(Lang::En, "p", &problem(status, "x")).exit as i32,
+                exit,
+                "{status}"
+            );
         }
     }
 
     #[test]
     fn spent_tokens_are_told_apart() {
-        for (word, text) in [("token_used", t::TOKEN_USED), ("token_expired", t::TOKEN_EXPIRED), ("token_unknown", t::TOKEN_UNKNOWN)] {
+        for (word, text) in [
+            ("token_used", t::TOKEN_USED),
+            ("token_expired", t::TOKEN_EXPIRED),
+            ("token_unknown", t::TOKEN_UNKNOWN),
+        ] {
             let failure = Failure::client(Lang::En, "p", &problem(403, word));
             assert_eq!(failure.what, text.en);
             assert!(failure.fix.as_ref().expect("a fix").contains("lgsp member token"));

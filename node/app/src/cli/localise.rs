@@ -21,9 +21,14 @@ pub fn language(args: &[String]) -> Lang {
     if let Some(lang) = own.as_deref().and_then(Lang::of_locale) {
         return lang;
     }
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     // The plain C locale says nothing about people: our own language is the better guess.
-    locale.filter(|locale| !locale.starts_with('C') && locale != "POSIX").and_then(|locale| Lang::of_locale(&locale)).unwrap_or_default()
+    locale
+        .filter(|locale| !locale.starts_with('C') && locale != "POSIX")
+        .and_then(|locale| Lang::of_locale(&locale))
+        .unwrap_or_default()
 }
 
 /// The commands with their help in a language.
@@ -47,9 +52,11 @@ fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
         "{{about}}\n\n{{before-help}}{} {{usage}}\n\n{{all-args}}\n",
         words::USAGE.in_lang(lang)
     );
-    command = command.help_template(template).subcommand_help_heading(words::COMMANDS.in_lang(lang));
+    command =
+        command.help_template(template).subcommand_help_heading(words::COMMANDS.in_lang(lang));
     if let Some(entry) = entry(path) {
-        let examples: String = entry.examples.iter().map(|example| format!("\n  {example}")).collect();
+        let examples: String =
+            entry.examples.iter().map(|example| format!("\n  {example}")).collect();
         command = command
             .about(entry.about.in_lang(lang))
             .before_help(format!("{}{examples}", words::EXAMPLES.in_lang(lang)));
@@ -63,12 +70,12 @@ fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
             None => arg,
         }
     });
-    let children: Vec<String> = command.get_subcommands().map(|child| child.get_name().to_owned()).collect();
+    let children: Vec<String> =
+        command.get_subcommands().map(|child| child.get_name().to_owned()).collect();
     for child in children {
         let child_path = format!("{path} {child}").trim().to_owned();
-        command = command.mut_subcommand(child, |child| {
-            dress(child.disable_help_flag(true), &child_path, lang)
-        });
+        command = command
+            .mut_subcommand(child, |child| dress(child.disable_help_flag(true), &child_path, lang));
     }
     command
 }
@@ -110,7 +117,8 @@ mod tests {
             for example in entry.examples {
                 let line = example.split_once("lgsp ").map(|(_, rest)| rest).unwrap_or_default();
                 let words = split(line);
-                let parsed = command(Lang::En).try_get_matches_from(std::iter::once("lgsp".to_owned()).chain(words));
+                let parsed = command(Lang::En)
+                    .try_get_matches_from(std::iter::once("lgsp".to_owned()).chain(words));
                 if let Err(error) = parsed
                     && error.use_stderr()
                 {
@@ -122,13 +130,16 @@ mod tests {
 
     /// Splits as a shell does, as far as our examples need it.
     fn split(line: &str) -> Vec<String> {
-        let line = line.split(" | ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
+        let line =
+            line.split(" | ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
         let mut words = Vec::new();
         let (mut word, mut quoted) = (String::new(), false);
         for c in line.chars() {
             match c {
                 '"' => quoted = !quoted,
-                ' ' if !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+                ' ' if !quoted => {
+                    words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()))
+                }
                 c => word.push(c),
             }
         }

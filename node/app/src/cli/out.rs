@@ -109,7 +109,11 @@ impl Out {
 
     /// Says on stderr that something is done.
     pub fn done(&self, text: Text, values: &[(&str, &dyn Display)]) {
-        self.say(format_args!("{} {}", self.mark(Mark::Good, std::io::stderr().is_terminal()), self.fill(text, values)));
+        self.say(format_args!(
+            "{} {}",
+            self.mark(Mark::Good, std::io::stderr().is_terminal()),
+            self.fill(text, values)
+        ));
     }
 
     /// Says on stderr that something should be looked at.
@@ -133,7 +137,9 @@ impl Out {
     pub fn json(&self, schema: &str, data: impl Serialize) {
         let mut document = json!({ "schema": schema });
         match serde_json::to_value(data).expect("output has text keys and no failing parts") {
-            Value::Object(members) => document.as_object_mut().expect("made just above").extend(members),
+            Value::Object(members) => {
+                document.as_object_mut().expect("made just above").extend(members)
+            }
             other => document["items"] = other,
         }
         self.print(serde_json::to_string_pretty(&document).expect("a value is always written"));
@@ -144,7 +150,9 @@ impl Out {
         let coloured = match self.colour {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Colour::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
         };
         if coloured { format!("{}{sign}\x1b[0m", mark.colour()) } else { sign.to_owned() }
     }
@@ -156,9 +164,17 @@ impl Out {
             self.say(serde_json::to_string_pretty(&document).expect("a value is always written"));
             return failure.exit;
         }
-        self.say(format_args!("{} {}", self.mark(Mark::Bad, std::io::stderr().is_terminal()), failure.what));
+        self.say(format_args!(
+            "{} {}",
+            self.mark(Mark::Bad, std::io::stderr().is_terminal()),
+            failure.what
+        ));
         let indented = [(failures::WHY, &failure.why), (failures::FIX, &failure.fix)];
-        let width = indented.iter().map(|(label, _)| self.text(*label).chars().count()).max().unwrap_or_default();
+        let width = indented
+            .iter()
+            .map(|(label, _)| self.text(*label).chars().count())
+            .max()
+            .unwrap_or_default();
         for (label, text) in indented {
             if let Some(text) = text {
                 let label = self.text(label);
@@ -167,7 +183,8 @@ impl Out {
             }
         }
         if let Some(code) = &failure.code {
-            let trace = failure.trace.as_ref().map(|trace| format!(" · trace {trace}")).unwrap_or_default();
+            let trace =
+                failure.trace.as_ref().map(|trace| format!(" · trace {trace}")).unwrap_or_default();
             self.say(format_args!("  {} {code}{trace}", self.text(failures::CODE)));
         }
         if self.debug {
@@ -235,7 +252,14 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        for (size, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (64 << 20, "64 MiB"), (1 << 40, "1 TiB")] {
+        for (size, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (64 << 20, "64 MiB"),
+            (1 << 40, "1 TiB"),
+        ] {
             assert_eq!(size_text(size), text);
         }
     }
@@ -243,7 +267,10 @@ mod tests {
     #[test]
     fn tables_are_aligned_and_narrow() {
         let row = |name: &str| vec!["H41.02".to_owned(), name.to_owned()];
-        let text = table(vec!["MÃ".into(), "TÊN".into()], vec![row("Sở Nội vụ"), row(&"rất dài ".repeat(40))]);
+        let text = table(
+            vec!["MÃ".into(), "TÊN".into()],
+            vec![row("Sở Nội vụ"), row(&"rất dài ".repeat(40))],
+        );
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH_MAX)), "{text}");
         assert!(text.lines().all(|line| line == line.trim_end()));
     }

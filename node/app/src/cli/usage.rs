@@ -12,7 +12,9 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
-    let arg = context(ContextKind::InvalidArg).or_else(|| context(ContextKind::InvalidSubcommand)).unwrap_or_default();
+    let arg = context(ContextKind::InvalidArg)
+        .or_else(|| context(ContextKind::InvalidSubcommand))
+        .unwrap_or_default();
     let value = context(ContextKind::InvalidValue).unwrap_or_default();
     let other = context(ContextKind::PriorArg).unwrap_or_default();
     let reason = std::error::Error::source(error).map(ToString::to_string);
@@ -23,18 +25,31 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
             t::USAGE_MISSING.fill(lang, &[("arg", &arg)])
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let text = t::USAGE_VALUE.fill(lang, &[("value", &format!("{value:?}")), ("arg", &arg)]);
+            let text =
+                t::USAGE_VALUE.fill(lang, &[("value", &format!("{value:?}")), ("arg", &arg)]);
             let allowed = context(ContextKind::ValidValue).map(|words| format!(" ({words})"));
-            reason.map(|reason| format!("{text}: {reason}")).unwrap_or(text) + &allowed.unwrap_or_default()
+            reason.map(|reason| format!("{text}: {reason}")).unwrap_or(text)
+                + &allowed.unwrap_or_default()
         }
-        ErrorKind::ArgumentConflict => t::USAGE_CONFLICT.fill(lang, &[("arg", &arg), ("other", &other)]),
-        _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+        ErrorKind::ArgumentConflict => {
+            t::USAGE_CONFLICT.fill(lang, &[("arg", &arg), ("other", &other)])
+        }
+        _ => error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned(),
     };
-    let similar = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
-        .into_iter()
-        .find_map(context);
+    let similar =
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+            .into_iter()
+            .find_map(context);
     let fix = match similar {
-        Some(similar) => t::USAGE_SIMILAR.fill(lang, &[("similar", &similar), ("command", &command)]),
+        Some(similar) => {
+            t::USAGE_SIMILAR.fill(lang, &[("similar", &similar), ("command", &command)])
+        }
         None => t::USAGE_HELP.fill(lang, &[("command", &command)]),
     };
     Failure::new(Exit::Usage, t::USAGE.in_lang(lang)).why(why).fix(fix).code(9002)
@@ -46,7 +61,8 @@ mod tests {
     use crate::cli::command;
 
     fn failure(line: &str) -> Failure {
-        let error = command(Lang::Vi).try_get_matches_from(line.split(' ')).expect_err("a wrong command");
+        let error =
+            command(Lang::Vi).try_get_matches_from(line.split(' ')).expect_err("a wrong command");
         usage_failure(Lang::Vi, "lgsp", &error)
     }
 
@@ -61,8 +77,14 @@ mod tests {
         ] {
             let failure = failure(line);
             assert_eq!(failure.exit, Exit::Usage);
-            assert!(failure.why.as_ref().is_some_and(|text| text.contains(why)), "{line}: {failure:?}");
-            assert!(failure.fix.as_ref().is_some_and(|text| text.contains(fix)), "{line}: {failure:?}");
+            assert!(
+                failure.why.as_ref().is_some_and(|text| text.contains(why)),
+                "{line}: {failure:?}"
+            );
+            assert!(
+                failure.fix.as_ref().is_some_and(|text| text.contains(fix)),
+                "{line}: {failure:?}"
+            );
         }
     }
 }

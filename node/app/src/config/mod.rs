@@ -246,7 +246,9 @@ impl Config {
         let mut config = Self::parse(&text, path)?;
         let base = path.parent().unwrap_or(Path::new(""));
         for relative in
-            [Some(&mut config.data_dir), config.api.tls_cert.as_mut(), config.api.tls_key.as_mut()].into_iter().flatten()
+            [Some(&mut config.data_dir), config.api.tls_cert.as_mut(), config.api.tls_key.as_mut()]
+                .into_iter()
+                .flatten()
         {
             if relative.is_relative() {
                 *relative = base.join(&*relative);
@@ -279,23 +281,33 @@ impl Config {
         if self.mesh.listen.port() == 0 || self.api.listen.port() == 0 {
             return unfit("listen", "a port is needed: others must find it");
         }
-        if self.mesh.advertise.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+        if self.mesh.advertise.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+        {
             return unfit("mesh.advertise", "no other host can reach this address");
         }
         if self.api.tls_cert.is_some() != self.api.tls_key.is_some() {
             return unfit("api.tls_key", "tls_cert and tls_key go together");
         }
-        for (key, file) in [("api.tls_cert", &self.api.tls_cert), ("api.tls_key", &self.api.tls_key)] {
+        for (key, file) in
+            [("api.tls_cert", &self.api.tls_cert), ("api.tls_key", &self.api.tls_key)]
+        {
             if let Some(file) = file
                 && !file.is_file()
             {
                 return unfit(key, &format!("there is no file {}", file.display()));
             }
         }
-        if let Some(host) = self.api.hosts.iter().find(|host| host.parse::<IpAddr>().is_err() && !values::is_host(host)) {
+        if let Some(host) = self
+            .api
+            .hosts
+            .iter()
+            .find(|host| host.parse::<IpAddr>().is_err() && !values::is_host(host))
+        {
             return unfit("api.hosts", &format!("{host:?} is neither a host name nor an address"));
         }
-        let is_origin = |origin: &String| origin == "*" || origin.parse::<ApiUrl>().is_ok() || origin.starts_with("http://");
+        let is_origin = |origin: &String| {
+            origin == "*" || origin.parse::<ApiUrl>().is_ok() || origin.starts_with("http://")
+        };
         if let Some(origin) = self.api.cors_origins.iter().find(|origin| !is_origin(origin)) {
             return unfit("api.cors_origins", &format!("{origin:?} is no web origin"));
         }
@@ -309,7 +321,10 @@ impl Config {
             return unfit("timing.heartbeat", "it must be longer than nothing");
         }
         if timing.election_min.0 < timing.heartbeat.0 * 2 {
-            return unfit("timing.election_min", "an election must wait for two heartbeats or more");
+            return unfit(
+                "timing.election_min",
+                "an election must wait for two heartbeats or more",
+            );
         }
         if timing.election_max.0 <= timing.election_min.0 {
             return unfit("timing.election_max", "it must be longer than election_min");

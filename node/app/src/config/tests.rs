@@ -39,12 +39,17 @@ fn every_error_names_its_line() {
         (SAMPLE.replace("reserve", "reserv"), "reserv", "unknown field"),
         (SAMPLE.replace("\"512 MiB\"", "\"512 MB\""), "512 MB", "is no size"),
         (SAMPLE.replace("\"75 ms\"", "75"), "heartbeat", "string"),
-        (SAMPLE.replace("listen = \"0.0.0.0:8443\"", "listen = \"8443\""), "\"8443\"", "socket address"),
+        (
+            SAMPLE.replace("listen = \"0.0.0.0:8443\"", "listen = \"8443\""),
+            "\"8443\"",
+            "socket address",
+        ),
         (SAMPLE.replace("level = \"info\"", "level = \"loud\""), "loud", "unknown variant"),
         (SAMPLE.replace("[log]", "[log"), "[log", "expected"),
     ];
     for (text, at, says) in cases {
-        let Err(Error::Malformed { line, reason, .. }) = Config::parse(&text, Path::new("x")) else {
+        let Err(Error::Malformed { line, reason, .. }) = Config::parse(&text, Path::new("x"))
+        else {
             panic!("{at} was taken");
         };
         let lines: Vec<&str> = text.lines().collect();
@@ -53,9 +58,12 @@ fn every_error_names_its_line() {
     }
 }
 
+/// Makes one setting of a good configuration a bad one.
+type Spoil = fn(&mut Config);
+
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
-    let cases: [(&str, fn(&mut Config)); 8] = [
+    let cases: [(&str, Spoil); 8] = [
         ("api.public_urls", |c| c.api.public_urls.clear()),
         ("api.tls_key", |c| c.api.tls_cert = Some("a.pem".into())),
         ("mesh.advertise", |c| c.mesh.advertise = "0.0.0.0:7443".parse().expect("an address")),
@@ -68,7 +76,9 @@ fn settings_that_do_not_go_together_are_refused() {
     for (key, spoil) in cases {
         let mut config = sample();
         spoil(&mut config);
-        let Err(Error::Unfit { key: named, .. }) = config.check() else { panic!("{key} was taken") };
+        let Err(Error::Unfit { key: named, .. }) = config.check() else {
+            panic!("{key} was taken")
+        };
         assert_eq!(named, key);
     }
 }

@@ -26,7 +26,8 @@ macro_rules! text_value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
+const SPANS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
 
 impl FromStr for Span {
     type Err = String;
@@ -34,15 +35,21 @@ impl FromStr for Span {
         let (number, unit) = split(text);
         let scale = SPANS.iter().find(|(name, _)| *name == unit).map(|(_, ms)| *ms);
         let ms = number.zip(scale).and_then(|(number, scale)| number.checked_mul(scale));
-        ms.map(|ms| Self(Duration::from_millis(ms)))
-            .ok_or_else(|| format!("{text:?} is no span: a number and ms, s, min, h or d are expected, as \"30 s\""))
+        ms.map(|ms| Self(Duration::from_millis(ms))).ok_or_else(|| {
+            format!(
+                "{text:?} is no span: a number and ms, s, min, h or d are expected, as \"30 s\""
+            )
+        })
     }
 }
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        let (unit, scale) = SPANS.into_iter().find(|(_, scale)| ms > 0 && ms.is_multiple_of(*scale)).unwrap_or(("ms", 1));
+        let (unit, scale) = SPANS
+            .into_iter()
+            .find(|(_, scale)| ms > 0 && ms.is_multiple_of(*scale))
+            .unwrap_or(("ms", 1));
         write!(f, "{} {unit}", ms / scale)
     }
 }
@@ -52,7 +59,8 @@ text_value!(Span);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-const SIZES: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const SIZES: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl FromStr for Size {
     type Err = String;
@@ -67,8 +75,10 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, scale) =
-            SIZES.into_iter().find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale)).unwrap_or(("B", 1));
+        let (unit, scale) = SIZES
+            .into_iter()
+            .find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale))
+            .unwrap_or(("B", 1));
         write!(f, "{} {unit}", self.0 / scale)
     }
 }
@@ -92,7 +102,8 @@ pub struct HostPort {
 impl FromStr for HostPort {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let fail = || format!("{text:?} is no address: host:port is expected, as \"10.0.0.11:7443\"");
+        let fail =
+            || format!("{text:?} is no address: host:port is expected, as \"10.0.0.11:7443\"");
         let (host, port) = text.rsplit_once(':').ok_or_else(fail)?;
         let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(fail)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -177,7 +188,16 @@ mod tests {
             assert_eq!(text.parse::<Size>().expect(text).to_string(), text);
         }
         assert_eq!("64MiB".parse::<Size>(), Ok(Size(64 << 20)));
-        for text in ["", "30", "s", "-1 s", "1.5 s", "30 sec", "99999999999999999999 s", "18446744073709551615 d"] {
+        for text in [
+            "",
+            "30",
+            "s",
+            "-1 s",
+            "1.5 s",
+            "30 sec",
+            "99999999999999999999 s",
+            "18446744073709551615 d",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
         for text in ["64", "64 MB", "MiB", "99999999999 TiB"] {
@@ -190,7 +210,8 @@ mod tests {
         for text in ["10.0.0.11:7443", "nut-1.nghean.gov.vn:7443", "[::1]:7443"] {
             assert_eq!(text.parse::<HostPort>().expect(text).to_string(), text);
         }
-        for text in ["10.0.0.11", ":7443", "a b:1", "host:0", "host:99999", "::1:7443", "[host]:1"] {
+        for text in ["10.0.0.11", ":7443", "a b:1", "host:0", "host:99999", "::1:7443", "[host]:1"]
+        {
             assert!(text.parse::<HostPort>().is_err(), "{text}");
         }
         for (text, host) in [

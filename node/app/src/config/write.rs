@@ -36,7 +36,10 @@ pub fn to_toml(config: &Config) -> String {
         ),
         (
             "\n# Below the reserve uploads are refused, so that the log never fails for want of space.\n[storage]\n",
-            vec![("reserve", value(c.storage.reserve)), ("content_max", value(c.storage.content_max))],
+            vec![
+                ("reserve", value(c.storage.reserve)),
+                ("content_max", value(c.storage.content_max)),
+            ],
         ),
         (
             "\n# level: error, warn, info, debug, trace. format: text, json. The log goes to stderr.\n[log]\n",

@@ -68,7 +68,10 @@ impl Cluster {
         // All are held until all are chosen, so that none is chosen twice.
         let mut held = Vec::with_capacity(NODES);
         for _ in 0..NODES {
-            held.push((TcpListener::bind("127.0.0.1:0").map_err(failed)?, UdpSocket::bind("127.0.0.1:0").map_err(failed)?));
+            held.push((
+                TcpListener::bind("127.0.0.1:0").map_err(failed)?,
+                UdpSocket::bind("127.0.0.1:0").map_err(failed)?,
+            ));
         }
         let mut nodes = Vec::with_capacity(NODES);
         for (index, (tcp, udp)) in held.iter().enumerate() {
@@ -90,16 +93,33 @@ impl Cluster {
         let node = &self.nodes[index];
         let listen = node.url.trim_start_matches("https://");
         let args = [
-            "--data-dir", &node.directory.display().to_string(), "--name", &format!("nut-{}", node.number),
-            "--mesh-listen", &node.mesh, "--mesh-advertise", &node.mesh, "--api-listen", listen, "--api-url", &node.url,
-            "--host", "localhost",
+            "--data-dir",
+            &node.directory.display().to_string(),
+            "--name",
+            &format!("nut-{}", node.number),
+            "--mesh-listen",
+            &node.mesh,
+            "--mesh-advertise",
+            &node.mesh,
+            "--api-listen",
+            listen,
+            "--api-url",
+            &node.url,
+            "--host",
+            "localhost",
         ];
         args.map(str::to_owned).to_vec()
     }
 
     /// `lgsp init` for the first node.
     pub async fn init(&self) -> Result<(), Failure> {
-        let mut args = vec!["init".to_owned(), "--zone".into(), "H41".into(), "--cluster-name".into(), "dung-thu".into()];
+        let mut args = vec![
+            "init".to_owned(),
+            "--zone".into(),
+            "H41".into(),
+            "--cluster-name".into(),
+            "dung-thu".into(),
+        ];
         args.extend(self.node_args(0));
         self.command(args, None).await
     }
@@ -118,7 +138,10 @@ impl Cluster {
         if let Some(token) = token {
             command.env("LGSP_JOIN_TOKEN", token);
         }
-        let output = command.output().await.map_err(|error| self.show.failed(d::STEP_START, error.to_string()))?;
+        let output = command
+            .output()
+            .await
+            .map_err(|error| self.show.failed(d::STEP_START, error.to_string()))?;
         if output.status.success() {
             return Ok(());
         }
@@ -172,7 +195,8 @@ impl Cluster {
 
     /// Ends every node: asked first, killed if it does not.
     pub async fn stop(&mut self) {
-        let children: Vec<Child> = self.nodes.iter_mut().filter_map(|node| node.child.take()).collect();
+        let children: Vec<Child> =
+            self.nodes.iter_mut().filter_map(|node| node.child.take()).collect();
         for child in &children {
             if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id as i32)) {
                 let _ = kill_process(pid, Signal::TERM);
@@ -196,7 +220,8 @@ impl Cluster {
 
 fn exited(show: Show, number: usize, status: ExitStatus, log: &Path) -> Failure {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+    let last =
+        text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
     let why = show.out.fill(d::EXITED, &[("node", &number), ("status", &status), ("last", &last)]);
     show.failed(d::STEP_START, why)
 }

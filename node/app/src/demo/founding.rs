@@ -1,9 +1,6 @@
 //! The beginning of the demonstration: the first node, its administrator, and clients for all.
 
-use std::{
-    path::Path,
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
 use client::{Client, Credentials, Options, Secret, Trust};
 use model::{AccessKey, KeyAlgorithm};
@@ -17,13 +14,17 @@ use super::{
 use crate::{cli::Failure, profile, texts::demo as d, verbs::ADMIN_PROFILE};
 
 /// The first node: founded, started, ready. Gives the administrator's client, for all nodes.
-pub async fn found(show: Show, cluster: &mut Cluster) -> Result<(Client, Vec<u8>, AccessKey), Failure> {
+pub async fn found(
+    show: Show,
+    cluster: &mut Cluster,
+) -> Result<(Client, Vec<u8>, AccessKey), Failure> {
     cluster.init().await?;
     let first = cluster.nodes[0].directory.clone();
     let loaded = profile::Loaded::read(&first.join(ADMIN_PROFILE), show.out.lang)?;
     let authority = loaded.authority()?.first().map(|der| der.to_vec()).unwrap_or_default();
     let path = first.join(loaded.profile.secret_file.clone());
-    let secret = std::fs::read_to_string(&path).map_err(|error| Failure::file(show.out.lang, &path, &error))?;
+    let secret = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::file(show.out.lang, &path, &error))?;
     let (key, secret) = (loaded.profile.access_key, Secret::new(secret.trim()));
     write_profile(show, cluster, &cluster.root.join(ADMIN_PROFILE), &authority, &key, &secret)?;
     let credentials = Credentials::hmac(key.clone(), &secret);
@@ -59,13 +60,26 @@ pub fn write_profile(
 ) -> Result<(), Failure> {
     let urls = cluster.nodes.iter().filter_map(|node| node.url.parse().ok()).collect();
     let authority = [rustls_pki_types::CertificateDer::from(authority.to_vec())];
-    profile::write(show.out.lang, path, urls, &authority, (key.clone(), KeyAlgorithm::HmacSha256), Some(secret))
+    profile::write(
+        show.out.lang,
+        path,
+        urls,
+        &authority,
+        (key.clone(), KeyAlgorithm::HmacSha256),
+        Some(secret),
+    )
 }
 
 /// Waits until one node answers that it takes requests.
-pub async fn ready(show: Show, cluster: &mut Cluster, authority: &[u8], index: usize) -> Result<(), Failure> {
+pub async fn ready(
+    show: Show,
+    cluster: &mut Cluster,
+    authority: &[u8],
+    index: usize,
+) -> Result<(), Failure> {
     let trust = Trust::Authority(authority.to_vec());
-    let client = Client::new(Options::new(vec![cluster.nodes[index].url.clone()], trust, None)).map_err(show.refused(d::STEP_START))?;
+    let client = Client::new(Options::new(vec![cluster.nodes[index].url.clone()], trust, None))
+        .map_err(show.refused(d::STEP_START))?;
     let deadline = Instant::now() + STEP_MAX;
     loop {
         if client.ready().await.is_ok_and(|ready| ready.ready) {
@@ -73,7 +87,8 @@ pub async fn ready(show: Show, cluster: &mut Cluster, authority: &[u8], index: u
         }
         cluster.check_alive()?;
         if Instant::now() > deadline {
-            let values: [(&str, &dyn std::fmt::Display); 2] = [("node", &cluster.nodes[index].number), ("seconds", &STEP_MAX.as_secs())];
+            let values: [(&str, &dyn std::fmt::Display); 2] =
+                [("node", &cluster.nodes[index].number), ("seconds", &STEP_MAX.as_secs())];
             return Err(show.failed(d::STEP_START, show.out.fill(d::NOT_READY, &values)));
         }
         sleep(LOOK_EVERY).await;

@@ -49,7 +49,12 @@ impl Show {
         let show = *self;
         move |error| {
             let failure = Failure::client(show.out.lang, "", &error);
-            let why = [Some(&failure.what), failure.why.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+            let why = [Some(&failure.what), failure.why.as_ref()]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" ");
             let mut told = show.failed(step, why);
             told.code = failure.code.clone().or_else(|| told.code.clone());
             told.trace = failure.trace.clone();
@@ -83,7 +88,10 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Done {
         Some(Err(failure)) => {
             let logs = out.fill(d::LOGS, &[("path", &quoted(&root.join("logs")))]);
             if !out.is_table() {
-                out.json("lgsp.demo/1", json!({ "ok": false, "error": failure, "logs": root.join("logs") }));
+                out.json(
+                    "lgsp.demo/1",
+                    json!({ "ok": false, "error": failure, "logs": root.join("logs") }),
+                );
             }
             Err(if failure.fix.is_some() { failure } else { failure.fix(logs) })
         }
@@ -112,9 +120,21 @@ fn tell_report(out: &Out, report: &Report, cluster: &Cluster) {
     let urls: Vec<&str> = cluster.nodes.iter().map(|node| node.url.as_str()).collect();
     let row = |label: &str, text: &str| out.print(format_args!("  {label:<16}{text}"));
     row(out.text(d::URLS), &urls.join("  "));
-    row(out.text(d::ADMIN), &format!("{}  ({})", report.admin.access_key, report.admin.profile.display()));
+    row(
+        out.text(d::ADMIN),
+        &format!("{}  ({})", report.admin.access_key, report.admin.profile.display()),
+    );
     for office in &report.offices {
-        row(out.text(d::OFFICES), &format!("{} {}  {}  ({})", office.unit, office.name, office.access_key, office.profile.display()));
+        row(
+            out.text(d::OFFICES),
+            &format!(
+                "{} {}  {}  ({})",
+                office.unit,
+                office.name,
+                office.access_key,
+                office.profile.display()
+            ),
+        );
     }
     out.print(out.text(d::TRY));
     for line in &report.next {
@@ -151,7 +171,8 @@ impl Stop {
 /// A new directory of our own under the system's directory for temporary files.
 fn trial_directory() -> Result<PathBuf, (PathBuf, std::io::Error)> {
     use std::os::unix::fs::DirBuilderExt;
-    let path = std::env::temp_dir().join(format!("lgsp-demo-{}", hex::encode(rand::random::<[u8; 4]>())));
+    let path =
+        std::env::temp_dir().join(format!("lgsp-demo-{}", hex::encode(rand::random::<[u8; 4]>())));
     match std::fs::DirBuilder::new().mode(0o700).create(&path) {
         Ok(()) => Ok(path),
         Err(error) => Err((path, error)),

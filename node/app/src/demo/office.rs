@@ -40,7 +40,12 @@ pub struct Received {
 }
 
 /// Lets an office listen until its task is aborted.
-pub fn listen(unit: UnitCode, client: Client, directory: PathBuf, heard: mpsc::Sender<Heard>) -> JoinHandle<()> {
+pub fn listen(
+    unit: UnitCode,
+    client: Client,
+    directory: PathBuf,
+    heard: mpsc::Sender<Heard>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         if let Err(error) = receive_all(&unit, &client, &directory, &heard).await {
             // Whoever is gone does not want to hear of it.
@@ -96,10 +101,21 @@ async fn receive_stubbornly(
     }
 }
 
-async fn receive(unit: &UnitCode, client: &Client, packet: PacketId, directory: &Path) -> Result<Received, client::Error> {
+async fn receive(
+    unit: &UnitCode,
+    client: &Client,
+    packet: PacketId,
+    directory: &Path,
+) -> Result<Received, client::Error> {
     let accepted = client.accept(packet).await?;
     let path = directory.join(format!("{packet}-{unit}"));
     let fetched = client.download(&accepted, &path, |_, _| {}).await?;
     client.confirm(packet, fetched.digest).await?;
-    Ok(Received { unit: unit.clone(), packet, digest: fetched.digest, accepted, at: Instant::now() })
+    Ok(Received {
+        unit: unit.clone(),
+        packet,
+        digest: fetched.digest,
+        accepted,
+        at: Instant::now(),
+    })
 }

@@ -26,7 +26,8 @@ pub fn edxml(canary: &str) -> Vec<u8> {
 
 /// A letter of one page in PDF 1.4, with the canary as its second line.
 pub fn pdf(canary: &str) -> Vec<u8> {
-    let text = format!("BT /F1 18 Tf 72 770 Td (Cong van so 12) Tj 0 -28 Td /F1 11 Tf ({canary}) Tj ET");
+    let text =
+        format!("BT /F1 18 Tf 72 770 Td (Cong van so 12) Tj 0 -28 Td /F1 11 Tf ({canary}) Tj ET");
     let objects = [
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
@@ -41,12 +42,16 @@ pub fn pdf(canary: &str) -> Vec<u8> {
         pdf.extend_from_slice(format!("{} 0 obj\n{object}\nendobj\n", index + 1).as_bytes());
     }
     let table = pdf.len();
-    pdf.extend_from_slice(format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).as_bytes());
+    pdf.extend_from_slice(
+        format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).as_bytes(),
+    );
     for offset in offsets {
         pdf.extend_from_slice(format!("{offset:010} 00000 n \n").as_bytes());
     }
     let size = objects.len() + 1;
-    pdf.extend_from_slice(format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n").as_bytes());
+    pdf.extend_from_slice(
+        format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n").as_bytes(),
+    );
     pdf
 }
 
@@ -69,17 +74,18 @@ impl BigFile {
     fn fill(&self, mut at: u64, mut buffer: &mut [u8]) {
         while !buffer.is_empty() {
             let in_block = (at % CANARY_EVERY) as usize;
-            let length = if let Some(rest) = self.canary.get(in_block..).filter(|rest| !rest.is_empty()) {
-                let length = rest.len().min(buffer.len());
-                buffer[..length].copy_from_slice(&rest[..length]);
-                length
-            } else {
-                let word = mix(at / 8).to_le_bytes();
-                let from = (at % 8) as usize;
-                let length = (8 - from).min(buffer.len());
-                buffer[..length].copy_from_slice(&word[from..from + length]);
-                length
-            };
+            let length =
+                if let Some(rest) = self.canary.get(in_block..).filter(|rest| !rest.is_empty()) {
+                    let length = rest.len().min(buffer.len());
+                    buffer[..length].copy_from_slice(&rest[..length]);
+                    length
+                } else {
+                    let word = mix(at / 8).to_le_bytes();
+                    let from = (at % 8) as usize;
+                    let length = (8 - from).min(buffer.len());
+                    buffer[..length].copy_from_slice(&word[from..from + length]);
+                    length
+                };
             at += length as u64;
             buffer = &mut buffer[length..];
         }
@@ -95,7 +101,11 @@ fn mix(number: u64) -> u64 {
 }
 
 impl AsyncRead for BigFile {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let left = usize::try_from(BIG_SIZE.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let length = buffer.remaining().min(left);
         let at = self.at;
@@ -132,7 +142,9 @@ mod tests {
     async fn the_large_file_is_the_same_from_any_place() {
         let mut whole = vec![0; 3 * CANARY_EVERY as usize];
         BigFile::new("canary").read_exact(&mut whole).await.expect("it is long enough");
-        assert!(whole.starts_with(b"canary") && whole[CANARY_EVERY as usize..].starts_with(b"canary"));
+        assert!(
+            whole.starts_with(b"canary") && whole[CANARY_EVERY as usize..].starts_with(b"canary")
+        );
         for at in [0u64, 1, 5, 6, 7, 1_048_575, 1_048_579, 2_000_003] {
             let mut file = BigFile::new("canary");
             file.seek(SeekFrom::Start(at)).await.expect("a place in it");
@@ -149,10 +161,22 @@ mod tests {
     fn the_letter_is_a_pdf_whose_table_is_right() {
         let pdf = pdf("LGSP-CANARY-1");
         let text = String::from_utf8_lossy(&pdf).into_owned();
-        assert!(pdf.starts_with(b"%PDF-1.4") && text.ends_with("%%EOF\n") && text.contains("LGSP-CANARY-1"));
-        let start: usize = text.rsplit("startxref\n").next().and_then(|rest| rest.lines().next()?.parse().ok()).expect("a table");
+        assert!(
+            pdf.starts_with(b"%PDF-1.4")
+                && text.ends_with("%%EOF\n")
+                && text.contains("LGSP-CANARY-1")
+        );
+        let start: usize = text
+            .rsplit("startxref\n")
+            .next()
+            .and_then(|rest| rest.lines().next()?.parse().ok())
+            .expect("a table");
         assert!(pdf[start..].starts_with(b"xref"));
-        let rows: Vec<&str> = std::str::from_utf8(&pdf[start..]).expect("ASCII").lines().filter(|line| line.ends_with(" n ")).collect();
+        let rows: Vec<&str> = std::str::from_utf8(&pdf[start..])
+            .expect("ASCII")
+            .lines()
+            .filter(|line| line.ends_with(" n "))
+            .collect();
         assert_eq!(rows.len(), 5);
         for (index, row) in rows.iter().enumerate() {
             let offset: usize = row[..10].parse().expect("an offset");

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client::{Client, Credentials, File, NewApp, NewKey, NewPacket, Packet, Secret, Status, Submitted};
+use client::{
+    Client, Credentials, File, NewApp, NewKey, NewPacket, Packet, Secret, Status, Submitted,
+};
 use model::{Digest, Grant, NodeId, PacketId, UnitCode};
 use sha2::Digest as _;
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
@@ -18,7 +20,10 @@ use super::{
     cluster::{Cluster, NODES},
     founding::{client_of, found, ready, write_profile},
     office::{Heard, Received, listen},
-    report::{CanaryReport, KeyReport, KilledReport, NodeReport, OfficeReport, PacketReport, PurgeReport, Report, UploadReport},
+    report::{
+        CanaryReport, KeyReport, KilledReport, NodeReport, OfficeReport, PacketReport, PurgeReport,
+        Report, UploadReport,
+    },
     samples::{BIG_SIZE, BigFile, UNITS, edxml, pdf},
 };
 use crate::{
@@ -80,8 +85,18 @@ pub async fn play(show: Show, cluster: &mut Cluster) -> Result<Report, Failure> 
     let (admin, authority, access_key) = found(show, cluster).await?;
     let (tell, heard) = mpsc::channel(HEARD_MAX);
     let canary = format!("LGSP-CANARY-{}", hex::encode(rand::random::<[u8; 16]>()));
-    let mut scene =
-        Scene { show, begun, cluster, admin, authority, canary, heard, tell, listeners: Vec::new(), sent: Vec::new() };
+    let mut scene = Scene {
+        show,
+        begun,
+        cluster,
+        admin,
+        authority,
+        canary,
+        heard,
+        tell,
+        listeners: Vec::new(),
+        sent: Vec::new(),
+    };
     scene.join().await?;
     let admin_profile = scene.cluster.root.join(ADMIN_PROFILE);
     let (units, offices) = scene.register().await?;
@@ -90,7 +105,17 @@ pub async fn play(show: Show, cluster: &mut Cluster) -> Result<Report, Failure> 
     let (upload, killed) = scene.send_large(&offices).await?;
     let purge = scene.purge(&offices, &killed).await?;
     let canary = scene.search_canary()?;
-    scene.report(Parts { units, offices, upload, killed, purge, canary, admin: KeyReport { access_key, profile: admin_profile } }).await
+    scene
+        .report(Parts {
+            units,
+            offices,
+            upload,
+            killed,
+            purge,
+            canary,
+            admin: KeyReport { access_key, profile: admin_profile },
+        })
+        .await
 }
 
 /// What the steps have seen, on the way to the report.
@@ -108,7 +133,8 @@ impl Scene<'_> {
     /// The two further nodes, each by a token of its own.
     async fn join(&mut self) -> Result<(), Failure> {
         for index in 1..NODES {
-            let token = self.admin.join_token(None).await.map_err(self.show.refused(d::STEP_START))?;
+            let token =
+                self.admin.join_token(None).await.map_err(self.show.refused(d::STEP_START))?;
             self.cluster.join(index, token.token.expose()).await?;
             self.cluster.start(index)?;
             ready(self.show, self.cluster, &self.authority, index).await?;
@@ -116,7 +142,9 @@ impl Scene<'_> {
             self.show.tell(d::JOINED, &[("node", &node.number), ("url", &node.url)]);
         }
         let status = self
-            .until_status(d::STEP_START, |status| status.health == "healthy" && voters(status) == NODES && status.leader.is_some())
+            .until_status(d::STEP_START, |status| {
+                status.health == "healthy" && voters(status) == NODES && status.leader.is_some()
+            })
             .await?;
         let leader = status.leader.unwrap_or_default();
         self.show.tell(d::STARTED, &[("leader", &leader)]);
@@ -131,24 +159,46 @@ impl Scene<'_> {
         // The zone's own unit came with the founding.
         let own = units.iter().filter(|unit| unit.parent.is_none()).count() as u64;
         let further: Vec<_> = units.iter().filter(|unit| unit.parent.is_some()).cloned().collect();
-        let added = own + self.admin.add_units(&further).await.map_err(show.refused(d::STEP_REGISTER))?;
+        let added =
+            own + self.admin.add_units(&further).await.map_err(show.refused(d::STEP_REGISTER))?;
         show.tell(d::UNITS, &[("count", &added)]);
         let mut offices = Vec::with_capacity(OFFICES.len());
         for (index, code) in OFFICES.iter().enumerate() {
             let unit: UnitCode = code.parse().expect("the offices have unit codes");
-            let name = units.iter().find(|unit| unit.code.as_str() == *code).map(|unit| unit.name.clone()).unwrap_or_default();
+            let name = units
+                .iter()
+                .find(|unit| unit.code.as_str() == *code)
+                .map(|unit| unit.name.clone())
+                .unwrap_or_default();
             let word = format!("van-ban-{}", code.to_lowercase().replace('.', "-"));
-            let app: model::AppId = word.parse().expect("lower-case codes and hyphens are an application id");
+            let app: model::AppId =
+                word.parse().expect("lower-case codes and hyphens are an application id");
             let grants = vec![Grant::Send, Grant::Receive];
             self.admin
-                .add_app(&NewApp { app: app.clone(), unit: unit.clone(), name: name.clone(), grants, targets: Vec::new() })
+                .add_app(&NewApp {
+                    app: app.clone(),
+                    unit: unit.clone(),
+                    name: name.clone(),
+                    grants,
+                    targets: Vec::new(),
+                })
                 .await
                 .map_err(&refused)?;
-            let key = NewKey { app, algorithm: None, public_key: None, legacy: None, hmac_sha1: None };
+            let key =
+                NewKey { app, algorithm: None, public_key: None, legacy: None, hmac_sha1: None };
             let issued = self.admin.issue_key(&key).await.map_err(&refused)?;
-            let secret = issued.secret_key.ok_or_else(|| show.failed(d::STEP_REGISTER, "secret_key"))?;
-            let profile = self.cluster.root.join(format!("{}.toml", code.to_lowercase().replace('.', "-")));
-            write_profile(show, self.cluster, &profile, &self.authority, &issued.access_key, &secret)?;
+            let secret =
+                issued.secret_key.ok_or_else(|| show.failed(d::STEP_REGISTER, "secret_key"))?;
+            let profile =
+                self.cluster.root.join(format!("{}.toml", code.to_lowercase().replace('.', "-")));
+            write_profile(
+                show,
+                self.cluster,
+                &profile,
+                &self.authority,
+                &issued.access_key,
+                &secret,
+            )?;
             let credentials = Credentials::hmac(issued.access_key.clone(), &secret);
             // Each office speaks to another node: any node takes any request.
             let client = client_of(show, self.cluster, &self.authority, Some(credentials), index)?;
@@ -157,8 +207,13 @@ impl Scene<'_> {
         }
         show.tell(d::KEYS, &[("count", &offices.len())]);
         let query = "thanh vinh";
-        let found = offices[0].client.units(Some(query), None, 5).await.map_err(show.refused(d::STEP_SEARCH))?;
-        let names: Vec<String> = found.items.iter().map(|unit| format!("{} {}", unit.code, unit.name)).collect();
+        let found = offices[0]
+            .client
+            .units(Some(query), None, 5)
+            .await
+            .map_err(show.refused(d::STEP_SEARCH))?;
+        let names: Vec<String> =
+            found.items.iter().map(|unit| format!("{} {}", unit.code, unit.name)).collect();
         if names.is_empty() {
             return Err(show.failed(d::STEP_SEARCH, query));
         }
@@ -169,9 +224,15 @@ impl Scene<'_> {
     /// The two targets listen; nothing is sent before they do.
     async fn listen(&mut self, offices: &[Office]) -> Result<(), Failure> {
         let directory = self.received_directory();
-        std::fs::create_dir_all(&directory).map_err(|error| Failure::file(self.show.out.lang, &directory, &error))?;
+        std::fs::create_dir_all(&directory)
+            .map_err(|error| Failure::file(self.show.out.lang, &directory, &error))?;
         for office in &offices[1..] {
-            let task = listen(office.report.unit.clone(), office.client.clone(), directory.clone(), self.tell.clone());
+            let task = listen(
+                office.report.unit.clone(),
+                office.client.clone(),
+                directory.clone(),
+                self.tell.clone(),
+            );
             self.listeners.push(task);
         }
         let mut listening = 0;
@@ -190,9 +251,25 @@ impl Scene<'_> {
     /// A letter and an edXML document, each in one round trip.
     async fn send_small(&mut self, offices: &[Office]) -> Result<(), Failure> {
         let letter = pdf(&self.canary);
-        self.submit(offices, &offices[1..2], "Công văn số 12", "application/pdf", "cong-van-12.pdf", &letter).await?;
+        self.submit(
+            offices,
+            &offices[1..2],
+            "Công văn số 12",
+            "application/pdf",
+            "cong-van-12.pdf",
+            &letter,
+        )
+        .await?;
         let document = edxml(&self.canary);
-        self.submit(offices, &offices[1..], "1542/SKHCN-CĐS", "application/edxml+xml", "1542.edxml", &document).await?;
+        self.submit(
+            offices,
+            &offices[1..],
+            "1542/SKHCN-CĐS",
+            "application/edxml+xml",
+            "1542.edxml",
+            &document,
+        )
+        .await?;
         self.await_receipts().await
     }
 
@@ -207,20 +284,43 @@ impl Scene<'_> {
     ) -> Result<(), Failure> {
         let targets: Vec<UnitCode> = to.iter().map(|office| office.report.unit.clone()).collect();
         let begun = Instant::now();
-        let name = format!("{}-{name}", self.canary).parse().expect("the canary and a plain name are a file name");
+        let name = format!("{}-{name}", self.canary)
+            .parse()
+            .expect("the canary and a plain name are a file name");
         let packet = new_packet(title, media_type, &targets, None);
         let file = File { name: &name, octets };
-        let submitted = offices[0].client.submit(&packet, file, None).await.map_err(self.show.refused(d::STEP_SEND))?;
+        let submitted = offices[0]
+            .client
+            .submit(&packet, file, None)
+            .await
+            .map_err(self.show.refused(d::STEP_SEND))?;
         let digest = Digest(sha2::Sha256::digest(octets).into());
-        self.note_sent(&offices[0], Sent { submitted, title, targets, size: octets.len() as u64, digest, begun, received: BTreeMap::new() });
+        self.note_sent(
+            &offices[0],
+            Sent {
+                submitted,
+                title,
+                targets,
+                size: octets.len() as u64,
+                digest,
+                begun,
+                received: BTreeMap::new(),
+            },
+        );
         Ok(())
     }
 
     fn note_sent(&mut self, source: &Office, sent: Sent) {
         let targets: Vec<String> = sent.targets.iter().map(ToString::to_string).collect();
-        self.show.tell(d::SENT, &[
-            ("title", &sent.title), ("size", &size_text(sent.size)), ("source", &source.report.unit), ("targets", &targets.join(", ")),
-        ]);
+        self.show.tell(
+            d::SENT,
+            &[
+                ("title", &sent.title),
+                ("size", &size_text(sent.size)),
+                ("source", &source.report.unit),
+                ("targets", &targets.join(", ")),
+            ],
+        );
         self.sent.push(sent);
     }
 
@@ -230,7 +330,8 @@ impl Scene<'_> {
         match tokio::time::timeout(STEP_MAX, self.heard.recv()).await {
             Ok(Some(Heard::Failed(unit, error))) => {
                 let mut failure = show.refused(step)(error);
-                failure.why = Some(format!("{unit}: {}", failure.why.as_deref().unwrap_or_default()));
+                failure.why =
+                    Some(format!("{unit}: {}", failure.why.as_deref().unwrap_or_default()));
                 Err(failure)
             }
             Ok(Some(heard)) => Ok(heard),
@@ -239,7 +340,8 @@ impl Scene<'_> {
     }
 
     fn too_long(&self, step: Text, what: &str) -> Failure {
-        let values: [(&str, &dyn std::fmt::Display); 2] = [("seconds", &STEP_MAX.as_secs()), ("what", &what)];
+        let values: [(&str, &dyn std::fmt::Display); 2] =
+            [("seconds", &STEP_MAX.as_secs()), ("what", &what)];
         self.show.failed(step, self.show.out.fill(d::TOO_LONG, &values))
     }
 
@@ -248,9 +350,16 @@ impl Scene<'_> {
         let show = self.show;
         while self.sent.iter().any(|sent| sent.received.len() < sent.targets.len()) {
             let Heard::Received(received) = self.hear(d::STEP_RECEIVE).await? else { continue };
-            let Some(sent) = self.sent.iter_mut().find(|sent| sent.submitted.packet == received.packet) else { continue };
+            let Some(sent) =
+                self.sent.iter_mut().find(|sent| sent.submitted.packet == received.packet)
+            else {
+                continue;
+            };
             if received.digest != sent.digest {
-                return Err(show.failed(d::STEP_RECEIVE, format!("{}: {} ≠ {}", received.packet, received.digest, sent.digest)));
+                return Err(show.failed(
+                    d::STEP_RECEIVE,
+                    format!("{}: {} ≠ {}", received.packet, received.digest, sent.digest),
+                ));
             }
             show.tell(d::RECEIVED, &[("target", &received.unit), ("packet", &received.packet)]);
             sent.received.insert(received.unit.clone(), *received);
@@ -263,7 +372,10 @@ impl Scene<'_> {
     }
 
     /// The large file, through the leader, which is killed in the middle of it.
-    async fn send_large(&mut self, offices: &[Office]) -> Result<(UploadReport, KilledReport), Failure> {
+    async fn send_large(
+        &mut self,
+        offices: &[Office],
+    ) -> Result<(UploadReport, KilledReport), Failure> {
         let show = self.show;
         let leader = self.leader().await?;
         let index = leader.0 as usize - 1;
@@ -285,7 +397,11 @@ impl Scene<'_> {
             let client = client.clone();
             let space = opened.space.clone();
             tokio::spawn(async move {
-                client.upload(&space, BIG_SIZE, &mut file, |offset, url| drop(offsets.send((offset, url.to_owned())))).await
+                client
+                    .upload(&space, BIG_SIZE, &mut file, |offset, url| {
+                        drop(offsets.send((offset, url.to_owned())))
+                    })
+                    .await
             })
         };
         let killed = self.kill_in_the_middle(&mut at, leader, offices).await?;
@@ -293,24 +409,49 @@ impl Scene<'_> {
         while let Some((offset, url)) = at.recv().await {
             if told.elapsed() > Duration::from_millis(500) || offset == BIG_SIZE {
                 told = Instant::now();
-                show.tell(d::BIG_AT, &[("done", &size_text(offset)), ("total", &size_text(BIG_SIZE)), ("url", &url)]);
+                show.tell(
+                    d::BIG_AT,
+                    &[("done", &size_text(offset)), ("total", &size_text(BIG_SIZE)), ("url", &url)],
+                );
             }
         }
-        let sent = upload.await.map_err(|error| show.failed(d::STEP_UPLOAD, error.to_string()))?.map_err(show.refused(d::STEP_UPLOAD))?;
+        let sent = upload
+            .await
+            .map_err(|error| show.failed(d::STEP_UPLOAD, error.to_string()))?
+            .map_err(show.refused(d::STEP_UPLOAD))?;
         let seconds = begun.elapsed().as_secs_f64();
         let shown = format!("{seconds:.1}");
-        show.tell(d::BIG_DONE, &[("seconds", &shown), ("resumed", &sent.resumed), ("digest", &sent.digest)]);
-        let submitted = client.commit(opened.packet, sent.digest, BIG_SIZE, None).await.map_err(show.refused(d::STEP_UPLOAD))?;
+        show.tell(
+            d::BIG_DONE,
+            &[("seconds", &shown), ("resumed", &sent.resumed), ("digest", &sent.digest)],
+        );
+        let submitted = client
+            .commit(opened.packet, sent.digest, BIG_SIZE, None)
+            .await
+            .map_err(show.refused(d::STEP_UPLOAD))?;
         let packet = opened.packet;
-        self.note_sent(source, Sent { submitted, title, targets, size: BIG_SIZE, digest: sent.digest, begun, received: BTreeMap::new() });
+        self.note_sent(
+            source,
+            Sent {
+                submitted,
+                title,
+                targets,
+                size: BIG_SIZE,
+                digest: sent.digest,
+                begun,
+                received: BTreeMap::new(),
+            },
+        );
         self.await_receipts().await?;
         Ok((UploadReport { packet, size: BIG_SIZE, seconds, resumed: sent.resumed }, killed))
     }
 
     fn client_through(&self, loaded: &profile::Loaded, first: usize) -> Result<Client, Failure> {
         let path = loaded.path.with_extension("secret");
-        let secret = std::fs::read_to_string(&path).map_err(|error| Failure::file(self.show.out.lang, &path, &error))?;
-        let credentials = Credentials::hmac(loaded.profile.access_key.clone(), &Secret::new(secret.trim()));
+        let secret = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::file(self.show.out.lang, &path, &error))?;
+        let credentials =
+            Credentials::hmac(loaded.profile.access_key.clone(), &Secret::new(secret.trim()));
         client_of(self.show, self.cluster, &self.authority, Some(credentials), first)
     }
 
@@ -326,7 +467,9 @@ impl Scene<'_> {
         while offset * 100 < BIG_SIZE * KILL_AT_PERCENT {
             let next = tokio::time::timeout(STEP_MAX, at.recv()).await;
             // The upload has ended early: it tells why itself.
-            let Ok(Some((reached, _))) = next else { return Err(self.too_long(d::STEP_UPLOAD, &size_text(offset))) };
+            let Ok(Some((reached, _))) = next else {
+                return Err(self.too_long(d::STEP_UPLOAD, &size_text(offset)));
+            };
             offset = reached;
         }
         let pid = self.cluster.nodes[index].pid();
@@ -341,23 +484,54 @@ impl Scene<'_> {
         let targets = vec![target.report.unit.clone()];
         let packet = new_packet("Thư ngắn sau sự cố", "text/plain", &targets, None);
         let file = File { name: &name, octets: canary.as_bytes() };
-        let submitted = source.client.submit(&packet, file, None).await.map_err(show.refused(d::STEP_KILL))?;
+        let submitted =
+            source.client.submit(&packet, file, None).await.map_err(show.refused(d::STEP_KILL))?;
         let milliseconds = dead.elapsed().as_millis() as u64;
-        let status = self.until_status(d::STEP_KILL, |status| status.leader.is_some_and(|node| node != leader)).await?;
+        let status = self
+            .until_status(d::STEP_KILL, |status| status.leader.is_some_and(|node| node != leader))
+            .await?;
         let new_leader = status.leader;
-        show.tell(d::WRITES_AGAIN, &[("ms", &milliseconds), ("leader", &new_leader.unwrap_or_default())]);
+        show.tell(
+            d::WRITES_AGAIN,
+            &[("ms", &milliseconds), ("leader", &new_leader.unwrap_or_default())],
+        );
         let digest = Digest(sha2::Sha256::digest(canary.as_bytes()).into());
         let size = canary.len() as u64;
-        self.note_sent(source, Sent { submitted, title: "Thư ngắn sau sự cố", targets, size, digest, begun: dead, received: BTreeMap::new() });
-        Ok(KilledReport { node: leader, pid, at_offset: offset, writes_again_milliseconds: milliseconds, new_leader })
+        self.note_sent(
+            source,
+            Sent {
+                submitted,
+                title: "Thư ngắn sau sự cố",
+                targets,
+                size,
+                digest,
+                begun: dead,
+                received: BTreeMap::new(),
+            },
+        );
+        Ok(KilledReport {
+            node: leader,
+            pid,
+            at_offset: offset,
+            writes_again_milliseconds: milliseconds,
+            new_leader,
+        })
     }
 
     async fn leader(&self) -> Result<NodeId, Failure> {
-        let status = self.until_status(d::STEP_START, |status| status.leader.is_some_and(|node| (1..=NODES as u64).contains(&node.0))).await?;
+        let status = self
+            .until_status(d::STEP_START, |status| {
+                status.leader.is_some_and(|node| (1..=NODES as u64).contains(&node.0))
+            })
+            .await?;
         Ok(status.leader.unwrap_or_default())
     }
 
-    async fn until_status(&self, step: Text, is_so: impl Fn(&Status) -> bool) -> Result<Status, Failure> {
+    async fn until_status(
+        &self,
+        step: Text,
+        is_so: impl Fn(&Status) -> bool,
+    ) -> Result<Status, Failure> {
         let deadline = Instant::now() + STEP_MAX;
         loop {
             match self.admin.status().await {
@@ -370,12 +544,20 @@ impl Scene<'_> {
     }
 
     /// The packets as their source sees them, once each is as it must be.
-    async fn until_packets(&self, offices: &[Office], step: Text, is_so: impl Fn(&Packet) -> bool) -> Result<Vec<Packet>, Failure> {
+    async fn until_packets(
+        &self,
+        offices: &[Office],
+        step: Text,
+        is_so: impl Fn(&Packet) -> bool,
+    ) -> Result<Vec<Packet>, Failure> {
         let deadline = Instant::now() + STEP_MAX;
         let mut packets = Vec::with_capacity(self.sent.len());
         for sent in &self.sent {
             loop {
-                let packet = self.packet(offices, sent.submitted.packet).await.map_err(self.show.refused(step))?;
+                let packet = self
+                    .packet(offices, sent.submitted.packet)
+                    .await
+                    .map_err(self.show.refused(step))?;
                 if is_so(&packet) {
                     packets.push(packet);
                     break;
@@ -395,7 +577,9 @@ impl Scene<'_> {
         for office in &offices[1..] {
             // Targets see only their own delivery: the source sees holders and purge too.
             match last {
-                Ok(found) if found.source.as_ref() == Some(&offices[0].report.unit) => return Ok(found),
+                Ok(found) if found.source.as_ref() == Some(&offices[0].report.unit) => {
+                    return Ok(found);
+                }
                 _ => {}
             }
             last = office.client.packet(packet).await;
@@ -407,12 +591,24 @@ impl Scene<'_> {
     }
 
     /// The content is gone where nodes live; the killed one pays its debt when it is back.
-    async fn purge(&mut self, offices: &[Office], killed: &KilledReport) -> Result<PurgeReport, Failure> {
+    async fn purge(
+        &mut self,
+        offices: &[Office],
+        killed: &KilledReport,
+    ) -> Result<PurgeReport, Failure> {
         let show = self.show;
         let dead = killed.node;
-        self.until_packets(offices, d::STEP_PURGE, |packet| packet.state == "completed" && packet.purge_debt.iter().all(|node| *node == dead)).await?;
+        self.until_packets(offices, d::STEP_PURGE, |packet| {
+            packet.state == "completed" && packet.purge_debt.iter().all(|node| *node == dead)
+        })
+        .await?;
         let status = self.admin.status().await.map_err(show.refused(d::STEP_PURGE))?;
-        let debt = status.nodes.iter().find(|node| node.node == dead).and_then(|node| node.purge_debt).unwrap_or_default();
+        let debt = status
+            .nodes
+            .iter()
+            .find(|node| node.node == dead)
+            .and_then(|node| node.purge_debt)
+            .unwrap_or_default();
         show.tell(d::PURGED, &[("node", &dead), ("debt", &debt)]);
 
         let begun = Instant::now();
@@ -430,12 +626,16 @@ impl Scene<'_> {
     /// A target that fetches again, with what once allowed it, is refused.
     async fn fetch_again(&self, offices: &[Office]) -> Result<u16, Failure> {
         let again = self.sent.iter().flat_map(|sent| sent.received.values()).next();
-        let client = again.and_then(|received| offices.iter().find(|office| office.report.unit == received.unit));
-        let (Some(received), Some(office)) = (again, client) else { return Err(self.too_long(d::STEP_PURGE, "packet")) };
+        let client = again
+            .and_then(|received| offices.iter().find(|office| office.report.unit == received.unit));
+        let (Some(received), Some(office)) = (again, client) else {
+            return Err(self.too_long(d::STEP_PURGE, "packet"));
+        };
         match office.client.content(&received.accepted, 1 << 20).await {
             Ok(_) => Err(self.show.failed(d::STEP_PURGE, "200")),
             Err(error) => {
-                let status = error.status().ok_or_else(|| self.show.refused(d::STEP_PURGE)(error))?;
+                let status =
+                    error.status().ok_or_else(|| self.show.refused(d::STEP_PURGE)(error))?;
                 self.show.tell(d::GONE, &[("status", &status)]);
                 Ok(status)
             }
@@ -448,30 +648,52 @@ impl Scene<'_> {
         let (mut nodes, mut control) = (Searched::default(), Searched::default());
         let needle = self.canary.as_bytes();
         for node in &self.cluster.nodes {
-            search(&node.directory, needle, &mut nodes).map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
+            search(&node.directory, needle, &mut nodes)
+                .map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
         }
-        search(&self.received_directory(), needle, &mut control).map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
-        show.tell(d::CANARY, &[
-            ("files", &nodes.files), ("size", &size_text(nodes.octets)), ("found", &nodes.found.len()), ("control", &control.found.len()),
-        ]);
+        search(&self.received_directory(), needle, &mut control)
+            .map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
+        show.tell(
+            d::CANARY,
+            &[
+                ("files", &nodes.files),
+                ("size", &size_text(nodes.octets)),
+                ("found", &nodes.found.len()),
+                ("control", &control.found.len()),
+            ],
+        );
         if let Some(path) = nodes.found.first() {
-            return Err(show.failed(d::STEP_CANARY, show.out.fill(d::FOUND_CANARY, &[("path", &path.display())])));
+            return Err(show.failed(
+                d::STEP_CANARY,
+                show.out.fill(d::FOUND_CANARY, &[("path", &path.display())]),
+            ));
         }
         if control.found.is_empty() {
             return Err(show.failed(d::STEP_CANARY, show.out.text(d::CONTROL)));
         }
-        Ok(CanaryReport { files: nodes.files, octets: nodes.octets, found: nodes.found, control: control.found.len() })
+        Ok(CanaryReport {
+            files: nodes.files,
+            octets: nodes.octets,
+            found: nodes.found,
+            control: control.found.len(),
+        })
     }
 
     async fn report(&mut self, parts: Parts) -> Result<Report, Failure> {
         let out = self.show.out;
         let mut packets = Vec::with_capacity(self.sent.len());
         for sent in &self.sent {
-            let packet = self.packet(&parts.offices, sent.submitted.packet).await.map_err(self.show.refused(d::STEP_RECEIVE))?;
+            let packet = self
+                .packet(&parts.offices, sent.submitted.packet)
+                .await
+                .map_err(self.show.refused(d::STEP_RECEIVE))?;
             packets.push(PacketReport {
                 packet: packet.packet,
                 title: packet.title.clone(),
-                source: packet.source.clone().unwrap_or_else(|| parts.offices[0].report.unit.clone()),
+                source: packet
+                    .source
+                    .clone()
+                    .unwrap_or_else(|| parts.offices[0].report.unit.clone()),
                 targets: sent.targets.clone(),
                 size: sent.size,
                 digest: sent.digest,
@@ -488,7 +710,8 @@ impl Scene<'_> {
             pid: node.pid(),
             data_dir: node.directory.clone(),
         });
-        let offices: Vec<OfficeReport> = parts.offices.into_iter().map(|office| office.report).collect();
+        let offices: Vec<OfficeReport> =
+            parts.offices.into_iter().map(|office| office.report).collect();
         Ok(Report {
             ok: true,
             seconds: self.begun.elapsed().as_secs_f64(),
@@ -512,8 +735,15 @@ impl Scene<'_> {
         vec![
             format!("{lgsp} status --profile {}", quoted(&admin.profile)),
             format!("{lgsp} check --profile {}", quoted(&admin.profile)),
-            format!("{lgsp} packet send README.md --to {} --profile {}", offices[1].unit, quoted(&offices[0].profile)),
-            format!("{lgsp} packet receive --confirm --to-dir /tmp --profile {}", quoted(&offices[1].profile)),
+            format!(
+                "{lgsp} packet send README.md --to {} --profile {}",
+                offices[1].unit,
+                quoted(&offices[0].profile)
+            ),
+            format!(
+                "{lgsp} packet receive --confirm --to-dir /tmp --profile {}",
+                quoted(&offices[1].profile)
+            ),
             format!("curl --cacert {} {url}/readyz", quoted(&authority)),
         ]
     }

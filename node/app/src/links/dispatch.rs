@@ -47,12 +47,7 @@ impl Dispatch {
 pub struct DispatchHandler(pub Arc<Dispatch>);
 
 impl Handler for DispatchHandler {
-    fn request(
-        &self,
-        from: NodeId,
-        _: Channel,
-        mut message: Bytes,
-    ) -> BoxFuture<'static, Bytes> {
+    fn request(&self, from: NodeId, _: Channel, mut message: Bytes) -> BoxFuture<'static, Bytes> {
         let dispatch = self.0.clone();
         Box::pin(async move {
             let Some(services) = dispatch.services.get() else { return Bytes::new() };

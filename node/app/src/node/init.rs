@@ -26,7 +26,9 @@ impl Network for Alone {
         _: Lane,
         _: Bytes,
     ) -> BoxFuture<'static, Result<Bytes, NetworkError>> {
-        Box::pin(std::future::ready(Err(NetworkError::Unreachable("the first node is alone".into()))))
+        Box::pin(std::future::ready(Err(NetworkError::Unreachable(
+            "the first node is alone".into(),
+        ))))
     }
 }
 

@@ -49,10 +49,5 @@ pub async fn join(options: JoinOptions) -> anyhow::Result<Joined> {
         .map(|member| FirstPeer { node: member.node, mesh_address: member.mesh_address.clone() })
         .collect();
     directory.set_identity(&Identity::new(&joined.cluster, joined.node, first_peers))?;
-    Ok(Joined {
-        node: joined.node,
-        cluster: joined.cluster,
-        cluster_name: joined.name,
-        authority,
-    })
+    Ok(Joined { node: joined.node, cluster: joined.cluster, cluster_name: joined.name, authority })
 }

@@ -1,7 +1,11 @@
 //! What a running node keeps in order beside its work: who its peers are, its own announcement, and
 //! its certificate, which renews itself without a restart.
 
-use std::{net::IpAddr, sync::{Arc, OnceLock}, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::Context;
 use certs::{Access, NodeKey, Presented};
@@ -129,6 +133,9 @@ pub(super) fn api_settings(node: &Node) -> api::Settings {
     let mut settings = api::Settings::new(url);
     settings.cors_origins = node.config.api.cors_origins.clone();
     settings.content_max = node.config.storage.content_max.0;
+    let (consensus, content, mesh) =
+        (node.consensus.clone(), node.content.clone(), node.mesh.clone());
+    settings.gauges = Arc::new(move || super::gauges::all(&consensus, &content, &mesh));
     settings
 }
 
@@ -214,7 +221,9 @@ impl Keeper {
         for (peer, _) in self.members.addresses() {
             let asked = self.mesh.request(peer, Channel::Control, Topic::Renewal.wrap(&question));
             match asked.await {
-                Ok(answer) if !answer.is_empty() => return Ok(CertificateDer::from(answer.to_vec())),
+                Ok(answer) if !answer.is_empty() => {
+                    return Ok(CertificateDer::from(answer.to_vec()));
+                }
                 _ => {}
             }
         }

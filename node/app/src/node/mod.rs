@@ -1,6 +1,7 @@
 //! The node itself: founded, joined, run.
 
 mod directory;
+mod gauges;
 mod init;
 mod join;
 mod keeper;

@@ -32,7 +32,11 @@ impl Renewal {
             cluster: exchange.cluster().map(|cluster| cluster.cluster).unwrap_or_default(),
             request: self.request,
             names: self.names,
-            addresses: self.addresses.iter().filter_map(|text| text.parse::<IpAddr>().ok()).collect(),
+            addresses: self
+                .addresses
+                .iter()
+                .filter_map(|text| text.parse::<IpAddr>().ok())
+                .collect(),
         }
     }
 }

@@ -75,11 +75,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-async fn start(
-    config: Config,
-    directory: Directory,
-    identity: Identity,
-) -> anyhow::Result<Node> {
+async fn start(config: Config, directory: Directory, identity: Identity) -> anyhow::Result<Node> {
     let keyring = Arc::new(Keyring::load(&directory.cluster_key())?);
     let key = Arc::new(NodeKey::load(&directory.node_key())?);
     let read = |path: std::path::PathBuf| {
@@ -161,8 +157,7 @@ async fn start(
 /// Waits for a signal, for the removal of this node, or for an engine that cannot go on.
 async fn wait(node: &Node) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut content_failed = node.content.failed();
     let mut status = node.consensus.watch_status();
     loop {

@@ -21,23 +21,65 @@ const fn t(vi: &'static str, en: &'static str) -> Text {
 
 /// The arguments that mean the same wherever they stand.
 const COMMON: &[(&str, Text)] = &[
-    ("output", t("Dạng dữ liệu: table cho người, json cho chương trình", "Form of the data: table for people, json for programs")),
-    ("lang", t("Ngôn ngữ: vi, en; mặc định theo LGSP_LANG rồi theo máy", "Language: vi, en; LGSP_LANG or the locale by default")),
+    (
+        "output",
+        t(
+            "Dạng dữ liệu: table cho người, json cho chương trình",
+            "Form of the data: table for people, json for programs",
+        ),
+    ),
+    (
+        "lang",
+        t(
+            "Ngôn ngữ: vi, en; mặc định theo LGSP_LANG rồi theo máy",
+            "Language: vi, en; LGSP_LANG or the locale by default",
+        ),
+    ),
     ("color", t("Màu: auto, always, never", "Colour: auto, always, never")),
-    ("profile", t("Hồ sơ kết nối tới cụm (TOML)", "Profile of the connection to the cluster (TOML)")),
+    (
+        "profile",
+        t("Hồ sơ kết nối tới cụm (TOML)", "Profile of the connection to the cluster (TOML)"),
+    ),
     ("timeout", t("Thời gian chờ một lần gọi", "How long one request may take")),
     ("debug", t("In cả lý do kỹ thuật", "Print the technical reason too")),
     ("data_dir", t("Thư mục dữ liệu của nút", "The node's data directory")),
     ("name", t("Tên cho người đọc", "The name that people read")),
-    ("mesh_listen", t("Địa chỉ nghe các nút khác (UDP)", "Address to listen on for the other nodes (UDP)")),
-    ("mesh_advertise", t("Địa chỉ mà các nút khác gọi tới nút này", "Where the other nodes reach this one")),
-    ("api_listen", t("Địa chỉ nghe ứng dụng (HTTPS)", "Address to listen on for applications (HTTPS)")),
-    ("api_url", t("Địa chỉ mà ứng dụng gọi tới; dùng được nhiều lần", "Address that applications use; may be repeated")),
-    ("host", t("Thêm tên máy hoặc địa chỉ vào chứng thư; dùng được nhiều lần", "Further host name or address for the certificate; may be repeated")),
+    (
+        "mesh_listen",
+        t("Địa chỉ nghe các nút khác (UDP)", "Address to listen on for the other nodes (UDP)"),
+    ),
+    (
+        "mesh_advertise",
+        t("Địa chỉ mà các nút khác gọi tới nút này", "Where the other nodes reach this one"),
+    ),
+    (
+        "api_listen",
+        t("Địa chỉ nghe ứng dụng (HTTPS)", "Address to listen on for applications (HTTPS)"),
+    ),
+    (
+        "api_url",
+        t(
+            "Địa chỉ mà ứng dụng gọi tới; dùng được nhiều lần",
+            "Address that applications use; may be repeated",
+        ),
+    ),
+    (
+        "host",
+        t(
+            "Thêm tên máy hoặc địa chỉ vào chứng thư; dùng được nhiều lần",
+            "Further host name or address for the certificate; may be repeated",
+        ),
+    ),
     ("limit", t("Nhiều nhất bao nhiêu dòng", "How many lines at most")),
     ("all", t("Lấy hết", "All of them")),
     ("yes", t("Không hỏi lại (cho kịch bản tự động)", "Do not ask (for scripts)")),
-    ("wait", t("Chờ đến khi xong, mặc định 60 s: --wait hoặc --wait=5min", "Wait until it is done, 60 s by default: --wait or --wait=5min")),
+    (
+        "wait",
+        t(
+            "Chờ đến khi xong, mặc định 60 s: --wait hoặc --wait=5min",
+            "Wait until it is done, 60 s by default: --wait or --wait=5min",
+        ),
+    ),
     ("packet", t("Gói tin, dạng pk_…", "The packet, as pk_…")),
     ("code", t("Mã định danh của đơn vị, ví dụ H41.02", "The unit's identifier code, as H41.02")),
 ];
@@ -61,10 +103,16 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "demo",
-        about: t("Chạy thử: 3 nút trên máy này, gửi tệp thật, giết nút dẫn đầu, xem nội dung biến mất", "Try it out: 3 nodes on this machine, real files, a killed leader, content that is gone"),
+        about: t(
+            "Chạy thử: 3 nút trên máy này, gửi tệp thật, giết nút dẫn đầu, xem nội dung biến mất",
+            "Try it out: 3 nodes on this machine, real files, a killed leader, content that is gone",
+        ),
         examples: ["lgsp demo", "lgsp demo --once -o json"],
         args: &[
-            ("once", t("Chạy đến hết rồi thoát với mã 0 hoặc 1", "Run to the end and exit with 0 or 1")),
+            (
+                "once",
+                t("Chạy đến hết rồi thoát với mã 0 hoặc 1", "Run to the end and exit with 0 or 1"),
+            ),
             ("keep", t("Giữ lại dữ liệu thử", "Keep the trial data")),
         ],
     },
@@ -89,7 +137,13 @@ pub const ALL: &[Entry] = &[
         ],
         args: &[
             ("url", t("API của một thành viên", "The API of a member")),
-            ("token", t("Mã gia nhập, dùng một lần (lgsp member token)", "The join token, good once (lgsp member token)")),
+            (
+                "token",
+                t(
+                    "Mã gia nhập, dùng một lần (lgsp member token)",
+                    "The join token, good once (lgsp member token)",
+                ),
+            ),
         ],
     },
     Entry {
@@ -100,7 +154,10 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "status",
-        about: t("Cụm ra sao, trong một màn hình; thoát với 3 khi suy giảm", "The cluster on one screen; exits with 3 when it is degraded"),
+        about: t(
+            "Cụm ra sao, trong một màn hình; thoát với 3 khi suy giảm",
+            "The cluster on one screen; exits with 3 when it is degraded",
+        ),
         examples: ["lgsp status", "lgsp status -o json --profile /var/lib/lgsp/admin.toml"],
         args: &[],
     },
@@ -108,7 +165,13 @@ pub const ALL: &[Entry] = &[
         path: "check",
         about: t("Kiểm tra từng phần, kèm cách sửa", "Check every part, with what to do"),
         examples: ["lgsp check", "lgsp check --nagios"],
-        args: &[("nagios", t("Một dòng và mã thoát 0/1/2/3 cho hệ giám sát", "One line and exit codes 0/1/2/3 for monitoring"))],
+        args: &[(
+            "nagios",
+            t(
+                "Một dòng và mã thoát 0/1/2/3 cho hệ giám sát",
+                "One line and exit codes 0/1/2/3 for monitoring",
+            ),
+        )],
     },
     Entry {
         path: "member",
@@ -143,16 +206,34 @@ pub const ALL: &[Entry] = &[
     Entry {
         path: "unit add",
         about: t("Thêm một đơn vị", "Add a unit"),
-        examples: ["lgsp unit add H41.02 --name \"Sở Nội vụ\" --kind department --parent H41", "lgsp unit add 000.00.00.G22 --name \"Bộ X\" --kind remote"],
+        examples: [
+            "lgsp unit add H41.02 --name \"Sở Nội vụ\" --kind department --parent H41",
+            "lgsp unit add 000.00.00.G22 --name \"Bộ X\" --kind remote",
+        ],
         args: &[
-            ("kind", t("province, department, commune, ward, other hoặc remote", "province, department, commune, ward, other or remote")),
+            (
+                "kind",
+                t(
+                    "province, department, commune, ward, other hoặc remote",
+                    "province, department, commune, ward, other or remote",
+                ),
+            ),
             ("parent", t("Đơn vị cấp trên", "The unit above it")),
-            ("alias", t("Mã khác của cùng đơn vị; dùng được nhiều lần", "Another code of the same unit; may be repeated")),
+            (
+                "alias",
+                t(
+                    "Mã khác của cùng đơn vị; dùng được nhiều lần",
+                    "Another code of the same unit; may be repeated",
+                ),
+            ),
         ],
     },
     Entry {
         path: "unit import",
-        about: t("Thêm các đơn vị từ tệp CSV; đơn vị đã có được bỏ qua", "Add units from a CSV file; those that are there are passed over"),
+        about: t(
+            "Thêm các đơn vị từ tệp CSV; đơn vị đã có được bỏ qua",
+            "Add units from a CSV file; those that are there are passed over",
+        ),
         examples: ["lgsp unit import don-vi.csv", "lgsp unit import don-vi.csv -o json"],
         args: &[("file", t("Cột: code,name,kind,parent", "Columns: code,name,kind,parent"))],
     },
@@ -170,7 +251,10 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "unit search",
-        about: t("Tìm đơn vị theo tên hoặc mã; không cần dấu", "Search units by name or code; marks do not matter"),
+        about: t(
+            "Tìm đơn vị theo tên hoặc mã; không cần dấu",
+            "Search units by name or code; marks do not matter",
+        ),
         examples: ["lgsp unit search so noi vu", "lgsp unit search \"thành vinh\""],
         args: &[("words", t("Các từ cần tìm", "The words to find"))],
     },
@@ -183,9 +267,18 @@ pub const ALL: &[Entry] = &[
     Entry {
         path: "app add",
         about: t("Thêm một ứng dụng của một đơn vị", "Add an application of a unit"),
-        examples: ["lgsp app add van-ban-noi-vu --unit H41.02", "lgsp app add cong-dich-vu --unit H41.02 --grant send --target H41.03,H41.04"],
+        examples: [
+            "lgsp app add van-ban-noi-vu --unit H41.02",
+            "lgsp app add cong-dich-vu --unit H41.02 --grant send --target H41.03,H41.04",
+        ],
         args: &[
-            ("app", t("Tên trong cụm: chữ thường, số, gạch nối", "Its name in the cluster: lower case, digits, hyphens")),
+            (
+                "app",
+                t(
+                    "Tên trong cụm: chữ thường, số, gạch nối",
+                    "Its name in the cluster: lower case, digits, hyphens",
+                ),
+            ),
             ("unit", t("Đơn vị mà ứng dụng nói thay", "The unit it speaks for")),
             ("grant", t("Quyền: send, receive, admin", "Grants: send, receive, admin")),
             ("target", t("Chỉ được gửi tới các đơn vị này", "May send to these units only")),
@@ -205,19 +298,40 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "key issue",
-        about: t("Cấp khoá cho ứng dụng; khoá bí mật chỉ hiện một lần", "Issue a key to an application; its secret is shown once"),
+        about: t(
+            "Cấp khoá cho ứng dụng; khoá bí mật chỉ hiện một lần",
+            "Issue a key to an application; its secret is shown once",
+        ),
         examples: [
             "lgsp key issue van-ban-noi-vu --profile-file noi-vu.toml",
             "lgsp key issue van-ban-noi-vu --algorithm ed25519 --public-key cong-khai.pem",
         ],
         args: &[
             ("app", t("Ứng dụng", "The application")),
-            ("algorithm", t("hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256", "hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256")),
+            (
+                "algorithm",
+                t(
+                    "hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256",
+                    "hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256",
+                ),
+            ),
             ("public_key", t("Khoá công khai (PEM) của cơ quan", "The agency's public key (PEM)")),
             ("legacy", t("Cho phép kiểu ký cũ", "Allow legacy signatures")),
-            ("hmac_sha1", t("Cho phép HMAC-SHA1 trong kiểu cũ", "Allow HMAC-SHA1 in legacy signatures")),
-            ("secret_file", t("Ghi khoá bí mật vào tệp này (0600)", "Write the secret key to this file (0600)")),
-            ("profile_file", t("Ghi hồ sơ kết nối đầy đủ vào tệp này (0600)", "Write a whole connection profile to this file (0600)")),
+            (
+                "hmac_sha1",
+                t("Cho phép HMAC-SHA1 trong kiểu cũ", "Allow HMAC-SHA1 in legacy signatures"),
+            ),
+            (
+                "secret_file",
+                t("Ghi khoá bí mật vào tệp này (0600)", "Write the secret key to this file (0600)"),
+            ),
+            (
+                "profile_file",
+                t(
+                    "Ghi hồ sơ kết nối đầy đủ vào tệp này (0600)",
+                    "Write a whole connection profile to this file (0600)",
+                ),
+            ),
         ],
     },
     Entry {
@@ -229,13 +343,19 @@ pub const ALL: &[Entry] = &[
     Entry {
         path: "key revoke",
         about: t("Thu hồi một khoá, mãi mãi", "Revoke a key, for ever"),
-        examples: ["lgsp key revoke AKAAAAAAAAAAAAAAAAAAAA", "lgsp key revoke AKAAAAAAAAAAAAAAAAAAAA --yes"],
+        examples: [
+            "lgsp key revoke AKAAAAAAAAAAAAAAAAAAAA",
+            "lgsp key revoke AKAAAAAAAAAAAAAAAAAAAA --yes",
+        ],
         args: &[("access_key", t("Khoá truy xuất", "The access key"))],
     },
     Entry {
         path: "packet",
         about: t("Các gói tin", "The packets"),
-        examples: ["lgsp packet send cong-van.pdf --to H41.02", "lgsp packet receive --wait --confirm"],
+        examples: [
+            "lgsp packet send cong-van.pdf --to H41.02",
+            "lgsp packet receive --wait --confirm",
+        ],
         args: &[],
     },
     Entry {
@@ -248,39 +368,90 @@ pub const ALL: &[Entry] = &[
         args: &[
             ("file", t("Tệp cần gửi", "The file")),
             ("to", t("Mã các đơn vị nhận", "The codes of the units it goes to")),
-            ("title", t("Tiêu đề; mặc định là tên tệp. Tiêu đề được lưu lâu dài", "Its title; the file's name by default. Titles are kept")),
-            ("importance", t("normal, urgent, very_urgent hoặc flash", "normal, urgent, very_urgent or flash")),
-            ("media_type", t("Kiểu nội dung; mặc định theo đuôi tệp", "Its media type; by the file's ending by default")),
-            ("deliver_by", t("Hạn chót, ví dụ 2026-11-23T17:00:00Z", "The deadline, as 2026-11-23T17:00:00Z")),
-            ("idempotency_key", t("Khoá chống lặp: gửi lại cùng khoá là cùng một gói tin", "Idempotency key: a repeat with the same one is the same packet")),
+            (
+                "title",
+                t(
+                    "Tiêu đề; mặc định là tên tệp. Tiêu đề được lưu lâu dài",
+                    "Its title; the file's name by default. Titles are kept",
+                ),
+            ),
+            (
+                "importance",
+                t("normal, urgent, very_urgent hoặc flash", "normal, urgent, very_urgent or flash"),
+            ),
+            (
+                "media_type",
+                t(
+                    "Kiểu nội dung; mặc định theo đuôi tệp",
+                    "Its media type; by the file's ending by default",
+                ),
+            ),
+            (
+                "deliver_by",
+                t("Hạn chót, ví dụ 2026-11-23T17:00:00Z", "The deadline, as 2026-11-23T17:00:00Z"),
+            ),
+            (
+                "idempotency_key",
+                t(
+                    "Khoá chống lặp: gửi lại cùng khoá là cùng một gói tin",
+                    "Idempotency key: a repeat with the same one is the same packet",
+                ),
+            ),
         ],
     },
     Entry {
         path: "packet list",
-        about: t("Các gói tin đã gửi, hoặc đang chờ đơn vị này (--inbox)", "What was sent, or what waits for this unit (--inbox)"),
+        about: t(
+            "Các gói tin đã gửi, hoặc đang chờ đơn vị này (--inbox)",
+            "What was sent, or what waits for this unit (--inbox)",
+        ),
         examples: ["lgsp packet list", "lgsp packet list --inbox -o json"],
         args: &[("inbox", t("Các gói tin đang chờ đơn vị này", "What waits for this unit"))],
     },
     Entry {
         path: "packet show",
         about: t("Đường đi của một gói tin, theo giờ", "The way of a packet, with times"),
-        examples: ["lgsp packet show pk_01ARZ3NDEKTSV4RRFFQ69G5FAV", "lgsp packet show pk_01ARZ3NDEKTSV4RRFFQ69G5FAV --watch"],
+        examples: [
+            "lgsp packet show pk_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "lgsp packet show pk_01ARZ3NDEKTSV4RRFFQ69G5FAV --watch",
+        ],
         args: &[("watch", t("Theo dõi đến khi gói tin kết thúc", "Watch until the packet ends"))],
     },
     Entry {
         path: "packet receive",
-        about: t("Nhận gói tin vào tệp, kiểm tra mã băm, và xác nhận nếu muốn", "Receive packets into files, check their digests, and confirm them if wanted"),
-        examples: ["lgsp packet receive --confirm --to-dir den", "lgsp packet receive pk_01ARZ3NDEKTSV4RRFFQ69G5FAV --confirm"],
+        about: t(
+            "Nhận gói tin vào tệp, kiểm tra mã băm, và xác nhận nếu muốn",
+            "Receive packets into files, check their digests, and confirm them if wanted",
+        ),
+        examples: [
+            "lgsp packet receive --confirm --to-dir den",
+            "lgsp packet receive pk_01ARZ3NDEKTSV4RRFFQ69G5FAV --confirm",
+        ],
         args: &[
-            ("packet", t("Chỉ gói tin này; mặc định mọi gói tin đang chờ", "This packet only; whatever waits by default")),
+            (
+                "packet",
+                t(
+                    "Chỉ gói tin này; mặc định mọi gói tin đang chờ",
+                    "This packet only; whatever waits by default",
+                ),
+            ),
             ("to_dir", t("Thư mục để tệp vào", "The directory for the files")),
-            ("confirm", t("Xác nhận đã nhận; nội dung sẽ bị xoá trên cụm", "Confirm; the cluster then forgets the content")),
+            (
+                "confirm",
+                t(
+                    "Xác nhận đã nhận; nội dung sẽ bị xoá trên cụm",
+                    "Confirm; the cluster then forgets the content",
+                ),
+            ),
             ("wait", t("Chờ gói tin mới, mặc định 60 s", "Wait for a new one, 60 s by default")),
         ],
     },
     Entry {
         path: "packet confirm",
-        about: t("Xác nhận đã nhận một gói tin; nội dung sẽ bị xoá trên cụm", "Confirm a packet; the cluster then forgets its content"),
+        about: t(
+            "Xác nhận đã nhận một gói tin; nội dung sẽ bị xoá trên cụm",
+            "Confirm a packet; the cluster then forgets its content",
+        ),
         examples: [
             "lgsp packet confirm pk_01ARZ3NDEKTSV4RRFFQ69G5FAV --file cong-van.pdf",
             "lgsp packet confirm pk_01ARZ3NDEKTSV4RRFFQ69G5FAV --digest 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -304,14 +475,23 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "config show",
-        about: t("In cấu hình có hiệu lực, kể cả giá trị mặc định", "Print the configuration in force, defaults included"),
+        about: t(
+            "In cấu hình có hiệu lực, kể cả giá trị mặc định",
+            "Print the configuration in force, defaults included",
+        ),
         examples: ["lgsp config show /etc/lgsp/lgsp.toml", "lgsp config show lgsp.toml -o json"],
         args: &[("file", t("Tệp cấu hình", "The configuration"))],
     },
     Entry {
         path: "completion",
-        about: t("In phần tự điền lệnh cho bash, zsh, fish, powershell", "Print shell completion for bash, zsh, fish, powershell"),
-        examples: ["lgsp completion bash > ~/.local/share/bash-completion/completions/lgsp", "lgsp completion zsh > _lgsp"],
+        about: t(
+            "In phần tự điền lệnh cho bash, zsh, fish, powershell",
+            "Print shell completion for bash, zsh, fish, powershell",
+        ),
+        examples: [
+            "lgsp completion bash > ~/.local/share/bash-completion/completions/lgsp",
+            "lgsp completion zsh > _lgsp",
+        ],
         args: &[("shell", t("Tên trình lệnh", "The shell"))],
     },
 ];

@@ -99,7 +99,10 @@ mod tests {
     use super::*;
 
     fn places(text: &str) -> BTreeSet<&str> {
-        text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)).collect()
+        text.split('{')
+            .skip(1)
+            .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+            .collect()
     }
 
     #[test]
@@ -122,7 +125,10 @@ mod tests {
     #[test]
     fn places_are_filled_and_others_stay() {
         let text = Text { vi: "nút {node}: {what}", en: "node {node}: {what}" };
-        assert_eq!(text.fill(Lang::Vi, &[("node", &3), ("what", &"tốt {node}")]), "nút 3: tốt {node}");
+        assert_eq!(
+            text.fill(Lang::Vi, &[("node", &3), ("what", &"tốt {node}")]),
+            "nút 3: tốt {node}"
+        );
         assert_eq!(text.fill(Lang::En, &[("node", &3)]), "node 3: {what}");
     }
 

@@ -66,28 +66,56 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    fn add(&mut self, group: Text, word: &'static str, mark: Mark, text: String, fix: Option<String>) {
+    fn add(
+        &mut self,
+        group: Text,
+        word: &'static str,
+        mark: Mark,
+        text: String,
+        fix: Option<String>,
+    ) {
         self.all.push(Finding { group, word, mark, text, fix });
     }
 
     fn cluster(&mut self, status: &Status) {
         let (out, group) = (self.out, w::CHECK_CLUSTER);
-        let voters: Vec<&NodeStatus> = members(status).filter(|node| matches!(node.role.as_str(), "leader" | "voter")).collect();
+        let voters: Vec<&NodeStatus> = members(status)
+            .filter(|node| matches!(node.role.as_str(), "leader" | "voter"))
+            .collect();
         let reachable = voters.iter().filter(|node| node.reachable).count();
-        let values: [(&str, &dyn std::fmt::Display); 2] = [("reachable", &reachable), ("voters", &voters.len())];
+        let values: [(&str, &dyn std::fmt::Display); 2] =
+            [("reachable", &reachable), ("voters", &voters.len())];
         if reachable * 2 > voters.len() {
             self.add(group, "quorum", Mark::Good, out.fill(w::CHECK_QUORUM, &values), None);
         } else {
             self.add(group, "quorum", Mark::Bad, out.fill(w::CHECK_NO_QUORUM, &values), None);
         }
         match status.leader {
-            Some(node) => self.add(group, "leader", Mark::Good, out.fill(w::CHECK_LEADER, &[("node", &node)]), None),
+            Some(node) => self.add(
+                group,
+                "leader",
+                Mark::Good,
+                out.fill(w::CHECK_LEADER, &[("node", &node)]),
+                None,
+            ),
             None => self.add(group, "leader", Mark::Bad, out.text(w::CHECK_NO_LEADER).into(), None),
         }
         if status.tolerates > 0 {
-            self.add(group, "tolerates", Mark::Good, out.fill(w::CHECK_TOLERATES, &[("count", &status.tolerates)]), None);
+            self.add(
+                group,
+                "tolerates",
+                Mark::Good,
+                out.fill(w::CHECK_TOLERATES, &[("count", &status.tolerates)]),
+                None,
+            );
         } else {
-            self.add(group, "tolerates", Mark::Warn, out.text(w::CHECK_TOLERATES_NONE).into(), Some(out.text(w::FIX_GROW).into()));
+            self.add(
+                group,
+                "tolerates",
+                Mark::Warn,
+                out.text(w::CHECK_TOLERATES_NONE).into(),
+                Some(out.text(w::FIX_GROW).into()),
+            );
         }
         for node in members(status) {
             let named: [(&str, &dyn std::fmt::Display); 1] = [("node", &node.name)];
@@ -98,7 +126,8 @@ impl Findings<'_> {
                 self.add(group, "learner", Mark::Warn, out.fill(w::CHECK_LEARNER, &named), None);
             }
         }
-        let mut versions: Vec<&str> = members(status).filter_map(|node| node.version.as_deref()).collect();
+        let mut versions: Vec<&str> =
+            members(status).filter_map(|node| node.version.as_deref()).collect();
         versions.sort_unstable();
         versions.dedup();
         if versions.len() > 1 {
@@ -106,22 +135,37 @@ impl Findings<'_> {
             self.add(group, "versions", Mark::Warn, text, None);
         }
         for warning in &status.warnings {
-            let text = out.fill(w::CHECK_WARNING, &[("word", &warning.word), ("detail", &warning.detail)]);
+            let text =
+                out.fill(w::CHECK_WARNING, &[("word", &warning.word), ("detail", &warning.detail)]);
             self.add(group, "warning", Mark::Warn, text, None);
         }
     }
 
     fn time(&mut self, status: &Status) {
         let (out, group) = (self.out, w::CHECK_TIME);
-        let offsets: Vec<(&NodeStatus, i64)> = members(status).filter_map(|node| Some((node, node.clock_offset_ms?))).collect();
+        let offsets: Vec<(&NodeStatus, i64)> =
+            members(status).filter_map(|node| Some((node, node.clock_offset_ms?))).collect();
         let Some(most) = offsets.iter().map(|(_, ms)| ms.abs()).max() else {
-            return self.add(group, "clock", Mark::Warn, out.text(w::CHECK_CLOCK_NONE).into(), None);
+            return self.add(
+                group,
+                "clock",
+                Mark::Warn,
+                out.text(w::CHECK_CLOCK_NONE).into(),
+                None,
+            );
         };
         if most <= CLOCK_OFF_MS {
-            return self.add(group, "clock", Mark::Good, out.fill(w::CHECK_CLOCK, &[("ms", &most)]), None);
+            return self.add(
+                group,
+                "clock",
+                Mark::Good,
+                out.fill(w::CHECK_CLOCK, &[("ms", &most)]),
+                None,
+            );
         }
         for (node, ms) in offsets.into_iter().filter(|(_, ms)| ms.abs() > CLOCK_OFF_MS) {
-            let text = out.fill(w::CHECK_CLOCK_OFF, &[("node", &node.name), ("ms", &format!("{ms:+}"))]);
+            let text =
+                out.fill(w::CHECK_CLOCK_OFF, &[("node", &node.name), ("ms", &format!("{ms:+}"))]);
             self.add(group, "clock", Mark::Warn, text, Some(out.text(w::FIX_CLOCK).into()));
         }
     }
@@ -129,13 +173,22 @@ impl Findings<'_> {
     fn storage(&mut self, status: &Status) {
         let (out, group) = (self.out, w::CHECK_STORAGE);
         for node in members(status).filter(|node| node.reachable) {
-            let (Some(free), Some(total)) = (node.disk_free, node.disk_total.filter(|total| *total > 0)) else {
-                self.add(group, "disk", Mark::Warn, out.fill(w::CHECK_DISK_NONE, &[("node", &node.name)]), None);
+            let (Some(free), Some(total)) =
+                (node.disk_free, node.disk_total.filter(|total| *total > 0))
+            else {
+                self.add(
+                    group,
+                    "disk",
+                    Mark::Warn,
+                    out.fill(w::CHECK_DISK_NONE, &[("node", &node.name)]),
+                    None,
+                );
                 continue;
             };
             let percent = (u128::from(free) * 100 / u128::from(total)) as u64;
             let size = size_text(free);
-            let values: [(&str, &dyn std::fmt::Display); 3] = [("node", &node.name), ("free", &size), ("percent", &percent)];
+            let values: [(&str, &dyn std::fmt::Display); 3] =
+                [("node", &node.name), ("free", &size), ("percent", &percent)];
             let (mark, text) = match percent {
                 low if low < DISK_BAD_PERCENT => (Mark::Bad, w::CHECK_DISK_LOW),
                 low if low < DISK_LOW_PERCENT => (Mark::Warn, w::CHECK_DISK_LOW),
@@ -158,12 +211,29 @@ impl Findings<'_> {
         let active: Vec<&Key> = keys.iter().filter(|key| key.status != "revoked").collect();
         let old: Vec<&&Key> = active.iter().filter(|key| key.legacy || key.hmac_sha1).collect();
         if old.is_empty() {
-            self.add(group, "keys", Mark::Good, out.fill(w::CHECK_KEYS, &[("count", &active.len())]), None);
+            self.add(
+                group,
+                "keys",
+                Mark::Good,
+                out.fill(w::CHECK_KEYS, &[("count", &active.len())]),
+                None,
+            );
         }
         for key in old {
-            let values: [(&str, &dyn std::fmt::Display); 2] = [("key", &key.access_key), ("app", &key.app)];
-            let (word, text) = if key.hmac_sha1 { ("hmac_sha1", w::CHECK_KEY_SHA1) } else { ("legacy", w::CHECK_KEY_LEGACY) };
-            self.add(group, word, Mark::Warn, out.fill(text, &values), Some(out.fill(w::FIX_KEY, &values)));
+            let values: [(&str, &dyn std::fmt::Display); 2] =
+                [("key", &key.access_key), ("app", &key.app)];
+            let (word, text) = if key.hmac_sha1 {
+                ("hmac_sha1", w::CHECK_KEY_SHA1)
+            } else {
+                ("legacy", w::CHECK_KEY_LEGACY)
+            };
+            self.add(
+                group,
+                word,
+                Mark::Warn,
+                out.fill(text, &values),
+                Some(out.fill(w::FIX_KEY, &values)),
+            );
         }
     }
 
@@ -172,11 +242,24 @@ impl Findings<'_> {
         let fix = Some(out.text(w::FIX_CERT).to_owned());
         match days {
             Ok(days) => {
-                let values: [(&str, &dyn std::fmt::Display); 2] = [("node", &node.name), ("days", &days)];
+                let values: [(&str, &dyn std::fmt::Display); 2] =
+                    [("node", &node.name), ("days", &days)];
                 if days < CERTIFICATE_DAYS_MIN {
-                    self.add(group, "certificate", Mark::Warn, out.fill(w::CHECK_CERT_SOON, &values), fix);
+                    self.add(
+                        group,
+                        "certificate",
+                        Mark::Warn,
+                        out.fill(w::CHECK_CERT_SOON, &values),
+                        fix,
+                    );
                 } else {
-                    self.add(group, "certificate", Mark::Good, out.fill(w::CHECK_CERT, &values), None);
+                    self.add(
+                        group,
+                        "certificate",
+                        Mark::Good,
+                        out.fill(w::CHECK_CERT, &values),
+                        None,
+                    );
                 }
             }
             Err(why) => {
@@ -188,11 +271,18 @@ impl Findings<'_> {
 
     fn purge(&mut self, status: &Status) {
         let (out, group) = (self.out, w::CHECK_PURGE);
-        let debtors: Vec<(&NodeStatus, u64)> =
-            members(status).filter_map(|node| Some((node, node.purge_debt.filter(|debt| *debt > 0)?))).collect();
+        let debtors: Vec<(&NodeStatus, u64)> = members(status)
+            .filter_map(|node| Some((node, node.purge_debt.filter(|debt| *debt > 0)?)))
+            .collect();
         if debtors.is_empty() {
             let count = members(status).count();
-            return self.add(group, "purge", Mark::Good, out.fill(w::CHECK_PURGED, &[("count", &count)]), None);
+            return self.add(
+                group,
+                "purge",
+                Mark::Good,
+                out.fill(w::CHECK_PURGED, &[("count", &count)]),
+                None,
+            );
         }
         for (node, count) in debtors {
             let text = out.fill(w::CHECK_DEBT, &[("node", &node.name), ("count", &count)]);
@@ -203,10 +293,16 @@ impl Findings<'_> {
 
 /// How many days the certificate is good that a node presents for HTTPS.
 async fn days_left(context: &Context, loaded: &Loaded, url: &str) -> Result<i64, String> {
-    let client = loaded.client_of(vec![url.to_owned()], context.global.timeout()).map_err(|failure| failure.what.clone())?;
-    let certificate = client.certificate().await.map_err(|error| Failure::client(context.out.lang, "", &error).what.clone())?;
+    let client = loaded
+        .client_of(vec![url.to_owned()], context.global.timeout())
+        .map_err(|failure| failure.what.clone())?;
+    let certificate = client
+        .certificate()
+        .await
+        .map_err(|error| Failure::client(context.out.lang, "", &error).what.clone())?;
     let end = certs::not_after(&certificate).map_err(|error| error.to_string())?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Ok((end.secs() as i64 - now.as_secs() as i64) / 86_400)
 }
 
@@ -251,7 +347,8 @@ fn report(out: &Out, status: &Status, all: &[Finding]) -> Exit {
             out.print(format_args!("    {} {fix}", out.text(crate::texts::failures::FIX)));
         }
     }
-    let (bad, warned, good) = (count(all, Mark::Bad), count(all, Mark::Warn), count(all, Mark::Good));
+    let (bad, warned, good) =
+        (count(all, Mark::Bad), count(all, Mark::Warn), count(all, Mark::Good));
     out.print(out.fill(w::CHECK_RESULT, &[("bad", &bad), ("warned", &warned), ("good", &good)]));
     exit(all)
 }
@@ -266,13 +363,18 @@ const fn word(mark: Mark) -> &'static str {
 
 /// One line and the exit codes of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown.
 fn nagios(out: &Out, all: &[Finding]) -> Exit {
-    let (bad, warned, good) = (count(all, Mark::Bad), count(all, Mark::Warn), count(all, Mark::Good));
+    let (bad, warned, good) =
+        (count(all, Mark::Bad), count(all, Mark::Warn), count(all, Mark::Good));
     let (word, exit) = match (bad, warned) {
         (0, 0) => ("OK", Exit::Ok),
         (0, _) => ("WARNING", Exit::Failed),
         _ => ("CRITICAL", Exit::Usage),
     };
-    let said: Vec<&str> = all.iter().filter(|finding| finding.mark != Mark::Good).map(|finding| finding.text.as_str()).collect();
+    let said: Vec<&str> = all
+        .iter()
+        .filter(|finding| finding.mark != Mark::Good)
+        .map(|finding| finding.text.as_str())
+        .collect();
     let said = if said.is_empty() { format!("{good} good") } else { said.join("; ") };
     out.print(format_args!("LGSP {word} - {said} | bad={bad} warnings={warned} good={good}"));
     exit
@@ -304,27 +406,51 @@ mod tests {
 
     #[test]
     fn a_healthy_cluster_has_only_good_marks() {
-        let nodes = [node(1, "leader", true, 50, 0), node(2, "voter", true, 50, 0), node(3, "voter", true, 50, 0)];
-        let all = findings(json!({"health": "healthy", "tolerates": 1, "leader": 1, "nodes": nodes}), json!([]));
+        let nodes = [
+            node(1, "leader", true, 50, 0),
+            node(2, "voter", true, 50, 0),
+            node(3, "voter", true, 50, 0),
+        ];
+        let all = findings(
+            json!({"health": "healthy", "tolerates": 1, "leader": 1, "nodes": nodes}),
+            json!([]),
+        );
         assert!(all.iter().all(|finding| finding.mark == Mark::Good), "{all:?}");
         assert_eq!(exit(&all), Exit::Ok);
     }
 
     #[test]
     fn faults_are_told_with_what_to_do() {
-        let nodes = [node(1, "leader", true, 10, 0), node(2, "voter", true, 2, 3), node(3, "voter", false, 50, 7), node(4, "removed", false, 0, 0)];
+        let nodes = [
+            node(1, "leader", true, 10, 0),
+            node(2, "voter", true, 2, 3),
+            node(3, "voter", false, 50, 7),
+            node(4, "removed", false, 0, 0),
+        ];
         let key = json!([
             {"access_key": "AKAAAAAAAAAAAAAAAAAAAA", "app": "a1", "status": "active", "legacy": true, "hmac_sha1": true},
             {"access_key": "AKAAAAAAAAAAAAAAAAAAAB", "app": "a1", "status": "revoked", "legacy": true},
         ]);
-        let all = findings(json!({"health": "degraded", "tolerates": 0, "leader": 1, "nodes": nodes}), key);
-        let marks = |word: &str| all.iter().filter(|finding| finding.word == word).map(|finding| finding.mark).collect::<Vec<_>>();
+        let all = findings(
+            json!({"health": "degraded", "tolerates": 0, "leader": 1, "nodes": nodes}),
+            key,
+        );
+        let marks = |word: &str| {
+            all.iter()
+                .filter(|finding| finding.word == word)
+                .map(|finding| finding.mark)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(marks("quorum"), [Mark::Good]);
         assert_eq!(marks("node_away"), [Mark::Bad]);
         assert_eq!(marks("disk"), [Mark::Warn, Mark::Bad]);
         assert_eq!(marks("hmac_sha1"), [Mark::Warn]);
         assert_eq!(marks("purge_debt"), [Mark::Warn, Mark::Warn]);
         assert_eq!(exit(&all), Exit::Failed);
-        assert!(all.iter().filter(|finding| finding.mark == Mark::Bad).all(|finding| finding.fix.is_some()));
+        assert!(
+            all.iter()
+                .filter(|finding| finding.mark == Mark::Bad)
+                .all(|finding| finding.fix.is_some())
+        );
     }
 }

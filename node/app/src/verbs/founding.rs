@@ -26,13 +26,25 @@ pub async fn init(context: &Context, args: InitArgs) -> Done {
     let out = &context.out;
     let config = prepare(out, &args.node)?;
     let directory = config.data_dir.clone();
-    let options = InitOptions { config: config.clone(), cluster_name: args.cluster_name.clone(), zone: args.zone.clone() };
-    let founded = node::init(options).await.map_err(|error| Failure::any(out.lang, t::FAILED, &error))?;
+    let options = InitOptions {
+        config: config.clone(),
+        cluster_name: args.cluster_name.clone(),
+        zone: args.zone.clone(),
+    };
+    let founded =
+        node::init(options).await.map_err(|error| Failure::any(out.lang, t::FAILED, &error))?;
     let authority = [CertificateDer::from(founded.authority)];
     write_config(out, &config, &authority)?;
     let admin = directory.join(ADMIN_PROFILE);
     let key = (founded.access_key.clone(), model::KeyAlgorithm::HmacSha256);
-    profile::write(out.lang, &admin, config.api.public_urls.clone(), &authority, key, Some(&founded.secret_key))?;
+    profile::write(
+        out.lang,
+        &admin,
+        config.api.public_urls.clone(),
+        &authority,
+        key,
+        Some(&founded.secret_key),
+    )?;
 
     let commands = next_commands(&config, &admin, &args.node);
     if !out.is_table() {
@@ -44,7 +56,15 @@ pub async fn init(context: &Context, args: InitArgs) -> Done {
         }));
         return Ok(Exit::Ok);
     }
-    out.done(words::FOUNDED, &[("name", &args.cluster_name), ("zone", &args.zone), ("node", &founded.node), ("path", &directory.display())]);
+    out.done(
+        words::FOUNDED,
+        &[
+            ("name", &args.cluster_name),
+            ("zone", &args.zone),
+            ("node", &founded.node),
+            ("path", &directory.display()),
+        ],
+    );
     out.done(words::FINGERPRINT, &[("fingerprint", &fingerprint(&authority[0]))]);
     out.done(words::ADMIN_PROFILE, &[("path", &admin.display())]);
     out.say(format_args!("\n{}", out.text(words::NEXT)));
@@ -87,9 +107,16 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
         }));
         return Ok(Exit::Ok);
     }
-    out.done(words::JOINED, &[("node", &joined.node), ("name", &joined.cluster_name), ("path", &directory.display())]);
+    out.done(
+        words::JOINED,
+        &[("node", &joined.node), ("name", &joined.cluster_name), ("path", &directory.display())],
+    );
     out.done(words::FINGERPRINT, &[("fingerprint", &fingerprint(&authority[0]))]);
-    out.say(format_args!("\n{}\n  {}", out.text(words::NEXT), out.fill(words::INIT_NEXT_RUN, &[("command", &run)])));
+    out.say(format_args!(
+        "\n{}\n  {}",
+        out.text(words::NEXT),
+        out.fill(words::INIT_NEXT_RUN, &[("command", &run)])
+    ));
     Ok(Exit::Ok)
 }
 
@@ -99,7 +126,11 @@ fn clear(directory: &Path, existed: bool) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         // What cannot be removed is told by the next try.
-        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let _ = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
     }
     if !existed {
         let _ = std::fs::remove_dir(directory);
@@ -131,7 +162,11 @@ fn prepare(out: &Out, args: &NodeArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn write_config(out: &Out, config: &Config, authority: &[CertificateDer<'_>]) -> Result<(), Failure> {
+fn write_config(
+    out: &Out,
+    config: &Config,
+    authority: &[CertificateDer<'_>],
+) -> Result<(), Failure> {
     let directory = &config.data_dir;
     // The file lies in the directory, which may be moved as a whole.
     let written = Config { data_dir: ".".into(), ..config.clone() };
@@ -150,18 +185,28 @@ fn write_config(out: &Out, config: &Config, authority: &[CertificateDer<'_>]) ->
     Ok(())
 }
 
-fn next_commands(config: &Config, admin: &Path, args: &NodeArgs) -> Vec<(crate::texts::Text, String)> {
+fn next_commands(
+    config: &Config,
+    admin: &Path,
+    args: &NodeArgs,
+) -> Vec<(crate::texts::Text, String)> {
     let url = config.api.public_urls.first().map(ToString::to_string).unwrap_or_default();
     let directory = quoted(&config.data_dir);
     let ports = format!(
         "--mesh-listen 0.0.0.0:{} --mesh-advertise HOST:{} --api-listen 0.0.0.0:{} --api-url https://HOST:{}",
-        args.mesh_listen.port(), config.mesh.advertise.port, args.api_listen.port(), args.api_listen.port(),
+        args.mesh_listen.port(),
+        config.mesh.advertise.port,
+        args.api_listen.port(),
+        args.api_listen.port(),
     );
     let profile = quoted(admin);
     vec![
         (words::INIT_NEXT_RUN, format!("lgsp run --data-dir {directory}")),
         (words::INIT_NEXT_TOKEN, format!("lgsp member token --profile {profile}")),
-        (words::INIT_NEXT_JOIN, format!("lgsp join {url} --token jn_… --data-dir DIR --name nut-2 {ports}")),
+        (
+            words::INIT_NEXT_JOIN,
+            format!("lgsp join {url} --token jn_… --data-dir DIR --name nut-2 {ports}"),
+        ),
         (words::INIT_NEXT_STATUS, format!("lgsp status --profile {profile}")),
     ]
 }
@@ -176,7 +221,11 @@ pub fn quoted(path: &Path) -> String {
 /// The SHA-256 of the authority's certificate, in groups that people compare.
 pub fn fingerprint(authority: &CertificateDer<'_>) -> String {
     let hex = hex::encode_upper(&certs::sha256(authority)[..16]);
-    hex.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into_owned()).collect::<Vec<_>>().join("-")
+    hex.as_bytes()
+        .chunks(4)
+        .map(|group| String::from_utf8_lossy(group).into_owned())
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 /// The configuration that `run` uses: the file, or the one in the data directory.

@@ -21,7 +21,11 @@ pub async fn list(context: &Context) -> Done {
     }
     let rows = members.iter().map(|member| {
         let (mark, state) = standing(member);
-        let state = if member.role == "removed" { String::new() } else { format!("{} {}", out.sign(mark), out.text(state)) };
+        let state = if member.role == "removed" {
+            String::new()
+        } else {
+            format!("{} {}", out.sign(mark), out.text(state))
+        };
         vec![
             member.node.to_string(),
             member.name.clone(),
@@ -32,7 +36,15 @@ pub async fn list(context: &Context) -> Done {
             member.version.clone().unwrap_or_default(),
         ]
     });
-    let headers = [words::COL_NODE, words::COL_NAME, words::COL_ROLE, words::COL_STATUS, words::COL_ADDRESS, Text { vi: "API", en: "API" }, words::COL_VERSION];
+    let headers = [
+        words::COL_NODE,
+        words::COL_NAME,
+        words::COL_ROLE,
+        words::COL_STATUS,
+        words::COL_ADDRESS,
+        Text { vi: "API", en: "API" },
+        words::COL_VERSION,
+    ];
     out.rows(&headers, rows.collect());
     Ok(Exit::Ok)
 }
@@ -72,7 +84,10 @@ pub async fn token(context: &Context, minutes: Option<u32>) -> Done {
         out.say(out.fill(words::TOKEN_HINT, &[("expires", &expires)]));
         out.print(line);
     } else {
-        out.json("lgsp.join-token/1", json!({ "token": token, "expires_at": issued.expires_at, "join": line }));
+        out.json(
+            "lgsp.join-token/1",
+            json!({ "token": token, "expires_at": issued.expires_at, "join": line }),
+        );
     }
     Ok(Exit::Ok)
 }
@@ -82,10 +97,15 @@ pub async fn remove(context: &Context, node: NodeId, yes: bool) -> Done {
     let out = &context.out;
     let (client, _) = context.client()?;
     let members = client.members().await.map_err(context.failed())?;
-    let Some(member) = members.iter().find(|member| member.node == node && member.role != "removed") else {
-        return Err(Failure::new(Exit::NotFound, format!("{} {node}: {}", out.text(words::COL_NODE), out.text(words::UNKNOWN)))
-            .fix("lgsp member list")
-            .code(1006));
+    let Some(member) =
+        members.iter().find(|member| member.node == node && member.role != "removed")
+    else {
+        return Err(Failure::new(
+            Exit::NotFound,
+            format!("{} {node}: {}", out.text(words::COL_NODE), out.text(words::UNKNOWN)),
+        )
+        .fix("lgsp member list")
+        .code(1006));
     };
     let name = if member.name.is_empty() { node.to_string() } else { member.name.clone() };
     context.confirm(words::ASK_REMOVE, &name, yes)?;

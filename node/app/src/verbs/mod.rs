@@ -20,7 +20,10 @@ use clap::FromArgMatches;
 use client::Client;
 
 use crate::{
-    cli::{Cli, ConfigVerb, Exit, Failure, Global, MemberVerb, Out, PacketVerb, UnitVerb, Verb, AppVerb, KeyVerb, command, language, usage_failure},
+    cli::{
+        AppVerb, Cli, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out, PacketVerb,
+        UnitVerb, Verb, command, language, usage_failure,
+    },
     config::{self, Config},
     demo,
     profile::Loaded,
@@ -28,7 +31,7 @@ use crate::{
 };
 
 pub use founding::{ADMIN_PROFILE, AUTHORITY_PEM, quoted};
-pub use registry::{add_new_units, read_units};
+pub use registry::read_units;
 pub use way::{Step, lines, steps};
 
 /// How a command ends: its exit code, or what went wrong.
@@ -51,7 +54,8 @@ impl Context {
 
     /// A failure of the client, told with the profile that it used.
     pub fn failed(&self) -> impl Fn(client::Error) -> Failure + use<> {
-        let (lang, profile) = (self.out.lang, crate::profile::path(&self.global).display().to_string());
+        let (lang, profile) =
+            (self.out.lang, crate::profile::path(&self.global).display().to_string());
         move |error| Failure::client(lang, &profile, &error)
     }
 
@@ -68,7 +72,11 @@ impl Context {
                 .code(9003));
         }
         let mut stderr = std::io::stderr();
-        let _ = write!(stderr, "{}", self.out.fill(words::ASK_NAME, &[("what", &what), ("name", &name)]));
+        let _ = write!(
+            stderr,
+            "{}",
+            self.out.fill(words::ASK_NAME, &[("what", &what), ("name", &name)])
+        );
         let _ = stderr.flush();
         let mut typed = String::new();
         let read = std::io::stdin().read_line(&mut typed);
@@ -85,7 +93,9 @@ impl Context {
 pub fn main(args: Vec<OsString>) -> Exit {
     let words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let lang = language(&words);
-    let parsed = command(lang).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = command(lang)
+        .try_get_matches_from(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return refuse(lang, &words, &error),
@@ -95,7 +105,11 @@ pub fn main(args: Vec<OsString>) -> Exit {
     let context = Context { out, global: cli.global };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return out.fail(&Failure::new(Exit::Failed, out.text(t::FAILED)).why(error.to_string()).code(9001)),
+        Err(error) => {
+            return out.fail(
+                &Failure::new(Exit::Failed, out.text(t::FAILED)).why(error.to_string()).code(9001),
+            );
+        }
     };
     match runtime.block_on(dispatch(&context, cli.verb)) {
         Ok(exit) => exit,
@@ -106,13 +120,21 @@ pub fn main(args: Vec<OsString>) -> Exit {
 /// Help and version are no errors; a wrong command is told in the language of the talk.
 fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Exit {
     use clap::error::ErrorKind as K;
-    let help = matches!(error.kind(), K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand);
+    let help = matches!(
+        error.kind(),
+        K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand
+    );
     if help {
         // A closed pipe is a reader who has seen enough.
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
     }
-    let path: Vec<&str> = words.iter().skip(1).map(String::as_str).take_while(|word| !word.starts_with('-')).collect();
+    let path: Vec<&str> = words
+        .iter()
+        .skip(1)
+        .map(String::as_str)
+        .take_while(|word| !word.starts_with('-'))
+        .collect();
     let known = (0..=path.len().min(2))
         .rev()
         .map(|length| path[..length].join(" "))
@@ -138,23 +160,33 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::Member(MemberVerb::Remove { node, yes }) => members::remove(context, node, yes).await,
         Verb::Unit(verb) => unit(context, verb).await,
         Verb::App(AppVerb::Add { app, unit, name, grant, target }) => {
-            registry::add_app(context, client::NewApp {
-                name: name.unwrap_or_else(|| app.to_string()),
-                app,
-                unit,
-                grants: grant,
-                targets: target,
-            })
+            registry::add_app(
+                context,
+                client::NewApp {
+                    name: name.unwrap_or_else(|| app.to_string()),
+                    app,
+                    unit,
+                    grants: grant,
+                    targets: target,
+                },
+            )
             .await
         }
         Verb::App(AppVerb::List(list)) => registry::list_apps(context, list).await,
         Verb::Key(KeyVerb::Issue(args)) => registry::issue_key(context, args).await,
         Verb::Key(KeyVerb::List(list)) => registry::list_keys(context, list).await,
-        Verb::Key(KeyVerb::Revoke { access_key, yes }) => registry::revoke_key(context, access_key, yes).await,
+        Verb::Key(KeyVerb::Revoke { access_key, yes }) => {
+            registry::revoke_key(context, access_key, yes).await
+        }
         Verb::Packet(verb) => packet(context, verb).await,
         Verb::Config(verb) => configuration(context, verb),
         Verb::Completion { shell } => {
-            clap_complete::generate(shell, &mut command(context.out.lang), "lgsp", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut command(context.out.lang),
+                "lgsp",
+                &mut std::io::stdout(),
+            );
             Ok(Exit::Ok)
         }
     }
@@ -169,7 +201,9 @@ async fn unit(context: &Context, verb: UnitVerb) -> Done {
         UnitVerb::Import { file } => registry::import_units(context, &file).await,
         UnitVerb::Show { code } => registry::show_unit(context, &code).await,
         UnitVerb::List(list) => registry::list_units(context, list).await,
-        UnitVerb::Search { words, limit } => registry::search_units(context, &words.join(" "), limit).await,
+        UnitVerb::Search { words, limit } => {
+            registry::search_units(context, &words.join(" "), limit).await
+        }
     }
 }
 
@@ -179,7 +213,9 @@ async fn packet(context: &Context, verb: PacketVerb) -> Done {
         PacketVerb::List { list, inbox } => packets::list(context, list, inbox).await,
         PacketVerb::Show { packet, watch } => packets::show(context, packet, watch).await,
         PacketVerb::Receive(args) => receive::receive(context, args).await,
-        PacketVerb::Confirm { packet, file, digest } => receive::confirm(context, packet, file, digest).await,
+        PacketVerb::Confirm { packet, file, digest } => {
+            receive::confirm(context, packet, file, digest).await
+        }
     }
 }
 
@@ -194,7 +230,9 @@ fn configuration(context: &Context, verb: ConfigVerb) -> Done {
         (true, true) => out.print(config::to_toml(&config).trim_end()),
         (true, false) => out.json("lgsp.config/1", &config),
         (false, true) => out.done(words::CONFIG_GOOD, &[("path", &file.display())]),
-        (false, false) => out.json("lgsp.config.check/1", serde_json::json!({ "good": true, "path": file })),
+        (false, false) => {
+            out.json("lgsp.config.check/1", serde_json::json!({ "good": true, "path": file }))
+        }
     }
     Ok(Exit::Ok)
 }

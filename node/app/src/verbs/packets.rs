@@ -34,9 +34,20 @@ pub async fn list(context: &Context, list: ListArgs, inbox: bool) -> Done {
             let other = if inbox {
                 packet.source.map(|unit| unit.to_string()).unwrap_or_default()
             } else {
-                packet.deliveries.iter().map(|delivery| delivery.target.to_string()).collect::<Vec<_>>().join(", ")
+                packet
+                    .deliveries
+                    .iter()
+                    .map(|delivery| delivery.target.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
-            vec![packet.packet.to_string(), packet.title, other, packet.size.map(size_text).unwrap_or_default(), packet.state]
+            vec![
+                packet.packet.to_string(),
+                packet.title,
+                other,
+                packet.size.map(size_text).unwrap_or_default(),
+                packet.state,
+            ]
         });
         let other = if inbox { w::COL_FROM } else { w::COL_TO };
         out.rows(&[w::COL_PACKET, w::COL_TITLE, other, w::COL_SIZE, w::COL_STATE], rows.collect());
@@ -82,7 +93,11 @@ pub fn is_over(packet: &Packet) -> bool {
     packet.state.parse().is_ok_and(PacketState::is_terminal)
 }
 
-async fn wait_for_end(client: &Client, mut packet: Packet, at_most: Duration) -> Result<Packet, client::Error> {
+async fn wait_for_end(
+    client: &Client,
+    mut packet: Packet,
+    at_most: Duration,
+) -> Result<Packet, client::Error> {
     let begun = tokio::time::Instant::now();
     while !is_over(&packet) && begun.elapsed() < at_most {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -92,7 +107,12 @@ async fn wait_for_end(client: &Client, mut packet: Packet, at_most: Duration) ->
 }
 
 /// Waits until a packet has ended, and says how: completed is good, the rest is told.
-pub async fn await_completion(context: &Context, client: &Client, id: PacketId, span: Span) -> Result<Packet, Failure> {
+pub async fn await_completion(
+    context: &Context,
+    client: &Client,
+    id: PacketId,
+    span: Span,
+) -> Result<Packet, Failure> {
     let out = &context.out;
     let packet = client.packet(id).await.map_err(context.failed())?;
     let packet = wait_for_end(client, packet, span.0).await.map_err(context.failed())?;
@@ -100,11 +120,17 @@ pub async fn await_completion(context: &Context, client: &Client, id: PacketId, 
         return Ok(packet);
     }
     if is_over(&packet) {
-        return Err(Failure::new(Exit::Failed, out.fill(t::ENDED, &[("packet", &id), ("state", &packet.state)]))
-            .fix(format!("lgsp packet show {id}"))
-            .code(9401));
+        return Err(Failure::new(
+            Exit::Failed,
+            out.fill(t::ENDED, &[("packet", &id), ("state", &packet.state)]),
+        )
+        .fix(format!("lgsp packet show {id}"))
+        .code(9401));
     }
-    Err(Failure::new(Exit::Unreachable, out.fill(t::WAIT, &[("after", &span), ("packet", &id), ("state", &packet.state)]))
-        .fix(out.fill(t::FIX_WAIT, &[("packet", &id)]))
-        .code(9402))
+    Err(Failure::new(
+        Exit::Unreachable,
+        out.fill(t::WAIT, &[("after", &span), ("packet", &id), ("state", &packet.state)]),
+    )
+    .fix(out.fill(t::FIX_WAIT, &[("packet", &id)]))
+    .code(9402))
 }

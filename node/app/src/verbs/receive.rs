@@ -21,12 +21,20 @@ const RECEIVED_MAX: u32 = 1000;
 pub async fn receive(context: &Context, args: ReceiveArgs) -> Done {
     let out = &context.out;
     let (client, _) = context.client()?;
-    std::fs::create_dir_all(&args.to_dir).map_err(|error| Failure::file(out.lang, &args.to_dir, &error))?;
+    std::fs::create_dir_all(&args.to_dir)
+        .map_err(|error| Failure::file(out.lang, &args.to_dir, &error))?;
     let waiting = match args.packet {
         Some(packet) => vec![packet],
         None => {
-            let page = super::registry::collect(RECEIVED_MAX, async |cursor, limit| client.inbox(cursor, limit).await);
-            page.await.map_err(context.failed())?.items.into_iter().map(|packet| packet.packet).collect()
+            let page = super::registry::collect(RECEIVED_MAX, async |cursor, limit| {
+                client.inbox(cursor, limit).await
+            });
+            page.await
+                .map_err(context.failed())?
+                .items
+                .into_iter()
+                .map(|packet| packet.packet)
+                .collect()
         }
     };
     let waiting = match (waiting.is_empty(), args.wait) {
@@ -88,17 +96,25 @@ async fn next_notice(context: &Context, client: &Client, span: Span) -> Result<P
         }
     };
     tokio::time::timeout(span.0, found).await.unwrap_or_else(|_| {
-        Err(Failure::new(Exit::Unreachable, out.text(t::NOTHING_WAITS)).fix(out.text(t::FIX_NOTHING_WAITS)).code(9404))
+        Err(Failure::new(Exit::Unreachable, out.text(t::NOTHING_WAITS))
+            .fix(out.text(t::FIX_NOTHING_WAITS))
+            .code(9404))
     })
 }
 
-async fn fetch(context: &Context, client: &Client, packet: PacketId, directory: &Path) -> Result<Fetched, Failure> {
+async fn fetch(
+    context: &Context,
+    client: &Client,
+    packet: PacketId,
+    directory: &Path,
+) -> Result<Fetched, Failure> {
     let failed = context.failed();
     let accepted = client.accept(packet).await.map_err(&failed)?;
     // The sender's file name is not believed: it could name another's file.
     let path = directory.join(format!("{packet}{}", ending(accepted.media_type.as_deref())));
     let mut progress = Progress::new(context.out, w::FETCHING, accepted.size);
-    let fetched = client.download(&accepted, &path, |done, _| progress.at(done)).await.map_err(&failed)?;
+    let fetched =
+        client.download(&accepted, &path, |done, _| progress.at(done)).await.map_err(&failed)?;
     progress.end();
     Ok(fetched)
 }
@@ -117,19 +133,29 @@ fn ending(media_type: Option<&str>) -> &'static str {
 }
 
 /// Confirms a packet by the file that is held, or by its digest.
-pub async fn confirm(context: &Context, packet: PacketId, file: Option<PathBuf>, digest: Option<Digest>) -> Done {
+pub async fn confirm(
+    context: &Context,
+    packet: PacketId,
+    file: Option<PathBuf>,
+    digest: Option<Digest>,
+) -> Done {
     let out = &context.out;
     let (client, _) = context.client()?;
     let digest = match (digest, file) {
         (Some(digest), _) => digest,
-        (None, Some(path)) => digest_of(&path).map_err(|error| Failure::file(out.lang, &path, &error))?,
+        (None, Some(path)) => {
+            digest_of(&path).map_err(|error| Failure::file(out.lang, &path, &error))?
+        }
         (None, None) => return Err(Failure::new(Exit::Usage, out.text(t::USAGE)).code(9002)),
     };
     let state = client.confirm(packet, digest).await.map_err(context.failed())?;
     if out.is_table() {
         out.done(w::DONE_CONFIRMED, &[("packet", &packet), ("state", &state.state)]);
     } else {
-        out.json("lgsp.confirmed/1", json!({ "packet": packet, "state": state.state, "digest": digest }));
+        out.json(
+            "lgsp.confirmed/1",
+            json!({ "packet": packet, "state": state.state, "digest": digest }),
+        );
     }
     Ok(Exit::Ok)
 }

@@ -44,14 +44,19 @@ pub async fn import_units(context: &Context, file: &Path) -> Done {
 }
 
 /// Adds those units that are not registered yet; gives how many were added, and how many were there.
-pub async fn add_new_units(client: &Client, units: Vec<NewUnit>) -> Result<(u64, u64), client::Error> {
-    let known: BTreeSet<UnitCode> = collect(u32::MAX, async |cursor, limit| client.units(None, cursor, limit).await)
-        .await?
-        .items
-        .into_iter()
-        .map(|unit: Unit| unit.code)
-        .collect();
-    let (fresh, there): (Vec<NewUnit>, Vec<NewUnit>) = units.into_iter().partition(|unit| !known.contains(&unit.code));
+async fn add_new_units(
+    client: &Client,
+    units: Vec<NewUnit>,
+) -> Result<(u64, u64), client::Error> {
+    let known: BTreeSet<UnitCode> =
+        collect(u32::MAX, async |cursor, limit| client.units(None, cursor, limit).await)
+            .await?
+            .items
+            .into_iter()
+            .map(|unit: Unit| unit.code)
+            .collect();
+    let (fresh, there): (Vec<NewUnit>, Vec<NewUnit>) =
+        units.into_iter().partition(|unit| !known.contains(&unit.code));
     let added = if fresh.is_empty() { 0 } else { client.add_units(&fresh).await? };
     Ok((added, there.len() as u64))
 }
@@ -73,12 +78,21 @@ pub fn read_units(lang: Lang, file: &Path, octets: &[u8]) -> Result<Vec<NewUnit>
     for row in reader.deserialize() {
         let row: Row = row.map_err(|error: csv::Error| {
             let line = error.position().map_or(0, csv::Position::line);
-            Failure::new(Exit::Usage, t::CSV.fill(lang, &[("path", &file.display()), ("line", &line)]))
-                .why(error.to_string())
-                .fix(t::FIX_CSV.in_lang(lang))
-                .code(9204)
+            Failure::new(
+                Exit::Usage,
+                t::CSV.fill(lang, &[("path", &file.display()), ("line", &line)]),
+            )
+            .why(error.to_string())
+            .fix(t::FIX_CSV.in_lang(lang))
+            .code(9204)
         })?;
-        units.push(NewUnit { code: row.code, name: row.name, kind: row.kind, parent: row.parent, aliases: Vec::new() });
+        units.push(NewUnit {
+            code: row.code,
+            name: row.name,
+            kind: row.kind,
+            parent: row.parent,
+            aliases: Vec::new(),
+        });
     }
     Ok(units)
 }
@@ -98,7 +112,8 @@ pub async fn show_unit(context: &Context, code: &UnitCode) -> Done {
 /// Lists units.
 pub async fn list_units(context: &Context, list: ListArgs) -> Done {
     let (client, _) = context.client()?;
-    let page = collect(limit(&list), async |cursor, limit| client.units(None, cursor, limit).await).await;
+    let page =
+        collect(limit(&list), async |cursor, limit| client.units(None, cursor, limit).await).await;
     finish(context, "lgsp.units/1", page.map_err(context.failed())?, show_units)
 }
 
@@ -111,7 +126,12 @@ pub async fn search_units(context: &Context, words: &str, limit: u32) -> Done {
 
 fn show_units(out: &Out, units: Vec<Unit>) {
     let rows = units.into_iter().map(|unit| {
-        vec![unit.code.to_string(), unit.name, unit.kind, unit.parent.map(|code| code.to_string()).unwrap_or_default()]
+        vec![
+            unit.code.to_string(),
+            unit.name,
+            unit.kind,
+            unit.parent.map(|code| code.to_string()).unwrap_or_default(),
+        ]
     });
     out.rows(&[w::COL_CODE, w::COL_NAME, w::COL_KIND, w::COL_PARENT], rows.collect());
 }
@@ -137,10 +157,23 @@ pub async fn list_apps(context: &Context, list: ListArgs) -> Done {
     finish(context, "lgsp.apps/1", page.map_err(context.failed())?, |out, apps: Vec<App>| {
         let rows = apps.into_iter().map(|app| {
             let targets: Vec<String> = app.targets.iter().map(ToString::to_string).collect();
-            let targets = if targets.is_empty() { out.text(w::ALL_UNITS).to_owned() } else { targets.join(", ") };
-            vec![app.app.to_string(), app.unit.map(|unit| unit.to_string()).unwrap_or_default(), app.name, app.grants.join(", "), targets]
+            let targets = if targets.is_empty() {
+                out.text(w::ALL_UNITS).to_owned()
+            } else {
+                targets.join(", ")
+            };
+            vec![
+                app.app.to_string(),
+                app.unit.map(|unit| unit.to_string()).unwrap_or_default(),
+                app.name,
+                app.grants.join(", "),
+                targets,
+            ]
         });
-        out.rows(&[w::COL_APP, w::COL_UNIT, w::COL_NAME, w::COL_GRANTS, w::COL_TARGETS], rows.collect());
+        out.rows(
+            &[w::COL_APP, w::COL_UNIT, w::COL_NAME, w::COL_GRANTS, w::COL_TARGETS],
+            rows.collect(),
+        );
     })
 }
 
@@ -158,7 +191,9 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
             .code(9304));
     }
     let public_key = match &args.public_key {
-        Some(path) => Some(std::fs::read_to_string(path).map_err(|error| Failure::file(out.lang, path, &error))?),
+        Some(path) => Some(
+            std::fs::read_to_string(path).map_err(|error| Failure::file(out.lang, path, &error))?,
+        ),
         None => None,
     };
     let key = NewKey {
@@ -174,7 +209,13 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
     Ok(Exit::Ok)
 }
 
-fn keep(lang: Lang, args: &IssueArgs, loaded: &Loaded, algorithm: KeyAlgorithm, issued: &IssuedKey) -> Result<(), Failure> {
+fn keep(
+    lang: Lang,
+    args: &IssueArgs,
+    loaded: &Loaded,
+    algorithm: KeyAlgorithm,
+    issued: &IssuedKey,
+) -> Result<(), Failure> {
     if let (Some(path), Some(secret)) = (&args.secret_file, &issued.secret_key) {
         profile::write_secret(lang, path, secret)?;
     }
@@ -202,7 +243,10 @@ fn told(out: &Out, args: &IssueArgs, issued: &IssuedKey, to_file: bool) {
         }
         return out.json("lgsp.key.issued/1", document);
     }
-    out.done(w::DONE_KEY_ISSUED, &[("key", &issued.access_key), ("app", &args.app), ("algorithm", &issued.algorithm)]);
+    out.done(
+        w::DONE_KEY_ISSUED,
+        &[("key", &issued.access_key), ("app", &args.app), ("algorithm", &issued.algorithm)],
+    );
     if let Some(path) = &args.secret_file {
         out.done(w::SECRET_WRITTEN, &[("path", &path.display())]);
     }
@@ -228,9 +272,18 @@ pub async fn list_keys(context: &Context, list: ListArgs) -> Done {
                 (false, true) => out.text(w::LEGACY),
                 _ => "",
             };
-            vec![key.access_key.to_string(), key.app.to_string(), key.algorithm, key.status, note.to_owned()]
+            vec![
+                key.access_key.to_string(),
+                key.app.to_string(),
+                key.algorithm,
+                key.status,
+                note.to_owned(),
+            ]
         });
-        out.rows(&[w::COL_KEY, w::COL_APP, w::COL_ALGORITHM, w::COL_STATUS, w::COL_NOTES], rows.collect());
+        out.rows(
+            &[w::COL_KEY, w::COL_APP, w::COL_ALGORITHM, w::COL_STATUS, w::COL_NOTES],
+            rows.collect(),
+        );
     })
 }
 

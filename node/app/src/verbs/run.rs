@@ -24,7 +24,8 @@ pub async fn run(context: &Context, args: RunArgs) -> Done {
     }
     node::run(config).await.map_err(|error| {
         tracing::error!(error = format!("{error:#}"), "the node stopped");
-        Failure::any(out.lang, t::RUN, &error).fix(out.fill(t::FIX_RUN, &[("path", &path.display())]))
+        Failure::any(out.lang, t::RUN, &error)
+            .fix(out.fill(t::FIX_RUN, &[("path", &path.display())]))
     })?;
     Ok(Exit::Ok)
 }
@@ -36,7 +37,10 @@ fn start_log(log: &Log) {
         format!("warn,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_delivery={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = log.level.as_str())
     });
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     // A log that was started before (in a test) stays.
     let _ = match log.format {
         Format::Text => builder.try_init(),

@@ -34,7 +34,9 @@ pub async fn send(context: &Context, args: SendArgs) -> Done {
         pieces(context, &client, &args, &packet, size).await?
     };
     let ended = match args.wait {
-        Some(span) => Some(packets::await_completion(context, &client, submitted.packet, span).await?),
+        Some(span) => {
+            Some(packets::await_completion(context, &client, submitted.packet, span).await?)
+        }
         None => None,
     };
     if !out.is_table() {
@@ -46,19 +48,30 @@ pub async fn send(context: &Context, args: SendArgs) -> Done {
     }
     let targets: Vec<String> = args.to.iter().map(ToString::to_string).collect();
     let digest = submitted.digest.map(|digest| digest.to_string()).unwrap_or_default();
-    out.done(w::DONE_SENT, &[
-        ("packet", &submitted.packet), ("size", &size_text(size)), ("digest", &digest), ("targets", &targets.join(", ")),
-    ]);
+    out.done(
+        w::DONE_SENT,
+        &[
+            ("packet", &submitted.packet),
+            ("size", &size_text(size)),
+            ("digest", &digest),
+            ("targets", &targets.join(", ")),
+        ],
+    );
     out.print(submitted.packet);
     match ended {
         Some(packet) => super::way::lines(out, &packet).iter().for_each(|line| out.say(line)),
-        None => out.say(format_args!("{}\n  lgsp packet show {} --watch", out.text(w::NEXT), submitted.packet)),
+        None => out.say(format_args!(
+            "{}\n  lgsp packet show {} --watch",
+            out.text(w::NEXT),
+            submitted.packet
+        )),
     }
     Ok(Exit::Ok)
 }
 
 fn size_of(out: &Out, file: &Path) -> Result<u64, Failure> {
-    let metadata = std::fs::metadata(file).map_err(|error| Failure::file(out.lang, file, &error))?;
+    let metadata =
+        std::fs::metadata(file).map_err(|error| Failure::file(out.lang, file, &error))?;
     if metadata.is_file() {
         return Ok(metadata.len());
     }
@@ -70,7 +83,10 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
     let name = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let title = args.title.clone().unwrap_or(name);
     let title: Title = title.parse().map_err(|error: model::Malformed| {
-        Failure::new(Exit::Usage, out.text(t::TITLE)).why(error.reason).fix(out.text(t::FIX_TITLE)).code(9205)
+        Failure::new(Exit::Usage, out.text(t::TITLE))
+            .why(error.reason)
+            .fix(out.text(t::FIX_TITLE))
+            .code(9205)
     })?;
     Ok(NewPacket {
         targets: args.to.clone(),
@@ -82,10 +98,18 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
     })
 }
 
-async fn one_round(context: &Context, client: &Client, args: &SendArgs, packet: &NewPacket) -> Result<Submitted, Failure> {
-    let octets = std::fs::read(&args.file).map_err(|error| Failure::file(context.out.lang, &args.file, &error))?;
-    let name = args.file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-    let name: FileName = name.unwrap_or_else(|| "content".parse().expect("a plain word is a file name"));
+async fn one_round(
+    context: &Context,
+    client: &Client,
+    args: &SendArgs,
+    packet: &NewPacket,
+) -> Result<Submitted, Failure> {
+    let octets = std::fs::read(&args.file)
+        .map_err(|error| Failure::file(context.out.lang, &args.file, &error))?;
+    let name =
+        args.file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    let name: FileName =
+        name.unwrap_or_else(|| "content".parse().expect("a plain word is a file name"));
     let file = File { name: &name, octets: &octets };
     client.submit(packet, file, args.idempotency_key.as_ref()).await.map_err(context.failed())
 }
@@ -99,7 +123,9 @@ async fn pieces(
 ) -> Result<Submitted, Failure> {
     let out = context.out;
     let failed = context.failed();
-    let mut file = tokio::fs::File::open(&args.file).await.map_err(|error| Failure::file(out.lang, &args.file, &error))?;
+    let mut file = tokio::fs::File::open(&args.file)
+        .await
+        .map_err(|error| Failure::file(out.lang, &args.file, &error))?;
     let packet = NewPacket { size: Some(size), ..packet.clone() };
     let opened = client.open(&packet, args.idempotency_key.as_ref()).await.map_err(&failed)?;
     let mut progress = Progress::new(out, w::SENDING, size);
@@ -136,7 +162,10 @@ fn media_type_of(file: &Path) -> MediaType {
         ("tiff", "image/tiff"),
     ];
     let ending = file.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let known = KNOWN.iter().find(|(name, _)| *name == ending).map_or("application/octet-stream", |(_, kind)| kind);
+    let known = KNOWN
+        .iter()
+        .find(|(name, _)| *name == ending)
+        .map_or("application/octet-stream", |(_, kind)| kind);
     known.parse().expect("the list holds media types")
 }
 
@@ -167,7 +196,12 @@ impl Progress {
             Some(bar) => bar.set_position(done),
             None if self.said.elapsed() >= SAY_EVERY => {
                 self.said = Instant::now();
-                self.out.say(format_args!("{} {} / {}", self.out.text(self.what), size_text(done), size_text(self.size)));
+                self.out.say(format_args!(
+                    "{} {} / {}",
+                    self.out.text(self.what),
+                    size_text(done),
+                    size_text(self.size)
+                ));
             }
             None => {}
         }
@@ -187,7 +221,12 @@ mod tests {
 
     #[test]
     fn endings_have_media_types() {
-        for (file, kind) in [("a.pdf", "application/pdf"), ("A.PDF", "application/pdf"), ("a", "application/octet-stream"), ("a.edxml", "application/edxml+xml")] {
+        for (file, kind) in [
+            ("a.pdf", "application/pdf"),
+            ("A.PDF", "application/pdf"),
+            ("a", "application/octet-stream"),
+            ("a.edxml", "application/edxml+xml"),
+        ] {
             assert_eq!(media_type_of(Path::new(file)).as_str(), kind, "{file}");
         }
     }

@@ -53,12 +53,23 @@ fn show(out: &Out, status: &Status) {
     out.print("");
     let nodes = status.nodes.iter().filter(|node| node.role != "removed");
     let headers = [
-        words::COL_NODE, words::COL_NAME, words::COL_ROLE, words::COL_STATUS, words::COL_CLOCK,
-        words::COL_DISK, words::COL_CONTENTS, words::COL_DEBT, words::COL_VERSION,
+        words::COL_NODE,
+        words::COL_NAME,
+        words::COL_ROLE,
+        words::COL_STATUS,
+        words::COL_CLOCK,
+        words::COL_DISK,
+        words::COL_CONTENTS,
+        words::COL_DEBT,
+        words::COL_VERSION,
     ];
     out.rows(&headers, nodes.map(|node| row(out, node)).collect());
     if !status.warnings.is_empty() {
-        out.print(format_args!("\n{} {}", out.sign(crate::cli::Mark::Warn), out.fill(words::WARNINGS, &[("count", &status.warnings.len())])));
+        out.print(format_args!(
+            "\n{} {}",
+            out.sign(crate::cli::Mark::Warn),
+            out.fill(words::WARNINGS, &[("count", &status.warnings.len())])
+        ));
     }
 }
 

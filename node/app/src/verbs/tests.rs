@@ -14,11 +14,13 @@ fn a_profile_reads_back_and_its_secret_is_its_owners() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("admin.toml");
-    let authority = certs::Authority::create("c1", model::Moment(1_795_334_851_204)).expect("an authority");
+    let authority =
+        certs::Authority::create("c1", model::Moment(1_795_334_851_204)).expect("an authority");
     let key = (model::AccessKey::from_random([7; 20]), model::KeyAlgorithm::HmacSha256);
     let urls = vec!["https://127.0.0.1:8443".parse().expect("an address")];
     let secret = client::Secret::new("s3cret");
-    profile::write(Lang::En, &path, urls, &[authority.certificate().clone()], key, Some(&secret)).expect("written");
+    profile::write(Lang::En, &path, urls, &[authority.certificate().clone()], key, Some(&secret))
+        .expect("written");
     let loaded = profile::Loaded::read(&path, Lang::En).expect("read");
     assert!(loaded.client(std::time::Duration::from_secs(1)).is_ok());
     let text = std::fs::read_to_string(&path).expect("the profile");
@@ -41,8 +43,15 @@ fn the_units_of_the_province_are_read() {
     assert_eq!(units.len(), 146);
     assert_eq!(units[0].code.as_str(), "H41");
     let marked = [b"\xef\xbb\xbf".as_slice(), csv].concat();
-    assert_eq!(registry::read_units(Lang::Vi, Path::new("x.csv"), &marked).expect("the units").len(), 146);
-    let wrong = registry::read_units(Lang::Vi, Path::new("x.csv"), b"code,name,kind\nH41,A,province\nH 41,B,commune\n");
+    assert_eq!(
+        registry::read_units(Lang::Vi, Path::new("x.csv"), &marked).expect("the units").len(),
+        146
+    );
+    let wrong = registry::read_units(
+        Lang::Vi,
+        Path::new("x.csv"),
+        b"code,name,kind\nH41,A,province\nH 41,B,commune\n",
+    );
     assert!(wrong.expect_err("a wrong line").what.contains('3'));
 }
 
@@ -55,8 +64,16 @@ fn commands_end_with_their_exit_codes() {
     assert_eq!(run(&["--version"]), Exit::Ok);
     assert_eq!(run(&["status", "--profile", missing]), Exit::NotFound);
     assert_eq!(run(&["config", "check", missing]), Exit::Usage);
-    assert_eq!(run(&["completion", "bash"]), Exit::Ok);
-    let node = ["--data-dir", directory.path().to_str().expect("text"), "--name", "n", "--mesh-advertise", "127.0.0.1:7443", "--api-url", "https://127.0.0.1:8443"];
+    let node = [
+        "--data-dir",
+        directory.path().to_str().expect("text"),
+        "--name",
+        "n",
+        "--mesh-advertise",
+        "127.0.0.1:7443",
+        "--api-url",
+        "https://127.0.0.1:8443",
+    ];
     let join = [&["join", "https://127.0.0.1:1", "--token", "jn_wrong"][..], &node].concat();
     assert_eq!(run(&join), Exit::Usage);
     std::fs::write(directory.path().join("x"), "x").expect("written");
@@ -75,6 +92,9 @@ fn a_removal_is_not_done_without_a_person_or_yes() {
     };
     assert!(context.confirm(words::ASK_REVOKE, "AK1", true).is_ok());
     if !std::io::stdin().is_terminal() {
-        assert_eq!(context.confirm(words::ASK_REVOKE, "AK1", false).expect_err("asked").exit, Exit::Usage);
+        assert_eq!(
+            context.confirm(words::ASK_REVOKE, "AK1", false).expect_err("asked").exit,
+            Exit::Usage
+        );
     }
 }

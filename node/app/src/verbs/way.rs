@@ -34,15 +34,34 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
         }
     };
     let space = packet.space.map(|space| space.to_string()).unwrap_or_default();
-    add(packet.opened_at.as_ref(), "opened", None, Mark::Good, out.fill(w::WAY_OPENED, &[("space", &space)]));
+    add(
+        packet.opened_at.as_ref(),
+        "opened",
+        None,
+        Mark::Good,
+        out.fill(w::WAY_OPENED, &[("space", &space)]),
+    );
     let size = packet.size.map(size_text).unwrap_or_default();
-    let digest = packet.digest.map(|digest| digest.to_string()[..12].to_owned() + "…").unwrap_or_default();
-    add(packet.sealed_at.as_ref(), "sealed", None, Mark::Good, out.fill(w::WAY_SEALED, &[("size", &size), ("digest", &digest)]));
+    let digest =
+        packet.digest.map(|digest| digest.to_string()[..12].to_owned() + "…").unwrap_or_default();
+    add(
+        packet.sealed_at.as_ref(),
+        "sealed",
+        None,
+        Mark::Good,
+        out.fill(w::WAY_SEALED, &[("size", &size), ("digest", &digest)]),
+    );
     for delivery in &packet.deliveries {
         let target = delivery.target.to_string();
         let reason = delivery.reason.clone().unwrap_or_default();
         let mut tell = |at: &Option<String>, what, mark, text: Text| {
-            add(at.as_ref(), what, Some(target.clone()), mark, out.fill(text, &[("target", &target), ("reason", &reason)]));
+            add(
+                at.as_ref(),
+                what,
+                Some(target.clone()),
+                mark,
+                out.fill(text, &[("target", &target), ("reason", &reason)]),
+            );
         };
         tell(&delivery.notified_at, "notified", Mark::Good, w::WAY_NOTIFIED);
         tell(&delivery.accepted_at, "accepted", Mark::Good, w::WAY_ACCEPTED);
@@ -56,7 +75,13 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
         tell(&delivery.settled_at, what, mark, text);
     }
     let ended_mark = if packet.state == "completed" { Mark::Good } else { Mark::Warn };
-    add(packet.ended_at.as_ref(), "ended", None, ended_mark, out.fill(w::WAY_ENDED, &[("state", &packet.state)]));
+    add(
+        packet.ended_at.as_ref(),
+        "ended",
+        None,
+        ended_mark,
+        out.fill(w::WAY_ENDED, &[("state", &packet.state)]),
+    );
     for purged in &packet.purged {
         let text = out.fill(w::WAY_PURGED, &[("node", &purged.node)]);
         add(purged.at.as_ref(), "purged", Some(purged.node.to_string()), Mark::Good, text);
@@ -65,14 +90,21 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
     steps.sort_by(|a, b| a.at.cmp(&b.at));
     for node in &packet.purge_debt {
         let text = out.fill(w::WAY_DEBT, &[("node", node)]);
-        steps.push(Step { at: None, what: "purge_debt", of: Some(node.to_string()), text, mark: Mark::Warn });
+        steps.push(Step {
+            at: None,
+            what: "purge_debt",
+            of: Some(node.to_string()),
+            text,
+            mark: Mark::Warn,
+        });
     }
     steps
 }
 
 /// The lines of a packet's way, for people.
 pub fn lines(out: &Out, packet: &Packet) -> Vec<String> {
-    let targets: Vec<String> = packet.deliveries.iter().map(|delivery| delivery.target.to_string()).collect();
+    let targets: Vec<String> =
+        packet.deliveries.iter().map(|delivery| delivery.target.to_string()).collect();
     let source = packet.source.as_ref().map(ToString::to_string).unwrap_or_default();
     let importance = out.text(match packet.importance.as_str() {
         "urgent" => w::URGENT,
@@ -80,7 +112,12 @@ pub fn lines(out: &Out, packet: &Packet) -> Vec<String> {
         "flash" => w::FLASH,
         _ => w::NORMAL,
     });
-    let head = format!("{}  \"{}\"  {importance}  {source} → {}", packet.packet, packet.title, targets.join(", "));
+    let head = format!(
+        "{}  \"{}\"  {importance}  {source} → {}",
+        packet.packet,
+        packet.title,
+        targets.join(", ")
+    );
     std::iter::once(head).chain(steps(out, packet).iter().map(|step| line(out, step))).collect()
 }
 
@@ -111,7 +148,19 @@ mod tests {
         })).expect("a packet");
         let out = Out::new(Lang::En, Output::Table, Default::default(), false);
         let words: Vec<_> = steps(&out, &packet).iter().map(|step| step.what).collect();
-        assert_eq!(words, ["opened", "sealed", "notified", "accepted", "confirmed", "ended", "purged", "purge_debt"]);
+        assert_eq!(
+            words,
+            [
+                "opened",
+                "sealed",
+                "notified",
+                "accepted",
+                "confirmed",
+                "ended",
+                "purged",
+                "purge_debt"
+            ]
+        );
         let lines = lines(&out, &packet);
         assert!(lines[0].contains("H41.05 → H41.02"), "{}", lines[0]);
         assert!(lines[1].contains("08:00:00.000"), "{}", lines[1]);

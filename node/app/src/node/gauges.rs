@@ -1,0 +1,63 @@
+//! The numbers of consensus, contents and mesh that `/metrics` shows beside the API's own.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use api::Gauge;
+use consensus::Consensus;
+use content::Content;
+use mesh::Mesh;
+
+/// All of them, as they are now.
+pub(super) fn all(consensus: &Consensus, content: &Content, mesh: &Mesh) -> Vec<Gauge> {
+    let status = consensus.status();
+    let gauge = |name, help, value| Gauge { name, help, value, counter: false };
+    let counter = |name, help, value| Gauge { name, help, value, counter: true };
+    let metrics = content.metrics();
+    let counts = mesh.counts();
+    vec![
+        gauge("lgsp_raft_term", "The term of the last vote.", status.term),
+        gauge("lgsp_raft_leader", "1 on the node that leads.", consensus.leads().into()),
+        gauge(
+            "lgsp_raft_applied",
+            "Index of the last entry in the state.",
+            status.applied.unwrap_or_default(),
+        ),
+        gauge("lgsp_raft_voters", "Nodes that vote.", status.voters.len() as u64),
+        gauge("lgsp_contents", "Contents that this node holds.", content.count() as u64),
+        gauge(
+            "lgsp_content_queue_bytes",
+            "Octets waiting for the group commit.",
+            metrics.queue_bytes.load(Relaxed),
+        ),
+        counter(
+            "lgsp_content_bytes_in_total",
+            "Octets of plaintext taken in.",
+            metrics.bytes_in.load(Relaxed),
+        ),
+        counter(
+            "lgsp_content_bytes_out_total",
+            "Octets of plaintext given out.",
+            metrics.bytes_out.load(Relaxed),
+        ),
+        counter("lgsp_content_syncs_total", "Calls of fdatasync.", metrics.sync_count.load(Relaxed)),
+        counter(
+            "lgsp_content_sync_micros_total",
+            "Microseconds spent in them.",
+            metrics.sync_micros.load(Relaxed),
+        ),
+        counter(
+            "lgsp_content_damage_found_total",
+            "Frames or records that failed a check.",
+            metrics.damage_found.load(Relaxed),
+        ),
+        counter(
+            "lgsp_content_damage_healed_total",
+            "Of these, healed from another holder.",
+            metrics.damage_healed.load(Relaxed),
+        ),
+        counter("lgsp_content_purged_total", "Contents destroyed.", metrics.purged.load(Relaxed)),
+        counter("lgsp_mesh_requests_total", "Requests to other nodes.", counts.requests),
+        counter("lgsp_mesh_failures_total", "Of these, failed.", counts.failures),
+        counter("lgsp_mesh_refused_total", "Connections refused to strangers.", counts.refused),
+    ]
+}
