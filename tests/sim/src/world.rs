@@ -32,6 +32,9 @@ const SEGMENT_BYTES: u32 = 256 << 10;
 /// How long a simulated sync takes.
 const SYNC_TIME: Duration = Duration::from_millis(1);
 
+/// How long it takes on a slow disk: a log that acknowledges early has that much to lose.
+const SLOW_SYNC_TIME: Duration = Duration::from_millis(400);
+
 /// What outlives a crash, and what runs.
 struct Slot {
     log: sim::Log,
@@ -119,8 +122,9 @@ impl World {
                 clock: Arc::new(SimClock::new(begun)),
                 running: None,
             };
-            slot.log.set_sync_delay(SYNC_TIME);
-            slot.log.set_ack_before_sync(planted == Some(Planted::LogAckBeforeSync));
+            let early = planted == Some(Planted::LogAckBeforeSync);
+            slot.log.set_sync_delay(if early { SLOW_SYNC_TIME } else { SYNC_TIME });
+            slot.log.set_ack_before_sync(early);
             slot.disk.set_latency(SYNC_TIME);
             slot.disk.set_lies(planted == Some(Planted::ContentLies));
             (NodeId(number), slot)

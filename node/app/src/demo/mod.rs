@@ -3,6 +3,8 @@
 
 mod canary;
 mod cluster;
+mod disaster;
+mod ending;
 mod founding;
 mod office;
 mod report;

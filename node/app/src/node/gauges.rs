@@ -39,7 +39,11 @@ pub(super) fn all(consensus: &Consensus, content: &Content, mesh: &Mesh) -> Vec<
             "Octets of plaintext given out.",
             metrics.bytes_out.load(Relaxed),
         ),
-        counter("lgsp_content_syncs_total", "Calls of fdatasync.", metrics.sync_count.load(Relaxed)),
+        counter(
+            "lgsp_content_syncs_total",
+            "Calls of fdatasync.",
+            metrics.sync_count.load(Relaxed),
+        ),
         counter(
             "lgsp_content_sync_micros_total",
             "Microseconds spent in them.",

@@ -44,10 +44,7 @@ pub async fn import_units(context: &Context, file: &Path) -> Done {
 }
 
 /// Adds those units that are not registered yet; gives how many were added, and how many were there.
-async fn add_new_units(
-    client: &Client,
-    units: Vec<NewUnit>,
-) -> Result<(u64, u64), client::Error> {
+async fn add_new_units(client: &Client, units: Vec<NewUnit>) -> Result<(u64, u64), client::Error> {
     let known: BTreeSet<UnitCode> =
         collect(u32::MAX, async |cursor, limit| client.units(None, cursor, limit).await)
             .await?

@@ -1,0 +1,75 @@
+//! The simulation in continuous integration: a handful of seeds in processes of their own, the
+//! planted bugs that must be found, and the replay that must be the same.
+
+use std::{
+    process::{Command, Output},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// Seeds of an ordinary run; `LGSP_SIM_SEEDS` asks for more.
+const SEEDS: usize = 6;
+/// Virtual seconds with faults for each.
+const SECONDS: &str = "30";
+/// Seeds that a planted bug may survive before the simulation counts as blind.
+const PATIENCE: u64 = 12;
+
+fn simulate(arguments: &[&str]) -> Output {
+    let simulate = env!("CARGO_BIN_EXE_simulate");
+    Command::new(simulate).args(arguments).output().expect("the simulation can be started")
+}
+
+fn text(output: &Output) -> String {
+    let out = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    format!("{out}{err}")
+}
+
+#[test]
+fn every_promise_holds_on_every_seed() {
+    let wanted = std::env::var("LGSP_SIM_SEEDS").ok().and_then(|count| count.parse().ok());
+    let count: usize = wanted.unwrap_or(SEEDS);
+    let next = AtomicUsize::new(0);
+    let failed = parking_lot::Mutex::new(Vec::new());
+    // One process a seed, two at a time: libraries keep counters that seeds would share.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        return;
+                    }
+                    let output = simulate(&["--seed", &seed.to_string(), "--seconds", SECONDS]);
+                    println!("{}", text(&output).trim());
+                    if !output.status.success() {
+                        failed.lock().push(text(&output));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn a_log_that_acknowledges_before_its_sync_is_found() {
+    must_be_found("log-ack-before-sync");
+}
+
+#[test]
+fn disks_of_contents_that_lie_are_found() {
+    must_be_found("content-lies");
+}
+
+fn must_be_found(bug: &str) {
+    for seed in 1000..1000 + PATIENCE {
+        let output =
+            simulate(&["--seed", &seed.to_string(), "--seconds", SECONDS, "--plant", bug]);
+        if !output.status.success() {
+            println!("{bug} was found by seed {seed}: {}", text(&output).trim());
+            return;
+        }
+    }
+    panic!("{bug} was not found by {PATIENCE} seeds: the simulation is blind to it");
+}
