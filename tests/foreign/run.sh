@@ -15,12 +15,12 @@ fi
 
 lgsp=${CARGO_TARGET_DIR:-$PWD/target}/debug/lgsp
 scratch=$(mktemp -d)
-nodes=() passed=0 failed=0
+children=() passed=0 failed=0
 cleanup() {
   local code=$?
   trap - EXIT
-  for pid in "${nodes[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${nodes[@]}"; do wait "$pid" 2>/dev/null || true; done
+  for pid in "${children[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${children[@]}"; do wait "$pid" 2>/dev/null || true; done
   if [ "$failed" != 0 ] || [ "$code" != 0 ]; then tail -n 15 "$scratch"/n*.log >&2 || true; fi
   rm -rf "$scratch"
   echo "$passed passed, $failed failed"
@@ -58,11 +58,13 @@ python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
   requests-http-signature==2.0.0 httpsig==1.3.0 tuspy==1.1.0 &
 packages=$!
+children+=("$packages")
 js=
 if command -v npm > /dev/null; then
   mkdir "$scratch/js"
-  (cd "$scratch/js" && npm install --silent --no-audit --no-fund tus-js-client@4.3.1 > npm.log 2>&1) &
+  (cd "$scratch/js" && exec npm install --silent --no-audit --no-fund tus-js-client@4.3.1 > npm.log 2>&1) &
   js=$!
+  children+=("$js")
 fi
 
 step "three nodes"
@@ -83,7 +85,7 @@ place() { # The addresses of a node.
 url() { echo "https://127.0.0.1:${port[$1 + 2]}"; }
 start() {
   "$lgsp" run --data-dir "$scratch/n$1" 2> "$scratch/n$1.log" &
-  nodes+=($!)
+  children+=($!)
   eventually "node $1 is ready" curl -sf --cacert "$scratch/n1/authority.pem" "$(url "$1")/readyz"
 }
 export LGSP_PROFILE=$scratch/n1/admin.toml LGSP_CA=$scratch/n1/authority.pem LGSP_LANG=en

@@ -10,14 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if std::env::var_os(NODE_VARIABLE).is_some() {
-        // The node's arguments follow the word.
-        return app::main_from(
-            std::env::args_os()
-                .enumerate()
-                .filter(|(at, _)| *at != 1)
-                .map(|(_, arg)| arg)
-                .collect(),
-        );
+        return app::main();
     }
     let args = Args::parse();
     // One thread: the load shares two cores with three nodes, and wakes nobody but itself.
