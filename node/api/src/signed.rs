@@ -57,7 +57,13 @@ impl App {
     pub(crate) fn caller(&self, head: &Parts) -> Result<VerifiedCaller, Problem> {
         let headers: Vec<Header<'_>> =
             head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let caller = self.exchange.verify(&request_head(head, &headers))?;
+        let as_received = request_head(head, &headers);
+        let without_majority = as_received.is_safe() && WITHOUT_MAJORITY.contains(&head.uri.path());
+        let caller = if without_majority {
+            self.exchange.verify_as_known(&as_received)?
+        } else {
+            self.exchange.verify(&as_received)?
+        };
         if let Some(notes) = head.extensions.get::<std::sync::Arc<Notes>>() {
             let _ = notes.unit.set(caller.unit().clone());
             notes.legacy.store(caller.is_legacy(), Ordering::Relaxed);
@@ -65,6 +71,10 @@ impl App {
         Ok(caller)
     }
 }
+
+/// What a node that is cut off from the majority goes on answering to signed callers: the status
+/// that an operator needs then, and the plain directory.
+const WITHOUT_MAJORITY: [&str; 2] = ["/v1/admin/status", "/v1/units"];
 
 /// The head as the signature check reads it.
 fn request_head<'a>(head: &'a Parts, headers: &'a [Header<'a>]) -> RequestHead<'a> {

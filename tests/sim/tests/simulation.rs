@@ -64,8 +64,7 @@ fn disks_of_contents_that_lie_are_found() {
 
 fn must_be_found(bug: &str) {
     for seed in 1000..1000 + PATIENCE {
-        let output =
-            simulate(&["--seed", &seed.to_string(), "--seconds", SECONDS, "--plant", bug]);
+        let output = simulate(&["--seed", &seed.to_string(), "--seconds", SECONDS, "--plant", bug]);
         if !output.status.success() {
             println!("{bug} was found by seed {seed}: {}", text(&output).trim());
             return;

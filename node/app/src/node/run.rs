@@ -55,11 +55,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         exchange: node.exchange.clone(),
         settings: keeper::api_settings(&node),
     });
-    let conductor = tokio::spawn(Conductor::new(node.exchange.clone()).run());
+    let mut conductor = tokio::spawn(Conductor::new(node.exchange.clone()).run());
     let keeper = tokio::spawn(keeper::keep(node.keeper()));
     tracing::info!(node = %node.identity.node, api = %node.config.api.listen, "the node runs");
 
-    let ended = wait(&node).await;
+    let ended = tokio::select! {
+        ended = wait(&node) => ended,
+        // Without purges and deadlines the node would break its promises quietly.
+        _ = &mut conductor => Err(anyhow::anyhow!("the conductor has ended: this is a bug of the program")),
+    };
     // First nobody new, then the leadership, then the open requests, then the engines.
     server.stop_accepting();
     let stepped = tokio::time::timeout(STEP_DOWN_TIME_MAX, node.exchange.step_down()).await;

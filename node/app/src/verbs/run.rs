@@ -34,7 +34,7 @@ pub async fn run(context: &Context, args: RunArgs) -> Done {
 fn start_log(log: &Log) {
     let filter = std::env::var("LGSP_LOG").unwrap_or_else(|_| {
         // Libraries talk a lot: their information is a developer's.
-        format!("warn,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_delivery={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = log.level.as_str())
+        format!("warn,openraft=error,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_delivery={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = log.level.as_str())
     });
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
