@@ -26,11 +26,12 @@ async fn bad_days_are_told_clearly_and_lose_nothing() {
     let mut cluster = Cluster::start(&program, 3).await.expect("a cluster");
     let well =
         |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
+    // Before there is traffic, so that what changes on the disk is the content in question.
+    well("damaged content", damaged_content(&mut cluster).await);
     let traffic = Traffic::start(&cluster, 2).await.expect("traffic");
     traffic.progress(40).await.unwrap_or_else(|error| panic!("{error:?}"));
     well("a second process", second_process(&mut cluster).await);
     well("a newer directory", newer_directory(&mut cluster).await);
-    well("damaged content", damaged_content(&mut cluster).await);
     well("a damaged log", damaged_log(&mut cluster, &traffic).await);
     let ledger = traffic.stop().await.unwrap_or_else(|error| panic!("{error:?}"));
     well("a full disk", full_disk(&mut cluster).await);

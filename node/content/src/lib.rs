@@ -33,6 +33,7 @@ pub mod disk;
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use model::{Digest, NodeId, PacketId, SpaceId};
 
 pub use disk::{Disk, RealDisk, SimDisk};
@@ -127,8 +128,8 @@ pub struct Reader {
 
 impl Content {
     /// Opens the store in a directory, which it makes ready if it is empty.
-    pub async fn open(options: Options) -> Result<Self, Error> {
-        Ok(Self { store: store::Store::open(options).await? })
+    pub fn open(options: Options) -> BoxFuture<'static, Result<Self, Error>> {
+        Box::pin(async move { Ok(Self { store: store::Store::open(options).await? }) })
     }
 
     /// Who this node is and who votes; before the first call nothing can be written.
@@ -145,14 +146,14 @@ impl Content {
     ///
     /// A space is put once: who tries again mints a new space. What an unfinished put left on a
     /// minority is listed by [`Content::list_held`] and may be purged when nobody can claim it.
-    pub async fn put_small(
+    pub fn put_small(
         &self,
         space: SpaceId,
         packet: PacketId,
         meta: Bytes,
         plaintext: Bytes,
-    ) -> Result<Stored, Error> {
-        self.store.put_small(space, packet, meta, plaintext).await
+    ) -> BoxFuture<'_, Result<Stored, Error>> {
+        Box::pin(async move { self.store.put_small(space, packet, meta, plaintext).await })
     }
 
     /// Opens the writing of a space under an epoch that the state gave to this node.
@@ -160,39 +161,45 @@ impl Content {
     /// A session that this node already has under that epoch goes on; else the holders are fenced
     /// and what a majority holds is taken over. `Fenced` means: claim the space anew. With
     /// `expected`, a content that ends elsewhere is refused as `Offset`.
-    pub async fn open_writer(
+    pub fn open_writer(
         &self,
         space: SpaceId,
         packet: PacketId,
         epoch: u32,
         meta: Bytes,
         expected: Option<u64>,
-    ) -> Result<Writer, Error> {
-        let writing = self.store.open_writer(space, packet, epoch, meta, expected).await?;
-        Ok(Writer { writing })
+    ) -> BoxFuture<'_, Result<Writer, Error>> {
+        Box::pin(async move {
+            let writing = self.store.open_writer(space, packet, epoch, meta, expected).await?;
+            Ok(Writer { writing })
+        })
     }
 
     /// Where the upload of a space stands, confirmed by a majority.
-    pub async fn offset(&self, space: SpaceId) -> Result<Offset, Error> {
-        self.store.offset(space).await
+    pub fn offset(&self, space: SpaceId) -> BoxFuture<'_, Result<Offset, Error>> {
+        Box::pin(async move { self.store.offset(space).await })
     }
 
     /// Opens a complete content for reading, from this node's copy or from another holder's.
     ///
     /// A copy with another digest than `digest` is not the content and is passed over.
-    pub async fn read(
+    pub fn read(
         &self,
         space: SpaceId,
         range: Option<Range<u64>>,
         digest: Option<Digest>,
-    ) -> Result<Reader, Error> {
-        let reading = reader::Reading::open(self.store.clone(), space, range, digest).await?;
-        Ok(Reader { reading })
+    ) -> BoxFuture<'_, Result<Reader, Error>> {
+        Box::pin(async move {
+            let reading = reader::Reading::open(self.store.clone(), space, range, digest).await?;
+            Ok(Reader { reading })
+        })
     }
 
     /// The meta that the content's writer gave.
-    pub async fn meta(&self, space: SpaceId) -> Result<Bytes, Error> {
-        reader::Reading::open(self.store.clone(), space, None, None).await?.meta().await
+    pub fn meta(&self, space: SpaceId) -> BoxFuture<'_, Result<Bytes, Error>> {
+        Box::pin(async move {
+            reader::Reading::open(self.store.clone(), space, None, None).await?.meta().await
+        })
     }
 
     /// Whether this node holds the complete content.
@@ -201,18 +208,18 @@ impl Content {
     }
 
     /// What this node's complete copy is.
-    pub async fn stat(&self, space: SpaceId) -> Result<Stat, Error> {
-        self.store.stat(space).await
+    pub fn stat(&self, space: SpaceId) -> BoxFuture<'_, Result<Stat, Error>> {
+        Box::pin(async move { self.store.stat(space).await })
     }
 
     /// Opens every frame of this node's copy: an error says which one is damaged.
-    pub async fn verify(&self, space: SpaceId) -> Result<(), Error> {
-        self.store.verify(space).await
+    pub fn verify(&self, space: SpaceId) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move { self.store.verify(space).await })
     }
 
     /// Destroys the contents and their keys on this node; what is not here is no error.
-    pub async fn purge(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
-        self.store.purge(spaces).await
+    pub fn purge(&self, spaces: Vec<SpaceId>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move { self.store.purge(spaces).await })
     }
 
     /// What this node holds, in the order of the spaces, after `after`.
@@ -233,19 +240,21 @@ impl Content {
     }
 
     /// Answers a peer's message.
-    pub async fn handle(&self, from: NodeId, message: Bytes) -> Bytes {
-        self.store.handle(from, message).await
+    pub fn handle(&self, from: NodeId, message: Bytes) -> BoxFuture<'_, Bytes> {
+        Box::pin(async move { self.store.handle(from, message).await })
     }
 
     /// Serves a stream that a peer opened, until it ends.
-    pub async fn handle_stream(
+    pub fn handle_stream(
         &self,
         from: NodeId,
         header: Bytes,
         sink: Box<dyn FrameSink>,
         source: Box<dyn FrameSource>,
-    ) {
-        self.store.handle_stream(from, header, sink, source).await;
+    ) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.store.handle_stream(from, header, sink, source).await;
+        })
     }
 
     /// The store's counters.
@@ -263,8 +272,10 @@ impl Content {
     }
 
     /// Ends all tasks; what was acknowledged is durable already.
-    pub async fn shutdown(&self) {
-        self.store.shutdown();
+    pub fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.store.shutdown();
+        })
     }
 }
 

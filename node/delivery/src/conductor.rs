@@ -6,6 +6,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use consensus::Role;
+use futures_util::future::BoxFuture;
 use machine::Effect;
 use tokio::{
     sync::{Notify, broadcast::error::RecvError},
@@ -44,7 +45,13 @@ impl Conductor {
     }
 
     /// Runs until the future is dropped; its tasks end with it.
-    pub async fn run(self) {
+    ///
+    /// The future is boxed, so that it is compiled here and not by every program that runs a node.
+    pub fn run(self) -> BoxFuture<'static, ()> {
+        Box::pin(self.conduct())
+    }
+
+    async fn conduct(self) {
         let purge = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(self.exchange.clone(), purge.clone()));

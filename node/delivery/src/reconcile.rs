@@ -78,11 +78,14 @@ impl Exchange {
         let reader = self.consensus().view();
         let view = View::new(&*reader);
         let Some(record) = view.packet(packet) else { return false };
-        let ripe = record.sealed_at.is_some_and(|at| {
-            view.clock().since(at) >= HOLDING_AFTER && !record.state.is_terminal()
-        });
+        let Some(sealed_at) = record.sealed_at.filter(|_| !record.state.is_terminal()) else {
+            return false;
+        };
         let claimed = record.holders.contains(&self.node());
-        if !ripe || (claimed && self.content().holds(record.space)) {
+        // What the state says is here and is not (a damaged copy, say) is fetched at once.
+        let held = claimed && self.content().holds(record.space);
+        let young = !claimed && view.clock().since(sealed_at) < HOLDING_AFTER;
+        if held || young {
             return false;
         }
         if !self.content().holds(record.space)

@@ -1,8 +1,12 @@
 //! The handle that the rest of the program holds.
+//!
+//! Its futures are boxed: an `async fn` is compiled by whoever awaits it, and every program that
+//! starts a node would compile the Raft library anew.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use machine::{Answer, Effect, Proposal};
 use model::NodeId;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -30,52 +34,56 @@ impl Consensus {
     /// A fresh node waits: it is founded ([`Consensus::found`]) or admitted by a cluster. A damaged
     /// log is an error that names the file; the node may not vote with it and must come back as a
     /// new one.
-    pub async fn start(
+    pub fn start(
         options: Options,
         network: Arc<dyn Network>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
-        node::claim(&options.directory, options.node)?;
-        let (hold, released) = mpsc::channel(1);
-        let log = FileLog::open(&options.directory, hold.clone())?;
-        let state = Arc::new(DiskState::open(&options.directory)?);
-        let (mark, log) = (Some(log.mark()), (log, hold, released));
-        let inner = Inner::start(options, log, mark, state, network, clock).await?;
-        Ok(Self { inner })
+    ) -> BoxFuture<'static, Result<Self, Error>> {
+        Box::pin(async move {
+            node::claim(&options.directory, options.node)?;
+            let (hold, released) = mpsc::channel(1);
+            let log = FileLog::open(&options.directory, hold.clone())?;
+            let state = Arc::new(DiskState::open(&options.directory)?);
+            let (mark, log) = (Some(log.mark()), (log, hold, released));
+            let inner = Inner::start(options, log, mark, state, network, clock).await?;
+            Ok(Self { inner })
+        })
     }
 
     /// Starts on stores in memory that lose what was not synced when they crash, for simulation.
     /// Everything else is the same code.
-    pub async fn start_with(
+    pub fn start_with(
         options: Options,
         log: &sim::Log,
         state: &sim::State,
         network: Arc<dyn Network>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
+    ) -> BoxFuture<'static, Result<Self, Error>> {
         let state = Arc::new(state.session());
         let (hold, released) = mpsc::channel(1);
         let log = (log.session(), hold, released);
-        let inner = Inner::start(options, log, None, state, network, clock).await?;
-        Ok(Self { inner })
+        Box::pin(async move {
+            let inner = Inner::start(options, log, None, state, network, clock).await?;
+            Ok(Self { inner })
+        })
     }
 
     /// Makes this node a cluster of one and applies the first proposal.
-    pub async fn found(&self, proposal: Proposal) -> Result<Answer, FoundError> {
-        member::found(&self.inner, &proposal).await
+    pub fn found(&self, proposal: Proposal) -> BoxFuture<'_, Result<Answer, FoundError>> {
+        Box::pin(async move { member::found(&self.inner, &proposal).await })
     }
 
     /// Proposes a command. The answer comes once this node's own state holds it.
     ///
     /// Repeating the same proposal, with the same command id, is harmless and gets the same answer.
-    pub async fn propose(&self, proposal: Proposal) -> Result<Answer, ProposeError> {
-        propose::propose(&self.inner, &proposal).await
+    pub fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Answer, ProposeError>> {
+        Box::pin(async move { propose::propose(&self.inner, &proposal).await })
     }
 
     /// Returns once this node's state holds everything that had been acknowledged anywhere before
     /// the call.
-    pub async fn read_index(&self) -> Result<(), Unavailable> {
-        read::read_index(&self.inner).await
+    pub fn read_index(&self) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async move { read::read_index(&self.inner).await })
     }
 
     /// Whether a majority is known to have followed the leader within the named bound. Cheap.
@@ -134,34 +142,38 @@ impl Consensus {
 
     /// Adds a node: as a learner first, as a voter once it has caught up. It must be running and
     /// reachable. Asking again goes on from where it stood.
-    pub async fn admit(&self, node: NodeId) -> Result<(), MemberError> {
-        member::admit(&self.inner, node).await
+    pub fn admit(&self, node: NodeId) -> BoxFuture<'_, Result<(), MemberError>> {
+        Box::pin(async move { member::admit(&self.inner, node).await })
     }
 
     /// Removes a node from voters and learners. Its number never comes back.
-    pub async fn remove(&self, node: NodeId) -> Result<(), MemberError> {
-        member::remove(&self.inner, node).await
+    pub fn remove(&self, node: NodeId) -> BoxFuture<'_, Result<(), MemberError>> {
+        Box::pin(async move { member::remove(&self.inner, node).await })
     }
 
     /// Has whoever leads hand leadership to the voter that has the most of the log.
-    pub async fn transfer_leadership(&self) -> Result<(), MemberError> {
-        member::hand_over(&self.inner).await
+    pub fn transfer_leadership(&self) -> BoxFuture<'_, Result<(), MemberError>> {
+        Box::pin(async move { member::hand_over(&self.inner).await })
     }
 
     /// Answers a message of a peer; the peer's identity has been proven by the connection.
-    pub async fn handle(&self, from: NodeId, message: Bytes) -> Bytes {
-        serve::handle(&self.inner, from, message).await
+    pub fn handle(&self, from: NodeId, message: Bytes) -> BoxFuture<'_, Bytes> {
+        Box::pin(async move { serve::handle(&self.inner, from, message).await })
     }
 
     /// Hands leadership over if this node has it, stops, and brings the state to the disk.
-    pub async fn shutdown(&self) {
-        self.inner.shutdown().await;
+    pub fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.inner.shutdown().await;
+        })
     }
 
     /// Stops at once, as a killed process does: nothing is handed over, nothing is synced. For
     /// simulation and tests.
-    pub async fn kill(&self) {
-        self.inner.kill().await;
+    pub fn kill(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.inner.kill().await;
+        })
     }
 
     /// How long a caller should wait before it asks again.

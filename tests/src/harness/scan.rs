@@ -15,6 +15,9 @@ use base64::{
 
 /// How much of a file is looked at in one go.
 const BLOCK: usize = 1 << 20;
+/// Zeros are passed over in stretches of this size.
+const STRETCH: usize = 4096;
+static ZEROS: [u8; STRETCH + 1] = [0; STRETCH + 1];
 /// How deep directories may lie: ours lie three deep.
 const DEPTH_MAX: usize = 16;
 
@@ -79,19 +82,19 @@ pub fn scan(root: &Path, needles: &[(String, Vec<u8>)]) -> Result<(Vec<Found>, u
 
 /// The needles by their first two octets, so that most places are dismissed by one look.
 struct Search<'a> {
-    by_start: BTreeMap<[u8; 2], Vec<&'a (String, Vec<u8>)>>,
+    by_start: BTreeMap<Vec<u8>, Vec<&'a (String, Vec<u8>)>>,
     starts: Vec<bool>,
     overlap: usize,
 }
 
 impl<'a> Search<'a> {
     fn new(needles: &'a [(String, Vec<u8>)]) -> Self {
-        let mut by_start: BTreeMap<[u8; 2], Vec<_>> = BTreeMap::new();
+        let mut by_start: BTreeMap<Vec<u8>, Vec<_>> = BTreeMap::new();
         let mut starts = vec![false; 1 << 16];
         for needle in needles.iter().filter(|(_, octets)| octets.len() >= 2) {
             let start = [needle.1[0], needle.1[1]];
             starts[usize::from(u16::from_be_bytes(start))] = true;
-            by_start.entry(start).or_default().push(needle);
+            by_start.entry(start.to_vec()).or_default().push(needle);
         }
         let longest = needles.iter().map(|(_, octets)| octets.len()).max().unwrap_or(2);
         Self { by_start, starts, overlap: longest - 1 }
@@ -118,19 +121,29 @@ impl<'a> Search<'a> {
     }
 
     fn window(&self, window: &[u8], end: usize, base: u64, path: &Path, found: &mut Vec<Found>) {
-        for (at, pair) in window.windows(2).enumerate().take(end) {
-            let start = [pair[0], pair[1]];
-            if !self.starts[usize::from(u16::from_be_bytes(start))] {
+        let zeros = self.starts[0];
+        for from in (0..end).step_by(STRETCH) {
+            let to = (from + STRETCH).min(end);
+            // Most of a preallocated file is zeros, and no needle begins with them; the one octet
+            // more is for a needle that begins with the stretch's last.
+            let stretch = &window[from..(to + 1).min(window.len())];
+            if !zeros && stretch == &ZEROS[..stretch.len()] {
                 continue;
             }
-            for (what, octets) in self.by_start.get(&start).into_iter().flatten() {
-                if window[at..].starts_with(octets) {
-                    found.push(Found {
-                        file: path.to_owned(),
-                        what: what.clone(),
-                        at: base + at as u64,
-                    });
+            for at in from..to {
+                let [first, second, ..] = window[at..] else { break };
+                if self.starts[usize::from(u16::from_be_bytes([first, second]))] {
+                    self.place(&window[at..], base + at as u64, path, found);
                 }
+            }
+        }
+    }
+
+    /// Compares a place with the needles that begin like it.
+    fn place(&self, here: &[u8], at: u64, path: &Path, found: &mut Vec<Found>) {
+        for (what, octets) in self.by_start.get(&here[..2]).into_iter().flatten() {
+            if here.starts_with(octets) {
+                found.push(Found { file: path.to_owned(), what: what.clone(), at });
             }
         }
     }

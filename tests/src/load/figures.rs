@@ -89,12 +89,11 @@ impl Report {
     /// Takes a point: a JSON object with at least its mode. It is shown at once.
     pub fn add(&mut self, mode: &str, point: Value) {
         let Value::Object(figures) = point else { return };
-        let mut line = Map::new();
-        line.insert("peer".into(), json!("lgsp"));
-        line.insert("mode".into(), json!(mode));
-        line.extend(figures);
+        let mut line = figures;
         line.insert("load".into(), json!(machine::load_average()));
-        let text = Value::Object(line.clone()).to_string();
+        let rest = Value::Object(line.clone()).to_string();
+        let text = format!("{{\"peer\":\"lgsp\",\"mode\":\"{mode}\",{}", &rest[1..]);
+        line.insert("mode".into(), json!(mode));
         eprintln!("{text}");
         if let Some(file) = &mut self.file {
             if let Err(error) = writeln!(file, "{text}") {
@@ -121,7 +120,7 @@ impl Report {
         for ((mode, size, conc), points) in groups {
             let mut cells = Vec::new();
             for key in points[0].keys() {
-                if matches!(key.as_str(), "peer" | "mode" | "size" | "conc") {
+                if matches!(key.as_str(), "mode" | "size" | "conc") {
                     continue;
                 }
                 let numbers: Vec<f64> =

@@ -59,7 +59,7 @@ pub struct Args {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "memory,idle,solo,submit,cycle,sizes,large,disk,memory,stop,kill"
+        default_value = "memory,idle,large,solo,submit,cycle,sizes,disk,memory,stop,kill"
     )]
     pub phases: Vec<Phase>,
     /// Octets of a packet's content.
@@ -86,6 +86,10 @@ pub struct Args {
     /// Send each submit with an idempotency key, as a client that may repeat does.
     #[arg(long)]
     pub repeatable: bool,
+    /// Make a few requests a connection, digests included, before the measured time, and send them
+    /// again and again with fresh signatures: what is measured is then the nodes, not this client.
+    #[arg(long)]
+    pub prepared: bool,
     /// Connect all clients to the leader instead of to all nodes in turn.
     #[arg(long)]
     pub to_leader: bool,

@@ -21,6 +21,8 @@ use crate::wire::{Conn, Endpoint};
 
 /// Before the measured time, as the peers' client has it.
 pub const WARM: Duration = Duration::from_millis(500);
+/// Requests of a worker that are made before the measured time, where that is asked for.
+const PREPARED: u64 = 4;
 /// A pause after an error, so that a node that refuses is not flooded.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
 
@@ -104,7 +106,9 @@ pub async fn point(
     let workers: Vec<_> = (0..conc)
         .map(|worker| {
             let maker = field.maker(run, size, &[&field.store]);
-            tokio::spawn(submit(maker, doors[worker % doors.len()].clone(), ids.clone(), window))
+            let door = doors[worker % doors.len()].clone();
+            let prepared = if args.prepared { PREPARED } else { 0 };
+            tokio::spawn(submit(maker, door, ids.clone(), window, prepared))
         })
         .collect();
     let mut seen = Seen::default();
@@ -145,12 +149,17 @@ async fn submit(
     door: Arc<Endpoint>,
     ids: Arc<AtomicU64>,
     window: Window,
+    prepared: u64,
 ) -> Seen {
     let mut conn = Conn::new(&door);
+    let prepared: Vec<_> = (0..prepared).map(|id| maker.request(id).digested()).collect();
     let mut seen = Seen::default();
     while window.open() {
         let id = ids.fetch_add(1, Relaxed);
-        let request = maker.request(id);
+        let request = match prepared.get(id as usize % prepared.len().max(1)) {
+            Some(request) => request.clone(),
+            None => maker.request(id),
+        };
         let begun = Instant::now();
         let request = maker.source().key.sign(&door.authority, request);
         match conn.call(&request).await.and_then(crate::wire::Answer::success) {

@@ -21,6 +21,9 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// What one read may bring: a few TLS records.
 const READ_SIZE: usize = 64 * 1024;
 
+/// A body up to this size shares its first TLS record with the head.
+const TOGETHER_MAX: usize = 16 * 1024;
+
 /// TLS that believes the cluster's authority only; shared by all connections.
 #[derive(Clone)]
 pub struct Tls(TlsConnector);
@@ -141,10 +144,17 @@ impl Conn {
         }
         self.outbox.clear();
         write_head(&mut self.outbox, request, &self.endpoint.authority, length);
-        self.outbox.extend_from_slice(&request.body);
+        // A small body goes out with the head; a large one is not copied for that.
+        let (small, large) = if request.body.len() <= TOGETHER_MAX {
+            (&request.body[..], &[][..])
+        } else {
+            (&[][..], &request.body[..])
+        };
+        self.outbox.extend_from_slice(small);
         let io = self.io.as_mut().context("just connected")?;
         let sent = async {
             io.write_all(&self.outbox).await?;
+            io.write_all(large).await?;
             io.flush().await
         }
         .await;

@@ -19,6 +19,8 @@ const COVERED: [&str; 6] = [
     "upload-concat",
 ];
 
+const DIGEST: &str = "content-digest";
+
 /// An access key and what signs with it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Credential(Arc<Signer>);
@@ -36,15 +38,21 @@ impl Credential {
         self.0.access_key().as_str()
     }
 
-    /// Signs a request to a node: digest of the body, a fresh nonce, the present time.
+    /// Signs a request to a node: digest of the body (unless it is there already), a fresh nonce, the
+    /// present time.
     pub fn sign(&self, authority: &str, request: Request) -> Request {
         self.sign_at(authority, request, now())
     }
 
     /// The same for another moment.
     pub fn sign_at(&self, authority: &str, mut request: Request, created: Moment) -> Request {
-        let digest = (!request.body.is_empty())
-            .then(|| auth::content_digest_sha256(&certs::sha256(&request.body)));
+        let known = request.headers.iter().find(|(name, _)| *name == DIGEST);
+        let digest = match known {
+            Some((_, digest)) => Some(digest.clone()),
+            None if request.body.is_empty() => None,
+            None => Some(digest_field(&request.body)),
+        };
+        let known = known.is_some();
         let covered: Vec<(&str, &str)> = request
             .headers
             .iter()
@@ -63,10 +71,23 @@ impl Credential {
             nonce: Some(&nonce),
         });
         let signed = signed.expect("HMAC signs every request, and our headers have no line breaks");
-        request.headers.extend(digest.map(|digest| ("content-digest", digest)));
+        request.headers.extend(digest.filter(|_| !known).map(|digest| (DIGEST, digest)));
         request.headers.push(("signature-input", signed.signature_input));
         request.headers.push(("signature", signed.signature));
         request
+    }
+}
+
+/// The value of `Content-Digest` for a body.
+fn digest_field(body: &[u8]) -> String {
+    auth::content_digest_sha256(&certs::sha256(body))
+}
+
+impl Request {
+    /// The same with its digest in place, so that signing it again and again hashes nothing.
+    pub fn digested(self) -> Self {
+        let digest = digest_field(&self.body);
+        self.header(DIGEST, digest)
     }
 }
 
