@@ -54,7 +54,7 @@ const IMPURE: &[&str] = &[
     "async fn",
     ".await",
     "tokio::",
-    "rand::",
+    "use rand::",
     " f32",
     " f64",
     ": f64",

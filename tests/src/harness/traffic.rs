@@ -54,10 +54,13 @@ pub struct Traffic {
 impl Traffic {
     /// Registers the parties and begins, with so many sources.
     pub async fn start(cluster: &Cluster, senders: usize) -> Result<Self> {
-        let source = cluster.party("H41.70", &["send"]).await?;
+        static STARTED: AtomicU64 = AtomicU64::new(0);
+        // Units of its own, so that a cluster may have traffic more than once.
+        let unit = format!("H41.7.{:02}", STARTED.fetch_add(1, Relaxed));
+        let source = cluster.party(&unit, &["send"]).await?;
         let mut targets = Vec::new();
         for number in 0..2 {
-            targets.push(cluster.party(&format!("H41.71.{number:02}"), &["receive"]).await?);
+            targets.push(cluster.party(&format!("{unit}.{number}"), &["receive"]).await?);
         }
         let mut traffic = Self {
             source,
