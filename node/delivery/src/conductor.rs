@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::{Error, Exchange};
+use crate::{Error, Exchange, reconcile::HOLDING_AFTER};
 
 /// Purges gather for so long: short enough that content is gone within a second of the receipt,
 /// long enough that one sync and one record serve many packets.
@@ -160,9 +160,14 @@ async fn pickup_loop(exchange: Exchange) {
 }
 
 async fn reconcile_loop(exchange: Exchange) {
+    // What a node lacks when it starts nobody is about to send it: it fetches without waiting.
+    let mut holding_after = Duration::ZERO;
     loop {
-        let pause = match exchange.reconcile().await {
-            Ok(()) => RECONCILE_EVERY,
+        let pause = match exchange.reconcile(holding_after).await {
+            Ok(()) => {
+                holding_after = HOLDING_AFTER;
+                RECONCILE_EVERY
+            }
             Err(error) => {
                 report("reconciliation is put off", &error);
                 RECONCILE_RETRY

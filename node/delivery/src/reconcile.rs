@@ -16,17 +16,18 @@ const PAGE: usize = 500;
 
 /// A sealed packet is given so long to reach its last holder by itself, or to end, before this node
 /// fetches it: most packets never cost the second copy's record.
-const HOLDING_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const HOLDING_AFTER: Duration = Duration::from_secs(60);
 
 /// Holdings that one record names.
 const HOLDINGS_A_RECORD_MAX: usize = 500;
 
 impl Exchange {
-    /// One round over everything that is held here and everything that is live in the state.
-    pub(crate) async fn reconcile(&self) -> Result<(), Error> {
+    /// One round over everything that is held here and everything that is live in the state. Live
+    /// contents that were sealed so long ago and are not here are fetched.
+    pub(crate) async fn reconcile(&self, holding_after: Duration) -> Result<(), Error> {
         self.consensus().read_index().await?;
         self.destroy_orphans().await?;
-        self.fetch_missing().await
+        self.fetch_missing(holding_after).await
     }
 
     async fn destroy_orphans(&self) -> Result<(), Error> {
@@ -54,7 +55,7 @@ impl Exchange {
         }
     }
 
-    async fn fetch_missing(&self) -> Result<(), Error> {
+    async fn fetch_missing(&self, holding_after: Duration) -> Result<(), Error> {
         let mut after: Option<(Moment, PacketId)> = None;
         loop {
             let live = View::new(&*self.consensus().view()).live(after, PAGE);
@@ -62,7 +63,7 @@ impl Exchange {
             after = Some(*last);
             let mut held = Vec::new();
             for (_, packet) in live {
-                if self.hold(packet).await {
+                if self.hold(packet, holding_after).await {
                     held.push(packet);
                 }
             }
@@ -74,7 +75,7 @@ impl Exchange {
     }
 
     /// Makes this node a holder of a live packet; answers whether that has to be recorded.
-    async fn hold(&self, packet: PacketId) -> bool {
+    async fn hold(&self, packet: PacketId, holding_after: Duration) -> bool {
         let reader = self.consensus().view();
         let view = View::new(&*reader);
         let Some(record) = view.packet(packet) else { return false };
@@ -84,7 +85,7 @@ impl Exchange {
         let claimed = record.holders.contains(&self.node());
         // What the state says is here and is not (a damaged copy, say) is fetched at once.
         let held = claimed && self.content().holds(record.space);
-        let young = !claimed && view.clock().since(sealed_at) < HOLDING_AFTER;
+        let young = !claimed && view.clock().since(sealed_at) < holding_after;
         if held || young {
             return false;
         }

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::machine;
 
+/// What is measured: mode, octets, connections.
+type Point = (String, u64, u64);
+
 /// The longest latency that is told apart; anything longer is counted as this.
 const LATENCY_MAX: Duration = Duration::from_secs(60);
 
@@ -95,10 +98,10 @@ impl Report {
         let text = format!("{{\"peer\":\"lgsp\",\"mode\":\"{mode}\",{}", &rest[1..]);
         line.insert("mode".into(), json!(mode));
         eprintln!("{text}");
-        if let Some(file) = &mut self.file {
-            if let Err(error) = writeln!(file, "{text}") {
-                eprintln!("the report cannot be written: {error}");
-            }
+        if let Some(file) = &mut self.file
+            && let Err(error) = writeln!(file, "{text}")
+        {
+            eprintln!("the report cannot be written: {error}");
         }
         self.points.push(line);
     }
@@ -110,7 +113,7 @@ impl Report {
 
     /// Prints the medians of all points as a table on standard output.
     pub fn summary(&self) {
-        let mut groups: BTreeMap<(String, u64, u64), Vec<&Map<String, Value>>> = BTreeMap::new();
+        let mut groups: BTreeMap<Point, Vec<&Map<String, Value>>> = BTreeMap::new();
         for point in &self.points {
             let number = |key: &str| point.get(key).and_then(Value::as_u64).unwrap_or(0);
             let mode = point["mode"].as_str().unwrap_or_default().to_owned();
