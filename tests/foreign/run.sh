@@ -11,7 +11,7 @@ if [ "${1:-}" != --bounded ]; then
   # Whoever has the program already, as continuous integration has, names it.
   [ -n "${LGSP_BIN:-}" ] || cargo build --quiet --locked --bin lgsp
   # Everything but the build is bounded; the nodes die by the trap below.
-  exec timeout --kill-after=10 180 bash "$here/run.sh" --bounded
+  exec timeout --kill-after=10 420 bash "$here/run.sh" --bounded
 fi
 
 lgsp=${LGSP_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/lgsp}
