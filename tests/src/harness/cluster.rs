@@ -292,6 +292,11 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            for node in &mut self.nodes {
+                // A node that ended by itself, or by another's hand, is told from a slow one.
+                let runs = if node.is_running() { "runs" } else { "does not run" };
+                eprintln!("{} {runs}", node.name);
+            }
             self.show_logs();
         }
     }
