@@ -336,6 +336,11 @@ impl Reader {
         self.reading.digest()
     }
 
+    /// The meta that the content's writer gave.
+    pub fn meta(&mut self) -> BoxFuture<'_, Result<Bytes, Error>> {
+        Box::pin(self.reading.meta())
+    }
+
     /// The next piece of the plaintext; none at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
         self.reading.next().await

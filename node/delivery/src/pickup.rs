@@ -82,24 +82,45 @@ pub struct Download {
 impl Exchange {
     /// A target says that it is ready, Article 14(2).
     pub async fn accept(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<Pickup, Error> {
-        Self::require(caller, Grant::Receive)?;
-        let grant = Command::GrantPickup(GrantPickup { packet });
-        let outcome = self.propose_for(caller, grant).await?;
-        let Outcome::PickupGranted { packet, space } = outcome else {
-            unreachable!("a ready target is granted the pickup, not {outcome:?}")
-        };
-        // The grant was answered after this node's state had it, so the packet is here.
-        let record = View::new(&*self.consensus().view()).packet(packet);
-        let record = record.ok_or(Error::Refused(Refusal::PacketUnknown))?;
+        let record = self.granted(caller, packet).await?;
         let (size, digest) = sealed(&record)?;
         Ok(Pickup {
             packet,
-            space,
+            space: record.space,
             token: DownloadToken::of(&self.inner.parts.cluster_key, packet, caller.unit()),
             size,
             digest,
             media_type: record.media_type,
         })
+    }
+
+    /// A target says that it is ready and has the content in the same answer.
+    ///
+    /// The grant was decided by all of the cluster a moment ago, so nothing more is asked.
+    pub async fn accept_and_download(
+        &self,
+        caller: &VerifiedCaller,
+        packet: PacketId,
+    ) -> Result<Download, Error> {
+        let record = self.granted(caller, packet).await?;
+        self.open_download(&record, caller.unit().clone(), None).await
+    }
+
+    /// Records that a target is ready; gives the packet as it was then or is now.
+    async fn granted(
+        &self,
+        caller: &VerifiedCaller,
+        packet: PacketId,
+    ) -> Result<PacketRecord, Error> {
+        Self::require(caller, Grant::Receive)?;
+        let grant = Command::GrantPickup(GrantPickup { packet });
+        let outcome = self.propose_for(caller, grant).await?;
+        let Outcome::PickupGranted { .. } = outcome else {
+            unreachable!("a ready target is granted the pickup, not {outcome:?}")
+        };
+        // The grant was answered after this node's state had it, so the packet is here.
+        let record = View::new(&*self.consensus().view()).packet(packet);
+        record.ok_or(Error::Refused(Refusal::PacketUnknown))
     }
 
     /// Opens a content, or a part of it, for a target that has accepted it.
@@ -110,13 +131,24 @@ impl Exchange {
         part: Option<Part>,
     ) -> Result<Download, Error> {
         let (record, target) = self.fetchable(packet, proof).await?;
-        let mut download = self.describe(&record, part).await?;
-        let (range, digest) = (download.range.clone(), Some(download.digest));
-        let reader = self.content().read(record.space, Some(range), digest).await?;
+        self.open_download(&record, target, part).await
+    }
+
+    async fn open_download(
+        &self,
+        record: &PacketRecord,
+        target: UnitCode,
+        part: Option<Part>,
+    ) -> Result<Download, Error> {
+        let (size, digest) = sealed(record)?;
+        let range = part.map_or(Ok(0..size), |part| part.within(size))?;
+        let mut reader =
+            self.content().read(record.space, Some(range.clone()), Some(digest)).await?;
+        let meta = FileMeta::from_bytes(&reader.meta().await?);
         let octets = futures_util::stream::unfold(reader, |mut reader| async {
             reader.next().await.map(|piece| (piece, reader))
         });
-        let (this, end, size) = (self.clone(), download.range.end, download.size);
+        let (this, packet, end) = (self.clone(), record.packet, range.end);
         let told = futures_util::stream::once(async move {
             if end == size {
                 this.fetched(packet, target);
@@ -124,8 +156,8 @@ impl Exchange {
             None
         });
         let octets = octets.map(|octets| Some(octets.map_err(Error::from)));
-        download.stream = Some(octets.chain(told).filter_map(std::future::ready).boxed());
-        Ok(download)
+        let stream = octets.chain(told).filter_map(std::future::ready).boxed();
+        Ok(described(record, (size, digest), meta, range, Some(stream)))
     }
 
     /// What a download would send, without its octets.
@@ -200,15 +232,9 @@ impl Exchange {
 
     async fn describe(&self, record: &PacketRecord, part: Option<Part>) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
+        let range = part.map_or(Ok(0..size), |part| part.within(size))?;
         let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
-        Ok(Download {
-            size,
-            digest,
-            media_type: meta.media_type.unwrap_or_else(|| record.media_type.clone()),
-            file_name: meta.file_name,
-            range: part.map_or(Ok(0..size), |part| part.within(size))?,
-            stream: None,
-        })
+        Ok(described(record, (size, digest), meta, range, None))
     }
 
     /// Remembers that a target has the last octet; the record follows in a batch.
@@ -223,4 +249,21 @@ impl Exchange {
 
 fn sealed(record: &PacketRecord) -> Result<(u64, Digest), Error> {
     record.size.zip(record.digest).ok_or(Error::Refused(Refusal::NotSealed))
+}
+
+fn described(
+    record: &PacketRecord,
+    (size, digest): (u64, Digest),
+    meta: FileMeta,
+    range: Range<u64>,
+    stream: Option<BoxStream<'static, Result<Bytes, Error>>>,
+) -> Download {
+    Download {
+        size,
+        digest,
+        media_type: meta.media_type.unwrap_or_else(|| record.media_type.clone()),
+        file_name: meta.file_name,
+        range,
+        stream,
+    }
 }

@@ -44,12 +44,11 @@ pub(crate) async fn accept(
     let mut signed = app.signed(request)?;
     signed.no_body().await?;
     let packet = id(&packet)?;
-    let pickup = app.exchange.accept(&signed.caller, packet).await?;
     if accepts(&signed.head.headers, "application/octet-stream") {
-        let download =
-            app.exchange.download(packet, PickupProof::Caller(&signed.caller), None).await?;
+        let download = app.exchange.accept_and_download(&signed.caller, packet).await?;
         return Ok(send(&app, download, None));
     }
+    let pickup = app.exchange.accept(&signed.caller, packet).await?;
     let body = PickupGranted {
         packet,
         space: pickup.space,
