@@ -157,7 +157,7 @@ impl Inner {
 
     /// Who leads, as far as this node knows.
     pub(crate) fn leader(&self) -> Option<u64> {
-        self.raft.metrics().borrow_watched().current_leader
+        self.raft.server_metrics().borrow_watched().current_leader
     }
 
     /// Whether this node leads.
@@ -167,7 +167,7 @@ impl Inner {
 
     /// Voters and learners.
     pub(crate) fn members(&self) -> (Vec<u64>, Vec<u64>) {
-        let membership = self.raft.metrics().borrow_watched().membership_config.clone();
+        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
         let voters = membership.voter_ids().collect();
         (voters, membership.membership().learner_ids().collect())
     }
@@ -180,7 +180,8 @@ impl Inner {
 
     /// Waits until somebody other than `known` leads, or the deadline.
     pub(crate) async fn leader_changes(&self, known: Option<u64>, deadline: Instant) {
-        let mut metrics = self.raft.metrics();
+        // Not the whole metrics: these change with every entry, and would wake every waiter.
+        let mut metrics = self.raft.server_metrics();
         let changed = async {
             loop {
                 if metrics.borrow_watched().current_leader != known {
@@ -288,9 +289,12 @@ impl Inner {
     }
 }
 
+/// How far the numbers in the status may lag behind; who leads and who votes is told at once.
+const STATUS_LAG: Duration = Duration::from_millis(50);
+
 /// Keeps the status up to date.
 async fn follow(inner: Arc<Inner>) {
-    let mut metrics = inner.raft.metrics();
+    let (mut metrics, mut server) = (inner.raft.metrics(), inner.raft.server_metrics());
     loop {
         let status = inner.read_status();
         let was_leader = inner.status.borrow().role == Role::Leader;
@@ -305,7 +309,17 @@ async fn follow(inner: Arc<Inner>) {
             *known = status;
             news
         });
-        if metrics.changed().await.is_err() {
+        let lagging = async {
+            let changed = metrics.changed().await;
+            // Every entry changes the numbers several times; nobody needs to see each.
+            tokio::time::sleep(STATUS_LAG).await;
+            changed
+        };
+        let changed = tokio::select! {
+            changed = server.changed() => changed,
+            changed = lagging => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }
