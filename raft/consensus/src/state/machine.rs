@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
 use machine::{Effect, Entry, Overlay};
+use model::NodeId;
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
@@ -121,6 +122,9 @@ impl Machine {
             match entry.payload {
                 EntryPayload::Blank => {}
                 EntryPayload::Membership(members) => {
+                    // In the same batch as the position: every state agrees on who votes.
+                    let voters: Vec<_> = members.voter_ids().map(NodeId).collect();
+                    machine::seat_voters(&mut overlay, &voters);
                     position.membership = StoredMembership::new(Some(entry.log_id), members);
                     effects.push(Effect::NodesChanged);
                 }
