@@ -1,4 +1,5 @@
-//! The conductor's loops: notices as entries are applied, purges, time, members, reconciliation.
+//! The conductor's loops: notices as entries are applied, purges, discarded contents, time, members,
+//! pickups, reconciliation.
 //!
 //! Each loop is woken by what happens and looks at the state, so a missed wake costs a moment and
 //! nothing is forgotten.
@@ -56,6 +57,7 @@ impl Conductor {
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(self.exchange.clone(), purge.clone()));
         tasks.spawn(purge_loop(self.exchange.clone(), purge));
+        tasks.spawn(discard_loop(self.exchange.clone()));
         tasks.spawn(lead_loop(self.exchange.clone()));
         tasks.spawn(pickup_loop(self.exchange.clone()));
         tasks.spawn(reconcile_loop(self.exchange));
@@ -129,6 +131,13 @@ async fn purge_loop(exchange: Exchange, purge: Arc<Notify>) {
                 }
             }
         }
+    }
+}
+
+async fn discard_loop(exchange: Exchange) {
+    loop {
+        exchange.inner.discards.added().await;
+        exchange.discard_waiting().await;
     }
 }
 

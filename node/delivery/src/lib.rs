@@ -5,6 +5,7 @@
 //! consensus and content it asks through [`Nodes`].
 
 mod conductor;
+mod discard;
 mod error;
 mod intake;
 mod members;
@@ -122,6 +123,7 @@ struct Inner {
     uploads: upload::Uploads,
     policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
+    discards: discard::Discards,
 }
 
 impl Exchange {
@@ -134,6 +136,7 @@ impl Exchange {
                 hub: notices::Hub::default(),
                 uploads: upload::Uploads::default(),
                 pickups: Mutex::default(),
+                discards: discard::Discards::default(),
             }),
         }
     }
