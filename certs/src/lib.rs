@@ -15,7 +15,7 @@ mod pem;
 mod tls;
 mod token;
 
-pub use authority::{Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest};
+pub use authority::{Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest, check_request};
 pub use error::Error;
 pub use files::{Access, read_secret, write_file};
 pub use identity::{identity_of, needs_renewal, node_name, not_after, renew_at};

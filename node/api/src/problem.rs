@@ -247,6 +247,9 @@ impl From<Error> for Problem {
                 Self::new(Fault::TooMany).member("what", what).member("max", max)
             }
             Error::JoinToken => Self::new(Fault::JoinTokenMalformed),
+            Error::JoinRequest { field, .. } => {
+                Self::new(Fault::JoinRequestMalformed).member("field", field)
+            }
             ours => Self::internal(&ours),
         }
     }

@@ -69,6 +69,15 @@ pub enum Error {
     /// A join token that is not one, or not of this cluster.
     #[error("the join token is not one of this cluster")]
     JoinToken,
+    /// A joining node asks for what cannot be certified: its key, or the names of its hosts.
+    #[error("the joining node's request cannot be certified: {field}")]
+    JoinRequest {
+        /// The field that is wrong.
+        field: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: certs::Error,
+    },
     /// The content store failed.
     #[error("the content store failed")]
     Content(#[source] content::Error),

@@ -154,6 +154,10 @@ faults! {
     JoinTokenMalformed = "join_token_malformed" 1134 400 false
         ["Mã gia nhập không thuộc cụm này", "Chép lại nguyên vẹn mã do `lgsp` in ra ở cụm cần gia nhập."]
         ["The join token is not one of this cluster", "Copy the whole token that `lgsp` printed at the cluster to be joined."],
+    /// A joining node that cannot be certified.
+    JoinRequestMalformed = "join_request_malformed" 1141 422 false
+        ["Không cấp được chứng thư cho nút", "Yêu cầu chứng thư hoặc tên máy của nút không hợp lệ, xem `field`. Mã gia nhập vẫn còn dùng được: sửa cấu hình rồi chạy lại `lgsp join`."]
+        ["The node cannot be certified", "The certificate request or a host name of the node is malformed, see `field`. The join token is still good: mend the configuration and run `lgsp join` again."],
     /// Cut off from a majority.
     Unavailable = "unavailable" 1501 503 true
         ["Tạm thời không phục vụ được", "Nút này chưa liên lạc được với đa số nút. Thử lại sau, hoặc ở nút khác."]
