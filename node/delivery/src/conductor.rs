@@ -59,6 +59,8 @@ impl Conductor {
         tasks.spawn(purge_loop(self.exchange.clone(), purge));
         tasks.spawn(discard_loop(self.exchange.clone()));
         tasks.spawn(lead_loop(self.exchange.clone()));
+        tasks.spawn(removal_loop(self.exchange.clone()));
+        tasks.spawn(admission_loop(self.exchange.clone()));
         tasks.spawn(pickup_loop(self.exchange.clone()));
         tasks.spawn(reconcile_loop(self.exchange));
         while let Some(ended) = tasks.join_next().await {
@@ -142,7 +144,6 @@ async fn discard_loop(exchange: Exchange) {
 }
 
 async fn lead_loop(exchange: Exchange) {
-    let mut attempts = HashMap::new();
     let mut next = Instant::now();
     loop {
         next += LOOK_EVERY;
@@ -154,8 +155,23 @@ async fn lead_loop(exchange: Exchange) {
         if let Err(error) = exchange.pass_time().await {
             report("what is due could not be settled yet", &error);
         }
-        exchange.arrange_members(&mut attempts).await;
         next = next.max(Instant::now());
+    }
+}
+
+// A change of the members may take minutes, and neither time nor the other change waits for it.
+async fn removal_loop(exchange: Exchange) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        exchange.take_members_out().await;
+    }
+}
+
+async fn admission_loop(exchange: Exchange) {
+    let mut attempts = HashMap::new();
+    loop {
+        sleep(LOOK_EVERY).await;
+        exchange.bring_members_in(&mut attempts).await;
     }
 }
 
