@@ -172,8 +172,8 @@ impl Inner {
         (voters, membership.membership().learner_ids().collect())
     }
 
-    /// The moment for the next entry.
-    pub(crate) fn stamp(&self) -> Moment {
+    /// The moment for the next entry; none while a new leader waits for the others' clocks.
+    pub(crate) fn stamp(&self) -> Option<Moment> {
         let last = Moment(*self.shared.last_at.borrow());
         self.pulse.stamp(&self.members().0, self.node.0, last)
     }

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::{
     Clock,
-    options::CLOCK_AHEAD_MAX,
+    options::{CLOCK_AHEAD_MAX, CLOCKS_WAIT_MAX},
     wire::{AnswerHead, AppendHead, Sign},
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Pulse {
     proven: Mutex<Option<Instant>>,
     /// Own clock less the cluster's, in milliseconds.
     offset: AtomicI64,
+    /// Since when this leader has had entries to stamp and known too few clocks.
+    unknown_since: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -62,6 +64,7 @@ impl Pulse {
             peers: Mutex::default(),
             proven: Mutex::default(),
             offset: AtomicI64::new(UNKNOWN),
+            unknown_since: Mutex::default(),
         }
     }
 
@@ -140,12 +143,21 @@ impl Pulse {
     }
 
     /// The moment to stamp on an entry: this node's clock, but not far ahead of a majority's, and
-    /// never behind the last entry. While too few clocks are known, time stands still.
-    pub(crate) fn stamp(&self, voters: &[u64], own: u64, last: Moment) -> Moment {
-        match self.agreed(voters, own) {
-            Some(agreed) => self.clock.now().min(agreed.plus(CLOCK_AHEAD_MAX)).max(last),
-            None => last,
+    /// never behind the last entry.
+    ///
+    /// A new leader knows no clock but its own until the others have answered once. Until then
+    /// there is none, for the last entry of an idle cluster may be hours old and every signature
+    /// would be ahead of it. If they stay unknown for longer than [`CLOCKS_WAIT_MAX`], time stands
+    /// still.
+    pub(crate) fn stamp(&self, voters: &[u64], own: u64, last: Moment) -> Option<Moment> {
+        let agreed = self.agreed(voters, own);
+        let mut unknown_since = self.unknown_since.lock();
+        if let Some(agreed) = agreed {
+            *unknown_since = None;
+            return Some(self.clock.now().min(agreed.plus(CLOCK_AHEAD_MAX)).max(last));
         }
+        let since = unknown_since.get_or_insert_with(Instant::now);
+        (since.elapsed() >= CLOCKS_WAIT_MAX).then_some(last)
     }
 
     /// As leader: compares the own clock with the majority's.
@@ -173,10 +185,34 @@ impl Pulse {
             peer.pending = None;
             peer.proven = Sign::default();
         }
+        *self.unknown_since.lock() = None;
     }
 }
 
 fn signed_ms(a: u64, b: u64) -> i64 {
     let difference = i128::from(a) - i128::from(b);
     difference.clamp(i128::from(UNKNOWN + 1), i128::from(i64::MAX)) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemClock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_leader_stamps_nothing_before_it_knows_a_majority_of_clocks() {
+        let pulse = Pulse::new(Arc::new(SystemClock));
+        let (last, now) = (Moment(7), SystemClock.now());
+        assert!(pulse.stamp(&[1], 1, last).expect("alone it agrees with itself") >= now);
+        assert_eq!(pulse.stamp(&[1, 2, 3], 1, last), None);
+        let clock = now.0;
+        pulse.hear(2, AnswerHead { sign: Sign::default(), clock });
+        assert!(pulse.stamp(&[1, 2, 3], 1, last).expect("two of three agree") >= now);
+        // The next leadership waits anew, and not for ever.
+        assert_eq!(pulse.stamp(&[1, 4, 5], 1, last), None);
+        tokio::time::advance(CLOCKS_WAIT_MAX).await;
+        assert_eq!(pulse.stamp(&[1, 4, 5], 1, last), Some(last));
+        pulse.forget_signs();
+        assert_eq!(pulse.stamp(&[1, 4, 5], 1, last), None);
+    }
 }

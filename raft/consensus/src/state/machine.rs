@@ -4,8 +4,8 @@
 use std::{io, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
-use machine::{Effect, Entry, Overlay};
-use model::NodeId;
+use machine::{Effect, Entry, Overlay, View};
+use model::{Moment, NodeId};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
@@ -83,6 +83,15 @@ impl Shared {
         }
     }
 
+    /// An entry of this moment is in the state.
+    fn passed(&self, at: Moment) {
+        self.last_at.send_if_modified(|known| {
+            let newer = at.0 > *known;
+            *known = at.0.max(*known);
+            newer
+        });
+    }
+
     fn reached(&self, position: &Position) {
         let next = position.applied.map_or(0, |id| id.index() + 1);
         self.applied.send_if_modified(|known| std::mem::replace(known, next) != next);
@@ -104,9 +113,11 @@ impl Machine {
         shared: Arc<Shared>,
         hold: Hold,
     ) -> io::Result<Self> {
-        let (_, position) = disk.view()?;
+        let (view, position) = disk.view()?;
         let position = Position::decode(position.as_deref())?;
         shared.reached(&position);
+        // Time goes on from where the state stands, not from the beginning of all time.
+        shared.passed(View::new(&*view).clock());
         Ok(Self { disk, shared, position, _hold: hold })
     }
 
@@ -115,7 +126,7 @@ impl Machine {
         let mut position = self.position.clone();
         let mut overlay = Overlay::new(self.disk.reader());
         let (mut replies, mut effects) = (Vec::with_capacity(batch.len()), Vec::new());
-        let mut last_at = 0;
+        let mut last_at = Moment::default();
         for (entry, responder) in batch {
             position.applied = Some(entry.log_id);
             let mut answers = Answers::default();
@@ -131,7 +142,7 @@ impl Machine {
                 EntryPayload::Normal(bytes) => {
                     let entry = decode(&bytes.0)?;
                     let applied = machine::apply(&mut overlay, &entry);
-                    last_at = last_at.max(entry.at.0);
+                    last_at = last_at.max(entry.at);
                     answers.0 = applied.answers;
                     effects.extend(applied.effects);
                 }
@@ -150,13 +161,9 @@ impl Machine {
         &self,
         replies: Vec<(Option<ApplyResponder<Types>>, Answers)>,
         effects: Vec<Effect>,
-        last_at: u64,
+        last_at: Moment,
     ) {
-        self.shared.last_at.send_if_modified(|known| {
-            let newer = last_at > *known;
-            *known = last_at.max(*known);
-            newer
-        });
+        self.shared.passed(last_at);
         self.shared.reached(&self.position);
         for (responder, answers) in replies {
             if let Some(responder) = responder {
@@ -229,6 +236,8 @@ impl RaftStateMachine<Types> for Machine {
         };
         stage.switch(position.encode()?)?;
         self.position = position;
+        let (view, _) = self.disk.view()?;
+        self.shared.passed(View::new(&*view).clock());
         self.shared.reached(&self.position);
         self.shared.replaced.send_modify(|count| *count += 1);
         drop(self.shared.effects.send(Arc::new(vec![Effect::NodesChanged])));
