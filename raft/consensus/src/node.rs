@@ -220,6 +220,19 @@ impl Inner {
         now.last_quorum_acked.map(|at| at.elapsed())
     }
 
+    /// How old the moment is whose acknowledged entries this node's state certainly holds.
+    pub(crate) fn since_fresh(&self) -> Option<Duration> {
+        let since = self.since_quorum()?;
+        if !self.leads() {
+            let applied = *self.shared.applied.borrow();
+            return self.pulse.covered(applied).map(|at| at.elapsed());
+        }
+        // What this leader acknowledges it has applied; what others did before lies below its first
+        // entry.
+        let term = self.raft.metrics().borrow_watched().current_term;
+        (self.shared.term.load(Ordering::Acquire) == term).then_some(since)
+    }
+
     pub(crate) fn read_status(&self) -> Status {
         let since_quorum = self.since_quorum();
         let metrics = self.raft.metrics();

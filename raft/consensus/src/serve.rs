@@ -77,13 +77,15 @@ fn refused(error: &impl std::fmt::Display) -> WireError {
 
 async fn append(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let (proven, clock, rest) = wire::split_head(body)?;
-    let request: AppendEntriesRequest<Types> = wire::from_body(rest)?;
+    let (request, committed): (AppendEntriesRequest<Types>, u64) =
+        wire::from_body_with_committed(rest)?;
     // Taken before the answer waits for the disk: the sign must not be younger than the follower's
     // agreement.
     let sign = inner.pulse.answer();
     let answer = inner.raft.append_entries(request).await.map_err(|e| refused(&e))?;
     if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-        inner.pulse.accept(AppendHead { proven, clock });
+        let applied = *inner.shared.applied.borrow();
+        inner.pulse.accept(AppendHead { proven, clock }, committed, applied);
     }
     Ok(wire::to_body(wire::head(sign.sign, sign.clock), &answer))
 }

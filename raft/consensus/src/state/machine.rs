@@ -1,7 +1,13 @@
 //! Applies entries to the state: one overlay, one atomic write and one position for a batch, then
 //! the answers, then the effects.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use futures_util::{Stream, StreamExt};
 use machine::{Effect, Entry, Overlay, View};
@@ -10,6 +16,7 @@ use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
     type_config::alias::SnapshotOf,
+    vote::RaftLeaderId as _,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
@@ -65,6 +72,8 @@ impl Position {
 pub(crate) struct Shared {
     /// The index behind the last applied entry.
     pub(crate) applied: watch::Sender<u64>,
+    /// The term of the last applied entry.
+    pub(crate) term: AtomicU64,
     /// Effects, batch by batch.
     pub(crate) effects: broadcast::Sender<Arc<Vec<Effect>>>,
     /// How often a snapshot has replaced the state.
@@ -77,6 +86,7 @@ impl Shared {
     pub(crate) fn new() -> Self {
         Self {
             applied: watch::Sender::new(0),
+            term: AtomicU64::new(0),
             effects: broadcast::Sender::new(EFFECTS_KEPT),
             replaced: watch::Sender::new(0),
             last_at: watch::Sender::new(0),
@@ -94,6 +104,9 @@ impl Shared {
 
     fn reached(&self, position: &Position) {
         let next = position.applied.map_or(0, |id| id.index() + 1);
+        let term = position.applied.map_or(0, |id| id.committed_leader_id().term());
+        // Before the index: who sees that an entry is applied sees its term.
+        self.term.store(term, Ordering::Release);
         self.applied.send_if_modified(|known| std::mem::replace(known, next) != next);
     }
 }
