@@ -99,17 +99,16 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let deadline = Instant::now() + patience;
     let mut replies = Vec::with_capacity(message.proposals.len());
     for proposal in message.proposals {
-        // What cannot be read here could not be applied either, and would stop every node.
-        if proposal.len() > PROPOSAL_BYTES_MAX
-            || minicbor::decode::<machine::Proposal>(&proposal).is_err()
-        {
-            return Err(WireError::Malformed("a proposal cannot be read"));
-        }
         let (reply, answer) = oneshot::channel();
+        replies.push(answer);
+        if !is_proposal(&proposal) {
+            // It alone is not taken: others of the batch may stand in the log already.
+            tracing::warn!("a proposal that cannot be read was not taken");
+            continue;
+        }
         let waiting = Waiting::forwarded(Vec::from(proposal).into(), deadline, reply);
         // A full queue drops the waiting proposal, and with it the sender of its reply.
         drop(inner.proposals.try_send(waiting));
-        replies.push(answer);
     }
     let mut fates = Vec::with_capacity(replies.len());
     for reply in replies {
@@ -120,6 +119,15 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
         });
     }
     Ok(wire::to_cbor(&fates))
+}
+
+/// What cannot be read here could not be applied either, and would stop every node; octets behind a
+/// proposal would be read as the next one of its entry.
+fn is_proposal(octets: &[u8]) -> bool {
+    let mut decoder = minicbor::Decoder::new(octets);
+    octets.len() <= PROPOSAL_BYTES_MAX
+        && decoder.decode::<machine::Proposal>().is_ok()
+        && decoder.position() == octets.len()
 }
 
 fn begin(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
