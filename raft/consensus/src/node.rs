@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) proposals: mpsc::Sender<Waiting>,
     pub(crate) reads: mpsc::Sender<Reader>,
     pub(crate) incoming: Mutex<Option<Incoming>>,
+    /// A snapshot came in whole and waits to be switched to.
+    pub(crate) installing: Arc<AtomicBool>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) may_lead: AtomicBool,
     mark: Option<Mark>,
@@ -132,6 +134,7 @@ impl Inner {
             proposals,
             reads,
             incoming: Mutex::new(None),
+            installing: Arc::default(),
             status: watch::Sender::new(Status::default()),
             may_lead: AtomicBool::new(true),
             mark,

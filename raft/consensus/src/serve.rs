@@ -1,5 +1,7 @@
 //! Answers the messages of peers.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use model::NodeId;
 use openraft::{
@@ -16,7 +18,7 @@ use crate::{
     propose::{Failed, Waiting},
     state::{
         Stage,
-        snapshot::{self, SnapshotData},
+        snapshot::{self, Pending, SnapshotData},
     },
     types::{SnapshotMeta, Types, Vote},
     wire::{
@@ -132,9 +134,13 @@ fn is_proposal(octets: &[u8]) -> bool {
 
 fn begin(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let SnapshotHead { token } = wire::from_cbor(body)?;
+    let mut incoming = inner.incoming.lock();
+    if inner.installing.load(Ordering::Acquire) {
+        return Err(refused(&"a snapshot is being installed"));
+    }
     let stage = inner.disk.stage().map_err(|e| refused(&e))?;
     let digest = Sha256::new();
-    *inner.incoming.lock() = Some(Incoming { from, token, blocks: 0, digest, stage });
+    *incoming = Some(Incoming { from, token, blocks: 0, digest, stage });
     Ok(Vec::new())
 }
 
@@ -155,14 +161,18 @@ fn block(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError>
 async fn end(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let tail: SnapshotTail = wire::from_cbor(body)?;
     let (vote, meta): (Vote, SnapshotMeta) = wire::from_body(&tail.meta)?;
-    let incoming = inner.incoming.lock().take_if(|known| {
-        known.from == from && known.token == tail.token && known.blocks == tail.blocks
-    });
-    let incoming = incoming.ok_or_else(|| refused(&"another snapshot is coming in"))?;
+    let (incoming, pending) = {
+        let mut incoming = inner.incoming.lock();
+        let taken = incoming.take_if(|known| {
+            known.from == from && known.token == tail.token && known.blocks == tail.blocks
+        });
+        let taken = taken.ok_or_else(|| refused(&"another snapshot is coming in"))?;
+        (taken, Pending::new(&inner.installing))
+    };
     if incoming.digest.finalize()[..] != tail.digest[..] {
         return Err(refused(&"the snapshot's digest does not match"));
     }
-    let snapshot = Snapshot { meta, snapshot: SnapshotData::Taken(incoming.stage) };
+    let snapshot = Snapshot { meta, snapshot: SnapshotData::Taken(incoming.stage, pending) };
     let answer = inner.raft.install_full_snapshot(vote, snapshot).await;
     Ok(wire::to_body(Vec::new(), &answer.map_err(|e| refused(&e))?))
 }

@@ -236,15 +236,16 @@ impl RaftStateMachine<Types> for Machine {
     ) -> io::Result<()> {
         let position =
             Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
-        let stage = match data {
-            SnapshotData::Taken(stage) => stage,
+        // Until the switch nobody else may begin to take a state in.
+        let (stage, _pending) = match data {
+            SnapshotData::Taken(stage, pending) => (stage, Some(pending)),
             SnapshotData::View(view) => {
                 let (mut stage, mut after) = (self.disk.stage()?, None);
                 while let Some((pairs, last)) = snapshot::next_block(&view, after.as_deref()) {
                     stage.put(pairs)?;
                     after = Some(last);
                 }
-                stage
+                (stage, None)
             }
         };
         stage.switch(position.encode()?)?;
