@@ -116,9 +116,10 @@ impl Exchange {
         let octets = futures_util::stream::unfold(reader, |mut reader| async {
             reader.next().await.map(|piece| (piece, reader))
         });
-        let (this, end, size) = (self.clone(), download.range.end, download.size);
+        // A part, be it the last one, is no content that was fetched.
+        let (this, whole) = (self.clone(), download.range == (0..download.size));
         let told = futures_util::stream::once(async move {
-            if end == size {
+            if whole {
                 this.fetched(packet, target);
             }
             None
@@ -211,7 +212,7 @@ impl Exchange {
         })
     }
 
-    /// Remembers that a target has the last octet; the record follows in a batch.
+    /// Remembers that a target has fetched a content whole; the record follows in a batch.
     fn fetched(&self, packet: PacketId, target: UnitCode) {
         let mut pickups = self.inner.pickups.lock();
         // The record is a courtesy to the source: under a flood some are left out, no receipt is.
