@@ -241,6 +241,8 @@ impl From<Error> for Problem {
             Error::SpaceBusy => Self::new(Fault::SpaceBusy),
             Error::ContentGone => Self::new(Fault::ContentPurged),
             Error::ContentIncomplete => Self::new(Fault::ContentIncomplete),
+            Error::TooManyPieces => Self::new(Fault::TooManyPieces),
+            Error::ContentUnreachable => Self::new(Fault::ContentUnreachable),
             Error::RangeOutside { size } => Self::range_outside(size),
             Error::DiskFull => Self::new(Fault::DiskFull),
             Error::TooMany { what, max } => {
