@@ -216,26 +216,19 @@ impl Exchange {
         if record.source != *caller.unit() {
             return Err(Error::Refused(Refusal::PacketUnknown));
         }
-        if let (Some(at), Some(sealed), Some(size)) = (record.sealed_at, record.digest, record.size)
-        {
-            // A repeat of the same commit is the same answer: the source may have lost our reply.
-            if sealed != digest {
-                return Err(Error::Refused(Refusal::AlreadySealed));
+        let (size, epoch, holders) = if record.sealed_at.is_some() {
+            // A repeat of the same commit is the same answer: the source may have lost our reply. The
+            // state gives it, so that the signature's nonce passes once here too.
+            (record.size.unwrap_or(size), record.epoch, record.holders)
+        } else {
+            let finished = self.finish_upload(&record, size).await?;
+            if finished.stored.digest != digest {
+                return Err(Error::Refused(Refusal::DigestMismatch));
             }
-            return Ok(Accepted { packet, at, size, digest, repeated: true });
-        }
-        let finished = self.finish_upload(&record, size).await?;
-        if finished.stored.digest != digest {
-            return Err(Error::Refused(Refusal::DigestMismatch));
-        }
-        let command = Command::SealPacket(SealPacket {
-            packet,
-            digest,
-            size,
-            epoch: finished.epoch,
-            holders: finished.stored.holders,
-            policy,
-        });
+            (size, finished.epoch, finished.stored.holders)
+        };
+        let command =
+            Command::SealPacket(SealPacket { packet, digest, size, epoch, holders, policy });
         match self.propose_for(caller, command).await? {
             Outcome::Accepted { packet, at, repeated } => {
                 self.inner.uploads.forget(record.space);
