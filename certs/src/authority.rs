@@ -253,7 +253,7 @@ fn is_host_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identity_of, needs_renewal, not_after, renew_at};
+    use crate::{carries_hosts, identity_of, needs_renewal, not_after, renew_at};
 
     const NOW: Moment = Moment::from_secs(1_795_334_851);
     const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -280,6 +280,25 @@ mod tests {
         assert!(renew > NOW.plus(59 * DAY) && renew < NOW.plus(61 * DAY), "{renew}");
         assert!(!needs_renewal(&certificate, NOW).unwrap());
         assert!(needs_renewal(&certificate, NOW.plus(61 * DAY)).unwrap());
+        // Made by a clock that was a day ahead: until then nobody would believe it.
+        assert!(needs_renewal(&certificate, NOW.minus(DAY)).unwrap());
+    }
+
+    #[test]
+    fn a_certificate_is_known_by_the_hosts_that_it_carries() {
+        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let mut ask = ask(&["n7.nghean.gov.vn", "localhost"]);
+        ask.addresses = vec![[10, 0, 0, 7].into(), std::net::Ipv6Addr::LOCALHOST.into()];
+        let certificate = authority.issue(&ask, NOW).unwrap();
+        let carries =
+            |names: &[String], addresses: &[IpAddr]| carries_hosts(&certificate, names, addresses);
+        assert!(carries(&ask.names, &ask.addresses).unwrap());
+        let turned: Vec<_> = ask.names.iter().rev().cloned().collect();
+        assert!(carries(&turned, &ask.addresses).unwrap(), "in any order");
+        assert!(!carries(&ask.names[..1], &ask.addresses).unwrap(), "one less");
+        assert!(!carries(&ask.names, &ask.addresses[1..]).unwrap(), "one less");
+        let more = [&ask.names[..], &["neu.gov.vn".to_owned()]].concat();
+        assert!(!carries(&more, &ask.addresses).unwrap(), "one more");
     }
 
     #[test]
