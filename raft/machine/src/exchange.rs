@@ -192,6 +192,7 @@ fn planned(target: UnitCode) -> DeliveryRecord {
         settled_at: None,
         reason: None,
         evidence: None,
+        mismatched_at: None,
     }
 }
 

@@ -189,6 +189,7 @@ mod tests {
             settled_at: None,
             reason: None,
             evidence: None,
+            mismatched_at: None,
         }
     }
 

@@ -63,6 +63,13 @@ fn confirm_one(tables: &mut Tables, caller: &Caller, receipt: &Receipt) -> Resul
         _ => return Err(Refusal::NotAccepted),
     }
     if !same {
+        // The content was altered on its way, or the target errs: the source hears of it too, once.
+        if delivery.mismatched_at.is_none() {
+            delivery.mismatched_at = Some(tables.at);
+            let source = &packet.source;
+            lifecycle::tell(tables, source, EventKind::Mismatched, &packet, Some(&caller.unit));
+            tables.put(&PACKETS, &receipt.packet, &packet);
+        }
         return Err(Refusal::DigestMismatch);
     }
     delivery.evidence = Some(caller.proof.clone());
