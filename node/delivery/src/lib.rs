@@ -124,6 +124,8 @@ struct Inner {
     policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
     discards: discard::Discards,
+    /// When the last look for unknown keys began.
+    key_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
 }
 
 impl Exchange {
@@ -137,6 +139,7 @@ impl Exchange {
                 uploads: upload::Uploads::default(),
                 pickups: Mutex::default(),
                 discards: discard::Discards::default(),
+                key_look: tokio::sync::Mutex::default(),
             }),
         }
     }

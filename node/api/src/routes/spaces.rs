@@ -36,9 +36,9 @@ struct Visit {
 
 impl Visit {
     /// A space is opened by its token, or by a signature of the source.
-    fn of(app: App, space: &str, head: Parts) -> Result<Self, Problem> {
+    async fn of(app: App, space: &str, head: Parts) -> Result<Self, Problem> {
         let token = tus::bearer(&head.headers).map(str::to_owned);
-        let caller = if token.is_some() { None } else { Some(app.caller(&head)?) };
+        let caller = if token.is_some() { None } else { Some(app.caller(&head).await?) };
         Ok(Self { space: id(space)?, app, head, token, caller })
     }
 
@@ -212,7 +212,7 @@ async fn visit(
     act: impl AsyncFnOnce(&Visit, &mut Octets) -> Answer,
 ) -> Answer {
     let (head, mut octets) = app.unsigned(request);
-    let visit = Visit::of(app, space, head)?;
+    let visit = Visit::of(app, space, head).await?;
     let answer = act(&visit, &mut octets).await;
     if answer.is_err() {
         octets.drain(DRAIN_MAX).await;
