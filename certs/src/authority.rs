@@ -49,6 +49,13 @@ pub struct NodeRequest {
     pub addresses: Vec<IpAddr>,
 }
 
+/// Checks what a node asks for that has no number yet: what [`Authority::issue`] would refuse, and
+/// what passes here it certifies under any number.
+pub fn check_request(request: &[u8], names: &[String], addresses: &[IpAddr]) -> Result<(), Error> {
+    read_request(request)?;
+    host_names(names, addresses).map(drop)
+}
+
 /// The cluster's authority: a self-signed certificate and its key.
 pub struct Authority {
     certificate: CertificateDer<'static>,
@@ -105,11 +112,7 @@ impl Authority {
         now: Moment,
     ) -> Result<CertificateDer<'static>, Error> {
         check_cluster(&request.cluster)?;
-        let der = CertificateSigningRequestDer::from(request.request.as_slice());
-        let asked = CertificateSigningRequestParams::from_der(&der).map_err(Error::Request)?;
-        if asked.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
-            return Err(Error::KeyKind);
-        }
+        let asked = read_request(&request.request)?;
         let own = node_name(request.node, &request.cluster);
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(&own);
@@ -203,21 +206,36 @@ fn valid(params: &mut CertificateParams, now: Moment, life: Duration) {
     params.serial_number = Some(SerialNumber::from_slice(&serial));
 }
 
+/// A request that is signed by the key it names, which is of the one kind.
+fn read_request(request: &[u8]) -> Result<CertificateSigningRequestParams, Error> {
+    let der = CertificateSigningRequestDer::from(request);
+    let asked = CertificateSigningRequestParams::from_der(&der).map_err(Error::Request)?;
+    if asked.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+        return Err(Error::KeyKind);
+    }
+    Ok(asked)
+}
+
 fn alternative_names(own: String, request: &NodeRequest) -> Result<Vec<SanType>, Error> {
-    if request.names.len() + request.addresses.len() > NAMES_MAX {
+    let others: Vec<_> = request.names.iter().filter(|name| **name != own).cloned().collect();
+    let mut names = vec![SanType::DnsName(own.try_into().map_err(Error::Issue)?)];
+    names.extend(host_names(&others, &request.addresses)?);
+    Ok(names)
+}
+
+/// Names under which applications reach a node; never one of the nodes' own domain.
+fn host_names(hosts: &[String], addresses: &[IpAddr]) -> Result<Vec<SanType>, Error> {
+    if hosts.len() + addresses.len() > NAMES_MAX {
         return Err(Error::HostName(format!("more than {NAMES_MAX} names")));
     }
-    let mut names = vec![SanType::DnsName(own.clone().try_into().map_err(Error::Issue)?)];
-    for name in &request.names {
-        if *name == own {
-            continue;
-        }
+    let mut names = Vec::with_capacity(1 + hosts.len() + addresses.len());
+    for name in hosts {
         if !is_host_name(name) || in_domain(name) {
             return Err(Error::HostName(name.clone()));
         }
         names.push(SanType::DnsName(name.clone().try_into().map_err(Error::Issue)?));
     }
-    names.extend(request.addresses.iter().copied().map(SanType::IpAddress));
+    names.extend(addresses.iter().copied().map(SanType::IpAddress));
     Ok(names)
 }
 
@@ -235,7 +253,7 @@ fn is_host_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identity_of, needs_renewal, not_after, renew_at};
+    use crate::{carries_hosts, identity_of, needs_renewal, not_after, renew_at};
 
     const NOW: Moment = Moment::from_secs(1_795_334_851);
     const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -262,6 +280,25 @@ mod tests {
         assert!(renew > NOW.plus(59 * DAY) && renew < NOW.plus(61 * DAY), "{renew}");
         assert!(!needs_renewal(&certificate, NOW).unwrap());
         assert!(needs_renewal(&certificate, NOW.plus(61 * DAY)).unwrap());
+        // Made by a clock that was a day ahead: until then nobody would believe it.
+        assert!(needs_renewal(&certificate, NOW.minus(DAY)).unwrap());
+    }
+
+    #[test]
+    fn a_certificate_is_known_by_the_hosts_that_it_carries() {
+        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let mut ask = ask(&["n7.nghean.gov.vn", "localhost"]);
+        ask.addresses = vec![[10, 0, 0, 7].into(), std::net::Ipv6Addr::LOCALHOST.into()];
+        let certificate = authority.issue(&ask, NOW).unwrap();
+        let carries =
+            |names: &[String], addresses: &[IpAddr]| carries_hosts(&certificate, names, addresses);
+        assert!(carries(&ask.names, &ask.addresses).unwrap());
+        let turned: Vec<_> = ask.names.iter().rev().cloned().collect();
+        assert!(carries(&turned, &ask.addresses).unwrap(), "in any order");
+        assert!(!carries(&ask.names[..1], &ask.addresses).unwrap(), "one less");
+        assert!(!carries(&ask.names, &ask.addresses[1..]).unwrap(), "one less");
+        let more = [&ask.names[..], &["neu.gov.vn".to_owned()]].concat();
+        assert!(!carries(&more, &ask.addresses).unwrap(), "one more");
     }
 
     #[test]
@@ -277,6 +314,23 @@ mod tests {
         }
         let own = authority.issue(&ask(&["node-7.nghe-an.lgsp.internal"]), NOW).unwrap();
         assert_eq!(identity_of(&own, "nghe-an").unwrap(), NodeId(7));
+    }
+
+    #[test]
+    fn what_is_checked_before_a_number_is_given_is_what_is_certified() {
+        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let check = |ask: &NodeRequest| check_request(&ask.request, &ask.names, &ask.addresses);
+        let good = ask(&["n7.nghean.gov.vn", "localhost"]);
+        assert!(check(&good).is_ok() && authority.issue(&good, NOW).is_ok());
+        for name in ["n_7.gov.vn", "a..b", "node-9.nghe-an.lgsp.internal", "*.gov.vn", ""] {
+            assert!(matches!(check(&ask(&[name])), Err(Error::HostName(_))), "{name}");
+        }
+        let mut many = ask(&[]);
+        many.addresses = vec![IpAddr::from([127, 0, 0, 1]); NAMES_MAX + 1];
+        assert!(matches!(check(&many), Err(Error::HostName(_))));
+        let mut broken = ask(&[]);
+        broken.request = b"any octets".to_vec();
+        assert!(matches!(check(&broken), Err(Error::Request(_))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who a certificate speaks for: the node number in its name, and until when.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use model::{Moment, NodeId};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
@@ -55,9 +55,42 @@ pub fn renew_at(certificate: &[u8]) -> Result<Moment, Error> {
     Ok(Moment::from_secs(end).minus(Duration::from_secs(end.saturating_sub(start) / 3)))
 }
 
-/// Whether it is time to ask for the next certificate.
+/// Whether it is time to ask for the next certificate, or this one was made by a clock that was ahead
+/// and is not valid yet.
 pub fn needs_renewal(certificate: &[u8], now: Moment) -> Result<bool, Error> {
-    Ok(now >= renew_at(certificate)?)
+    let not_before = parse(certificate)?.validity().not_before.timestamp();
+    let not_before = Moment::from_secs(u64::try_from(not_before).unwrap_or(0));
+    Ok(now >= renew_at(certificate)? || now < not_before)
+}
+
+/// Whether a certificate carries these hosts and no others, beside the node's own name.
+pub fn carries_hosts(
+    certificate: &[u8],
+    names: &[String],
+    addresses: &[IpAddr],
+) -> Result<bool, Error> {
+    let certificate = parse(certificate)?;
+    let carried = certificate.subject_alternative_name().map_err(|_| Error::Certificate)?;
+    let (mut own_names, mut own_addresses) = (BTreeSet::new(), BTreeSet::new());
+    for name in carried.iter().flat_map(|carried| &carried.value.general_names) {
+        match name {
+            GeneralName::DNSName(name) if !in_domain(name) => {
+                own_names.insert(*name);
+            }
+            GeneralName::IPAddress(octets) => {
+                own_addresses.extend(address(octets));
+            }
+            _ => {}
+        }
+    }
+    let names = names.iter().map(String::as_str).filter(|name| !in_domain(name));
+    Ok(names.collect::<BTreeSet<_>>() == own_names
+        && addresses.iter().copied().collect::<BTreeSet<_>>() == own_addresses)
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
 /// Checks a cluster's name: it becomes one label of host names.

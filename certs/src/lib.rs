@@ -15,10 +15,10 @@ mod pem;
 mod tls;
 mod token;
 
-pub use authority::{Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest};
+pub use authority::{Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest, check_request};
 pub use error::Error;
 pub use files::{Access, read_secret, write_file};
-pub use identity::{identity_of, needs_renewal, node_name, not_after, renew_at};
+pub use identity::{carries_hosts, identity_of, needs_renewal, node_name, not_after, renew_at};
 pub use key::{ClusterKey, Keyring, SEAL_OVERHEAD};
 pub use pem::{certificates_from_pem, certificates_to_pem, load_certified_pem};
 pub use tls::{

@@ -241,12 +241,17 @@ impl From<Error> for Problem {
             Error::SpaceBusy => Self::new(Fault::SpaceBusy),
             Error::ContentGone => Self::new(Fault::ContentPurged),
             Error::ContentIncomplete => Self::new(Fault::ContentIncomplete),
+            Error::TooManyPieces => Self::new(Fault::TooManyPieces),
+            Error::ContentUnreachable => Self::new(Fault::ContentUnreachable),
             Error::RangeOutside { size } => Self::range_outside(size),
             Error::DiskFull => Self::new(Fault::DiskFull),
             Error::TooMany { what, max } => {
                 Self::new(Fault::TooMany).member("what", what).member("max", max)
             }
             Error::JoinToken => Self::new(Fault::JoinTokenMalformed),
+            Error::JoinRequest { field, .. } => {
+                Self::new(Fault::JoinRequestMalformed).member("field", field)
+            }
             ours => Self::internal(&ours),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use auth::{Header, RequestHead, VerifiedCaller};
+use auth::{Header, Rejection, RequestHead, VerifiedCaller};
 use axum::{
     body::Body,
     extract::Request,
@@ -41,9 +41,9 @@ pub(crate) struct Octets {
 
 impl App {
     /// Checks the signature of a request's head.
-    pub(crate) fn signed(&self, request: Request) -> Result<Signed, Problem> {
+    pub(crate) async fn signed(&self, request: Request) -> Result<Signed, Problem> {
         let (head, octets) = self.unsigned(request);
-        let caller = self.caller(&head)?;
+        let caller = self.caller(&head).await?;
         Ok(Signed { caller, head, octets })
     }
 
@@ -54,7 +54,7 @@ impl App {
     }
 
     /// Who signed the head.
-    pub(crate) fn caller(&self, head: &Parts) -> Result<VerifiedCaller, Problem> {
+    pub(crate) async fn caller(&self, head: &Parts) -> Result<VerifiedCaller, Problem> {
         let headers: Vec<Header<'_>> =
             head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let as_received = request_head(head, &headers);
@@ -62,7 +62,13 @@ impl App {
         let caller = if without_majority {
             self.exchange.verify_as_known(&as_received)?
         } else {
-            self.exchange.verify(&as_received)?
+            match self.exchange.verify(&as_received) {
+                Err(delivery::Error::Signature(Rejection::KeyUnknown)) => {
+                    self.exchange.look_for_keys().await?;
+                    self.exchange.verify(&as_received)?
+                }
+                verified => verified?,
+            }
         };
         if let Some(notes) = head.extensions.get::<std::sync::Arc<Notes>>() {
             let _ = notes.unit.set(caller.unit().clone());

@@ -224,14 +224,15 @@ async fn run_lane(peer: NodeId, mut queue: mpsc::Receiver<Copy>, send: Arc<Send>
         tokio::select! {
             copy = queue.recv(), if open && under_way.len() < WINDOW => match copy {
                 None => open = false,
-                Some(copy) => {
-                    spare.push_back(copy);
-                    while let Some(batch) = gather(&mut spare, &mut queue) {
-                        under_way.push(send_batch(peer, batch, send.clone()));
-                    }
-                }
+                Some(copy) => spare.push_back(copy),
             },
             Some(()) = under_way.next(), if !under_way.is_empty() => {}
+        }
+        // A copy that did not fit goes with the next batch, when there is a place for that.
+        while under_way.len() < WINDOW
+            && let Some(batch) = gather(&mut spare, &mut queue)
+        {
+            under_way.push(send_batch(peer, batch, send.clone()));
         }
     }
 }

@@ -257,23 +257,23 @@ impl Store {
             return Err(Error::Fenced { space: space.id, epoch: space.promised() });
         }
         self.check_disk().await?;
-        let before = space.layout.next;
+        // Taken over only after the write: whoever drops this future leaves the log as it was.
+        let mut layout = space.layout.clone();
         let mut writes = Vec::with_capacity(frames.len());
         for frame in frames {
-            let at = space.layout.end;
+            let at = layout.end;
             let head = FrameHead::parse_whole(frame, space.id)
                 .filter(|head| head.total() == frame.len() && head.epoch <= epoch)
                 .ok_or("a frame");
-            if let Err(what) = head.and_then(|head| space.layout.push(&head)) {
-                space.layout.truncate(before);
+            if let Err(what) = head.and_then(|head| layout.push(&head)) {
                 return Err(Error::Malformed { what });
             }
             writes.push(Write { offset: at, bytes: frame.clone() });
         }
-        space.file.write(writes, false).await.map_err(|source| {
-            space.layout.truncate(before);
-            self.write_failed("write a file", source)
-        })
+        let written = space.file.write(writes, false).await;
+        written.map_err(|source| self.write_failed("write a file", source))?;
+        space.layout = layout;
+        Ok(())
     }
 
     /// Makes what was added durable; a log that ends with its seal is complete from here on.

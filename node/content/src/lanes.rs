@@ -25,7 +25,7 @@ use crate::{
 
 /// Frames on their way to one holder: a mebibyte, as much as the mesh keeps under way.
 pub(crate) const WINDOW: usize = 8;
-/// How long a lane that is not needed may hold up the others before it is dropped.
+/// How long a lane that is not needed for a majority may hold up the others before it is dropped.
 const LAG_TIME: Duration = Duration::from_secs(3);
 /// How long a majority may take to make frames durable.
 const SYNC_TIME: Duration = Duration::from_secs(15);
@@ -145,17 +145,22 @@ impl Lanes {
     pub async fn send(&mut self, order: Order) -> Result<(), Error> {
         let members = self.store.members();
         let mut dropped = Vec::new();
+        let mut left = self.ways.keys().filter(|node| members.voters.contains(node)).count();
         for (node, way) in &self.ways {
             let sent = match way.try_send(order.clone()) {
                 Ok(()) => true,
                 Err(mpsc::error::TrySendError::Closed(_)) => false,
                 Err(mpsc::error::TrySendError::Full(order)) => {
-                    let patience = if *node == members.node { SYNC_TIME } else { LAG_TIME };
+                    // Without this one the transfer would end: it gets the time of a sync.
+                    let votes = members.voters.contains(node);
+                    let needed = *node == members.node || votes && left <= members.majority();
+                    let patience = if needed { SYNC_TIME } else { LAG_TIME };
                     matches!(timeout(patience, way.send(order)).await, Ok(Ok(())))
                 }
             };
             if !sent {
                 dropped.push(*node);
+                left -= usize::from(members.voters.contains(node));
             }
         }
         for node in dropped {

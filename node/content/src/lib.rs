@@ -43,6 +43,7 @@ pub use ports::{
     ContentKey, FrameSink, FrameSource, FrameStream, KeyError, KeySealer, MESSAGE_MAX, PeerError,
     Peers, Random, SLOT_MAX,
 };
+pub use writer::SESSIONS_MAX;
 
 /// The largest content of the small path: what comes whole in one multipart body. Above it, a
 /// file of its own costs less than its share of a segment's group commit delays others.

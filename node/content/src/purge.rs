@@ -10,7 +10,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use model::SpaceId;
@@ -37,7 +37,15 @@ const BLOCK: u32 = 4096;
 
 impl Store {
     /// Destroys contents here; returns when no key of them can be read from the disk any more.
-    pub async fn purge(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
+    ///
+    /// Whoever stops waiting does not stop it: what has left the index is wiped.
+    pub async fn purge(self: &Arc<Self>, spaces: Vec<SpaceId>) -> Result<(), Error> {
+        let (store, (answer, done)) = (self.clone(), oneshot::channel());
+        self.spawn(async move { drop(answer.send(store.destroy(spaces).await)) });
+        done.await.unwrap_or(Err(Error::Failed))
+    }
+
+    async fn destroy(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
         self.alive()?;
         let (mut small, mut large): (BTreeMap<u32, Vec<Place>>, Vec<SpaceId>) = Default::default();
         {

@@ -28,8 +28,9 @@ use crate::{
     store::Store,
 };
 
-/// Sessions of one node; the oldest that nobody uses gives way, and its upload claims anew.
-const SESSIONS_MAX: usize = 128;
+/// Spaces that one node writes at once, three mebibytes each; the oldest that nobody uses gives way,
+/// and its upload claims anew.
+pub const SESSIONS_MAX: usize = 128;
 /// How long a finished content waits for the holders beyond the majority.
 const FINISH_GRACE: Duration = Duration::from_millis(200);
 

@@ -1,4 +1,5 @@
-//! The conductor's loops: notices as entries are applied, purges, time, members, reconciliation.
+//! The conductor's loops: notices as entries are applied, purges, discarded contents, time, members,
+//! pickups, reconciliation.
 //!
 //! Each loop is woken by what happens and looks at the state, so a missed wake costs a moment and
 //! nothing is forgotten.
@@ -56,7 +57,10 @@ impl Conductor {
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(self.exchange.clone(), purge.clone()));
         tasks.spawn(purge_loop(self.exchange.clone(), purge));
+        tasks.spawn(discard_loop(self.exchange.clone()));
         tasks.spawn(lead_loop(self.exchange.clone()));
+        tasks.spawn(removal_loop(self.exchange.clone()));
+        tasks.spawn(admission_loop(self.exchange.clone()));
         tasks.spawn(pickup_loop(self.exchange.clone()));
         tasks.spawn(reconcile_loop(self.exchange));
         while let Some(ended) = tasks.join_next().await {
@@ -132,8 +136,14 @@ async fn purge_loop(exchange: Exchange, purge: Arc<Notify>) {
     }
 }
 
+async fn discard_loop(exchange: Exchange) {
+    loop {
+        exchange.inner.discards.added().await;
+        exchange.discard_waiting().await;
+    }
+}
+
 async fn lead_loop(exchange: Exchange) {
-    let mut attempts = HashMap::new();
     let mut next = Instant::now();
     loop {
         next += LOOK_EVERY;
@@ -145,8 +155,23 @@ async fn lead_loop(exchange: Exchange) {
         if let Err(error) = exchange.pass_time().await {
             report("what is due could not be settled yet", &error);
         }
-        exchange.arrange_members(&mut attempts).await;
         next = next.max(Instant::now());
+    }
+}
+
+// A change of the members may take minutes, and neither time nor the other change waits for it.
+async fn removal_loop(exchange: Exchange) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        exchange.take_members_out().await;
+    }
+}
+
+async fn admission_loop(exchange: Exchange) {
+    let mut attempts = HashMap::new();
+    loop {
+        sleep(LOOK_EVERY).await;
+        exchange.bring_members_in(&mut attempts).await;
     }
 }
 

@@ -46,6 +46,12 @@ pub enum Error {
     /// The content is not whole yet.
     #[error("the content has not arrived whole")]
     ContentIncomplete,
+    /// The content came in so many pieces that it cannot be taken any further: only a new packet can.
+    #[error("the content came in too many small pieces")]
+    TooManyPieces,
+    /// None of the nodes that can be asked now holds the content.
+    #[error("none of the nodes that answer holds the content")]
+    ContentUnreachable,
     /// The range lies outside the content.
     #[error("the range lies outside the content of {size} octets")]
     RangeOutside {
@@ -69,6 +75,15 @@ pub enum Error {
     /// A join token that is not one, or not of this cluster.
     #[error("the join token is not one of this cluster")]
     JoinToken,
+    /// A joining node asks for what cannot be certified: its key, or the names of its hosts.
+    #[error("the joining node's request cannot be certified: {field}")]
+    JoinRequest {
+        /// The field that is wrong.
+        field: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: certs::Error,
+    },
     /// The content store failed.
     #[error("the content store failed")]
     Content(#[source] content::Error),
@@ -128,6 +143,8 @@ impl From<content::Error> for Error {
             content::Error::Offset { actual, .. } => Self::OffsetMismatch { offset: actual },
             // Another node has taken the space over: the next request finds the new epoch.
             content::Error::Fenced { .. } => Self::SpaceBusy,
+            content::Error::TooManyPieces { .. } => Self::TooManyPieces,
+            content::Error::Missing { .. } => Self::ContentUnreachable,
             content::Error::Sealed { .. } => Self::Refused(Refusal::AlreadySealed),
             other => Self::Content(other),
         }

@@ -1,13 +1,13 @@
 //! Intake: a source asks for a space, or sends a small packet in one round trip, Article 13.
 //!
 //! Content is durable on a majority before the command that speaks of it is proposed, never after.
-//! What a definite refusal leaves behind is destroyed at once; what an unknown outcome leaves behind
-//! is for reconciliation to judge.
+//! What will certainly be named by no command is destroyed at once (see `discard`); what an unknown
+//! outcome leaves behind is for reconciliation to judge.
 
 use bytes::Bytes;
 use machine::{
     CancelPacket, Command, Idempotency, OpenPacket, Outcome, Refusal, Request, SealPacket,
-    SubmitPacket, View,
+    SubmitPacket,
 };
 use minicbor::{Decode, Encode};
 use model::{Digest, FileName, Grant, IdempotencyKey, MediaType, Moment, PacketId, SpaceId};
@@ -16,6 +16,10 @@ use sha2::{Digest as _, Sha256};
 use auth::VerifiedCaller;
 
 use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken};
+
+/// How often a small content is copied and proposed where the voters change in between. They change
+/// one at a time, seconds apart.
+const SUBMIT_TRIES_MAX: u32 = 3;
 
 /// A request for a space, Article 13(2).
 #[derive(Debug, Clone)]
@@ -134,35 +138,61 @@ impl Exchange {
         if submission.content.len() > ONE_ROUND_MAX {
             return Err(Error::TooLarge { max: ONE_ROUND_MAX as u64 });
         }
+        let mut tries = 1;
+        loop {
+            match self.submit_once(caller, &submission).await {
+                // Others vote since the content was copied: it goes to those who vote now. The
+                // signature is still good, as this refusal uses no nonce up (decision 0006).
+                Err(Error::Refused(Refusal::HoldersTooFew)) if tries < SUBMIT_TRIES_MAX => {
+                    tries += 1;
+                    self.tell_voters();
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn submit_once(
+        &self,
+        caller: &VerifiedCaller,
+        submission: &Submission,
+    ) -> Result<Accepted, Error> {
         let now = self.now();
         let packet = PacketId::mint(now, self.random_bits());
         let space = SpaceId::mint(now, self.random_bits());
+        let request = submission.request.clone();
         let meta = FileMeta {
-            file_name: submission.file_name,
-            media_type: Some(submission.request.media_type.clone()),
+            file_name: submission.file_name.clone(),
+            media_type: Some(request.media_type.clone()),
         };
-        let stored =
-            self.content().put_small(space, packet, meta.to_bytes(), submission.content).await?;
+        let unnamed = self.unnamed(space);
+        let content = submission.content.clone();
+        let put = self.content().put_small(space, packet, meta.to_bytes(), content).await;
+        if put.is_ok() || matches!(put, Err(content::Error::Full | content::Error::TooMany)) {
+            unnamed.leave();
+        }
+        let stored = put?;
         let command = Command::SubmitPacket(SubmitPacket {
             packet,
             space,
             digest: stored.digest,
             size: stored.size,
             holders: stored.holders,
-            idempotency: submission.idempotency_key.map(|key| Idempotency {
+            idempotency: submission.idempotency_key.clone().map(|key| Idempotency {
                 key,
-                fingerprint: fingerprint(&submission.request, None, Some(stored.digest)),
+                fingerprint: fingerprint(&request, None, Some(stored.digest)),
             }),
-            request: submission.request,
+            request,
         });
         let outcome = self.propose_for(caller, command).await;
         let useless = match &outcome {
             Ok(Outcome::Accepted { repeated, .. }) => *repeated,
-            Err(Error::Refused(_)) => true,
+            // Both have certainly not happened and will not; only an unknown outcome may.
+            Err(Error::Refused(_) | Error::Unavailable { .. }) => true,
             _ => false,
         };
         if useless {
-            self.discard(space).await;
+            self.discard(space);
         }
         match outcome? {
             Outcome::Accepted { packet, at, repeated } => {
@@ -186,48 +216,25 @@ impl Exchange {
         if record.source != *caller.unit() {
             return Err(Error::Refused(Refusal::PacketUnknown));
         }
-        if let (Some(at), Some(sealed), Some(size)) = (record.sealed_at, record.digest, record.size)
-        {
-            // A repeat of the same commit is the same answer: the source may have lost our reply.
-            if sealed != digest {
-                return Err(Error::Refused(Refusal::AlreadySealed));
+        let (size, epoch, holders) = if record.sealed_at.is_some() {
+            // A repeat of the same commit is the same answer: the source may have lost our reply. The
+            // state gives it, so that the signature's nonce passes once here too.
+            (record.size.unwrap_or(size), record.epoch, record.holders)
+        } else {
+            let finished = self.finish_upload(&record, size).await?;
+            if finished.stored.digest != digest {
+                return Err(Error::Refused(Refusal::DigestMismatch));
             }
-            return Ok(Accepted { packet, at, size, digest, repeated: true });
-        }
-        let finished = self.finish_upload(&record, size).await?;
-        if finished.stored.digest != digest {
-            return Err(Error::Refused(Refusal::DigestMismatch));
-        }
-        let command = Command::SealPacket(SealPacket {
-            packet,
-            digest,
-            size,
-            epoch: finished.epoch,
-            holders: finished.stored.holders,
-            policy,
-        });
+            (size, finished.epoch, finished.stored.holders)
+        };
+        let command =
+            Command::SealPacket(SealPacket { packet, digest, size, epoch, holders, policy });
         match self.propose_for(caller, command).await? {
             Outcome::Accepted { packet, at, repeated } => {
                 self.inner.uploads.forget(record.space);
                 Ok(Accepted { packet, at, size, digest, repeated })
             }
             other => unreachable!("a sealed packet is accepted, not {other:?}"),
-        }
-    }
-
-    /// Destroys a content that no command will ever name; what fails here is for reconciliation.
-    async fn discard(&self, space: SpaceId) {
-        self.inner.parts.nodes.discard(space).await;
-        self.destroy_unnamed(space).await;
-    }
-
-    /// Destroys this node's copy of a content that no packet names; one that a packet names stays.
-    pub async fn destroy_unnamed(&self, space: SpaceId) {
-        if View::new(&*self.consensus().view()).packet_of_space(space).is_some() {
-            return;
-        }
-        if let Err(error) = self.content().purge(vec![space]).await {
-            tracing::warn!(%space, %error, "a refused content could not be destroyed yet");
         }
     }
 

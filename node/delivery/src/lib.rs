@@ -5,6 +5,7 @@
 //! consensus and content it asks through [`Nodes`].
 
 mod conductor;
+mod discard;
 mod error;
 mod intake;
 mod members;
@@ -122,6 +123,9 @@ struct Inner {
     uploads: upload::Uploads,
     policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
+    discards: discard::Discards,
+    /// When the last look for unknown keys began.
+    key_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
 }
 
 impl Exchange {
@@ -134,6 +138,8 @@ impl Exchange {
                 hub: notices::Hub::default(),
                 uploads: upload::Uploads::default(),
                 pickups: Mutex::default(),
+                discards: discard::Discards::default(),
+                key_look: tokio::sync::Mutex::default(),
             }),
         }
     }

@@ -205,6 +205,17 @@ impl Exchange {
         if !join.token.pins(&cluster.authority) {
             return Err(Error::JoinToken);
         }
+        // Before the token is spent and a number given: what is wrong here would leave a node behind
+        // that never comes.
+        certs::check_request(&join.certificate_request, &join.names, &join.addresses).map_err(
+            |source| Error::JoinRequest {
+                field: match source {
+                    certs::Error::HostName(_) => "dns_names",
+                    _ => "certificate_request",
+                },
+                source,
+            },
+        )?;
         let admit = AdmitNode { secret_digest: join.token.secret_digest(), node: join.node };
         let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
         let Outcome::NodeAdmitted(node) = outcome else {

@@ -148,9 +148,10 @@ impl Exchange {
         let octets = futures_util::stream::unfold(reader, |mut reader| async {
             reader.next().await.map(|piece| (piece, reader))
         });
-        let (this, packet, end) = (self.clone(), record.packet, range.end);
+        // A part, be it the last one, is no content that was fetched.
+        let (this, packet, whole) = (self.clone(), record.packet, range == (0..size));
         let told = futures_util::stream::once(async move {
-            if end == size {
+            if whole {
                 this.fetched(packet, target);
             }
             None
@@ -237,7 +238,7 @@ impl Exchange {
         Ok(described(record, (size, digest), meta, range, None))
     }
 
-    /// Remembers that a target has the last octet; the record follows in a batch.
+    /// Remembers that a target has fetched a content whole; the record follows in a batch.
     fn fetched(&self, packet: PacketId, target: UnitCode) {
         let mut pickups = self.inner.pickups.lock();
         // The record is a courtesy to the source: under a flood some are left out, no receipt is.

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use machine::{Command, RecordHolding, SPACE_TIME_MS, View};
+use machine::{Command, PacketRecord, RecordHolding, SPACE_TIME_MS, View};
 use model::{Moment, PacketId, SpaceId};
 
 use crate::{Error, Exchange};
 
-/// Contents that are looked at between two pauses, so that a sweep does not hold up the exchange.
+/// Contents that are looked at in one go; between two the task gives way, so that a sweep does not
+/// hold up the exchange.
 const PAGE: usize = 500;
 
 /// A sealed packet is given so long to reach its last holder by itself, or to end, before this node
@@ -52,17 +53,34 @@ impl Exchange {
                 );
                 self.content().purge(orphans).await?;
             }
+            tokio::task::yield_now().await;
         }
     }
 
     async fn fetch_missing(&self, holding_after: Duration) -> Result<(), Error> {
         let mut after: Option<(Moment, PacketId)> = None;
         loop {
-            let live = View::new(&*self.consensus().view()).live(after, PAGE);
-            let Some(last) = live.last() else { return Ok(()) };
-            after = Some(*last);
+            let (last, lacking) = {
+                let reader = self.consensus().view();
+                let view = View::new(&*reader);
+                // What a node holds that is no member makes nothing durable (decision 0006).
+                if !view.members().contains(&self.node()) {
+                    return Ok(());
+                }
+                let live = view.live(after, PAGE);
+                let lacking: Vec<_> = live
+                    .iter()
+                    .map(|(_, packet)| *packet)
+                    .filter(|packet| self.lacks(&view, *packet, holding_after).is_some())
+                    .collect();
+                (live.last().copied(), lacking)
+            };
+            if last.is_none() {
+                return Ok(());
+            }
+            after = last;
             let mut held = Vec::new();
-            for (_, packet) in live {
+            for packet in lacking {
                 if self.hold(packet, holding_after).await {
                     held.push(packet);
                 }
@@ -71,24 +89,31 @@ impl Exchange {
                 let (node, packets) = (self.node(), packets.to_vec());
                 self.propose(None, Command::RecordHolding(RecordHolding { node, packets })).await?;
             }
+            tokio::task::yield_now().await;
         }
     }
 
-    /// Makes this node a holder of a live packet; answers whether that has to be recorded.
-    async fn hold(&self, packet: PacketId, holding_after: Duration) -> bool {
-        let reader = self.consensus().view();
-        let view = View::new(&*reader);
-        let Some(record) = view.packet(packet) else { return false };
-        let Some(sealed_at) = record.sealed_at.filter(|_| !record.state.is_terminal()) else {
-            return false;
-        };
+    /// A live packet that this node should hold, and does not or is not known to.
+    fn lacks<R: machine::Reader + ?Sized>(
+        &self,
+        view: &View<'_, R>,
+        packet: PacketId,
+        holding_after: Duration,
+    ) -> Option<PacketRecord> {
+        let record = view.packet(packet)?;
+        let sealed_at = record.sealed_at.filter(|_| !record.state.is_terminal())?;
         let claimed = record.holders.contains(&self.node());
         // What the state says is here and is not (a damaged copy, say) is fetched at once.
         let held = claimed && self.content().holds(record.space);
         let young = !claimed && view.clock().since(sealed_at) < holding_after;
-        if held || young {
-            return false;
-        }
+        (!held && !young).then_some(record)
+    }
+
+    /// Makes this node a holder of a live packet; answers whether that has to be recorded.
+    async fn hold(&self, packet: PacketId, holding_after: Duration) -> bool {
+        // It may have ended while others were fetched.
+        let record = self.lacks(&View::new(&*self.consensus().view()), packet, holding_after);
+        let Some(record) = record else { return false };
         if !self.content().holds(record.space)
             && let Err(error) =
                 self.content().fetch(record.space, record.digest, &record.holders).await
@@ -96,7 +121,7 @@ impl Exchange {
             tracing::warn!(%packet, %error, "a content could not be fetched from its holders");
             return false;
         }
-        !claimed
+        !record.holders.contains(&self.node())
     }
 }
 

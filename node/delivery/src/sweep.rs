@@ -8,6 +8,7 @@ use std::{collections::HashMap, time::Duration};
 use consensus::Role;
 use machine::{Command, PassTime, RecordPickup, RecordPurge, View};
 use model::{DeliveryState, NodeId, PacketId, SpaceId};
+use tokio::time::{Instant, sleep};
 
 use crate::{Error, Exchange};
 
@@ -26,8 +27,11 @@ const DUE_A_COMMAND_MAX: u32 = 500;
 /// Commands of `PassTime` in one sweep; what is left is for the next.
 const PASS_TIMES_A_SWEEP_MAX: usize = 20;
 
-/// How long a node that was admitted has to appear before the next attempt to bring it in.
-const ADMIT_PATIENCE: Duration = Duration::from_secs(30);
+/// The machine's pause between two prunings is shorter; what is due later is for the next sweep.
+const PRUNE_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Between the end of an attempt to bring a node in and the next one.
+const ADMIT_PAUSE: Duration = Duration::from_secs(5);
 
 impl Exchange {
     /// Destroys what this node holds of packets that have ended, and records it. Answers whether
@@ -51,15 +55,23 @@ impl Exchange {
 
     /// Lets time pass where something is due. Only the leader does.
     pub(crate) async fn pass_time(&self) -> Result<(), Error> {
+        let mut more = false;
         for _ in 0..PASS_TIMES_A_SWEEP_MAX {
-            let due = View::new(&*self.consensus().view()).next_due();
-            if due.is_none_or(|due| due > self.now()) {
-                return Ok(());
+            let Some(due) = View::new(&*self.consensus().view()).next_due() else { return Ok(()) };
+            let wait = due.since(self.now());
+            if !wait.is_zero() {
+                // Only where the last command was cut short: what is left of its rows is due after
+                // a short pause, and a look a second would forget fewer than a busy cluster makes.
+                if !more || wait > PRUNE_PAUSE_MAX {
+                    return Ok(());
+                }
+                sleep(wait).await;
             }
             let command = Command::PassTime(PassTime { due_max: DUE_A_COMMAND_MAX });
-            match self.propose(None, command).await? {
-                machine::Outcome::TimePassed { more: true, .. } => {}
-                _ => return Ok(()),
+            let outcome = self.propose(None, command).await?;
+            more = matches!(outcome, machine::Outcome::TimePassed { more: true, .. });
+            if !more {
+                return Ok(());
             }
         }
         Ok(())
@@ -86,40 +98,41 @@ impl Exchange {
         Ok(())
     }
 
-    /// Makes the voters those that the state says are members. Only the leader does.
-    pub(crate) async fn arrange_members(
-        &self,
-        attempts: &mut HashMap<NodeId, tokio::time::Instant>,
-    ) {
+    /// Takes out of consensus whom the state says is removed. Only the leader does.
+    pub(crate) async fn take_members_out(&self) {
+        let status = self.consensus().status();
+        if status.role != Role::Leader {
+            return;
+        }
+        let nodes = View::new(&*self.consensus().view()).nodes();
+        for record in nodes.into_iter().filter(|record| record.removed_at.is_some()) {
+            let node = record.node;
+            if status.voters.contains(&node) || status.learners.contains(&node) {
+                tell_changed(node, self.consensus().remove(node).await);
+            }
+        }
+    }
+
+    /// Brings into consensus whom the state says belongs, once it is up. Only the leader does. One
+    /// that does not catch up may hold this up for minutes.
+    pub(crate) async fn bring_members_in(&self, attempts: &mut HashMap<NodeId, Instant>) {
         let status = self.consensus().status();
         if status.role != Role::Leader {
             attempts.clear();
             return;
         }
-        let nodes = View::new(&*self.consensus().view()).nodes();
-        for record in nodes {
+        for record in self.present_nodes() {
             let node = record.node;
-            let is_member = status.voters.contains(&node);
-            let changed = match record.removed_at {
-                Some(_) if is_member || status.learners.contains(&node) => {
-                    self.consensus().remove(node).await
-                }
-                None if !is_member => {
-                    let now = tokio::time::Instant::now();
-                    if attempts.get(&node).is_some_and(|at| now - *at < ADMIT_PATIENCE)
-                        && self.inner.parts.nodes.vitals(node).await.is_none()
-                    {
-                        continue;
-                    }
-                    attempts.insert(node, now);
-                    self.consensus().admit(node).await
-                }
-                _ => continue,
-            };
-            match changed {
-                Ok(()) => tracing::info!(%node, "the members have changed"),
-                Err(error) => tracing::warn!(%node, %error, "the members could not be changed"),
+            let tried = attempts.get(&node).is_some_and(|ended| ended.elapsed() < ADMIT_PAUSE);
+            // Who does not answer would only be waited for.
+            if status.voters.contains(&node)
+                || tried
+                || self.inner.parts.nodes.vitals(node).await.is_none()
+            {
+                continue;
             }
+            tell_changed(node, self.consensus().admit(node).await);
+            attempts.insert(node, Instant::now());
         }
     }
 
@@ -129,5 +142,12 @@ impl Exchange {
         if !voters.is_empty() {
             self.content().set_members(self.node(), &voters);
         }
+    }
+}
+
+fn tell_changed(node: NodeId, changed: Result<(), consensus::MemberError>) {
+    match changed {
+        Ok(()) => tracing::info!(%node, "the members have changed"),
+        Err(error) => tracing::warn!(%node, %error, "the members could not be changed"),
     }
 }

@@ -10,7 +10,7 @@ use auth::VerifiedCaller;
 use bytes::Bytes;
 use content::{Stored, Writer};
 use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
-use model::{FileName, MediaType, Moment, PacketId, SpaceId};
+use model::{AppId, FileName, Grant, MediaType, Moment, PacketId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
@@ -19,9 +19,14 @@ use tokio::{
 
 use crate::{Error, Exchange, SpaceToken, intake::FileMeta};
 
-/// Writers that this node keeps open between requests. Each holds a few windows of memory; one over
-/// the number asks its client to come again.
-pub const UPLOADS_MAX: usize = 1024;
+/// Writers that this node keeps open between requests: as many as its store writes at once. Beyond
+/// that the one that was idle longest gives way, which costs its upload a takeover; if none is idle,
+/// the client is asked to come again.
+pub const UPLOADS_MAX: usize = content::SESSIONS_MAX;
+
+/// Writers that one application may keep open on a node: a quarter, so that one that opens many and
+/// finishes none does not shut the others out.
+pub const UPLOADS_AN_APP_MAX: usize = UPLOADS_MAX / 4;
 
 /// A writer that nobody has used for so long is closed; the next request takes the space over anew,
 /// which costs reading it back.
@@ -36,8 +41,16 @@ pub(crate) struct Uploads {
 }
 
 struct Session {
+    app: AppId,
     writer: Arc<AsyncMutex<Option<Open>>>,
     used_at: Instant,
+}
+
+impl Session {
+    /// No request has it or waits for it.
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.writer) == 1
+    }
 }
 
 struct Open {
@@ -48,14 +61,26 @@ struct Open {
 }
 
 impl Uploads {
-    fn session(&self, space: SpaceId) -> Result<Arc<AsyncMutex<Option<Open>>>, Error> {
+    fn session(&self, space: SpaceId, app: &AppId) -> Result<Arc<AsyncMutex<Option<Open>>>, Error> {
         let mut sessions = self.sessions.lock();
-        if !sessions.contains_key(&space) && sessions.len() >= UPLOADS_MAX {
-            return Err(Error::TooMany { what: "uploads at once on one node", max: UPLOADS_MAX });
+        if !sessions.contains_key(&space) {
+            let own = |session: &Session| session.app == *app;
+            if sessions.values().filter(|session| own(session)).count() >= UPLOADS_AN_APP_MAX
+                && !give_way(&mut sessions, own)
+            {
+                let what = "uploads at once of one application on one node";
+                return Err(Error::TooMany { what, max: UPLOADS_AN_APP_MAX });
+            }
+            if sessions.len() >= UPLOADS_MAX && !give_way(&mut sessions, |_| true) {
+                let what = "uploads at once on one node";
+                return Err(Error::TooMany { what, max: UPLOADS_MAX });
+            }
         }
-        let session = sessions
-            .entry(space)
-            .or_insert_with(|| Session { writer: Arc::default(), used_at: Instant::now() });
+        let session = sessions.entry(space).or_insert_with(|| Session {
+            app: app.clone(),
+            writer: Arc::default(),
+            used_at: Instant::now(),
+        });
         session.used_at = Instant::now();
         Ok(session.writer.clone())
     }
@@ -70,6 +95,13 @@ impl Uploads {
             session.used_at.elapsed() < UPLOAD_IDLE_MAX || session.writer.try_lock().is_err()
         });
     }
+}
+
+/// Closes the writer that was idle longest; answers whether there was one.
+fn give_way(sessions: &mut HashMap<SpaceId, Session>, of: impl Fn(&Session) -> bool) -> bool {
+    let idle = sessions.iter().filter(|(_, session)| session.is_idle() && of(session));
+    let oldest = idle.min_by_key(|(_, session)| session.used_at).map(|(space, _)| *space);
+    oldest.is_some_and(|space| sessions.remove(&space).is_some())
 }
 
 /// Who writes into a space.
@@ -205,7 +237,10 @@ impl Exchange {
             None => match self.content().offset(space).await? {
                 content::Offset::At(offset) => offset,
                 // Its writer is gone: who writes next learns from the holders where it stands.
+                // This node claims it in its own name: who only asks need not sign for a command.
                 content::Offset::Unclaimed => {
+                    let token = SpaceToken::of(&self.inner.parts.cluster_key, space);
+                    let access = SpaceAccess::Token(token.as_str());
                     self.take_space(&record, access, NewUpload::default()).await?.offset()
                 }
             },
@@ -241,10 +276,12 @@ impl Exchange {
         let record = View::new(&*self.consensus().view())
             .packet_of_space(space)
             .ok_or(Error::Refused(Refusal::SpaceUnknown))?;
-        if let SpaceAccess::Caller(caller) = access
-            && *caller.unit() != record.source
-        {
-            return Err(Error::Refused(Refusal::SpaceUnknown));
+        if let SpaceAccess::Caller(caller) = access {
+            // Writing on into an open space is no command, so nobody else asks for the grant.
+            Self::require(caller, Grant::Send)?;
+            if *caller.unit() != record.source {
+                return Err(Error::Refused(Refusal::SpaceUnknown));
+            }
         }
         if record.state.is_terminal() {
             return Err(Error::ContentGone);
@@ -258,7 +295,7 @@ impl Exchange {
         access: SpaceAccess<'_>,
         create: NewUpload,
     ) -> Result<Upload, Error> {
-        let session = self.inner.uploads.session(record.space)?;
+        let session = self.inner.uploads.session(record.space, &record.app)?;
         let mut open = tokio::time::timeout(TAKE_OVER_GRACE, session.lock_owned())
             .await
             .map_err(|_| Error::SpaceBusy)?;
@@ -321,5 +358,45 @@ impl Exchange {
         let epoch = open.epoch;
         upload.failed |= finished.is_err();
         Ok(Finished { stored: finished?, epoch })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(number: usize) -> AppId {
+        format!("app-{number}").parse().expect("an application")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_upload_that_was_idle_longest_gives_way() {
+        let uploads = Uploads::default();
+        let open = |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app);
+        for space in 0..UPLOADS_MAX {
+            open(space, &app(space)).expect("there is room");
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let busy = open(0, &app(0)).expect("it is open");
+        open(UPLOADS_MAX, &app(9)).expect("another gives way");
+        let sessions = uploads.sessions.lock();
+        assert_eq!(sessions.len(), UPLOADS_MAX);
+        assert!(sessions.contains_key(&SpaceId(0)) && !sessions.contains_key(&SpaceId(1)));
+        drop((sessions, busy));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_application_does_not_shut_the_others_out() {
+        let uploads = Uploads::default();
+        let open = |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app);
+        let busy: Vec<_> = (0..UPLOADS_AN_APP_MAX)
+            .map(|space| open(space, &app(1)).expect("there is room"))
+            .collect();
+        let refused = open(9_000, &app(1));
+        assert!(matches!(refused, Err(Error::TooMany { max: UPLOADS_AN_APP_MAX, .. })));
+        open(9_000, &app(2)).expect("another application has its own share");
+        drop(busy);
+        open(9_001, &app(1)).expect("its own idle one gives way");
+        assert!(uploads.sessions.lock().contains_key(&SpaceId(9_000)));
     }
 }

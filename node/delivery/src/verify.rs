@@ -3,11 +3,21 @@
 //! Checking a key reads no other node, but only while a majority is known to follow the leader
 //! within a named bound (D5), so a revoked key dies everywhere within that bound.
 
+use std::time::Duration;
+
 use auth::{KeyMaterial, Material, RequestHead, VerifiedCaller};
+use consensus::Unavailable;
 use machine::{Command, KeyRecord, Outcome, Proof, Refusal, View};
 use model::{AccessKey, Grant};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{Error, Exchange, registry::secret_context};
+
+/// Between two looks for keys that are unknown here.
+const KEY_LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// A look may take so long: the node has just heard of a majority.
+const KEY_LOOK_MAX: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// What a signature must be like; tells a stranger how to sign.
@@ -15,10 +25,33 @@ impl Exchange {
         &self.inner.policy
     }
 
-    /// Checks the head of a request. The body's digest is the caller's to check as it streams.
+    /// Checks the head of a request. The body's digest is the caller's to check as it streams. Before a
+    /// caller is told that its key is unknown, see [`Exchange::look_for_keys`].
     pub fn verify(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {
         self.consensus().fresh()?;
         self.verify_as_known(head)
+    }
+
+    /// Catches up with the leader before a key is called unknown: it may have been issued at another
+    /// node a moment ago.
+    ///
+    /// Strangers can ask for this too, so that many share one look, and looks have a pause.
+    pub async fn look_for_keys(&self) -> Result<(), Error> {
+        let asked = Instant::now();
+        let mut last = self.inner.key_look.lock().await;
+        if let Some(begun) = *last {
+            if begun > asked {
+                // It began while this request waited, and so it has seen all that this one would.
+                return Ok(());
+            }
+            sleep_until(begun + KEY_LOOK_PAUSE).await;
+        }
+        let begun = Instant::now();
+        let looked = timeout(KEY_LOOK_MAX, self.consensus().read_index()).await;
+        // One that failed answers for nobody else.
+        *last = if matches!(looked, Ok(Ok(()))) { Some(begun) } else { None };
+        looked.unwrap_or(Err(Unavailable { retry_after: KEY_LOOK_MAX }))?;
+        Ok(())
     }
 
     /// As [`Exchange::verify`], by what this node knows, however long ago it heard of a majority:

@@ -86,9 +86,10 @@ impl Consensus {
         Box::pin(async move { read::read_index(&self.inner).await })
     }
 
-    /// Whether a majority is known to have followed the leader within the named bound. Cheap.
+    /// Whether this node's state holds everything that had been acknowledged at a moment within the
+    /// named bound: a majority followed the leader then, and what was committed is applied. Cheap.
     pub fn fresh(&self) -> Result<(), Unavailable> {
-        match self.inner.since_quorum() {
+        match self.inner.since_fresh() {
             Some(since) if since < self.inner.timing.fresh_max => Ok(()),
             _ => Err(Unavailable { retry_after: RETRY_AFTER }),
         }

@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) proposals: mpsc::Sender<Waiting>,
     pub(crate) reads: mpsc::Sender<Reader>,
     pub(crate) incoming: Mutex<Option<Incoming>>,
+    /// A snapshot came in whole and waits to be switched to.
+    pub(crate) installing: Arc<AtomicBool>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) may_lead: AtomicBool,
     mark: Option<Mark>,
@@ -132,6 +134,7 @@ impl Inner {
             proposals,
             reads,
             incoming: Mutex::new(None),
+            installing: Arc::default(),
             status: watch::Sender::new(Status::default()),
             may_lead: AtomicBool::new(true),
             mark,
@@ -172,8 +175,8 @@ impl Inner {
         (voters, membership.membership().learner_ids().collect())
     }
 
-    /// The moment for the next entry.
-    pub(crate) fn stamp(&self) -> Moment {
+    /// The moment for the next entry; none while a new leader waits for the others' clocks.
+    pub(crate) fn stamp(&self) -> Option<Moment> {
         let last = Moment(*self.shared.last_at.borrow());
         self.pulse.stamp(&self.members().0, self.node.0, last)
     }
@@ -219,6 +222,19 @@ impl Inner {
             return Some(Duration::ZERO);
         }
         now.last_quorum_acked.map(|at| at.elapsed())
+    }
+
+    /// How old the moment is whose acknowledged entries this node's state certainly holds.
+    pub(crate) fn since_fresh(&self) -> Option<Duration> {
+        let since = self.since_quorum()?;
+        if !self.leads() {
+            let applied = *self.shared.applied.borrow();
+            return self.pulse.covered(applied).map(|at| at.elapsed());
+        }
+        // What this leader acknowledges it has applied; what others did before lies below its first
+        // entry.
+        let term = self.raft.metrics().borrow_watched().current_term;
+        (self.shared.term.load(Ordering::Acquire) == term).then_some(since)
     }
 
     pub(crate) fn read_status(&self) -> Status {

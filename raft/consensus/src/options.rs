@@ -127,3 +127,7 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A clock of the leader may be ahead of the median of the known clocks by this much.
 pub(crate) const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10);
+
+/// A new leader waits so long for the clocks of the others before it stamps an entry without them:
+/// many heartbeats, and well inside a proposal's deadline.
+pub(crate) const CLOCKS_WAIT_MAX: Duration = Duration::from_secs(1);

@@ -27,6 +27,7 @@ use openraft::{
         TransferLeaderResponse, VoteRequest, VoteResponse,
     },
     type_config::alias::SnapshotOf,
+    vote::RaftLeaderId as _,
 };
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -36,7 +37,7 @@ use crate::{
     Lane, Network, NetworkError,
     pulse::Pulse,
     state::snapshot::{self, SnapshotData},
-    types::{Raft, Types, Vote},
+    types::{LogId, Raft, Types, Vote},
     wire::{self, AnswerHead, Kind, SnapshotBlock, SnapshotHead, SnapshotTail, WireError},
 };
 
@@ -137,17 +138,26 @@ impl Peer {
         wire::from_body(&answer).map_err(|error| unreachable(&error))
     }
 
-    /// What the leader says with an append.
-    fn head(&self) -> Vec<u8> {
-        let Some(raft) = self.shared.raft.get() else { return wire::head(Default::default(), 0) };
+    /// What the leader says with an append: the head, and how many entries are committed.
+    fn head(&self) -> (Vec<u8>, u64) {
+        let Some(raft) = self.shared.raft.get() else {
+            return (wire::head(Default::default(), 0), 0);
+        };
         let metrics = raft.metrics();
-        let (quorum, voters) = {
+        let (quorum, voters, committed) = {
             let now = metrics.borrow_watched();
             let quorum = now.last_quorum_acked.map(|at| Instant::now() - at.elapsed());
-            (quorum, now.membership_config.voter_ids().collect::<Vec<_>>())
+            let in_term = |id: &&LogId| id.committed_leader_id().term() == now.current_term;
+            let committed = match now.local_committed.as_ref().filter(in_term) {
+                Some(id) => Some(id.index()),
+                // A new leader does not know yet what is committed; all of it is in its log.
+                None => now.last_log_index,
+            };
+            let voters = now.membership_config.voter_ids().collect::<Vec<_>>();
+            (quorum, voters, committed.map_or(0, |index| index + 1))
         };
         let head = self.shared.pulse.speak(self.target, quorum, &voters, self.shared.own);
-        wire::head(head.proven, head.clock)
+        (wire::head(head.proven, head.clock), committed)
     }
 
     async fn send_snapshot(
@@ -204,7 +214,8 @@ impl RaftNetworkV2<Types> for Peer {
         request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        let body = wire::to_body(self.head(), &request);
+        let (head, committed) = self.head();
+        let body = wire::with_committed(wire::to_body(head, &request), committed);
         let answer =
             self.body(Kind::Append, body, RPCTypes::AppendEntries, option.hard_ttl()).await?;
         let (sign, clock, rest) = wire::split_head(&answer).map_err(|error| unreachable(&error))?;

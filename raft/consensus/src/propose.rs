@@ -142,7 +142,8 @@ async fn submit(inner: Arc<Inner>, mut batch: Vec<Waiting>, _slot: OwnedSemaphor
 
 /// As leader: one entry for the whole batch. Gives back what has no answer.
 async fn write(inner: &Inner, mut batch: Vec<Waiting>, deadline: Instant) -> Vec<Waiting> {
-    let at = inner.stamp();
+    // Certainly not taken: it is tried again in a moment, when the followers' clocks are known.
+    let Some(at) = inner.stamp() else { return batch };
     let entry = encode_entry(at, batch.iter().map(|waiting| &waiting.proposal));
     match timeout_at(deadline, inner.raft.client_write(EntryBytes(entry))).await {
         Ok(Ok(written)) => {

@@ -1,5 +1,7 @@
 //! Answers the messages of peers.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use model::NodeId;
 use openraft::{
@@ -16,7 +18,7 @@ use crate::{
     propose::{Failed, Waiting},
     state::{
         Stage,
-        snapshot::{self, SnapshotData},
+        snapshot::{self, Pending, SnapshotData},
     },
     types::{SnapshotMeta, Types, Vote},
     wire::{
@@ -77,13 +79,15 @@ fn refused(error: &impl std::fmt::Display) -> WireError {
 
 async fn append(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let (proven, clock, rest) = wire::split_head(body)?;
-    let request: AppendEntriesRequest<Types> = wire::from_body(rest)?;
+    let (request, committed): (AppendEntriesRequest<Types>, u64) =
+        wire::from_body_with_committed(rest)?;
     // Taken before the answer waits for the disk: the sign must not be younger than the follower's
     // agreement.
     let sign = inner.pulse.answer();
     let answer = inner.raft.append_entries(request).await.map_err(|e| refused(&e))?;
     if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-        inner.pulse.accept(AppendHead { proven, clock });
+        let applied = *inner.shared.applied.borrow();
+        inner.pulse.accept(AppendHead { proven, clock }, committed, applied);
     }
     Ok(wire::to_body(wire::head(sign.sign, sign.clock), &answer))
 }
@@ -97,17 +101,16 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let deadline = Instant::now() + patience;
     let mut replies = Vec::with_capacity(message.proposals.len());
     for proposal in message.proposals {
-        // What cannot be read here could not be applied either, and would stop every node.
-        if proposal.len() > PROPOSAL_BYTES_MAX
-            || minicbor::decode::<machine::Proposal>(&proposal).is_err()
-        {
-            return Err(WireError::Malformed("a proposal cannot be read"));
-        }
         let (reply, answer) = oneshot::channel();
+        replies.push(answer);
+        if !is_proposal(&proposal) {
+            // It alone is not taken: others of the batch may stand in the log already.
+            tracing::warn!("a proposal that cannot be read was not taken");
+            continue;
+        }
         let waiting = Waiting::forwarded(Vec::from(proposal).into(), deadline, reply);
         // A full queue drops the waiting proposal, and with it the sender of its reply.
         drop(inner.proposals.try_send(waiting));
-        replies.push(answer);
     }
     let mut fates = Vec::with_capacity(replies.len());
     for reply in replies {
@@ -120,11 +123,24 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     Ok(wire::to_cbor(&fates))
 }
 
+/// What cannot be read here could not be applied either, and would stop every node; octets behind a
+/// proposal would be read as the next one of its entry.
+fn is_proposal(octets: &[u8]) -> bool {
+    let mut decoder = minicbor::Decoder::new(octets);
+    octets.len() <= PROPOSAL_BYTES_MAX
+        && decoder.decode::<machine::Proposal>().is_ok()
+        && decoder.position() == octets.len()
+}
+
 fn begin(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let SnapshotHead { token } = wire::from_cbor(body)?;
+    let mut incoming = inner.incoming.lock();
+    if inner.installing.load(Ordering::Acquire) {
+        return Err(refused(&"a snapshot is being installed"));
+    }
     let stage = inner.disk.stage().map_err(|e| refused(&e))?;
     let digest = Sha256::new();
-    *inner.incoming.lock() = Some(Incoming { from, token, blocks: 0, digest, stage });
+    *incoming = Some(Incoming { from, token, blocks: 0, digest, stage });
     Ok(Vec::new())
 }
 
@@ -145,14 +161,18 @@ fn block(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError>
 async fn end(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let tail: SnapshotTail = wire::from_cbor(body)?;
     let (vote, meta): (Vote, SnapshotMeta) = wire::from_body(&tail.meta)?;
-    let incoming = inner.incoming.lock().take_if(|known| {
-        known.from == from && known.token == tail.token && known.blocks == tail.blocks
-    });
-    let incoming = incoming.ok_or_else(|| refused(&"another snapshot is coming in"))?;
+    let (incoming, pending) = {
+        let mut incoming = inner.incoming.lock();
+        let taken = incoming.take_if(|known| {
+            known.from == from && known.token == tail.token && known.blocks == tail.blocks
+        });
+        let taken = taken.ok_or_else(|| refused(&"another snapshot is coming in"))?;
+        (taken, Pending::new(&inner.installing))
+    };
     if incoming.digest.finalize()[..] != tail.digest[..] {
         return Err(refused(&"the snapshot's digest does not match"));
     }
-    let snapshot = Snapshot { meta, snapshot: SnapshotData::Taken(incoming.stage) };
+    let snapshot = Snapshot { meta, snapshot: SnapshotData::Taken(incoming.stage, pending) };
     let answer = inner.raft.install_full_snapshot(vote, snapshot).await;
     Ok(wire::to_body(Vec::new(), &answer.map_err(|e| refused(&e))?))
 }

@@ -127,6 +127,24 @@ pub(crate) fn from_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError
     postcard::from_bytes(body).map_err(|_| WireError::Malformed("the body cannot be read"))
 }
 
+/// Puts the number of entries that are committed behind the body of an append.
+///
+/// It came later than the head, and whoever does not know it passes over it.
+pub(crate) fn with_committed(mut body: Vec<u8>, committed: u64) -> Vec<u8> {
+    body.extend_from_slice(&committed.to_be_bytes());
+    body
+}
+
+/// An append and the number of committed entries behind it; zero from a node that does not say it.
+pub(crate) fn from_body_with_committed<T: DeserializeOwned>(
+    body: &[u8],
+) -> Result<(T, u64), WireError> {
+    let unread = |_| WireError::Malformed("the body cannot be read");
+    let (value, rest) = postcard::take_from_bytes(body).map_err(unread)?;
+    let committed = rest.first_chunk::<8>().map_or(0, |octets| u64::from_be_bytes(*octets));
+    Ok((value, committed))
+}
+
 /// One of our own values as a body.
 pub(crate) fn to_cbor(value: &impl Encode<()>) -> Vec<u8> {
     minicbor::to_vec(value).expect("a vector takes every octet")
@@ -298,4 +316,21 @@ pub(crate) struct SnapshotTail {
     #[n(3)]
     #[cbor(with = "minicbor::bytes")]
     pub(crate) meta: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_is_read_with_and_without_what_is_behind_it() {
+        let old = to_body(Vec::new(), &(7_u64, "entries"));
+        let read = |body: &[u8]| from_body_with_committed::<(u64, String)>(body);
+        assert_eq!(read(&old), Ok(((7, "entries".into()), 0)));
+        let new = with_committed(old.clone(), 300);
+        assert_eq!(read(&new), Ok(((7, "entries".into()), 300)));
+        // An older node reads the new form as the old one.
+        assert_eq!(from_body::<(u64, String)>(&new), Ok((7, "entries".into())));
+        assert!(read(&old[..3]).is_err());
+    }
 }

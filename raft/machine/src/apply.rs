@@ -1,9 +1,10 @@
 //! The door of the machine: who may ask, what was answered before, and which rule answers.
 //!
 //! No rule stands here. A refusal keeps nothing of what its rule wrote: only the clock, the nonce
-//! of a good proof and the remembered answer. A bad proof does not even spend its nonce.
+//! of a good proof and the remembered answer. A bad proof does not even spend its nonce, nor does a
+//! good one where the node that carried it named the wrong holders.
 
-use model::{AppId, Grant, KeyStatus, Moment, UnitCode};
+use model::{AccessKey, AppId, Grant, KeyStatus, Moment, Nonce, UnitCode};
 
 use crate::{
     ANSWER_TIME_MS, Answer, Command, Effect, Entry, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS, Proof,
@@ -101,8 +102,19 @@ fn decide<S: Store>(
     }
     let caller = caller(store, at, proposal)?;
     let mut tables = Tables::new(store, at);
-    let outcome = dispatch(&mut tables, caller.as_ref(), &proposal.command)?;
+    let dispatched = dispatch(&mut tables, caller.as_ref(), &proposal.command);
     let (writes, caused) = tables.into_parts();
+    let outcome = match dispatched {
+        Ok(outcome) => outcome,
+        Err(refusal) => {
+            // Whom a node named as holders is not the signer's doing: the node may copy the content
+            // anew and ask again with the same signature.
+            if let (Refusal::HoldersTooFew, Some(caller)) = (refusal, &caller) {
+                NONCES.delete(store, &nonce_of(&caller.proof));
+            }
+            return Err(refusal);
+        }
+    };
     for (key, value) in writes {
         match value {
             Some(value) => store.put(key, value),
@@ -161,7 +173,7 @@ fn caller<S: Store>(
     if !(oldest..=latest).contains(&proof.created.0) {
         return Err(Refusal::ClockOutOfWindow);
     }
-    let nonce = (proof.created, proof.key.clone(), proof.nonce.clone());
+    let nonce = nonce_of(proof);
     if NONCES.has(store, &nonce) {
         return Err(Refusal::NonceReused);
     }
@@ -170,6 +182,10 @@ fn caller<S: Store>(
         return Err(Refusal::NotGranted);
     }
     Ok(Some(Caller { app: key.app, unit: key.unit, proof: proof.clone() }))
+}
+
+fn nonce_of(proof: &Proof) -> (Moment, AccessKey, Nonce) {
+    (proof.created, proof.key.clone(), proof.nonce.clone())
 }
 
 /// Answers are kept by generation, so that a whole generation can be pruned in one range whatever

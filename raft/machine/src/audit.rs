@@ -52,12 +52,19 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         MEMBERS.get(self.reader, &()).unwrap_or_default()
     }
 
+    fn present(&self) -> BTreeSet<NodeId> {
+        let nodes = self.rows(&NODES).into_iter().filter(|(_, node)| node.removed_at.is_none());
+        nodes.map(|(id, _)| id).collect()
+    }
+
     fn cluster(&mut self) {
-        let nodes = self.rows(&NODES);
-        let present = nodes.iter().filter(|(_, node)| node.removed_at.is_none());
-        let present: Vec<_> = present.map(|(id, _)| *id).collect();
+        let (nodes, present) = (self.rows(&NODES), self.present());
         let members = self.members();
-        self.check(present == members, || format!("members are {present:?}, not {members:?}"));
+        let belong = members.iter().all(|node| present.contains(node));
+        self.check(belong, || format!("of the members {members:?} only {present:?} are here"));
+        self.check(members.is_sorted_by(|a, b| a < b), || "the members are unsorted".into());
+        let founded = CLUSTER.has(self.reader, &());
+        self.check(founded != members.is_empty(), || "a founded cluster has members".into());
         let cluster = CLUSTER.get(self.reader, &());
         let next = cluster.map_or(NodeId(1), |cluster| cluster.next_node);
         let given = nodes.iter().all(|(id, node)| *id < next && *id == node.node);
@@ -97,7 +104,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     fn packets(&mut self) -> BTreeMap<PacketId, PacketRecord> {
         let packets: BTreeMap<_, _> = self.rows(&PACKETS).into_iter().collect();
-        let members = self.members();
+        let present = self.present();
         for (id, packet) in &packets {
             let sealed = packet.sealed_at.is_some();
             let ended = packet.state.is_terminal();
@@ -108,8 +115,9 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.digest.is_some() == sealed, "has a digest without a seal, or the reverse");
             rule(packet.holders.is_empty() != (sealed && !ended), "has the wrong holders");
             rule(packet.holders.is_sorted_by(|a, b| a < b), "names a holder twice");
-            rule(packet.holders.iter().all(|n| members.contains(n)), "is held by no member");
-            rule(packet.debtors.iter().all(|n| members.contains(n)), "is owed by no member");
+            rule(packet.holders.iter().all(|n| present.contains(n)), "is held by no node");
+            rule(packet.debtors.iter().all(|n| present.contains(n)), "is owed by no node");
+            rule(packet.debtors.is_sorted_by(|a, b| a < b), "names a debtor twice");
             rule(ended || packet.debtors.is_empty(), "is owed before its end");
             rule(ended || packet.purged.is_empty(), "was purged before its end");
             let purged = packet.purged.iter().map(|(node, _)| node);

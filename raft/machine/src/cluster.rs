@@ -1,12 +1,13 @@
 //! The cluster: its founding, join tokens, and the nodes that come and go.
 //!
-//! Who votes is for consensus; here stands who belongs.
+//! Two lists: the nodes that belong (admitted and not removed), and the members, those of them that
+//! vote (decision 0006). Who votes is for consensus, which says so here by [`seat_voters`].
 
 use model::{Grant, NodeId, PacketId};
 
 use crate::{
     AdmitNode, Answer, ClusterRecord, Effect, Found, IssueJoinToken, JoinTokenRecord, NewNode,
-    NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, UpdateNode, lifecycle, registry,
+    NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, Store, UpdateNode, lifecycle, registry,
     tables::{CLUSTER, DEBT_FLOORS, DEBTS, DUE, MEMBERS, NODES, PACKETS, TOKENS, Tables},
 };
 
@@ -40,6 +41,8 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
         founded_at: tables.at,
     };
     let node = add_node(tables, cluster, &command.node);
+    // A cluster is founded by the one node that votes.
+    tables.put(&MEMBERS, &(), &vec![node]);
     registry::add_zone_unit(tables, &command.admin.unit, &command.name)?;
     registry::add_app(tables, &command.admin)?;
     registry::issue_key(tables, &command.admin_key)?;
@@ -53,11 +56,28 @@ fn add_node(tables: &mut Tables, mut cluster: ClusterRecord, node: &NewNode) -> 
     tables.put(&CLUSTER, &(), &cluster);
     let node = NodeRecord { node: id, now: node.clone(), admitted_at: tables.at, removed_at: None };
     tables.put(&NODES, &id, &node);
-    let mut members = tables.members();
-    members.push(id);
-    tables.put(&MEMBERS, &(), &members);
     tables.effects.push(Effect::NodesChanged);
     id
+}
+
+/// Takes down who votes, as an entry of consensus says: those of them that belong to the cluster are
+/// its members, of whom a content needs a majority.
+///
+/// Every node calls it at the same place of the log, in the batch of that entry. A removed node
+/// stays out, whatever an entry under way still says; before the founding nothing is written.
+pub fn seat_voters<S: Store>(store: &mut S, voters: &[NodeId]) {
+    if !CLUSTER.has(store, &()) {
+        return;
+    }
+    let belongs =
+        |node: &NodeId| NODES.get(store, node).is_some_and(|record| record.removed_at.is_none());
+    let mut members: Vec<_> = voters.iter().copied().filter(belongs).collect();
+    members.sort();
+    members.dedup();
+    // Without a member nothing could be durable any more; such an entry is no cluster's of ours.
+    if !members.is_empty() && MEMBERS.get(store, &()).as_ref() != Some(&members) {
+        MEMBERS.put(store, &(), &members);
+    }
 }
 
 /// Registers a join token by the digest of its secret.
@@ -116,11 +136,12 @@ pub(crate) fn update_node(tables: &mut Tables, command: &UpdateNode) -> Answer {
 pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
     let mut node = present(tables, command.node)?;
     let mut members = tables.members();
+    let counts = members.contains(&command.node);
     members.retain(|member| *member != command.node);
     if members.is_empty() {
         return Err(Refusal::NodeNeeded);
     }
-    release_holdings(tables, command.node, &members)?;
+    release_holdings(tables, (command.node, counts), &members)?;
     forgive_debts(tables, command.node);
     node.removed_at = Some(tables.at);
     tables.put(&NODES, &command.node, &node);
@@ -129,8 +150,13 @@ pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
     Ok(Outcome::Done)
 }
 
-/// Takes the node off the holders of every live content; a majority of those who stay must hold it.
-fn release_holdings(tables: &mut Tables, node: NodeId, staying: &[NodeId]) -> Result<(), Refusal> {
+/// Takes the node off the holders of every live content; a majority of the members who stay must
+/// hold it. A node that is no member and holds nothing of it takes nothing away.
+fn release_holdings(
+    tables: &mut Tables,
+    (node, counts): (NodeId, bool),
+    staying: &[NodeId],
+) -> Result<(), Refusal> {
     let mut span = DUE.all();
     loop {
         let looked = DUE.keys(&tables.store, &span, PACKETS_A_LOOK);
@@ -143,7 +169,9 @@ fn release_holdings(tables: &mut Tables, node: NodeId, staying: &[NodeId]) -> Re
             }
             let held = packet.holders.contains(&node);
             packet.holders.retain(|holder| *holder != node);
-            if !lifecycle::is_majority(&packet.holders, staying) {
+            let staying_holders: Vec<_> =
+                packet.holders.iter().copied().filter(|holder| staying.contains(holder)).collect();
+            if (counts || held) && !lifecycle::is_majority(&staying_holders, staying) {
                 return Err(Refusal::NodeNeeded);
             }
             if held {
@@ -157,7 +185,8 @@ fn live(tables: &Tables, id: PacketId) -> PacketRecord {
     tables.get(&PACKETS, &id).expect("every deadline belongs to a packet")
 }
 
-/// A removed node owes nothing: its disk is out of our reach, and its cluster key is rotated away.
+/// A removed node owes nothing: its disk is out of our reach. What it still holds opens to whoever
+/// has that disk with the cluster key of its last day, until the key is rotated (decision 0001).
 fn forgive_debts(tables: &mut Tables, node: NodeId) {
     for key in DEBTS.keys(&tables.store, &DEBTS.under(&node), usize::MAX) {
         let mut packet = tables.get(&PACKETS, &key.2).expect("every debt belongs to a packet");
@@ -168,7 +197,8 @@ fn forgive_debts(tables: &mut Tables, node: NodeId) {
     tables.delete(&DEBT_FLOORS, &node);
 }
 
-fn present(tables: &Tables, node: NodeId) -> Result<NodeRecord, Refusal> {
+/// A node that belongs to the cluster, whether it votes or not.
+pub(crate) fn present(tables: &Tables, node: NodeId) -> Result<NodeRecord, Refusal> {
     let node = tables.get(&NODES, &node).ok_or(Refusal::NodeUnknown)?;
     if node.removed_at.is_some() { Err(Refusal::NodeUnknown) } else { Ok(node) }
 }

@@ -32,14 +32,15 @@ const IDEMPOTENCY_STEP_MS: u64 = 3_600_000;
 
 /// Settles what is due, a bounded number of packets, and forgets a bounded number of rows.
 pub(crate) fn pass_time(tables: &mut Tables, command: &PassTime) -> Answer {
-    let (settled, more) = expire_due(tables, command.due_max)?;
+    let (settled, due) = expire_due(tables, command.due_max)?;
     let nonces = tables.at.0.checked_sub(PROOF_AGE_MAX_MS);
-    prune(tables, &NONCES, nonces.map(|oldest| NONCES.prefix(&Moment(oldest))));
+    let nonces = prune(tables, &NONCES, nonces.map(|oldest| NONCES.prefix(&Moment(oldest)))).len();
     let answers = generation(tables.at).checked_sub(1);
-    prune(tables, &ANSWERS, answers.map(|oldest| ANSWERS.prefix(&oldest)));
+    let answers = prune(tables, &ANSWERS, answers.map(|oldest| ANSWERS.prefix(&oldest))).len();
     let ages = tables.at.0.checked_sub(IDEMPOTENCY_TIME_MS);
     let ages = ages.map(|latest| IDEMPOTENCY_AGES.prefix(&Moment(latest + 1)));
-    forget_idempotency(tables, ages);
+    let ages = forget_idempotency(tables, ages);
+    let more = due || [nonces, answers, ages].contains(&PRUNED_ROWS_MAX);
     Ok(Outcome::TimePassed { settled, more })
 }
 
@@ -106,16 +107,19 @@ fn expire(tables: &mut Tables, id: model::PacketId) {
     tables.put(&PACKETS, &id, &packet);
 }
 
-/// Forgets idempotency keys whose time is over, with what they stand for.
-fn forget_idempotency(tables: &mut Tables, below: Option<Vec<u8>>) {
-    for (at, app, key) in prune(tables, &IDEMPOTENCY_AGES, below) {
+/// Forgets idempotency keys whose time is over, with what they stand for; answers how many.
+fn forget_idempotency(tables: &mut Tables, below: Option<Vec<u8>>) -> usize {
+    let forgotten = prune(tables, &IDEMPOTENCY_AGES, below);
+    let count = forgotten.len();
+    for (at, app, key) in forgotten {
         let name = (app, key);
         let record = tables.get(&IDEMPOTENCY, &name).expect("every age belongs to a key");
         assert!(record.at == at, "an idempotency key has one age");
         tables.delete(&IDEMPOTENCY, &name);
-        let count = tables.get(&IDEMPOTENCY_COUNTS, &name.0).expect("remembered keys are counted");
-        tables.put(&IDEMPOTENCY_COUNTS, &name.0, &(count - 1));
+        let kept = tables.get(&IDEMPOTENCY_COUNTS, &name.0).expect("remembered keys are counted");
+        tables.put(&IDEMPOTENCY_COUNTS, &name.0, &(kept - 1));
     }
+    count
 }
 
 /// Deletes the first rows of a table below a key, and moves the table's floor up behind them.

@@ -9,6 +9,7 @@ use crate::{
     IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TIME_MS, Idempotency, IdempotencyRecord, OpenPacket, Outcome,
     PacketRecord, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
     apply::Caller,
+    cluster,
     keys::Newest,
     lifecycle::{self, delivery_deadline, is_majority},
     tables::{
@@ -21,9 +22,7 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
     if let Some(first) = first_answer(tables, caller, command.idempotency.as_ref(), false)? {
         return Ok(first);
     }
-    if !tables.members().contains(&command.node) {
-        return Err(Refusal::NodeUnknown);
-    }
+    cluster::present(tables, command.node)?;
     let ids = (command.packet, command.space);
     let mut packet = requested(tables, caller, ids, &command.request)?;
     packet.size = command.size;
@@ -44,9 +43,7 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
 /// Hands the writing of a space to a node; whoever wrote it before is stale from now on.
 pub(crate) fn claim(tables: &mut Tables, caller: Option<&Caller>, command: &ClaimSpace) -> Answer {
     let mut packet = of_space(tables, caller, command.space)?;
-    if !tables.members().contains(&command.node) {
-        return Err(Refusal::NodeUnknown);
-    }
+    cluster::present(tables, command.node)?;
     if packet.sealed_at.is_some() {
         return Err(Refusal::AlreadySealed);
     }
@@ -195,6 +192,7 @@ fn planned(target: UnitCode) -> DeliveryRecord {
         settled_at: None,
         reason: None,
         evidence: None,
+        mismatched_at: None,
     }
 }
 

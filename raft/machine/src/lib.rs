@@ -23,7 +23,7 @@ mod view;
 
 pub use apply::{Applied, apply};
 pub use audit::audit;
-pub use cluster::JOIN_TOKEN_TIME_MAX_MS;
+pub use cluster::{JOIN_TOKEN_TIME_MAX_MS, seat_voters};
 pub use command::*;
 pub use outcome::*;
 pub use record::*;

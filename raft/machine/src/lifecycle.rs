@@ -6,7 +6,7 @@ use model::{DeliveryState, Digest, Moment, NodeId, PacketId, PacketState, UnitCo
 
 use crate::{
     DELIVERY_TIME_MAX_MS, DeliveryRecord, Effect, Event, EventKind, FEED_EVENTS_MAX, PacketRecord,
-    Refusal,
+    Refusal, cluster,
     tables::{DEBTS, DUE, DUE_FLOOR, FEEDS, HEADS, INBOX, Tables},
 };
 
@@ -36,11 +36,11 @@ pub(crate) fn state_of(sealed: bool, deliveries: &[DeliveryRecord]) -> PacketSta
     }
 }
 
-/// Whether these holders, distinct and all of them present, are a majority of the present nodes.
-pub(crate) fn is_majority(holders: &[NodeId], present: &[NodeId]) -> bool {
-    let known = holders.iter().all(|holder| present.contains(holder));
+/// Whether these holders, distinct and all of them members, are a majority of the members.
+pub(crate) fn is_majority(holders: &[NodeId], members: &[NodeId]) -> bool {
+    let known = holders.iter().all(|holder| members.contains(holder));
     let distinct = holders.iter().enumerate().all(|(i, holder)| !holders[..i].contains(holder));
-    known && distinct && holders.len() * 2 > present.len()
+    known && distinct && holders.len() * 2 > members.len()
 }
 
 /// The deadline of deliveries that are sealed (or asked for) at a moment.
@@ -116,14 +116,20 @@ pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRecord) {
     }
 }
 
-/// Ends the packet: its content goes, and until it has gone every present node owes its purge.
+/// Ends the packet: its content goes, and until it has gone every node that may hold it owes its
+/// purge.
 fn end(tables: &mut Tables, packet: &mut PacketRecord) {
     tables.delete(&DUE, &(packet.due_at, packet.packet));
     packet.ended_at = Some(tables.at);
-    // Article 9(3): nothing is kept after the exchange. A node may hold parts without being named
-    // a holder, so all of them owe the purge.
-    packet.holders.clear();
+    // Article 9(3): nothing is kept after the exchange. A member may hold parts without being named
+    // a holder, so all of them owe the purge; so does a writer that does not vote.
     packet.debtors = tables.members();
+    for node in packet.holders.drain(..).chain([packet.writer]) {
+        if !packet.debtors.contains(&node) && cluster::present(tables, node).is_ok() {
+            packet.debtors.push(node);
+        }
+    }
+    packet.debtors.sort();
     for node in &packet.debtors {
         tables.put(&DEBTS, &(*node, tables.at, packet.packet), &packet.space);
     }
@@ -183,6 +189,7 @@ mod tests {
             settled_at: None,
             reason: None,
             evidence: None,
+            mismatched_at: None,
         }
     }
 
@@ -213,9 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_is_of_present_nodes_each_counted_once() {
+    fn a_majority_is_of_members_each_counted_once() {
         let nodes = |ids: &[u64]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
-        let holds = |holders, present| is_majority(&nodes(holders), &nodes(present));
+        let holds = |holders, members| is_majority(&nodes(holders), &nodes(members));
         assert!(
             holds(&[1], &[1]) && holds(&[3, 1], &[1, 2, 3]) && holds(&[1, 2, 3], &[1, 2, 3, 4])
         );

@@ -59,13 +59,13 @@ pub enum Outcome {
     /// One answer a receipt, in the order of the command.
     #[n(6)]
     Receipts(#[n(0)] Vec<ReceiptAnswer>),
-    /// How many due things were settled, and whether more is due now.
+    /// How many due things were settled, and whether more is due, or to be forgotten, now.
     #[n(7)]
     TimePassed {
         /// Settled by this command.
         #[n(0)]
         settled: u32,
-        /// Whether more is due now.
+        /// Whether more is due now, or after the pause between two prunings.
         #[n(1)]
         more: bool,
     },

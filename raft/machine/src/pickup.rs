@@ -9,7 +9,7 @@ use crate::{
     Answer, ConfirmReceipts, EventKind, GrantPickup, Outcome, PACKETS_A_COMMAND_MAX, PacketRecord,
     Receipt, ReceiptAnswer, RecordHolding, RecordPickup, RecordPurge, Refusal, RejectDelivery,
     apply::Caller,
-    lifecycle,
+    cluster, lifecycle,
     tables::{DEBT_FLOORS, DEBTS, PACKETS, Tables},
 };
 
@@ -63,6 +63,13 @@ fn confirm_one(tables: &mut Tables, caller: &Caller, receipt: &Receipt) -> Resul
         _ => return Err(Refusal::NotAccepted),
     }
     if !same {
+        // The content was altered on its way, or the target errs: the source hears of it too, once.
+        if delivery.mismatched_at.is_none() {
+            delivery.mismatched_at = Some(tables.at);
+            let source = &packet.source;
+            lifecycle::tell(tables, source, EventKind::Mismatched, &packet, Some(&caller.unit));
+            tables.put(&PACKETS, &receipt.packet, &packet);
+        }
         return Err(Refusal::DigestMismatch);
     }
     delivery.evidence = Some(caller.proof.clone());
@@ -128,10 +135,14 @@ fn raise_debt_floor(tables: &mut Tables, node: NodeId) {
     }
 }
 
-/// Takes down that a node has fetched contents and holds them durably.
+/// Takes down that a node has fetched contents and holds them durably. A holder is a member: what
+/// another node holds makes nothing durable, and is passed over.
 pub(crate) fn record_holding(tables: &mut Tables, command: &RecordHolding) -> Answer {
     check_list(command.packets.len())?;
     let node = present(tables, command.node)?;
+    if !tables.members().contains(&node) {
+        return Ok(Outcome::Done);
+    }
     for id in &command.packets {
         let Some(mut packet) = tables.get(&PACKETS, id) else { continue };
         let live = packet.sealed_at.is_some() && !packet.state.is_terminal();
@@ -178,7 +189,7 @@ fn for_target(
 }
 
 fn present(tables: &Tables, node: NodeId) -> Result<NodeId, Refusal> {
-    if tables.members().contains(&node) { Ok(node) } else { Err(Refusal::NodeUnknown) }
+    cluster::present(tables, node).map(|record| record.node)
 }
 
 fn check_list(count: usize) -> Result<(), Refusal> {

@@ -250,6 +250,9 @@ pub struct DeliveryRecord {
     /// The signature under the receipt, kept as evidence.
     #[n(7)]
     pub evidence: Option<Proof>,
+    /// When the target first confirmed another digest than the one that the source signed.
+    #[n(8)]
+    pub mismatched_at: Option<Moment>,
 }
 
 /// A join token; the secret itself is nowhere.
@@ -355,6 +358,9 @@ pub enum EventKind {
     /// To the source: every delivery is final.
     #[n(5)]
     Completed,
+    /// To the source: a target has confirmed another digest; told once a delivery.
+    #[n(6)]
+    Mismatched,
 }
 
 impl EventKind {
@@ -367,6 +373,7 @@ impl EventKind {
             Self::Expired => "packet.expired",
             Self::Cancelled => "packet.cancelled",
             Self::Completed => "packet.completed",
+            Self::Mismatched => "packet.mismatched",
         }
     }
 }

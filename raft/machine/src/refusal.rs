@@ -120,4 +120,6 @@ refusals! {
     39 IdExists = "id_exists" 1418: "the identifier is in use",
     /// Not a level-1 code of our own, the unit of the administrator is another zone's, or alike.
     40 ZoneMalformed = "zone_malformed" 1202: "the zone and the unit do not fit",
+    /// No other key could administer the cluster any more.
+    41 LastAdminKey = "last_admin_key" 1215: "no other key may administer the cluster",
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is renamed, moved or taken away here except a key's validity.
 
-use model::{KeyStatus, Label, UnitCode, UnitKind, Zone};
+use model::{Grant, KeyStatus, Label, UnitCode, UnitKind, Zone};
 
 use crate::{
     AddApp, AddUnits, Answer, AppRecord, Effect, IssueKey, KeyRecord, NewUnit, Outcome, Refusal,
@@ -160,15 +160,27 @@ pub(crate) fn issue_key(tables: &mut Tables, command: &IssueKey) -> Answer {
     Ok(Outcome::Done)
 }
 
-/// Revokes a key, for ever.
+/// Revokes a key, for ever; never the last one that may administer, for nobody could issue another.
 pub(crate) fn revoke_key(tables: &mut Tables, command: &RevokeKey) -> Answer {
     let mut key = tables.get(&KEYS, &command.key).ok_or(Refusal::KeyUnknown)?;
     // A repeat is the same answer, not an error.
     if key.status == KeyStatus::Active {
+        if key.grants.has(Grant::Admin) && !has_other_admin(tables, &key) {
+            return Err(Refusal::LastAdminKey);
+        }
         key.status = KeyStatus::Revoked;
         key.revoked_at = Some(tables.at);
         tables.put(&KEYS, &command.key, &key);
         tables.effects.push(Effect::KeyRevoked(command.key.clone()));
     }
     Ok(Outcome::Done)
+}
+
+/// Whether another active key may administer. Keys are few and such a revocation is rare, so that all
+/// of them are looked at.
+fn has_other_admin(tables: &Tables, key: &KeyRecord) -> bool {
+    let keys = KEYS.rows(&tables.store, &KEYS.all(), usize::MAX);
+    keys.iter().any(|(id, other)| {
+        *id != key.key && other.status == KeyStatus::Active && other.grants.has(Grant::Admin)
+    })
 }

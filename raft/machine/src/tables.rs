@@ -22,7 +22,8 @@ pub(crate) const CLUSTER: Table<(), ClusterRecord> = Table::new(1);
 pub(crate) const CLOCK: Table<(), Moment> = Table::new(2);
 /// Nodes, present and removed.
 pub(crate) const NODES: Table<NodeId, NodeRecord> = Table::new(3);
-/// The present nodes in one row: every end of a packet asks for them.
+/// The nodes that vote and were not removed, in one row: every seal and every end of a packet asks
+/// for them.
 pub(crate) const MEMBERS: Table<(), Vec<NodeId>> = Table::new(4);
 /// Join tokens by the digest of their secret.
 pub(crate) const TOKENS: Table<Digest, JoinTokenRecord> = Table::new(5);
@@ -254,7 +255,7 @@ impl<'a> Tables<'a> {
         table.delete(&mut self.store, key);
     }
 
-    /// The present nodes, in order.
+    /// The nodes that vote and were not removed, in order.
     pub(crate) fn members(&self) -> Vec<NodeId> {
         self.get(&MEMBERS, &()).unwrap_or_default()
     }

@@ -9,8 +9,8 @@ use crate::{
     UnitRecord, deadlines,
     keys::{Key, Newest},
     tables::{
-        ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, FEEDS, HEADS, INBOX, KEYS, NODES,
-        PACKETS, SENT, SPACES, Span, Table, UNITS, Value,
+        ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, FEEDS, HEADS, INBOX, KEYS, MEMBERS,
+        NODES, PACKETS, SENT, SPACES, Span, Table, UNITS, Value,
     },
 };
 
@@ -66,6 +66,11 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// Every node, present or removed.
     pub fn nodes(&self) -> Vec<NodeRecord> {
         self.page(&NODES, NODES.all(), usize::MAX)
+    }
+
+    /// The nodes that vote and were not removed, in order.
+    pub fn members(&self) -> Vec<NodeId> {
+        MEMBERS.get(self.reader, &()).unwrap_or_default()
     }
 
     /// The unit with this code, or with this alias.

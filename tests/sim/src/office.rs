@@ -126,6 +126,7 @@ fn is_passing(error: &Error) -> bool {
             | Error::Unknown
             | Error::SpaceBusy
             | Error::OffsetMismatch { .. }
+            | Error::ContentUnreachable
     ) || matches!(error, Error::Signature(auth::Rejection::ClockOutOfWindow { .. }))
         || matches!(error, Error::Refused(machine::Refusal::ClockOutOfWindow))
         || matches!(error, Error::Refused(machine::Refusal::EpochStale))

@@ -34,7 +34,7 @@ const JOIN_MINUTES: u32 = 30;
     request_body = AddUnits, responses((status = 200, description = "Added", body = UnitsAdded))
 )]
 pub(crate) async fn add_units(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let units = signed.json::<AddUnits>(JSON_BULK_MAX).await?.checked()?;
     let added = units.len();
     app.exchange.add_units(&signed.caller, units).await?;
@@ -47,7 +47,7 @@ pub(crate) async fn add_units(State(app): State<App>, request: Request) -> Answe
     request_body = NewApp, responses((status = 201, description = "Registered", body = AppAdded))
 )]
 pub(crate) async fn add_app(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let new = signed.json::<NewApp>(JSON_MAX).await?.checked()?;
     let added = AppAdded { app: new.app.clone() };
     app.exchange.add_app(&signed.caller, new).await?;
@@ -64,7 +64,7 @@ pub(crate) async fn add_app(State(app): State<App>, request: Request) -> Answer 
     responses((status = 200, description = "One page", body = Page<AppView>))
 )]
 pub(crate) async fn apps(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
     let (limit, cursor) = (query.limit()?, query.cursor()?);
@@ -80,7 +80,7 @@ pub(crate) async fn apps(State(app): State<App>, request: Request) -> Answer {
     request_body = IssueKey, responses((status = 201, description = "Issued", body = KeyIssued))
 )]
 pub(crate) async fn issue_key(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let new = signed.json::<IssueKey>(JSON_MAX).await?.checked()?;
     let issued = app.exchange.issue_key(&signed.caller, new).await?;
     Ok(answer::json(StatusCode::CREATED, &KeyIssued::from(&issued)))
@@ -96,7 +96,7 @@ pub(crate) async fn issue_key(State(app): State<App>, request: Request) -> Answe
     responses((status = 200, description = "One page", body = Page<KeyView>))
 )]
 pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
     let (limit, cursor) = (query.limit()?, query.cursor()?);
@@ -115,7 +115,7 @@ pub(crate) async fn revoke_key(
     Path(key): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let access_key: model::AccessKey = id(&key)?;
     app.exchange.revoke_key(&signed.caller, access_key.clone()).await?;
@@ -129,7 +129,7 @@ pub(crate) async fn revoke_key(
     responses((status = 200, description = "The status", body = StatusView))
 )]
 pub(crate) async fn status(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let status = app.exchange.status(&signed.caller).await?;
     Ok(answer::json(StatusCode::OK, &StatusView::from(status)))
@@ -141,7 +141,7 @@ pub(crate) async fn status(State(app): State<App>, request: Request) -> Answer {
     request_body = NewJoinToken, responses((status = 201, description = "Made; shown once", body = JoinTokenIssued))
 )]
 pub(crate) async fn join_token(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let body = signed.body(JSON_MAX).await?;
     let new = if body.is_empty() {
         NewJoinToken::default()
@@ -162,7 +162,7 @@ pub(crate) async fn join_token(State(app): State<App>, request: Request) -> Answ
     responses((status = 200, description = "The nodes", body = Members))
 )]
 pub(crate) async fn members(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let status = app.exchange.status(&signed.caller).await?;
     Ok(answer::json(StatusCode::OK, &Members::from(status)))
@@ -179,7 +179,7 @@ pub(crate) async fn remove_member(
     Path(node): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let node: NodeId = id(&node)?;
     app.exchange.remove_member(&signed.caller, node).await?;

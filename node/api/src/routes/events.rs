@@ -44,7 +44,7 @@ const WAIT_MAX_SECS: u64 = 30;
         (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json"))))
 )]
 pub(crate) async fn events(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let headers = &signed.head.headers;
     if accepts(headers, cloud_event::BATCH) {

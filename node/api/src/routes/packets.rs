@@ -37,7 +37,7 @@ use crate::{
     )
 )]
 pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
-    let signed = app.signed(request)?;
+    let signed = app.signed(request).await?;
     match signed::essence(&signed.head.headers) {
         Some(essence) if essence.eq_ignore_ascii_case("multipart/form-data") => {
             submit(app, signed).await
@@ -102,7 +102,7 @@ fn created(body: &impl serde::Serialize, packet: PacketId) -> axum::response::Re
     responses((status = 200, description = "One page", body = Page<Packet>))
 )]
 pub(crate) async fn sent(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
     let limit = query.limit()?;
@@ -123,7 +123,7 @@ pub(crate) async fn show(
     Path(packet): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let record = app.exchange.packet(&signed.caller, id(&packet)?).await?;
     Ok(answer::json(StatusCode::OK, &Packet::from(record)))
@@ -143,7 +143,7 @@ pub(crate) async fn commit(
     Path(packet): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let commit: Commit = signed.json(JSON_MAX).await?;
     let (digest, policy) = commit.checked()?;
     let accepted =
@@ -162,7 +162,7 @@ pub(crate) async fn cancel(
     Path(packet): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let packet = id(&packet)?;
     app.exchange.cancel(&signed.caller, packet).await?;
@@ -179,7 +179,7 @@ pub(crate) async fn cancel(
     responses((status = 200, description = "One page, each with the caller's own delivery", body = Page<Packet>))
 )]
 pub(crate) async fn inbox(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
     let limit = query.limit()?;

@@ -41,7 +41,7 @@ pub(crate) async fn accept(
     Path(packet): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let packet = id(&packet)?;
     if accepts(&signed.head.headers, "application/octet-stream") {
@@ -120,7 +120,7 @@ async fn fetch(app: App, packet: &str, request: Request) -> Answer {
     if let Some(token) = tus::bearer(&head.headers) {
         return download(&app, &head, id(packet)?, PickupProof::Token(token)).await;
     }
-    let caller = app.caller(&head)?;
+    let caller = app.caller(&head).await?;
     let body = octets.collect(&head.headers, JSON_MAX).await?;
     let mut digest = caller.content().checker();
     digest.update(&body);
@@ -218,7 +218,7 @@ pub(crate) async fn confirm(
     Path(packet): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let confirm: Confirm = signed.json(JSON_MAX).await?;
     let packet = id(&packet)?;
     let answers = app.exchange.confirm(&signed.caller, vec![confirm.checked(packet)?]).await?;
@@ -237,7 +237,7 @@ pub(crate) async fn confirm(
     responses((status = 200, description = "The answers, in the order of the receipts", body = ConfirmationResults))
 )]
 pub(crate) async fn confirmations(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let confirmations: Confirmations = signed.json(JSON_BULK_MAX).await?;
     let answers = app.exchange.confirm(&signed.caller, confirmations.checked()?).await?;
     let lang = Lang::of(&signed.head.headers);
@@ -266,7 +266,7 @@ pub(crate) async fn reject(
     Path(packet): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     let reject: Reject = signed.json(JSON_MAX).await?;
     let packet = id(&packet)?;
     app.exchange.reject(&signed.caller, packet, reject.checked()?).await?;

@@ -36,9 +36,9 @@ struct Visit {
 
 impl Visit {
     /// A space is opened by its token, or by a signature of the source.
-    fn of(app: App, space: &str, head: Parts) -> Result<Self, Problem> {
+    async fn of(app: App, space: &str, head: Parts) -> Result<Self, Problem> {
         let token = tus::bearer(&head.headers).map(str::to_owned);
-        let caller = if token.is_some() { None } else { Some(app.caller(&head)?) };
+        let caller = if token.is_some() { None } else { Some(app.caller(&head).await?) };
         Ok(Self { space: id(space)?, app, head, token, caller })
     }
 
@@ -103,14 +103,19 @@ impl Visit {
 /// Takes a PATCH in as it comes. What arrived before a break counts (tus core).
 async fn stream(octets: &mut Octets, upload: &mut Upload) -> Result<(), Problem> {
     loop {
-        match octets.next().await {
-            Ok(Some(piece)) => upload.write(piece).await?,
+        let taken = match octets.next().await {
+            Ok(Some(piece)) => upload.write(piece).await.map_err(Problem::from),
             Ok(None) => return Ok(()),
-            Err(broken) => {
-                // The client hears nothing any more; it asks by HEAD and goes on from what is durable.
-                upload.sync().await?;
-                return Err(broken);
+            // The client hears nothing any more; it asks by HEAD and goes on from what is durable.
+            Err(broken) => Err(broken),
+        };
+        if let Err(problem) = taken {
+            // Whatever ended it, a broken body or one beyond the announced size: HEAD and the next
+            // PATCH must see the same offset. A writer that has failed is claimed anew by itself.
+            if let Err(error) = upload.sync().await {
+                tracing::debug!(%error, "what had arrived could not be synced");
             }
+            return Err(problem);
         }
     }
 }
@@ -207,7 +212,7 @@ async fn visit(
     act: impl AsyncFnOnce(&Visit, &mut Octets) -> Answer,
 ) -> Answer {
     let (head, mut octets) = app.unsigned(request);
-    let visit = Visit::of(app, space, head)?;
+    let visit = Visit::of(app, space, head).await?;
     let answer = act(&visit, &mut octets).await;
     if answer.is_err() {
         octets.drain(DRAIN_MAX).await;

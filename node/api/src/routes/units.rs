@@ -31,7 +31,7 @@ const SEARCH_MAX: usize = 800;
     responses((status = 200, description = "One page", body = Page<Unit>))
 )]
 pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let query = Query::of(&signed.head.uri, &["q", "cursor", "limit"])?;
     let (limit, cursor) = (query.limit()?, query.cursor()?);
@@ -58,7 +58,7 @@ pub(crate) async fn show(
     Path(code): Path<String>,
     request: Request,
 ) -> Answer {
-    let mut signed = app.signed(request)?;
+    let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let unit = app.exchange.unit(&id(&code)?).await?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))

@@ -154,6 +154,14 @@ faults! {
     JoinTokenMalformed = "join_token_malformed" 1134 400 false
         ["Mã gia nhập không thuộc cụm này", "Chép lại nguyên vẹn mã do `lgsp` in ra ở cụm cần gia nhập."]
         ["The join token is not one of this cluster", "Copy the whole token that `lgsp` printed at the cluster to be joined."],
+    /// A joining node that cannot be certified.
+    JoinRequestMalformed = "join_request_malformed" 1141 422 false
+        ["Không cấp được chứng thư cho nút", "Yêu cầu chứng thư hoặc tên máy của nút không hợp lệ, xem `field`. Mã gia nhập vẫn còn dùng được: sửa cấu hình rồi chạy lại `lgsp join`."]
+        ["The node cannot be certified", "The certificate request or a host name of the node is malformed, see `field`. The join token is still good: mend the configuration and run `lgsp join` again."],
+    /// A content in too many pieces.
+    TooManyPieces = "too_many_pieces" 1142 409 false
+        ["Nội dung bị chia quá nhỏ", "Nội dung đến thành quá nhiều đoạn nhỏ nên không nhận tiếp được. Tạo gói tin mới và gửi lại bằng các đoạn lớn hơn."]
+        ["The content came in too many pieces", "The content came in too many small pieces to be taken any further. Open a new packet and send larger ones."],
     /// Cut off from a majority.
     Unavailable = "unavailable" 1501 503 true
         ["Tạm thời không phục vụ được", "Nút này chưa liên lạc được với đa số nút. Thử lại sau, hoặc ở nút khác."]
@@ -162,6 +170,10 @@ faults! {
     OutcomeUnknown = "outcome_unknown" 1502 503 true
         ["Chưa biết kết quả", "Câu trả lời không đến kịp; việc có thể đã hoặc chưa thực hiện. Gửi lại với cùng Idempotency-Key và nonce mới."]
         ["The outcome is not known", "The answer did not come in time; it may or may not have happened. Repeat with the same Idempotency-Key and a new nonce."],
+    /// No holder of the content answers.
+    ContentUnreachable = "content_unreachable" 1504 503 true
+        ["Tạm thời chưa lấy được nội dung", "Các nút giữ nội dung chưa trả lời. Nội dung không mất; thử lại sau."]
+        ["The content cannot be reached for the moment", "The nodes that hold the content do not answer. It is not lost; try again later."],
     /// The disk is full up to its reserve.
     DiskFull = "disk_full" 1503 507 true
         ["Hết chỗ lưu", "Đĩa của nền tảng đã đến mức dự trữ nên tạm ngừng nhận nội dung. Báo quản trị viên; thử lại sau."]

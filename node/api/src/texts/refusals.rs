@@ -23,6 +23,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         | Refusal::AppExists
         | Refusal::AppUnknown
         | Refusal::KeyExists
+        | Refusal::LastAdminKey
         | Refusal::KeyUnknown => registry(refusal),
         Refusal::KeyRevoked
         | Refusal::NotGranted
@@ -245,6 +246,19 @@ fn registry(refusal: Refusal) -> Said {
                 [
                     "There is no such application",
                     "See `lgsp app list`, or register the application first.",
+                ],
+            ),
+        ),
+        Refusal::LastAdminKey => (
+            409,
+            texts(
+                [
+                    "Không thể thu hồi khóa quản trị cuối cùng",
+                    "Phát hành một khóa quản trị khác trước, rồi thu hồi khóa này.",
+                ],
+                [
+                    "The last administrator's key stays",
+                    "Issue another administrator's key first, then revoke this one.",
                 ],
             ),
         ),

@@ -1,5 +1,7 @@
 //! Consensus over the mesh.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use consensus::{Lane, Network, NetworkError};
 use futures_util::future::BoxFuture;
@@ -7,6 +9,10 @@ use mesh::{Channel, Mesh};
 use model::NodeId;
 
 use super::Topic;
+
+/// Consensus gives each part of a snapshot its own time, disk and switch included; the mesh must not
+/// give up before.
+const BULK_DEADLINE: Duration = Duration::from_secs(90);
 
 /// Sends the messages of consensus.
 pub struct MeshNetwork(pub Mesh);
@@ -25,8 +31,10 @@ impl Network for MeshNetwork {
             Lane::Control => Channel::Control,
             Lane::Bulk => Channel::Content,
         };
+        let deadline = if lane == Lane::Bulk { BULK_DEADLINE } else { mesh::REQUEST_DEADLINE };
         Box::pin(async move {
-            mesh.request(to, channel, Topic::Consensus.wrap(&message)).await.map_err(|error| {
+            let message = Topic::Consensus.wrap(&message);
+            mesh.request_within(to, channel, message, deadline).await.map_err(|error| {
                 if error.is_before_sending() {
                     NetworkError::Unreachable(error.to_string())
                 } else {

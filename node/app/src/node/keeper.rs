@@ -192,8 +192,12 @@ impl Keeper {
     }
 
     async fn renew_if_due(&self) -> anyhow::Result<()> {
-        let now = self.exchange.now();
-        if !certs::needs_renewal(&self.presented.certificate(), now)? {
+        let (now, certificate) = (self.exchange.now(), self.presented.certificate());
+        let (names, addresses) = &self.hosts;
+        // The operator may have given the node other names since it was certified.
+        if !certs::needs_renewal(&certificate, now)?
+            && certs::carries_hosts(&certificate, names, addresses)?
+        {
             return Ok(());
         }
         let renewal = Renewal {

@@ -200,6 +200,26 @@ async fn a_late_copy_does_not_bring_a_purged_content_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_purge_that_nobody_waits_for_destroys_all_the_same() {
+    let cluster = Cluster::new(66, 1).await;
+    cluster.disks[&1].set_latency(Duration::from_millis(5));
+    let store = cluster.store(1);
+    store
+        .put_small(space(1), packet(1), meta(), Bytes::from_static(b"x"))
+        .await
+        .expect("one is a majority of one");
+    let dropped = futures_util::FutureExt::now_or_never(store.purge(vec![space(1)]));
+    assert!(dropped.is_none(), "whoever asked went away");
+    let destroyed = async {
+        while store.metrics().purged.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), destroyed).await.expect("it is destroyed");
+    assert_eq!(store.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn segments_roll_and_go_when_nothing_lives_in_them() {
     let cluster = Cluster::new(7, 1).await;
     let store = cluster.store(1);

@@ -6,7 +6,7 @@
 //! now and then for the loss of power.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::FileExt,
     path::Path,
@@ -33,20 +33,22 @@ struct Inner {
 impl Mark {
     /// Opens a mark, or makes the first one.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let fresh = !path.exists();
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let end = if fresh { 0 } else { read(&file)? };
-        let mark =
-            Self(Arc::new(Inner { file, end: AtomicU64::new(end), synced: AtomicU64::new(end) }));
-        if fresh {
-            mark.write(0)?;
-            mark.0.file.sync_all()?;
+        if !path.exists() {
+            // Whole from the moment that it has its name: an empty mark would look like damage.
+            let mut unfinished = path.as_os_str().to_owned();
+            unfinished.push(".new");
+            let file =
+                OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
+            file.write_all_at(&encode(0), 0)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, path)?;
             if let Some(parent) = path.parent() {
                 File::open(parent)?.sync_all()?;
             }
         }
-        Ok(mark)
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let end = read(&file)?;
+        Ok(Self(Arc::new(Inner { file, end: AtomicU64::new(end), synced: AtomicU64::new(end) })))
     }
 
     /// Where the synced part of the log ended when the mark was last written.
@@ -72,13 +74,17 @@ impl Mark {
     }
 
     fn write(&self, end: u64) -> io::Result<()> {
-        let mut bytes = [0; LENGTH];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..16].copy_from_slice(&end.to_be_bytes());
-        let check = crc32fast::hash(&bytes[..16]);
-        bytes[16..].copy_from_slice(&check.to_be_bytes());
-        self.0.file.write_all_at(&bytes, 0)
+        self.0.file.write_all_at(&encode(end), 0)
     }
+}
+
+fn encode(end: u64) -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..16].copy_from_slice(&end.to_be_bytes());
+    let check = crc32fast::hash(&bytes[..16]);
+    bytes[16..].copy_from_slice(&check.to_be_bytes());
+    bytes
 }
 
 fn read(file: &File) -> io::Result<u64> {
@@ -90,4 +96,25 @@ fn read(file: &File) -> io::Result<u64> {
         return Err(damaged());
     }
     Ok(u64::from_be_bytes(head[8..].try_into().map_err(|_| damaged())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_that_was_being_made_is_made_anew() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("log.synced");
+        let unfinished = directory.path().join("log.synced.new");
+        fs::write(&unfinished, b"").expect("the process died here");
+        let mark = Mark::open(&path).expect("nothing was promised yet");
+        assert!(!unfinished.exists(), "it has got its name");
+        mark.advance(77).expect("written");
+        drop(mark);
+        assert_eq!(Mark::open(&path).expect("whole").end(), 77);
+        // A mark with its name is never empty: that one is damaged.
+        fs::write(&path, b"").expect("written");
+        assert!(Mark::open(&path).is_err());
+    }
 }

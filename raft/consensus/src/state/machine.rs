@@ -1,14 +1,22 @@
 //! Applies entries to the state: one overlay, one atomic write and one position for a batch, then
 //! the answers, then the effects.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use futures_util::{Stream, StreamExt};
-use machine::{Effect, Entry, Overlay};
+use machine::{Effect, Entry, Overlay, View};
+use model::{Moment, NodeId};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
     type_config::alias::SnapshotOf,
+    vote::RaftLeaderId as _,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
@@ -64,6 +72,8 @@ impl Position {
 pub(crate) struct Shared {
     /// The index behind the last applied entry.
     pub(crate) applied: watch::Sender<u64>,
+    /// The term of the last applied entry.
+    pub(crate) term: AtomicU64,
     /// Effects, batch by batch.
     pub(crate) effects: broadcast::Sender<Arc<Vec<Effect>>>,
     /// How often a snapshot has replaced the state.
@@ -76,14 +86,27 @@ impl Shared {
     pub(crate) fn new() -> Self {
         Self {
             applied: watch::Sender::new(0),
+            term: AtomicU64::new(0),
             effects: broadcast::Sender::new(EFFECTS_KEPT),
             replaced: watch::Sender::new(0),
             last_at: watch::Sender::new(0),
         }
     }
 
+    /// An entry of this moment is in the state.
+    fn passed(&self, at: Moment) {
+        self.last_at.send_if_modified(|known| {
+            let newer = at.0 > *known;
+            *known = at.0.max(*known);
+            newer
+        });
+    }
+
     fn reached(&self, position: &Position) {
         let next = position.applied.map_or(0, |id| id.index() + 1);
+        let term = position.applied.map_or(0, |id| id.committed_leader_id().term());
+        // Before the index: who sees that an entry is applied sees its term.
+        self.term.store(term, Ordering::Release);
         self.applied.send_if_modified(|known| std::mem::replace(known, next) != next);
     }
 }
@@ -103,9 +126,11 @@ impl Machine {
         shared: Arc<Shared>,
         hold: Hold,
     ) -> io::Result<Self> {
-        let (_, position) = disk.view()?;
+        let (view, position) = disk.view()?;
         let position = Position::decode(position.as_deref())?;
         shared.reached(&position);
+        // Time goes on from where the state stands, not from the beginning of all time.
+        shared.passed(View::new(&*view).clock());
         Ok(Self { disk, shared, position, _hold: hold })
     }
 
@@ -114,20 +139,23 @@ impl Machine {
         let mut position = self.position.clone();
         let mut overlay = Overlay::new(self.disk.reader());
         let (mut replies, mut effects) = (Vec::with_capacity(batch.len()), Vec::new());
-        let mut last_at = 0;
+        let mut last_at = Moment::default();
         for (entry, responder) in batch {
             position.applied = Some(entry.log_id);
             let mut answers = Answers::default();
             match entry.payload {
                 EntryPayload::Blank => {}
                 EntryPayload::Membership(members) => {
+                    // In the same batch as the position: every state agrees on who votes.
+                    let voters: Vec<_> = members.voter_ids().map(NodeId).collect();
+                    machine::seat_voters(&mut overlay, &voters);
                     position.membership = StoredMembership::new(Some(entry.log_id), members);
                     effects.push(Effect::NodesChanged);
                 }
                 EntryPayload::Normal(bytes) => {
                     let entry = decode(&bytes.0)?;
                     let applied = machine::apply(&mut overlay, &entry);
-                    last_at = last_at.max(entry.at.0);
+                    last_at = last_at.max(entry.at);
                     answers.0 = applied.answers;
                     effects.extend(applied.effects);
                 }
@@ -146,13 +174,9 @@ impl Machine {
         &self,
         replies: Vec<(Option<ApplyResponder<Types>>, Answers)>,
         effects: Vec<Effect>,
-        last_at: u64,
+        last_at: Moment,
     ) {
-        self.shared.last_at.send_if_modified(|known| {
-            let newer = last_at > *known;
-            *known = last_at.max(*known);
-            newer
-        });
+        self.shared.passed(last_at);
         self.shared.reached(&self.position);
         for (responder, answers) in replies {
             if let Some(responder) = responder {
@@ -212,19 +236,22 @@ impl RaftStateMachine<Types> for Machine {
     ) -> io::Result<()> {
         let position =
             Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
-        let stage = match data {
-            SnapshotData::Taken(stage) => stage,
+        // Until the switch nobody else may begin to take a state in.
+        let (stage, _pending) = match data {
+            SnapshotData::Taken(stage, pending) => (stage, Some(pending)),
             SnapshotData::View(view) => {
                 let (mut stage, mut after) = (self.disk.stage()?, None);
                 while let Some((pairs, last)) = snapshot::next_block(&view, after.as_deref()) {
                     stage.put(pairs)?;
                     after = Some(last);
                 }
-                stage
+                (stage, None)
             }
         };
         stage.switch(position.encode()?)?;
         self.position = position;
+        let (view, _) = self.disk.view()?;
+        self.shared.passed(View::new(&*view).clock());
         self.shared.reached(&self.position);
         self.shared.replaced.send_modify(|count| *count += 1);
         drop(self.shared.effects.send(Arc::new(vec![Effect::NodesChanged])));

@@ -2,7 +2,13 @@
 //!
 //! Blocks are framed so: length of the key, length of the value (four octets each), key, value.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use crate::{
     options::SNAPSHOT_BLOCK,
@@ -14,7 +20,25 @@ pub(crate) enum SnapshotData {
     /// This node's state at the moment of the snapshot.
     View(StateView),
     /// A state that came from the leader and waits to be switched to.
-    Taken(Box<dyn Stage>),
+    Taken(Box<dyn Stage>, Pending),
+}
+
+/// Held while a state that was taken in whole waits to be switched to. Another one that began
+/// meanwhile would take its place away, and the switch would fail as a disk does.
+pub(crate) struct Pending(Arc<AtomicBool>);
+
+impl Pending {
+    /// Until it is dropped, the flag is up.
+    pub(crate) fn new(flag: &Arc<AtomicBool>) -> Self {
+        flag.store(true, Ordering::Release);
+        Self(flag.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// The next block of a view behind `after`, and the last key in it; none at the end.

@@ -274,6 +274,24 @@ async fn a_node_with_a_wrong_clock_does_not_lead_nor_drag_time_along() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_through_an_election_gets_the_time_that_it_is() {
+    let mut cluster = Cluster::of(3).await;
+    cluster.node(1).propose(command(1)).await.expect("answered").expect("accepted");
+    for round in 2..5 {
+        // Nothing happens for a while, and then the leader dies: the last entry is old.
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let leader = cluster.leader().await;
+        let other = cluster.node(leader.0 % 3 + 1);
+        cluster.crash(leader).await;
+        other.propose(command(round)).await.expect("answered").expect("accepted");
+        let right = consensus::Clock::now(&cluster.nodes[&other.status().node].clock);
+        let clock = machine::View::new(&*other.view()).clock();
+        assert!(right.since(clock) <= Duration::from_secs(5), "{clock} where it is {right}");
+        cluster.start(leader).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_may_not_lead_does_not() {
     let cluster = Cluster::of(3).await;
     let leader = cluster.leader().await;

@@ -50,6 +50,49 @@ proptest! {
     }
 }
 
+/// Proposals as another node forwards them.
+fn forwarded(proposals: &[Vec<u8>]) -> Bytes {
+    let mut encoder = minicbor::Encoder::new(vec![1, 16]);
+    let written = (|| {
+        encoder.map(2)?.u8(0)?.array(proposals.len() as u64)?;
+        for proposal in proposals {
+            encoder.bytes(proposal)?;
+        }
+        encoder.u8(1)?.u64(5_000)?.ok()
+    })();
+    written.expect("a vector takes every octet");
+    encoder.into_writer().into()
+}
+
+/// Which of the proposals were applied, as the answer says.
+fn applied(answer: &[u8]) -> Vec<bool> {
+    assert_eq!(answer[..2], [1, 0], "an answer");
+    let mut decoder = minicbor::Decoder::new(&answer[2..]);
+    let count = decoder.array().expect("a list").expect("of known length");
+    let mut fate = || {
+        decoder.array().expect("a fate");
+        let number = decoder.u8().expect("which one");
+        decoder.skip().expect("what belongs to it");
+        number == 0
+    };
+    (0..count).map(|_| fate()).collect()
+}
+
+#[test]
+fn one_proposal_that_cannot_be_read_spoils_no_other() {
+    run(async {
+        let cluster = Cluster::of(1).await;
+        let node = cluster.node(1);
+        let octets = |number| minicbor::to_vec(command(number)).expect("a proposal");
+        // Octets behind a proposal would be taken for the next one.
+        let longer = [octets(3), vec![0xf6]].concat();
+        let message = forwarded(&[octets(1), b"none".to_vec(), longer, octets(2)]);
+        let answer = node.handle(id(2), message).await;
+        assert_eq!(applied(&answer), [true, false, false, true]);
+        node.propose(command(4)).await.expect("answered").expect("accepted");
+    });
+}
+
 #[test]
 fn a_node_refuses_what_it_cannot_read_and_works_on() {
     run(async {

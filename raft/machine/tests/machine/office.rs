@@ -142,7 +142,7 @@ impl Office {
         Self { at: BEGIN, ..Self::default() }
     }
 
-    /// The zone H41 with three nodes; three offices and a ministry, each with an application that
+    /// The zone H41 with three nodes that vote; three offices and a ministry, each with an application that
     /// sends and receives.
     pub fn founded() -> Self {
         let mut office = Self::empty();
@@ -155,6 +155,7 @@ impl Office {
             let node = AdmitNode { secret_digest, node: new_node(node) };
             office.must(None, Command::AdmitNode(node));
         }
+        seat_voters(&mut office.state, &[NodeId(1), NodeId(2), NodeId(3)]);
         let local = UnitKind::Department;
         let units = vec![
             new_unit("H41.02", "Sở Nội vụ", local, Some("H41"), &[]),

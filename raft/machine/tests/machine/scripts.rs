@@ -1,7 +1,7 @@
 //! Runs the scripts of `tests/scripts`: commands in the regulation's words, and what follows.
 //!
-//! A line at the margin is a command, `verb key=value …`; `wait 5m` moves the clock and `begin`
-//! founds a province. Indented lines below say what is expected: `ok`, `ok: …` or
+//! A line at the margin is a command, `verb key=value …`; `wait 5m` moves the clock, `begin` founds
+//! a province, and `vote 1,2` is what consensus says of who votes. Indented lines below say what is expected: `ok`, `ok: …` or
 //! `refused: word`; every effect, if any is listed; and what the state then says. After every
 //! command the state is audited, and a refusal must have changed nothing but what it may.
 
@@ -74,6 +74,10 @@ impl Script {
             "wait" => self.office.at.0 += span(rest),
             "back" => self.office.at.0 -= span(rest),
             "look" => {}
+            "vote" => {
+                let voters: Vec<_> = list(rest).map(|node| NodeId(number(node))).collect();
+                seat_voters(&mut self.office.state, &voters);
+            }
             _ => self.command(verb, &words(rest)),
         }
         assert_eq!(audit(&self.office.state), Vec::<String>::new(), "{}", self.place);
@@ -216,6 +220,7 @@ impl Script {
                 });
                 told.collect::<Vec<_>>().join(", ")
             }
+            "members" => return (joined(view.members()), rest.into()),
             "live" => {
                 return (joined(view.live(None, 100).iter().map(|(_, id)| id.0)), rest.into());
             }
