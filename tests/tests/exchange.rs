@@ -13,6 +13,11 @@ use rand::Rng;
 use serde_json::json;
 
 const MIB: usize = 1 << 20;
+/// A deadline that is waited for: it must not pass before a debug build on two busy cores has taken
+/// the packet in.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How long the end of a packet may take to be known and its content to be forgotten everywhere.
+const END_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// One cluster for all steps of this file: its start costs more than they do.
 struct Scene {
@@ -93,7 +98,7 @@ impl Scene {
     /// Waits until every node knows the end of a packet, and each has forgotten its content.
     async fn ended(&self, packet: &str, state: &str) -> Result<()> {
         let what = format!("{packet} is {state} and purged");
-        eventually(&what, Duration::from_secs(30), async || {
+        eventually(&what, END_TIME_MAX, async || {
             for index in 0..3 {
                 let answer = self.source.packet(&self.at(index), packet).await.ok()?;
                 let debt = answer.json()["purge_debt"].as_array()?.len();
@@ -340,7 +345,7 @@ impl Scene {
 
     /// A packet that nobody confirmed by its deadline expires, and its content goes.
     async fn deadline(&self) -> Result<()> {
-        let soon = soon(Duration::from_secs(3));
+        let soon = soon(DEADLINE);
         let mut request = Party::request(&[&self.first.unit], "Hạn");
         request["policy"] = json!({ "deliver_by": soon });
         let request =
