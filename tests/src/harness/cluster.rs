@@ -103,6 +103,15 @@ impl Cluster {
 
     /// Adds a node and waits until it is ready. Its index comes back.
     pub async fn join(&mut self, prepare: impl Fn(&NodeProcess) -> Result<()>) -> Result<usize> {
+        let index = self.admit().await?;
+        prepare(&self.nodes[index])?;
+        self.restart(index).await?;
+        Ok(index)
+    }
+
+    /// Adds a node as far as `lgsp join` does: the cluster knows it, and it has not been started yet.
+    /// Its index comes back.
+    pub async fn admit(&mut self) -> Result<usize> {
         let made = self.administer(Request::post("/v1/admin/join-tokens", &json!({}))).await?;
         let token = made["token"].as_str().context("a join token is answered")?.to_owned();
         let member = self.nodes.iter().find(|node| node.pid().is_some()).context("a node runs")?;
@@ -112,12 +121,8 @@ impl Cluster {
         let mut arguments = vec!["join", &url, "--token", &token];
         arguments.extend(addresses.iter().map(String::as_str));
         self.program.run_well(&arguments).await?;
-        prepare(&node)?;
         self.nodes.push(node);
-        let index = self.nodes.len() - 1;
-        self.nodes[index].start()?;
-        self.ready(index).await?;
-        Ok(index)
+        Ok(self.nodes.len() - 1)
     }
 
     /// The directory that everything of this cluster lies in.
