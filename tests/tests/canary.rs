@@ -11,9 +11,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use lgsp_tests::{
-    harness::{Cluster, Party, Program, digest_of, eventually, forms_of, scan},
+    harness::{Cluster, NodeProcess, Party, Program, digest_of, eventually, forms_of, scan},
     wire::{Conn, Request},
 };
+use model::{PacketId, SpaceId};
 use rand::Rng;
 use serde_json::json;
 
@@ -21,6 +22,12 @@ use serde_json::json;
 const SAMPLE: usize = 32;
 /// Samples of one content on one node; the search takes as long whatever their number.
 const SAMPLES_MAX: usize = 400;
+/// What a node seals content keys for, and what the store does, before the slot's owner.
+const NODE_PURPOSE: &[u8] = b"lgsp/content-slot/v1/";
+const SLOT_PURPOSE: &[u8] = b"lgsp content slot v1";
+/// Octets of a record's head, and where records may begin in a segment.
+const RECORD_HEAD: usize = 128;
+const RECORD_ALIGN: usize = 64;
 /// How long purges may take, also those of a node that has just come back.
 const PURGE_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -48,20 +55,37 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
     for packet in [&first, &second] {
         held_by_all(cluster, &source, packet).await?;
     }
-    let mut cipher = samples(&before, &contents(cluster)?);
+    let after = contents(cluster)?;
+    let mut cipher = samples(&before, &after);
     // Identifiers and digests stand beside the ciphertext, and are record: they stay.
     let mut record = Vec::new();
+    let (mut keys, mut slots) = (Vec::new(), Vec::new());
     for (packet, content) in [(&first, &small), (&second, &large)] {
         let space = source.packet(&cluster.endpoint(0), packet).await?.success()?.text("/space");
-        record.push(packet.parse::<model::PacketId>()?.to_bytes().to_vec());
-        record.push(space.parse::<model::SpaceId>()?.to_bytes().to_vec());
+        let space: SpaceId = space.parse()?;
+        record.push(packet.parse::<PacketId>()?.to_bytes().to_vec());
+        record.push(space.to_bytes().to_vec());
         record.push(hex::decode(digest_of(content))?);
+        let before = slots.len();
+        for node in &cluster.nodes {
+            if let Some((key, slot)) = unsealed(node, space, &after)? {
+                keys.extend(forms_of(&format!("key of {space}"), &key));
+                slots.push((format!("slot of {space}"), slot));
+            }
+        }
+        ensure!(slots.len() >= before + 2, "a majority holds the key of {space} in a slot");
     }
+    // Every holder has the same slot, and a needle is searched for once.
+    keys.sort();
+    keys.dedup();
+    slots.dedup();
     cipher.retain(|(_, sample)| !record.iter().any(|known| overlap(sample, known)));
     ensure!(cipher.len() >= 50, "the contents are on the disks: {} samples", cipher.len());
 
     let mut needles = forms_of("content", text.as_bytes());
     needles.extend(forms_of("file name", name.as_bytes()));
+    // The key itself never lies anywhere, not even while its slot does.
+    needles.extend(keys);
     let (found, read) = scan(cluster.root(), &needles)?;
     ensure!(found.is_empty(), "plain already while it is held: {found:?}");
     // The search itself is tested: the title is record, and stands in the state of every node.
@@ -75,6 +99,10 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
     }
     let (found, _) = scan(cluster.root(), &cipher)?;
     ensure!(!found.is_empty(), "the samples of ciphertext are found while the content is held");
+    for slot in &slots {
+        let (found, _) = scan(cluster.root(), std::slice::from_ref(slot))?;
+        ensure!(found.len() >= 2, "the {} is found while the content is held", slot.0);
+    }
     eprintln!("canary: {read} octets searched, {} samples of ciphertext", cipher.len());
 
     // One node is down while the target takes and confirms.
@@ -88,9 +116,11 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
         debtors(&source, &at, packet, 1).await.context("the absent node owes its purge")?;
     }
     needles.extend(cipher);
+    needles.extend(slots);
     for (index, node) in cluster.nodes.iter().enumerate() {
         if index != absent {
-            nothing_in(&node.data, &needles)
+            // Beside its data lies what it wrote to its log.
+            nothing_in(node.data.parent().unwrap_or(&node.data), &needles)
                 .with_context(|| format!("{} has forgotten", node.name))?;
         }
     }
@@ -205,6 +235,46 @@ fn contents(cluster: &Cluster) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
         }
     }
     Ok(files)
+}
+
+/// The key of a content and its slot, as a node's store and its cluster key give them away.
+fn unsealed(
+    node: &NodeProcess,
+    space: SpaceId,
+    files: &BTreeMap<PathBuf, Vec<u8>>,
+) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let ring = certs::Keyring::load(&node.data.join("cluster.key"))?;
+    let mut own = files.iter().filter(|(path, _)| path.starts_with(&node.data));
+    let Some((slot, owner)) = own.find_map(|(_, file)| slot_of(file, space)) else {
+        return Ok(None);
+    };
+    let key = ring
+        .open(&[NODE_PURPOSE, SLOT_PURPOSE, &owner].concat(), &slot)
+        .with_context(|| format!("the slot of {space} on {}", node.name))?;
+    ensure!(key.len() == 32, "a content key has 256 bits, this one {} octets", key.len());
+    Ok(Some((key.to_vec(), slot)))
+}
+
+/// The slot of a space in a file of the store, and whose it is: of a small content size and digest
+/// are bound to it, of a large one not. The forms are those of `content/src/record.rs`, version 1.
+fn slot_of(file: &[u8], space: SpaceId) -> Option<(Vec<u8>, Vec<u8>)> {
+    let space = space.to_bytes();
+    let slot_len = |form: &[u8]| usize::from(u16::from_be_bytes([form[6], form[7]]));
+    if file.starts_with(b"LGSF") && file.len() > 512 {
+        let owner = [&[0][..], &file[8..48], &[0; 40]].concat();
+        let is_it = file[8..24] == space;
+        return is_it
+            .then(|| file.get(48..48 + slot_len(file)))
+            .flatten()
+            .map(|slot| (slot.to_vec(), owner));
+    }
+    let at = (0..file.len().saturating_sub(RECORD_HEAD)).step_by(RECORD_ALIGN).find(|&at| {
+        let head = &file[at..at + RECORD_HEAD];
+        head.starts_with(b"LGRC") && head[5] == 1 && head[16..32] == space
+    })?;
+    let record = &file[at..];
+    let slot = record.get(RECORD_HEAD..RECORD_HEAD + slot_len(record))?.to_vec();
+    Some((slot, [&[1][..], &record[16..96]].concat()))
 }
 
 /// What was written into the stores meanwhile, as samples that look random: ciphertext and slots.

@@ -16,6 +16,8 @@ use std::time::Duration;
 const TIMES: usize = 3;
 /// Packets between one crash and the next.
 const BETWEEN: u64 = 25;
+/// How long an upload may take to find its way to another node, beside the load.
+const TAKE_OVER_TIME_MAX: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_nodes_are_killed() {
@@ -77,23 +79,26 @@ async fn freeze(cluster: &mut Cluster, traffic: &Traffic, index: usize) -> Resul
 async fn uploads(cluster: &mut Cluster) -> Result<()> {
     let source = cluster.party("H41.80", &["send"]).await?;
     let target = cluster.party("H41.81", &["receive"]).await?;
+    let traffic = Traffic::start(cluster, 2).await?;
     for round in 0..TIMES {
+        traffic.progress(BETWEEN).await?;
         let intake = match round {
             0 => cluster.leader().await?,
             _ => cluster.follower().await?,
         };
-        upload(cluster, &source, &target, intake)
+        upload(cluster, &traffic, (&source, &target), intake)
             .await
             .with_context(|| format!("upload, round {round}"))?;
     }
-    Ok(())
+    traffic.progress(BETWEEN).await?;
+    traffic.stop().await?.check(cluster).await
 }
 
 /// The intake node dies while content streams into it; the upload goes on at another.
 async fn upload(
     cluster: &mut Cluster,
-    source: &Party,
-    target: &Party,
+    traffic: &Traffic,
+    (source, target): (&Party, &Party),
     intake: usize,
 ) -> Result<()> {
     const MIB: usize = 1 << 20;
@@ -118,7 +123,7 @@ async fn upload(
     cluster.nodes[intake].kill()?;
 
     let other = cluster.endpoint((intake + 1) % 3);
-    let offset = eventually("another node tells the offset", Duration::from_secs(30), async || {
+    let offset = eventually("another node tells the offset", TAKE_OVER_TIME_MAX, async || {
         let answer = Party::offset(&other, &space, &token).await.ok()?;
         answer.is_success().then(|| answer.header("upload-offset")?.parse::<u64>().ok())?
     })
@@ -129,16 +134,15 @@ async fn upload(
         "offset {told}: acknowledged octets are kept, others not invented"
     );
     let rest = Bytes::copy_from_slice(&content[told..]);
-    let answer =
-        eventually("the rest is taken at another node", Duration::from_secs(30), async || {
-            Conn::new(&other)
-                .call(&Party::patch(&space, &token, offset, rest.clone()))
-                .await
-                .ok()
-                .filter(|a| a.status < 500)
-        })
-        .await?
-        .success()?;
+    let answer = eventually("the rest is taken at another node", TAKE_OVER_TIME_MAX, async || {
+        Conn::new(&other)
+            .call(&Party::patch(&space, &token, offset, rest.clone()))
+            .await
+            .ok()
+            .filter(|a| a.status < 500)
+    })
+    .await?
+    .success()?;
     ensure!(
         answer.header("upload-offset") == Some(&size.to_string()),
         "all is acknowledged: {}",
@@ -152,6 +156,7 @@ async fn upload(
         .context("the commit at a third node")?;
     let got = target.receive(&other, &packet).await?;
     ensure!(got == content, "the target got what was sent");
+    traffic.progress(BETWEEN).await.context("while the intake node is down")?;
     cluster.restart(intake).await?;
     cluster.whole().await?;
     let answer = source.packet(&cluster.endpoint(intake), &packet).await?.success()?;

@@ -1,7 +1,10 @@
 //! The exchange from outside: several targets, large and small contents, ranges, events, and what
 //! happens to requests that cannot be met.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -13,6 +16,15 @@ use rand::Rng;
 use serde_json::json;
 
 const MIB: usize = 1 << 20;
+/// A deadline that is waited for: it must not pass before a debug build on two busy cores has taken
+/// the packet in.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Packets that are sent while a node is admitted and not started.
+const WHILE_ADMITTED: usize = 12;
+/// How long a node may take from its start until it votes.
+const VOTES_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long the end of a packet may take to be known and its content to be forgotten everywhere.
+const END_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// One cluster for all steps of this file: its start costs more than they do.
 struct Scene {
@@ -31,7 +43,7 @@ async fn packets_travel_and_wrong_requests_change_nothing() {
     let source = party("H41.50", &["send"]).await;
     let first = party("H41.51", &["receive"]).await;
     let second = party("H41.52", &["receive"]).await;
-    let scene = Scene { cluster, source, first, second };
+    let mut scene = Scene { cluster, source, first, second };
     let well =
         |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
     well("a small packet to two targets", scene.small().await);
@@ -43,6 +55,7 @@ async fn packets_travel_and_wrong_requests_change_nothing() {
     well("a wrong digest", scene.wrong_digest().await);
     well("a deadline", scene.deadline().await);
     well("units", scene.units().await);
+    well("a fourth node", scene.a_fourth_node().await);
 }
 
 fn random(size: usize) -> Vec<u8> {
@@ -93,7 +106,7 @@ impl Scene {
     /// Waits until every node knows the end of a packet, and each has forgotten its content.
     async fn ended(&self, packet: &str, state: &str) -> Result<()> {
         let what = format!("{packet} is {state} and purged");
-        eventually(&what, Duration::from_secs(30), async || {
+        eventually(&what, END_TIME_MAX, async || {
             for index in 0..3 {
                 let answer = self.source.packet(&self.at(index), packet).await.ok()?;
                 let debt = answer.json()["purge_debt"].as_array()?.len();
@@ -340,7 +353,7 @@ impl Scene {
 
     /// A packet that nobody confirmed by its deadline expires, and its content goes.
     async fn deadline(&self) -> Result<()> {
-        let soon = soon(Duration::from_secs(3));
+        let soon = soon(DEADLINE);
         let mut request = Party::request(&[&self.first.unit], "Hạn");
         request["policy"] = json!({ "deliver_by": soon });
         let request =
@@ -362,6 +375,45 @@ impl Scene {
         let items = found.json()["items"].as_array().map_or(0, Vec::len);
         ensure!(items >= 1, "a unit is found without diacritics: {}", found.summary());
         Ok(())
+    }
+
+    /// Between `lgsp join` and its first vote a new node costs nobody anything: every submit is taken
+    /// at the first attempt. The last step, as the cluster has four nodes after it.
+    async fn a_fourth_node(&mut self) -> Result<()> {
+        let index = self.cluster.admit().await?;
+        for number in 0..WHILE_ADMITTED {
+            self.sends(number).await.context("while it is admitted and not started")?;
+        }
+        self.cluster.nodes[index].start()?;
+        let (begun, mut number) = (Instant::now(), 0);
+        while !self.votes(index).await {
+            self.sends(number).await.context("while it catches up")?;
+            number += 1;
+            ensure!(begun.elapsed() < VOTES_TIME_MAX, "it does not vote");
+        }
+        for number in 0..WHILE_ADMITTED {
+            self.sends(number).await.context("now that it votes")?;
+        }
+        self.cluster.whole().await
+    }
+
+    /// One of the first three nodes takes a packet.
+    async fn sends(&self, number: usize) -> Result<()> {
+        let targets = [self.first.unit.as_str()];
+        let sent =
+            self.source.submit(&self.at(number % 3), &targets, "Nút mới", b"moi", "").await?;
+        sent.success().map(drop).with_context(|| format!("packet {number}"))
+    }
+
+    async fn votes(&self, index: usize) -> bool {
+        let url = self.cluster.nodes[index].url();
+        let status = self.cluster.status(0).await.unwrap_or_default();
+        status["nodes"].as_array().is_some_and(|nodes| {
+            nodes.iter().any(|node| {
+                node["api_url"] == url.as_str()
+                    && matches!(node["role"].as_str(), Some("voter" | "leader"))
+            })
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Strangers: replays, forged and missing signatures, other units. None of them gets anything, on
 //! any route that the document of the API names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use lgsp_tests::{
-    harness::{Cluster, Layout, Party, Program},
-    wire::{Answer, Conn, Credential, Endpoint, Request},
+    harness::{Cluster, Layout, Party, Program, eventually},
+    wire::{Answer, Conn, Credential, Request},
 };
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -44,6 +45,8 @@ async fn strangers_get_nothing() {
     let other = cluster.party("H41.42", &["send", "receive"]).await.expect("a party");
     let well =
         |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
+    // A token lives for a minute at least: this one runs out while the other steps go on.
+    let short = join_token(&cluster).await.expect("a join token");
     for round in 0..3 {
         well("replays", replays(&cluster, &source, &target, round).await);
     }
@@ -51,7 +54,8 @@ async fn strangers_get_nothing() {
     well("every route", every_route(&cluster, &source, &target).await);
     well("another unit", another_unit(&cluster, &source, &target, &other).await);
     well("a revoked key", revoked(&cluster, &other).await);
-    well("an old join token", join_tokens(&cluster).await);
+    well("join tokens", join_tokens(&cluster).await);
+    well("an old join token", expired(&cluster, short).await);
 }
 
 /// One signed request, sent twenty times at once over three nodes: it passes once.
@@ -250,6 +254,12 @@ fn refused(open: bool, who: &str, method: &str, path: &str, answer: &Answer) -> 
         answer.summary(),
     );
     // Who is not known learns nothing of what is there, not even that it is.
+    ensure!(
+        !matches!(who, "an unknown key" | "a wrong secret") || answer.status == 401,
+        "{who}: {method} {path} is answered with {}: {}",
+        answer.status,
+        answer.summary()
+    );
     if who == "unsigned" && method != "HEAD" {
         ensure!(
             answer.status == 401,
@@ -321,8 +331,8 @@ async fn revoked(cluster: &Cluster, other: &Party) -> Result<()> {
     let spare = cluster.app(&other.unit, "app-spare", &["send"]).await?;
     let path = format!("/v1/admin/keys/{}/revoke", spare.key.access_key());
     cluster.administer(Request::post(path, &json!({}))).await?;
-    let deadline = std::time::Duration::from_secs(3);
-    lgsp_tests::harness::eventually("the key is dead at every node", deadline, async || {
+    let deadline = Duration::from_secs(3);
+    eventually("the key is dead at every node", deadline, async || {
         for index in 0..3 {
             let answer = cluster.call(index, &spare.key, Request::get("/v1/packets")).await.ok()?;
             if answer.status != 401 {
@@ -334,26 +344,71 @@ async fn revoked(cluster: &Cluster, other: &Party) -> Result<()> {
     .await
 }
 
+/// A join token of the shortest life, and when it ends.
+async fn join_token(cluster: &Cluster) -> Result<(String, String)> {
+    let made = cluster
+        .administer(Request::post("/v1/admin/join-tokens", &json!({ "minutes": 1 })))
+        .await?;
+    let text = |name: &str| made[name].as_str().map(str::to_owned);
+    text("token").zip(text("expires_at")).context("a token and its end are answered")
+}
+
+/// What a node sends that would join. Nothing listens at its addresses.
+fn joining(token: &str) -> Result<Request> {
+    let request = STANDARD.encode(certs::NodeKey::generate()?.request()?);
+    let body = json!({
+        "token": token,
+        "name": "x", "mesh_address": "127.0.0.1:1", "api_url": "https://127.0.0.1:1",
+        "certificate_request": request, "dns_names": [], "ip_addresses": ["127.0.0.1"], "version": "0",
+    });
+    Ok(Request::post("/v1/cluster/join", &body))
+}
+
+async fn members(cluster: &Cluster) -> Result<usize> {
+    let members = cluster.administer(Request::get("/v1/admin/members")).await?;
+    let nodes = members["nodes"].as_array().context("members are listed")?;
+    Ok(nodes.iter().filter(|node| node["role"] != "removed").count())
+}
+
 /// A join token is good once, and a made-up one never.
 async fn join_tokens(cluster: &Cluster) -> Result<()> {
-    let at: Arc<Endpoint> = cluster.endpoint(0);
-    let body = json!({
-        "token": "jn_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        "name": "x", "mesh_address": "127.0.0.1:1", "api_url": "https://127.0.0.1:1",
-        "certificate_request": "AAAA", "dns_names": [], "ip_addresses": ["127.0.0.1"], "version": "0",
-    });
-    let answer = Conn::new(&at).call(&Request::post("/v1/cluster/join", &body)).await?;
+    let made_up = joining(&format!("jn_{}", "A".repeat(87)))?;
+    let answer = cluster.call_unsigned(0, made_up).await?;
     ensure!(
         (400..500).contains(&answer.status),
         "a made-up token is answered with {}: {}",
         answer.status,
         answer.summary()
     );
-    let members = cluster.administer(Request::get("/v1/admin/members")).await?;
-    let nodes = members["items"]
-        .as_array()
-        .or(members["nodes"].as_array())
-        .context("members are listed")?;
-    ensure!(nodes.len() == 3, "{} members", nodes.len());
+    ensure!(members(cluster).await? == 3, "a made-up token made a member");
+
+    let (token, _) = join_token(cluster).await?;
+    let first =
+        cluster.call_unsigned(0, joining(&token)?).await?.success().context("a good token")?;
+    for index in 0..3 {
+        let again = cluster.call_unsigned(index, joining(&token)?).await?;
+        again.problem(401, "token_used").with_context(|| format!("at node {index}"))?;
+    }
+    ensure!(members(cluster).await? == 4, "a token used once made one member");
+    let path = format!("/v1/admin/members/{}/remove", first.text("/node"));
+    cluster.administer(Request::post(path, &json!({}))).await?;
+    ensure!(members(cluster).await? == 3, "the node that never came is removed");
+    Ok(())
+}
+
+/// A join token that has run out is refused as that, and lets nobody in.
+async fn expired(cluster: &Cluster, (token, end): (String, String)) -> Result<()> {
+    // Moments of one form in UTC: as texts they sort as moments do.
+    let life = Duration::from_secs(90);
+    eventually(&format!("it is later than {end}"), life, async || {
+        let told = cluster.call_unsigned(0, Request::get("/.well-known/lgsp")).await.ok()?;
+        (told.text("/server_time") > end).then_some(())
+    })
+    .await?;
+    for index in 0..3 {
+        let late = cluster.call_unsigned(index, joining(&token)?).await?;
+        late.problem(401, "token_expired").with_context(|| format!("at node {index}"))?;
+    }
+    ensure!(members(cluster).await? == 3, "an old token made a member");
     Ok(())
 }

@@ -11,10 +11,16 @@ mod entropy;
 mod network;
 mod office;
 mod oracle;
+mod panics;
 mod plan;
+mod remains;
 mod world;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    process::{Command, ExitCode},
+    time::Duration,
+};
 
 use clap::{Parser, ValueEnum};
 
@@ -29,12 +35,15 @@ pub enum Planted {
     ContentLies,
 }
 
-/// Runs one simulated cluster and says whether every promise held.
+/// Runs simulated clusters and says whether every promise held.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Everything follows from it.
+    /// Everything follows from it; with `--seeds` the first of them.
+    #[arg(long, required_unless_present = "seeds")]
+    seed: Option<u64>,
+    /// Runs so many seeds, one after the other, each in a process of its own.
     #[arg(long)]
-    seed: u64,
+    seeds: Option<u64>,
     /// Virtual seconds with faults; healing comes on top.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -46,10 +55,47 @@ struct Arguments {
     verbose: bool,
 }
 
+impl Arguments {
+    /// What follows the seed on a command line.
+    fn rest(&self) -> Vec<String> {
+        let mut rest = vec!["--seconds".to_owned(), self.seconds.to_string()];
+        if let Some(bug) = self.plant.and_then(|bug| bug.to_possible_value()) {
+            rest.extend(["--plant".to_owned(), bug.get_name().to_owned()]);
+        }
+        rest
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    entropy::seed(arguments.seed);
-    consensus::sim::seed_elections(arguments.seed);
+    let seed = arguments.seed.unwrap_or_default();
+    match arguments.seeds {
+        Some(count) => run_many(seed, count, &arguments),
+        None => run_one(seed, &arguments),
+    }
+}
+
+fn run_many(first: u64, count: u64, arguments: &Arguments) -> ExitCode {
+    let program = std::env::current_exe().expect("a running program has a path");
+    let mut failed = Vec::new();
+    for seed in first..first.saturating_add(count) {
+        let mut command = Command::new(&program);
+        command.args(["--seed", &seed.to_string()]).args(arguments.rest());
+        if arguments.verbose {
+            command.arg("--verbose");
+        }
+        if !command.status().is_ok_and(|status| status.success()) {
+            failed.push(seed.to_string());
+        }
+    }
+    println!("{count} seeds from {first}: {} failed {}", failed.len(), failed.join(" "));
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_one(seed: u64, arguments: &Arguments) -> ExitCode {
+    entropy::seed(seed);
+    consensus::sim::seed_elections(seed);
+    panics::watch();
     if arguments.verbose {
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     }
@@ -58,45 +104,43 @@ fn main() -> ExitCode {
         .start_paused(true)
         .build()
         .expect("a runtime without drivers needs nothing of the system");
-    let outcome = runtime.block_on(run(&arguments));
+    let run = AssertUnwindSafe(|| runtime.block_on(run(seed, arguments)));
+    let (summary, mut violations) = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+        (String::new(), vec!["the simulation did not come to its end".to_owned()])
+    });
+    violations.extend(panics::seen());
     runtime.shutdown_timeout(Duration::from_millis(100));
-    match outcome {
-        Ok(summary) => {
-            println!("seed {} ok: {summary}", arguments.seed);
-            ExitCode::SUCCESS
-        }
-        Err(violations) => {
-            println!("seed {} FAILED:\n  {}", arguments.seed, violations.join("\n  "));
-            let planted = arguments.plant.and_then(|bug| bug.to_possible_value());
-            let planted = planted.map(|bug| format!(" --plant {}", bug.get_name()));
-            println!(
-                "replay: cargo run -p lgsp-sim -- --seed {} --seconds {}{}",
-                arguments.seed,
-                arguments.seconds,
-                planted.unwrap_or_default()
-            );
-            ExitCode::FAILURE
-        }
+    if violations.is_empty() {
+        println!("seed {seed} ok: {summary}");
+        return ExitCode::SUCCESS;
     }
+    println!("seed {seed} FAILED: {summary}\n  {}", violations.join("\n  "));
+    println!("replay: cargo run -p lgsp-sim -- --seed {seed} {}", arguments.rest().join(" "));
+    ExitCode::FAILURE
 }
 
-async fn run(arguments: &Arguments) -> Result<String, Vec<String>> {
-    let dice = Dice::new(arguments.seed);
-    let world = World::found(dice.clone(), arguments.plant).await;
+/// What happened, and which promises were broken.
+async fn run(seed: u64, arguments: &Arguments) -> (String, Vec<String>) {
+    let world = World::found(Dice::new(seed), arguments.plant).await;
     let ledger = Ledger::default();
     let offices = office::open_all(&world, &ledger).await;
     let faults = tokio::spawn(plan::faults(world.clone(), Duration::from_secs(arguments.seconds)));
     faults.await.expect("the plan of faults does not panic");
-    world.heal().await;
+    world.end_faults().await;
     offices.finish_sending().await;
+    offices.every_node_takes_one().await;
     let liveness = oracle::until_quiet(&world, &ledger).await;
     offices.close();
-    let mut violations = ledger.violations();
+    // The loss first: what else is broken mostly follows from it.
+    let mut violations = oracle::losses(&world, &ledger);
+    violations.extend(ledger.violations());
+    violations.extend(ledger.too_little(arguments.seconds));
+    let is_quiet = liveness.is_empty();
     violations.extend(liveness);
     violations.extend(oracle::final_checks(&world, &ledger).await);
-    if violations.is_empty() {
-        Ok(format!("{}; {}", ledger.summary(), world.summary()))
-    } else {
-        Err(violations)
+    if is_quiet {
+        violations.extend(remains::left(&world, &ledger));
     }
+    let history = oracle::history(&world, &ledger);
+    (format!("{}; {}; history {history}", ledger.summary(), world.summary()), violations)
 }

@@ -8,26 +8,28 @@ use delivery::{Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, S
 use futures_util::StreamExt;
 use machine::{AddApp, ExchangePolicy, NewUnit, Receipt, Request};
 use model::{
-    Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, PacketId, UnitCode, UnitKind,
+    Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, NodeId, PacketId, UnitCode, UnitKind,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
     oracle::Ledger,
+    remains,
     world::{Credentials, World, canary},
 };
 
 /// Offices of a simulated province.
 const OFFICE_COUNT: usize = 4;
 /// How long an office waits for an answer before it asks another node.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often an office repeats one request; more than any outage of a plan lasts.
-const ATTEMPTS_MAX: usize = 200;
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an office repeats one request: longer than any outage of a plan lasts, so giving up
+/// is a promise broken.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(120);
 /// Small contents, in octets.
 const SMALL_MAX: u64 = 20_000;
 /// Large contents, in octets, and the pieces that they come in.
@@ -39,6 +41,7 @@ pub struct Offices {
     sending: watch::Sender<bool>,
     senders: JoinSet<()>,
     receivers: JoinSet<()>,
+    offices: Vec<Arc<Office>>,
 }
 
 impl Offices {
@@ -46,6 +49,14 @@ impl Offices {
     pub async fn finish_sending(&self) {
         self.sending.send_replace(false);
         self.sending.closed().await;
+    }
+
+    /// After the last fault each node by itself takes a new packet.
+    pub async fn every_node_takes_one(&self) {
+        let Some(first) = self.offices.first() else { return };
+        for (node, office) in first.world.nodes().into_iter().zip(self.offices.iter().cycle()) {
+            office.send_small(Some(node)).await;
+        }
     }
 
     /// Everybody goes home.
@@ -71,6 +82,7 @@ pub async fn open_all(world: &World, ledger: &Ledger) -> Offices {
     let everybody = Arc::new(codes);
     let (sending, watch) = watch::channel(true);
     let (mut senders, mut receivers) = (JoinSet::new(), JoinSet::new());
+    let mut offices = Vec::new();
     for unit in everybody.iter() {
         let credentials = register(world, unit).await;
         let office = Arc::new(Office {
@@ -81,9 +93,10 @@ pub async fn open_all(world: &World, ledger: &Ledger) -> Offices {
             everybody: everybody.clone(),
         });
         senders.spawn(office.clone().send_until(watch.clone()));
-        receivers.spawn(office.receive());
+        receivers.spawn(office.clone().receive());
+        offices.push(office);
     }
-    Offices { sending, senders, receivers }
+    Offices { sending, senders, receivers, offices }
 }
 
 async fn register(world: &World, unit: &UnitCode) -> Credentials {
@@ -119,36 +132,63 @@ async fn register(world: &World, unit: &UnitCode) -> Credentials {
 }
 
 /// Whether trying again may help.
-fn is_passing(error: &Error) -> bool {
-    matches!(
-        error,
+///
+/// While faults befall the cluster a request may also meet a node with a wrong clock, or a store
+/// whose node crashes under it, or whose space another node takes over. In good weather none of
+/// these is an answer.
+fn is_passing(error: &Error, bad_weather: bool) -> bool {
+    use content::Error as Store;
+    match error {
         Error::Unavailable { .. }
-            | Error::Unknown
-            | Error::SpaceBusy
-            | Error::OffsetMismatch { .. }
-            | Error::ContentUnreachable
-    ) || matches!(error, Error::Signature(auth::Rejection::ClockOutOfWindow { .. }))
-        || matches!(error, Error::Refused(machine::Refusal::ClockOutOfWindow))
-        || matches!(error, Error::Refused(machine::Refusal::EpochStale))
-        || matches!(error, Error::Content(_))
+        | Error::Unknown
+        | Error::SpaceBusy
+        | Error::OffsetMismatch { .. }
+        | Error::ContentUnreachable
+        | Error::Refused(machine::Refusal::EpochStale) => true,
+        Error::Signature(auth::Rejection::ClockOutOfWindow { .. })
+        | Error::Refused(machine::Refusal::ClockOutOfWindow)
+        | Error::Content(
+            Store::Failed
+            | Store::Disk { .. }
+            | Store::Missing { .. }
+            | Store::Damaged { .. }
+            | Store::Forged { .. },
+        ) => bad_weather,
+        _ => false,
+    }
 }
 
 impl Office {
-    /// Does something at a random node that is up, until it is answered for good.
-    async fn persist<T, F>(&self, act: impl Fn(Exchange) -> F) -> Option<Result<T, Error>>
+    /// Does something at one node, or at a random one that is up, until it is answered for good.
+    async fn persist<T, F>(
+        &self,
+        what: &str,
+        at: Option<NodeId>,
+        act: impl Fn(Exchange) -> F,
+    ) -> Option<Result<T, Error>>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        for _ in 0..ATTEMPTS_MAX {
-            if let Some(exchange) = self.world.any_exchange() {
+        let begun = Instant::now();
+        let mut last = "no node was up".to_owned();
+        while begun.elapsed() < GIVE_UP_AFTER {
+            let exchange = match at {
+                Some(node) => self.world.exchange(node),
+                None => self.world.any_exchange(),
+            };
+            if let Some(exchange) = exchange {
                 match timeout(PATIENCE, act(exchange)).await {
-                    Ok(Err(error)) if is_passing(&error) => {}
+                    Ok(Err(error)) if is_passing(&error, self.world.in_bad_weather()) => {
+                        last = format!("{error:?}");
+                    }
                     Ok(answer) => return Some(answer),
-                    Err(_) => {}
+                    Err(_) => last = "no answer came".into(),
                 }
             }
             sleep(Duration::from_millis(50 + self.world.dice().below(300))).await;
         }
+        let at = at.map(|node| format!(" at node {node}")).unwrap_or_default();
+        self.ledger.violation(format!("{what}{at} was given up after {GIVE_UP_AFTER:?}: {last}"));
         None
     }
 
@@ -158,7 +198,7 @@ impl Office {
             if self.world.dice().chance(120) {
                 self.send_large().await;
             } else {
-                self.send_small().await;
+                self.send_small(None).await;
             }
         }
     }
@@ -187,7 +227,7 @@ impl Office {
         format!("{:032x}", self.world.dice().bits()).parse().expect("32 characters")
     }
 
-    async fn send_small(&self) {
+    async fn send_small(&self, at: Option<NodeId>) {
         let content = canary(self.world.dice(), self.world.dice().below(SMALL_MAX) as usize + 1);
         let submission = Submission {
             request: self.request(),
@@ -197,10 +237,11 @@ impl Office {
         };
         let targets = submission.request.targets.clone();
         self.ledger.tried(&content, targets);
-        let Some(first) = self.submit(&submission).await else { return };
+        let Some(first) = self.submit(&submission, at).await else { return };
         self.ledger.acknowledged(first, &content);
+        remains::sample(&self.world, &self.ledger, first, false);
         if self.world.dice().chance(150)
-            && let Some(again) = self.submit(&submission).await
+            && let Some(again) = self.submit(&submission, None).await
             && again != first
         {
             self.ledger
@@ -208,8 +249,8 @@ impl Office {
         }
     }
 
-    async fn submit(&self, submission: &Submission) -> Option<PacketId> {
-        let answer = self.persist(async |exchange: Exchange| {
+    async fn submit(&self, submission: &Submission, at: Option<NodeId>) -> Option<PacketId> {
+        let answer = self.persist("a submit", at, async |exchange: Exchange| {
             let caller =
                 self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
             exchange.submit(&caller, submission.clone()).await
@@ -232,7 +273,7 @@ impl Office {
             size: Some(content.len() as u64),
             idempotency_key: Some(self.idempotency_key()),
         };
-        let opened = self.persist(async |exchange: Exchange| {
+        let opened = self.persist("a request for a space", None, async |exchange: Exchange| {
             let caller =
                 self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
             exchange.open(&caller, open.clone()).await
@@ -269,7 +310,7 @@ impl Office {
     ) -> Option<u64> {
         let token = SpaceAccess::Token(opened.token.as_str());
         let length = 1 + self.world.dice().below(PIECE_MAX);
-        let sent = self.persist(async |exchange: Exchange| {
+        let sent = self.persist("a piece", None, async |exchange: Exchange| {
             let mut upload = match exchange.upload(opened.space, token, Some(from), None).await {
                 Ok(upload) => upload,
                 // Another node had more than this office was told, which is fine.
@@ -292,12 +333,15 @@ impl Office {
 
     async fn commit(&self, packet: PacketId, content: &Bytes) {
         let digest = Digest(Sha256::digest(content).into());
-        let sealed = self.persist(async |exchange: Exchange| {
+        let sealed = self.persist("a commit", None, async |exchange: Exchange| {
             let caller = self.world.try_sign(&exchange, &self.credentials, "POST", "/commit")?;
             exchange.seal(&caller, packet, digest, content.len() as u64, None).await
         });
         match sealed.await {
-            Some(Ok(accepted)) => self.ledger.acknowledged(accepted.packet, content),
+            Some(Ok(accepted)) => {
+                self.ledger.acknowledged(accepted.packet, content);
+                remains::sample(&self.world, &self.ledger, accepted.packet, true);
+            }
             Some(Err(error)) => {
                 self.ledger.violation(format!("a good commit was refused: {error:?}"));
             }

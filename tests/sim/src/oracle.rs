@@ -8,13 +8,17 @@ use std::{
 };
 
 use bytes::Bytes;
+use consensus::Role;
 use machine::{Reader, View};
-use model::{Digest, PacketId, PacketState, UnitCode};
+use model::{DeliveryState, Digest, PacketId, PacketState, UnitCode};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
-use crate::world::World;
+use crate::{
+    remains::{self, Sample},
+    world::{NODE_COUNT, World},
+};
 
 /// How long after the last fault everything must have come to rest.
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
@@ -24,14 +28,20 @@ const SEARCHED_MAX: usize = 5;
 const NEEDLE: usize = 32;
 /// Violations that are kept; one is enough to fail.
 const VIOLATIONS_MAX: usize = 20;
+/// Seconds of faults in which one packet at least must be acknowledged, and one receipt taken: with
+/// four offices at work it is ten times that, and a cluster that does nothing breaks no promise.
+const SECONDS_A_PACKET: u64 = 3;
 
 #[derive(Default)]
 struct Books {
     /// By the content's digest: to whom, and its first octets.
     tried: BTreeMap<Digest, (Vec<UnitCode>, Bytes)>,
     acknowledged: BTreeMap<PacketId, Digest>,
+    received: BTreeMap<(PacketId, UnitCode), Digest>,
     received_count: u64,
     confirmed: BTreeSet<(PacketId, UnitCode)>,
+    small: Vec<Sample>,
+    large: Vec<Sample>,
     violations: Vec<String>,
 }
 
@@ -57,7 +67,11 @@ impl Ledger {
     pub fn received(&self, packet: PacketId, digest: Digest, unit: &UnitCode) {
         let mut books = self.0.lock();
         books.received_count += 1;
+        let before = books.received.insert((packet, unit.clone()), digest);
         let wrong = match books.tried.get(&digest) {
+            _ if before.is_some_and(|before| before != digest) => {
+                Some(format!("{packet} reached {unit} twice, each time as another content"))
+            }
             None => Some(format!("{packet} brought what nobody sent")),
             Some((targets, _)) if !targets.contains(unit) => {
                 Some(format!("{packet} reached {unit}, which is no target of it"))
@@ -71,6 +85,39 @@ impl Ledger {
     /// A unit's receipt was taken.
     pub fn confirmed(&self, packet: PacketId, unit: &UnitCode) {
         self.0.lock().confirmed.insert((packet, unit.clone()));
+    }
+
+    /// Whether enough contents of that size are sampled.
+    pub fn is_sampled(&self, large: bool) -> bool {
+        let books = self.0.lock();
+        if large {
+            books.large.len() >= 2 * remains::LARGE_MAX
+        } else {
+            books.small.len() >= 2 * remains::SMALL_MAX
+        }
+    }
+
+    /// These must be nowhere in the end.
+    pub fn sampled(&self, large: bool, samples: [Sample; 2]) {
+        let mut books = self.0.lock();
+        if large { books.large.extend(samples) } else { books.small.extend(samples) }
+    }
+
+    /// What must be nowhere in the end.
+    pub fn samples(&self) -> Vec<Sample> {
+        let books = self.0.lock();
+        books.small.iter().chain(&books.large).cloned().collect()
+    }
+
+    /// What is wrong with a run in which next to nothing happened.
+    pub fn too_little(&self, seconds: u64) -> Vec<String> {
+        let books = self.0.lock();
+        let least = seconds / SECONDS_A_PACKET;
+        let counts =
+            [("acknowledged", books.acknowledged.len()), ("confirmed", books.confirmed.len())];
+        let few = counts.into_iter().filter(|(_, count)| (*count as u64) < least);
+        few.map(|(what, count)| format!("only {count} were {what}, {least} would be little"))
+            .collect()
     }
 
     /// A promise was broken.
@@ -144,11 +191,105 @@ fn unsettled(world: &World, ledger: &Ledger) -> Vec<String> {
     open
 }
 
+/// The loss itself: what was acknowledged and is nowhere any more.
+pub fn losses(world: &World, ledger: &Ledger) -> Vec<String> {
+    let alive: Vec<_> = world
+        .nodes()
+        .into_iter()
+        .filter_map(|node| Some((world.consensus(node)?, world.content(node)?)))
+        .filter(|(consensus, _)| consensus.status().role != Role::Stopped)
+        .collect();
+    if (alive.len() as u64) <= NODE_COUNT / 2 {
+        // Without a majority nobody can say what is lost; what stopped the nodes is told elsewhere.
+        return Vec::new();
+    }
+    let mut lost = Vec::new();
+    for packet in ledger.acknowledged_packets() {
+        let records: Vec<_> = alive
+            .iter()
+            .filter_map(|(consensus, _)| View::new(&*consensus.view()).packet(packet))
+            .collect();
+        if records.is_empty() {
+            lost.push(format!("{packet} is lost: it was acknowledged, and no node knows it"));
+        }
+        let open = records.iter().all(|record| !record.state.is_terminal());
+        let held = |space| alive.iter().any(|(_, content)| content.holds(space));
+        if open && records.first().is_some_and(|record| !held(record.space)) {
+            lost.push(format!(
+                "{packet} is lost: it was acknowledged, and no node holds its content"
+            ));
+        }
+    }
+    lost.truncate(VIOLATIONS_MAX);
+    lost
+}
+
 /// What must hold at the end, when nothing moves any more.
 pub async fn final_checks(world: &World, ledger: &Ledger) -> Vec<String> {
     let mut wrong = states_agree(world).await;
+    wrong.extend(records_say_what_happened(world, ledger));
     wrong.extend(nothing_in_the_clear(world, ledger));
     wrong
+}
+
+/// What the state says of each packet, against what the offices were told, sent and got.
+fn records_say_what_happened(world: &World, ledger: &Ledger) -> Vec<String> {
+    let books = ledger.0.lock();
+    let mut wrong = Vec::new();
+    for node in world.nodes() {
+        let Some(consensus) = world.consensus(node) else { continue };
+        let reader = consensus.view();
+        let view = View::new(&*reader);
+        for (packet, digest) in &books.acknowledged {
+            // A packet that is not there was told of by `unsettled`.
+            let Some(record) = view.packet(*packet) else { continue };
+            let targets: BTreeSet<_> = books.tried[digest].0.iter().collect();
+            if record.digest != Some(*digest) {
+                wrong.push(format!("{packet} has another digest on node {node} than was sent"));
+            }
+            if record.deliveries.iter().map(|delivery| &delivery.target).collect::<BTreeSet<_>>()
+                != targets
+            {
+                wrong.push(format!("{packet} has other targets on node {node} than were named"));
+            }
+            if record.state != PacketState::Completed {
+                continue;
+            }
+            for target in targets {
+                match books.received.get(&(*packet, target.clone())) {
+                    None => wrong.push(format!("{packet} is completed and {target} never got it")),
+                    Some(got) if got != digest => {
+                        wrong.push(format!("{packet} reached {target} as another content"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        for (packet, unit) in &books.confirmed {
+            let record = view.packet(*packet);
+            let delivery = record.as_ref().and_then(|record| record.delivery_to(unit));
+            if delivery.is_none_or(|delivery| delivery.state != DeliveryState::Confirmed) {
+                wrong.push(format!("the receipt of {unit} for {packet} is lost on node {node}"));
+            }
+        }
+    }
+    wrong.truncate(VIOLATIONS_MAX);
+    wrong
+}
+
+/// All that became of the acknowledged packets, in a few characters: two runs of a seed that differ
+/// anywhere differ here.
+pub fn history(world: &World, ledger: &Ledger) -> String {
+    let mut hash = Sha256::new();
+    let consensus = world.nodes().into_iter().find_map(|node| world.consensus(node));
+    if let Some(consensus) = consensus {
+        let reader = consensus.view();
+        let view = View::new(&*reader);
+        for packet in ledger.acknowledged_packets() {
+            hash.update(format!("{packet} {:?}\n", view.packet(packet)));
+        }
+    }
+    hash.finalize().iter().take(8).map(|octet| format!("{octet:02x}")).collect()
 }
 
 async fn states_agree(world: &World) -> Vec<String> {

@@ -6,7 +6,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::world::World;
 
-/// Lets faults befall the cluster for so long.
+/// Before the last power cut: time for an election, so that packets are on their way again.
+const BEFORE_THE_LAST: Duration = Duration::from_secs(2);
+
+/// Lets faults befall the cluster for so long. The last one is always a power cut of all: what was
+/// acknowledged a moment before it must be on the disks.
 pub async fn faults(world: World, span: Duration) {
     let end = Instant::now() + span;
     while Instant::now() < end {
@@ -22,6 +26,8 @@ pub async fn faults(world: World, span: Duration) {
             _ => world.heal().await,
         }
     }
+    sleep(BEFORE_THE_LAST).await;
+    crash_all(&world).await;
 }
 
 async fn crash_one(world: &World) {

@@ -19,6 +19,7 @@ use crate::{
     clock::SimClock,
     dice::Dice,
     network::{Host, Net, Port},
+    office::PATIENCE,
 };
 
 /// Nodes of a simulated cluster.
@@ -63,6 +64,8 @@ struct Inner {
     names: auth::PublicNames,
     admin: Credentials,
     begun: Instant,
+    /// When the last fault was mended.
+    calm_since: Mutex<Option<Instant>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -122,11 +125,8 @@ impl World {
                 clock: Arc::new(SimClock::new(begun)),
                 running: None,
             };
-            let early = planted == Some(Planted::LogAckBeforeSync);
-            slot.log.set_sync_delay(if early { SLOW_SYNC_TIME } else { SYNC_TIME });
-            slot.log.set_ack_before_sync(early);
+            slot.log.set_sync_delay(SYNC_TIME);
             slot.disk.set_latency(SYNC_TIME);
-            slot.disk.set_lies(planted == Some(Planted::ContentLies));
             (NodeId(number), slot)
         });
         let world = Self(Arc::new(Inner {
@@ -136,6 +136,7 @@ impl World {
             names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a plain name"),
             admin,
             begun,
+            calm_since: Mutex::default(),
             counts: Mutex::default(),
             dice,
         }));
@@ -154,7 +155,23 @@ impl World {
                     .is_some_and(|first| first.status().voters.len() == NODE_COUNT as usize)
             })
             .await;
+        world.plant(planted);
         world
+    }
+
+    /// Plants a bug into a cluster that is sound so far: what a store wrote when it was made ready is
+    /// on its disk, so that only packets can get lost.
+    fn plant(&self, planted: Option<Planted>) {
+        for slot in self.0.slots.lock().values() {
+            match planted {
+                None => {}
+                Some(Planted::LogAckBeforeSync) => {
+                    slot.log.set_sync_delay(SLOW_SYNC_TIME);
+                    slot.log.set_ack_before_sync(true);
+                }
+                Some(Planted::ContentLies) => slot.disk.set_lies(true),
+            }
+        }
     }
 
     fn first_command(&self, key: AccessKey, material: Vec<u8>) -> Proposal {
@@ -281,6 +298,18 @@ impl World {
                 self.boot(node).await;
             }
         }
+    }
+
+    /// Everything is well again, and stays so.
+    pub async fn end_faults(&self) {
+        self.heal().await;
+        *self.0.calm_since.lock() = Some(Instant::now());
+    }
+
+    /// Whether what befell the cluster may still show in an answer: a request that was sent before the
+    /// last fault was mended is answered within an office's patience.
+    pub fn in_bad_weather(&self) -> bool {
+        self.0.calm_since.lock().is_none_or(|since| since.elapsed() < PATIENCE)
     }
 
     /// Sets a node's wall clock so far off.

@@ -103,6 +103,15 @@ impl Cluster {
 
     /// Adds a node and waits until it is ready. Its index comes back.
     pub async fn join(&mut self, prepare: impl Fn(&NodeProcess) -> Result<()>) -> Result<usize> {
+        let index = self.admit().await?;
+        prepare(&self.nodes[index])?;
+        self.restart(index).await?;
+        Ok(index)
+    }
+
+    /// Adds a node as far as `lgsp join` does: the cluster knows it, and it has not been started yet.
+    /// Its index comes back.
+    pub async fn admit(&mut self) -> Result<usize> {
         let made = self.administer(Request::post("/v1/admin/join-tokens", &json!({}))).await?;
         let token = made["token"].as_str().context("a join token is answered")?.to_owned();
         let member = self.nodes.iter().find(|node| node.pid().is_some()).context("a node runs")?;
@@ -112,12 +121,8 @@ impl Cluster {
         let mut arguments = vec!["join", &url, "--token", &token];
         arguments.extend(addresses.iter().map(String::as_str));
         self.program.run_well(&arguments).await?;
-        prepare(&node)?;
         self.nodes.push(node);
-        let index = self.nodes.len() - 1;
-        self.nodes[index].start()?;
-        self.ready(index).await?;
-        Ok(index)
+        Ok(self.nodes.len() - 1)
     }
 
     /// The directory that everything of this cluster lies in.
@@ -151,24 +156,37 @@ impl Cluster {
         Conn::new(&self.endpoint(index)).call(&request).await
     }
 
-    /// Sends a request of the administration, which must succeed.
+    /// Sends a request of the administration, which must succeed. Where an attempt had no answer and
+    /// the repeat finds that the thing exists, that attempt has made it: null comes back.
     pub async fn administer(&self, request: Request) -> Result<Value> {
         let admin = self.admin.clone();
-        Ok(self.persist(&admin, request).await?.success()?.json())
+        let (answer, unsure) = self.persist_and_note(&admin, request).await?;
+        if unsure && answer.status == 409 && answer.word().ends_with("_exists") {
+            return Ok(Value::Null);
+        }
+        Ok(answer.success()?.json())
     }
 
     /// Sends a request to whichever node takes it, again and again while nodes cannot be reached or
     /// answer 5xx. Only for requests that may be repeated.
     pub async fn persist(&self, who: &Credential, request: Request) -> Result<Answer> {
-        let mut turn = 0;
+        Ok(self.persist_and_note(who, request).await?.0)
+    }
+
+    /// The same, and whether an attempt before the answer may have done its work unheard.
+    async fn persist_and_note(&self, who: &Credential, request: Request) -> Result<(Answer, bool)> {
+        let (mut turn, mut unsure) = (0, false);
         let what = format!("{} {} is answered", request.method, request.target);
-        eventually(&what, SETTLE_TIME_MAX, async || {
+        let answer = eventually(&what, SETTLE_TIME_MAX, async || {
+            let index = turn % self.nodes.len();
             turn += 1;
-            let answer =
-                self.call((turn - 1) % self.nodes.len(), who, request.clone()).await.ok()?;
-            (answer.status < 500).then_some(answer)
+            let answer = self.call(index, who, request.clone()).await.ok();
+            let answer = answer.filter(|answer| answer.status < 500);
+            unsure |= answer.is_none();
+            answer
         })
-        .await
+        .await?;
+        Ok((answer, unsure))
     }
 
     /// Waits until a node takes requests.

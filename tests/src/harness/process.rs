@@ -255,6 +255,17 @@ impl NodeProcess {
         Ok(status)
     }
 
+    /// How much it has written to its log so far.
+    pub fn log_size(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |log| log.len())
+    }
+
+    /// What it has written to its log since it had that size.
+    pub fn said_since(&self, size: u64) -> String {
+        let octets = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(octets.get(size as usize..).unwrap_or_default()).into_owned()
+    }
+
     /// The last lines of its log.
     pub fn log_tail(&self) -> String {
         let text = fs::read(&self.log).map(|octets| String::from_utf8_lossy(&octets).into_owned());

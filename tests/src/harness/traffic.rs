@@ -306,6 +306,26 @@ impl Ledger {
         forgotten(cluster).await
     }
 
+    /// How many acknowledged packets a node does not know, at the node that knows the fewest. A node
+    /// that does not answer is passed over; that none answers is an error.
+    pub async fn missing(&self, cluster: &Cluster) -> Result<usize> {
+        let mut most = None;
+        for index in 0..cluster.nodes.len() {
+            let list = Request::get("/v1/packets?limit=1");
+            let missing = match cluster.call(index, &self.source.key, list).await {
+                // The very key of the source is gone, and with it all that it signed.
+                Ok(answer) if answer.status == 401 => self.sent.len(),
+                Ok(answer) if answer.is_success() => {
+                    let Ok(known) = self.known_at(cluster, index).await else { continue };
+                    self.sent.iter().filter(|sent| !known.contains_key(&sent.packet)).count()
+                }
+                _ => continue,
+            };
+            most = most.max(Some(missing));
+        }
+        most.context("no node tells which packets it knows")
+    }
+
     /// Waits until all nodes tell the same; then every acknowledged packet must be there, once.
     async fn held_everywhere(&self, cluster: &Cluster) -> Result<Known> {
         let known =

@@ -74,8 +74,8 @@ pub struct Args {
     /// How often the phases (except kill and stop) are gone through.
     #[arg(long, default_value_t = 1)]
     pub rounds: usize,
-    /// How often a leader is killed, and how often it is stopped.
-    #[arg(long, default_value_t = 5)]
+    /// How often a leader is killed, and how often it is stopped: the figure is a median of ten.
+    #[arg(long, default_value_t = 10)]
     pub kills: usize,
     /// Seconds of load around a kill or stop; it comes at a third of them.
     #[arg(long, default_value_t = 9)]
