@@ -17,8 +17,11 @@ use crate::{
     texts::{Text, failures as t, words as w},
 };
 
-/// Contents up to this size travel inside the request.
-pub const ONE_ROUND_MAX: u64 = 2 * 1024 * 1024;
+/// Whether a content of this size travels inside the request: the nodes refuse a larger one there.
+const fn fits_one_round(size: u64) -> bool {
+    size <= delivery::ONE_ROUND_MAX as u64
+}
+
 /// How often progress is said where nobody sees a bar.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -28,7 +31,7 @@ pub async fn send(context: &Context, args: SendArgs) -> Done {
     let (client, _) = context.client()?;
     let packet = packet_of(out, &args)?;
     let size = size_of(out, &args.file)?;
-    let submitted = if size <= ONE_ROUND_MAX {
+    let submitted = if fits_one_round(size) {
         one_round(context, &client, &args, &packet).await?
     } else {
         pieces(context, &client, &args, &packet, size).await?
@@ -218,6 +221,12 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_nodes_take_in_one_round_is_sent_in_one() {
+        assert!(fits_one_round(0) && fits_one_round(1 << 20));
+        assert!(!fits_one_round((1 << 20) + 1) && !fits_one_round(2 << 20));
+    }
 
     #[test]
     fn endings_have_media_types() {
