@@ -94,7 +94,11 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
             if error.downcast_ref::<node::DirectoryError>().is_none() {
                 clear(&directory, existed);
             }
-            return Err(Failure::any(out.lang, t::FAILED, &error));
+            let failure = Failure::any(out.lang, t::FAILED, &error);
+            // The token is spent by the first request that is heard.
+            let doubt =
+                error.downcast_ref::<client::Error>().is_some_and(client::Error::may_have_happened);
+            return Err(if doubt { failure.fix(out.text(t::LOOK_JOINED)) } else { failure });
         }
     };
     let authority = [CertificateDer::from(joined.authority)];

@@ -59,6 +59,17 @@ impl Context {
         move |error| Failure::client(lang, &profile, &error)
     }
 
+    /// The same for what may have happened although no answer came: then `look` says where to look
+    /// before it is done again.
+    pub fn failed_doing(&self, look: Text) -> impl Fn(client::Error) -> Failure + use<> {
+        let (failed, look) = (self.failed(), self.out.text(look));
+        move |error| {
+            let doubt = error.may_have_happened();
+            let failure = failed(error);
+            if doubt { failure.fix(look) } else { failure }
+        }
+    }
+
     /// Asks for the name of the thing, unless it was said that nobody should be asked.
     pub fn confirm(&self, what: Text, name: &str, yes: bool) -> Result<(), Failure> {
         if yes {

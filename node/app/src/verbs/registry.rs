@@ -19,7 +19,10 @@ const PAGE_MAX: u32 = 200;
 /// Adds one unit.
 pub async fn add_unit(context: &Context, unit: NewUnit) -> Done {
     let (client, _) = context.client()?;
-    client.add_units(std::slice::from_ref(&unit)).await.map_err(context.failed())?;
+    client
+        .add_units(std::slice::from_ref(&unit))
+        .await
+        .map_err(context.failed_doing(t::LOOK_UNITS))?;
     if context.out.is_table() {
         context.out.done(w::DONE_UNIT_ADDED, &[("code", &unit.code)]);
     } else {
@@ -34,7 +37,8 @@ pub async fn import_units(context: &Context, file: &Path) -> Done {
     let octets = std::fs::read(file).map_err(|error| Failure::file(out.lang, file, &error))?;
     let units = read_units(out.lang, file, &octets)?;
     let (client, _) = context.client()?;
-    let (added, skipped) = add_new_units(&client, units).await.map_err(context.failed())?;
+    let (added, skipped) =
+        add_new_units(&client, units).await.map_err(context.failed_doing(t::LOOK_UNITS))?;
     if out.is_table() {
         out.done(w::DONE_UNITS_IMPORTED, &[("added", &added), ("skipped", &skipped)]);
     } else {
@@ -136,7 +140,7 @@ fn show_units(out: &Out, units: Vec<Unit>) {
 /// Adds an application.
 pub async fn add_app(context: &Context, app: NewApp) -> Done {
     let (client, _) = context.client()?;
-    client.add_app(&app).await.map_err(context.failed())?;
+    client.add_app(&app).await.map_err(context.failed_doing(t::LOOK_APPS))?;
     if context.out.is_table() {
         context.out.done(w::DONE_APP_ADDED, &[("app", &app.app), ("unit", &app.unit)]);
         let next = format!("lgsp key issue {} --profile-file {}.toml", app.app, app.app);
@@ -200,7 +204,7 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
         legacy: args.legacy.then_some(true),
         hmac_sha1: args.hmac_sha1.then_some(true),
     };
-    let issued = client.issue_key(&key).await.map_err(context.failed())?;
+    let issued = client.issue_key(&key).await.map_err(context.failed_doing(t::LOOK_KEYS))?;
     keep(out.lang, &args, &loaded, args.algorithm, &issued)?;
     told(out, &args, &issued, to_file);
     Ok(Exit::Ok)
