@@ -116,6 +116,11 @@ impl Problem {
         self.0.row.word
     }
 
+    /// Whether it tells of this rejection of a signature.
+    pub(crate) fn is(&self, rejection: &Rejection) -> bool {
+        self.0.row.number == rejection.number()
+    }
+
     /// The status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.row.status).expect("the tables hold statuses, as a test checks")
