@@ -227,6 +227,8 @@ pub struct IssueArgs {
     pub secret_file: Option<PathBuf>,
     #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
     pub profile_file: Option<PathBuf>,
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -58,6 +58,10 @@ texts! {
     SECRET_REFUSED = "Không in khoá bí mật ra nơi không phải màn hình.", "A secret is not printed to what is not a terminal.";
     FIX_SECRET = "thêm --secret-file F hoặc --profile-file F", "add --secret-file F or --profile-file F";
 
+    SECRET_THERE = "Đã có tệp {path}.", "The file {path} is there already.";
+    SECRET_THERE_WHY = "ghi đè có thể làm mất khoá bí mật duy nhất của một khoá đang dùng", "what is in it may be the only copy of a secret that is in use";
+    FIX_SECRET_THERE = "chọn tệp khác, hoặc thêm --yes để ghi đè", "choose another file, or add --yes to write over it";
+
     CONFIG = "Tệp cấu hình không dùng được.", "The configuration cannot be used.";
     FIX_CONFIG = "sửa tệp rồi kiểm tra: lgsp config check {path}", "mend the file, then check it: lgsp config check {path}";
     DATA_DIR = "Thư mục dữ liệu {path} không trống.", "The data directory {path} is not empty.";
