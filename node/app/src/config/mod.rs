@@ -64,7 +64,8 @@ pub struct Api {
     /// Further host names and addresses for the certificate that the cluster makes.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// The operator's own certificate chain, instead of the cluster's.
+    /// The operator's own certificate chain, instead of the cluster's. Who trusts the cluster's authority
+    /// alone, as one that joins by a token, does not trust it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_cert: Option<PathBuf>,
     /// Its private key.

@@ -37,6 +37,7 @@ texts! {
     FIX_UNREACHABLE = "kiểm tra nút đang chạy (lgsp run) và địa chỉ trong hồ sơ {profile}", "check that a node runs (lgsp run) and the addresses in the profile {profile}";
     TLS = "{url} không chứng minh được là nút của cụm này.", "{url} does not prove that it is a node of this cluster.";
     FIX_TLS = "kiểm tra authority trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that the authority in the profile {profile} is this cluster's, and that the certificate carries the host name";
+    FIX_TLS_JOIN = "mã gia nhập chỉ tin chứng thư của chính cụm: dùng địa chỉ đúng cụm đã tạo mã, ở nút không đặt api.tls_cert (bỏ tạm hai dòng tls_cert, tls_key rồi chạy lại nút đó)", "a join token trusts the cluster's own certificate alone: use an address of the cluster that made it, on a node without api.tls_cert (take tls_cert and tls_key out for the while and restart that node)";
     TIMEOUT = "{url} không trả lời trong {after}.", "{url} did not answer within {after}.";
     PROTOCOL = "{url} trả lời điều không hiểu được.", "{url} answered what cannot be understood.";
     FIX_PROTOCOL = "kiểm tra địa chỉ có đúng là API của LGSP, và hai phiên bản có cùng đời", "check that the address is an LGSP API, and that both versions are of one age";

@@ -95,10 +95,12 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
                 clear(&directory, existed);
             }
             let failure = Failure::any(out.lang, t::FAILED, &error);
-            // The token is spent by the first request that is heard.
-            let doubt =
-                error.downcast_ref::<client::Error>().is_some_and(client::Error::may_have_happened);
-            return Err(if doubt { failure.fix(out.text(t::LOOK_JOINED)) } else { failure });
+            return Err(match error.downcast_ref::<client::Error>() {
+                Some(client::Error::Tls { .. }) => failure.fix(out.text(t::FIX_TLS_JOIN)),
+                // The token is spent by the first request that is heard.
+                Some(error) if error.may_have_happened() => failure.fix(out.text(t::LOOK_JOINED)),
+                _ => failure,
+            });
         }
     };
     let authority = [CertificateDer::from(joined.authority)];
