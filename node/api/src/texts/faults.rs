@@ -21,7 +21,7 @@ macro_rules! faults {
                 match self {
                     $(Self::$variant => {
                         let (vi, en) = texts([$vi_title, $vi], [$en_title, $en]);
-                        Row { word: $word, number: $number, status: $status, retryable: $retryable, vi, en }
+                        Row { word: $word, kind: None, number: $number, status: $status, retryable: $retryable, vi, en }
                     })*
                 }
             }
