@@ -88,6 +88,8 @@ impl Visit {
         if promised.is_none() {
             return stream(octets, upload).await;
         }
+        // The upload was opened by a token or a key.
+        octets.known();
         let body = octets.collect(&self.head.headers, CHECKSUM_PATCH_MAX).await;
         let body = body.map_err(|problem| match problem.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {

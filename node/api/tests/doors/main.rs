@@ -1,6 +1,7 @@
 //! The API's doors on a real exchange: strangers, a packet's whole way, uploads, ranges, events, bad input.
 
 mod house;
+mod limits;
 mod sockets;
 
 use axum::body::Body;
