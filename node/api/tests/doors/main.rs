@@ -3,6 +3,7 @@
 mod house;
 mod limits;
 mod sockets;
+mod uploads;
 
 use axum::body::Body;
 use base64::{Engine, prelude::BASE64_STANDARD};
