@@ -109,12 +109,15 @@ async fn one_round(
 ) -> Result<Submitted, Failure> {
     let octets = std::fs::read(&args.file)
         .map_err(|error| Failure::file(context.out.lang, &args.file, &error))?;
-    let name =
-        args.file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-    let name: FileName =
-        name.unwrap_or_else(|| "content".parse().expect("a plain word is a file name"));
+    let name = name_of(&args.file)
+        .unwrap_or_else(|| "content".parse().expect("a plain word is a file name"));
     let file = File { name: &name, octets: &octets };
     client.submit(packet, file, args.idempotency_key.as_ref()).await.map_err(context.failed())
+}
+
+/// The file's own name, if it can travel: an uncommon one is left behind, not refused.
+fn name_of(file: &Path) -> Option<FileName> {
+    file.file_name()?.to_str()?.parse().ok()
 }
 
 async fn pieces(
@@ -131,6 +134,11 @@ async fn pieces(
         .map_err(|error| Failure::file(out.lang, &args.file, &error))?;
     let packet = NewPacket { size: Some(size), ..packet.clone() };
     let opened = client.open(&packet, args.idempotency_key.as_ref()).await.map_err(&failed)?;
+    let name = name_of(&args.file);
+    client
+        .create_upload(&opened.space, size, name.as_ref(), &packet.media_type)
+        .await
+        .map_err(&failed)?;
     let mut progress = Progress::new(out, w::SENDING, size);
     let upload = client.upload(&opened.space, size, &mut file, |offset, _| progress.at(offset));
     let sent = tokio::select! {
