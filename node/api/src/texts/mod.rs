@@ -9,7 +9,7 @@ mod refusals;
 mod rejections;
 
 pub(crate) use faults::Fault;
-pub(crate) use fields::reason_vi;
+pub use fields::reason_vi;
 pub(crate) use refusals::refusal;
 pub(crate) use rejections::rejection;
 

@@ -83,6 +83,8 @@ fn commands_end_with_their_exit_codes() {
     assert_eq!(run(&["statsu"]), Exit::Usage);
     assert_eq!(run(&["--version"]), Exit::Ok);
     assert_eq!(run(&["status", "--profile", missing]), Exit::NotFound);
+    // Monitoring plugins: 3 is "unknown".
+    assert_eq!(run(&["check", "--nagios", "--profile", missing]), Exit::Degraded);
     assert_eq!(run(&["config", "check", missing]), Exit::Usage);
     let node = [
         "--data-dir",
