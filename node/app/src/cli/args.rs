@@ -55,6 +55,7 @@ pub enum Verb {
     Join(JoinArgs),
     Run(RunArgs),
     Status,
+    #[command(visible_alias = "doctor")]
     Check(CheckArgs),
     #[command(subcommand)]
     Member(MemberVerb),

@@ -21,8 +21,8 @@ use client::Client;
 
 use crate::{
     cli::{
-        AppVerb, Cli, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out, PacketVerb,
-        UnitVerb, Verb, command, language, usage_failure,
+        AppVerb, Cli, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out, Output,
+        PacketVerb, UnitVerb, Verb, command, language, usage_failure,
     },
     config::{self, Config},
     demo,
@@ -152,8 +152,11 @@ fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Ex
         .find(|path| crate::texts::help::ALL.iter().any(|entry| entry.path == path))
         .unwrap_or_default();
     let asked = format!("lgsp {known}");
-    let json = words.windows(2).any(|pair| matches!(pair, [flag, form] if matches!(flag.as_str(), "-o" | "--output") && form == "json"));
-    let output = if json { crate::cli::Output::Json } else { crate::cli::Output::Table };
+    let asked_form = words.windows(2).find_map(|pair| match pair {
+        [flag, form] if matches!(flag.as_str(), "-o" | "--output") => Output::of_word(form),
+        _ => None,
+    });
+    let output = asked_form.unwrap_or_default();
     let out = Out::new(lang, output, Default::default(), false);
     out.fail(&usage_failure(lang, asked.trim(), error))
 }
