@@ -31,7 +31,7 @@ fn is_same_app(new: &NewApp, there: &App) -> bool {
     let grants: BTreeSet<&str> = new.grants.iter().map(|grant| grant.as_str()).collect();
     (&new.app, Some(&new.unit), new.name.as_str())
         == (&there.app, there.unit.as_ref(), there.name.as_str())
-        && grants == there.grants.iter().map(String::as_str).collect()
+        && grants == there.grants.iter().map(String::as_str).collect::<BTreeSet<_>>()
         && targets(&new.targets) == targets(&there.targets)
 }
 

@@ -251,6 +251,9 @@ fn csv_of(items: &[Value]) -> String {
             names.push(name);
         }
     }
+    if names.is_empty() {
+        return String::new();
+    }
     let cell = |value: Option<&Value>| match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
