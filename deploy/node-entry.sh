@@ -18,21 +18,29 @@ if [ ! -e "$data/lgsp.toml" ]; then
     else
         until [ -s "$tokens/$name" ]; do sleep 1; done
         # shellcheck disable=SC2086
-        LGSP_JOIN_TOKEN=$(cat "$tokens/$name") lgsp join "https://$first:8443" $about
+        if ! LGSP_JOIN_TOKEN=$(cat "$tokens/$name") lgsp join "https://$first:8443" $about; then
+            # Spent or expired: the next start waits for a new one instead of showing it again.
+            rm -f "$tokens/$name"
+            exit 1
+        fi
+        # Empty: this node has joined and needs none.
         : > "$tokens/$name"
     fi
 fi
 
 if [ -z "$first" ]; then
-    # Once this node answers, it makes the tokens that the others wait for.
+    # Once this node answers, it makes the tokens that the others wait for, until both have joined.
     (
         umask 077
-        for other in nut-2 nut-3; do
+        while [ ! -e "$tokens/nut-2" ] || [ -s "$tokens/nut-2" ] || [ ! -e "$tokens/nut-3" ] || [ -s "$tokens/nut-3" ]; do
+          for other in nut-2 nut-3; do
             [ -e "$tokens/$other" ] && continue
             until token=$(lgsp member token -o json --profile "$data/admin.toml" 2>/dev/null |
                 sed -n 's/.*"token": "\(jn_[^"]*\)".*/\1/p') && [ -n "$token" ]; do sleep 1; done
             printf '%s' "$token" > "$tokens/$other.new"
             mv "$tokens/$other.new" "$tokens/$other"
+          done
+          sleep 2
         done
     ) &
 fi

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     metrics::Metrics,
-    settings::{STREAMS_OF_EVENTS_MAX, Settings},
+    settings::{BUFFERED_STRANGERS_MAX, STREAMS_OF_EVENTS_MAX, Settings},
 };
 
 /// What every handler has at hand. Cheap to clone.
@@ -21,6 +21,10 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     /// One permit a stream of events.
     pub(crate) streams: Arc<Semaphore>,
+    /// A permit for each KiB of the bodies that are collected.
+    pub(crate) buffers: Arc<Semaphore>,
+    /// The same for strangers.
+    pub(crate) strangers_buffers: Arc<Semaphore>,
     /// The OpenAPI document, rendered once.
     pub(crate) openapi: OnceLock<bytes::Bytes>,
     /// Set when the server drains: streams of events end.
@@ -31,6 +35,8 @@ impl App {
     pub(crate) fn new(exchange: Exchange, settings: Settings) -> Self {
         Self(Arc::new(Parts {
             exchange,
+            buffers: Arc::new(Semaphore::new(settings.buffered_max / 1024)),
+            strangers_buffers: Arc::new(Semaphore::new(BUFFERED_STRANGERS_MAX / 1024)),
             settings,
             metrics: Metrics::default(),
             streams: Arc::new(Semaphore::new(STREAMS_OF_EVENTS_MAX)),

@@ -46,7 +46,7 @@ pub(crate) struct PacketData<'a> {
 /// What awaits a unit that connects (Articles 13(1) and 14(1)).
 #[derive(Serialize)]
 pub(crate) struct Started {
-    /// Packets that wait, counted up to 1000.
+    /// Packets that wait, counted up to 100.
     pub(crate) waiting: usize,
     /// The oldest of them.
     pub(crate) oldest: Option<PacketId>,

@@ -28,6 +28,7 @@ use delivery::Exchange;
 
 pub use server::{Options, Server, serve};
 pub use settings::{CONTENT_MAX_DEFAULT, Gauge, Settings};
+pub use texts::reason_vi;
 
 /// The whole API as a router, for those who bring their own connections (tests, simulation).
 pub fn router(exchange: Exchange, settings: Settings) -> axum::Router {

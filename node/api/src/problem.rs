@@ -29,6 +29,11 @@ const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature")
 const ACCEPT_SIGNATURE_VALUE: HeaderValue = HeaderValue::from_static(
     "lgsp=(\"@method\" \"@target-uri\" \"content-digest\");created;nonce;keyid;tag=\"lgsp-v1\"",
 );
+/// Who is asked for what (RFC 9110 section 15.5.2); no scheme is registered for RFC 9421.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Signature realm=\"lgsp\"");
+/// The same for a token that opens nothing (RFC 6750 section 3).
+const TOKEN_CHALLENGE: HeaderValue =
+    HeaderValue::from_static("Bearer realm=\"lgsp\", error=\"invalid_token\"");
 /// Where a type's documentation opens.
 const TYPE_BASE: &str = "https://lgsp.nghean.gov.vn/problems/";
 /// When to try again, where the world does not say: a new leader is found in less.
@@ -60,7 +65,11 @@ struct Inner {
 impl Problem {
     /// A fault of the request, or of the world.
     pub(crate) fn new(fault: Fault) -> Self {
-        Self::of(fault.row())
+        let problem = Self::of(fault.row());
+        match fault {
+            Fault::TokenInvalid => problem.header(header::WWW_AUTHENTICATE, TOKEN_CHALLENGE),
+            _ => problem,
+        }
     }
 
     fn of(row: Row) -> Self {
@@ -71,7 +80,11 @@ impl Problem {
             headers: Vec::new(),
         }));
         match row.status {
-            401 => problem = problem.header(ACCEPT_SIGNATURE, ACCEPT_SIGNATURE_VALUE),
+            401 => {
+                problem = problem
+                    .header(header::WWW_AUTHENTICATE, CHALLENGE)
+                    .header(ACCEPT_SIGNATURE, ACCEPT_SIGNATURE_VALUE);
+            }
             429 | 503 => problem = problem.retry_after(RETRY_AFTER),
             507 => problem = problem.retry_after(DISK_RETRY_AFTER),
             _ => {}
@@ -116,6 +129,11 @@ impl Problem {
         self.0.row.word
     }
 
+    /// Whether it tells of this rejection of a signature.
+    pub(crate) fn is(&self, rejection: &Rejection) -> bool {
+        self.0.row.number == rejection.number()
+    }
+
     /// The status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.row.status).expect("the tables hold statuses, as a test checks")
@@ -132,7 +150,7 @@ impl Problem {
         let Inner { row, members, errors, .. } = &*self.0;
         let text = row.text(lang);
         let mut body = Map::new();
-        body.insert("type".into(), format!("{TYPE_BASE}{}", row.word).into());
+        body.insert("type".into(), format!("{TYPE_BASE}{}", row.kind()).into());
         body.insert("title".into(), text.title.into());
         body.insert("status".into(), row.status.into());
         body.insert("detail".into(), text.detail.into());
@@ -299,7 +317,7 @@ mod tests {
         assert_eq!(response.status(), 404);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[header::CONTENT_LANGUAGE], "vi");
-        assert_eq!(body["type"], "https://lgsp.nghean.gov.vn/problems/unit_unknown");
+        assert_eq!(body["type"], "https://lgsp.nghean.gov.vn/problems/unit-unknown");
         assert_eq!(body["code"], "LGSP-1206");
         assert_eq!(body["retryable"], false);
         let (_, english) = written(Refusal::UnitUnknown.into(), Lang::En);
@@ -314,6 +332,10 @@ mod tests {
         );
         assert_eq!(response.status(), 401);
         assert!(response.headers().contains_key("accept-signature"));
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Signature realm=\"lgsp\"");
+        let (response, _) = written(Error::TokenInvalid.into(), Lang::En);
+        let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().expect("text");
+        assert!(challenge.starts_with("Bearer "), "{challenge}");
         assert_eq!(body["skew_seconds"], -900);
         let unavailable = Error::Unavailable { retry_after: Duration::from_millis(300) };
         let (response, body) = written(unavailable.into(), Lang::En);

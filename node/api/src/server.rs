@@ -24,7 +24,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::{Instant, interval, timeout},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     app::App,
@@ -168,7 +168,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front) {
     };
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let draining = front.app().draining.subscribe();
-    let activity = Arc::new(Activity::new());
+    let activity = Arc::new(Activity::new(if is_h2 { Heads::First } else { Heads::Each }));
     let io = TokioIo::new(Watched { stream, activity: activity.clone() });
     let service = {
         let activity = activity.clone();
@@ -194,10 +194,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front) {
 fn http1() -> conn::http1::Builder {
     let mut builder = conn::http1::Builder::new();
     // The head's time is watched below: hyper's own limit would also end idle connections.
-    builder
-        .max_buf_size(HEAD_SIZE_MAX.max(64 * 1024))
-        .max_headers(HEADER_COUNT_MAX)
-        .timer(TokioTimer::new());
+    builder.max_buf_size(HEAD_SIZE_MAX).max_headers(HEADER_COUNT_MAX).timer(TokioTimer::new());
     builder.header_read_timeout(None);
     builder
 }
@@ -255,8 +252,19 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
+/// Which heads of a connection have their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heads {
+    /// HTTP/1.1: between two answers whatever comes in is a head.
+    Each,
+    /// HTTP/2: settings, credits and pings come at any time, also while a stream of events is silent,
+    /// and cannot be told from a head here. Later heads are bounded by the idle time.
+    First,
+}
+
 /// What moves on one connection.
 struct Activity {
+    heads: Heads,
     began: Instant,
     /// Milliseconds since `began` of the last octet in or out.
     moved_at: AtomicU64,
@@ -276,9 +284,15 @@ impl Drop for Busy {
 }
 
 impl Activity {
-    fn new() -> Self {
-        // The first head is awaited from the first moment on.
-        Self { began: Instant::now(), moved_at: 0.into(), head_at: 1.into(), busy_count: 0.into() }
+    fn new(heads: Heads) -> Self {
+        Self {
+            heads,
+            began: Instant::now(),
+            moved_at: 0.into(),
+            // The first head is awaited from the first moment on.
+            head_at: 1.into(),
+            busy_count: 0.into(),
+        }
     }
 
     fn now(&self) -> u64 {
@@ -295,15 +309,17 @@ impl Activity {
     fn read(&self) {
         let now = self.now();
         self.moved_at.store(now, Relaxed);
-        if self.busy_count.load(Relaxed) == 0 {
+        if self.heads == Heads::Each && self.busy_count.load(Relaxed) == 0 {
             let _ = self.head_at.compare_exchange(0, now + 1, Relaxed, Relaxed);
         }
     }
 
     fn wrote(&self) {
         self.moved_at.store(self.now(), Relaxed);
-        // While an answer goes out, what comes in is no head: credits of HTTP/2, or nothing.
-        self.head_at.store(0, Relaxed);
+        // While an answer goes out nothing that comes in is a head. HTTP/2 writes before the first one.
+        if self.heads == Heads::Each {
+            self.head_at.store(0, Relaxed);
+        }
     }
 
     fn is_slow_head(&self) -> bool {
@@ -321,12 +337,12 @@ impl Activity {
 }
 
 /// A stream that tells what moves on it.
-struct Watched {
-    stream: TlsStream<TcpStream>,
+struct Watched<S> {
+    stream: S,
     activity: Arc<Activity>,
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -341,7 +357,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -381,11 +397,74 @@ impl AsyncWrite for Watched {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use futures_util::{StreamExt, stream};
+    use http_body_util::BodyExt;
+
     use super::*;
+
+    /// The settings' acknowledgement and the credits for what was read come in after the last write:
+    /// no head is on its way, whatever a clock of heads would say.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_over_http2_is_not_taken_for_a_slow_head() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let activity = Arc::new(Activity::new(Heads::First));
+        let io = TokioIo::new(Watched { stream: near, activity: activity.clone() });
+        let begun = activity.clone();
+        let service = service_fn(move |_: hyper::Request<Incoming>| {
+            let busy = begun.clone().begin();
+            async move {
+                drop(busy);
+                // More than half of the client's window, so that it gives credit; then silence.
+                let first = Ok::<_, Infallible>(Bytes::from(vec![b':'; 48 * 1024]));
+                let events = stream::iter([first]).chain(stream::pending());
+                Ok::<_, Infallible>(hyper::Response::new(Body::from_stream(events)))
+            }
+        });
+        let connection = http2().serve_connection(io, service);
+        let (_draining, drained) = watch::channel(false);
+        let server = tokio::spawn(async move {
+            guard(connection, |connection| connection.graceful_shutdown(), &activity, drained)
+                .await;
+        });
+        let (mut sender, client) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(64 * 1024)
+            .handshake(TokioIo::new(far))
+            .await
+            .expect("HTTP/2");
+        let client = tokio::spawn(client);
+        let request = hyper::Request::get("https://lgsp.example.vn/v1/events");
+        let request = request.body(Body::empty()).expect("a request");
+        let mut events = sender.send_request(request).await.expect("an answer").into_body();
+        let mut read = 0;
+        while read < 48 * 1024 {
+            let frame = events.frame().await.expect("the stream goes on").expect("it is well");
+            read += frame.into_data().map_or(0, |octets| octets.len());
+        }
+        let more = timeout(HEAD_TIME_MAX * 3, events.frame()).await;
+        assert!(more.is_err(), "the stream is silent, not cut: {more:?}");
+        assert!(!server.is_finished() && !client.is_finished());
+        // A connection on which nothing moves at all still ends.
+        tokio::time::sleep(IDLE_TIME_MAX).await;
+        server.await.expect("it ends by itself");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_head_over_http2_has_its_time() {
+        let activity = Arc::new(Activity::new(Heads::First));
+        activity.wrote();
+        activity.read();
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(activity.is_slow_head());
+        drop(activity.clone().begin());
+        activity.read();
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(!activity.is_slow_head());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_does_not_come_is_given_up() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Heads::Each));
         tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
         assert!(activity.is_slow_head());
         activity.read();
@@ -394,7 +473,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_in_work_and_a_quiet_connection_are_left_alone_for_a_while() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Heads::Each));
         let busy = activity.clone().begin();
         tokio::time::advance(IDLE_TIME_MAX * 2).await;
         assert!(!activity.is_slow_head() && !activity.is_idle());
@@ -408,7 +487,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_second_head_has_its_own_time() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Heads::Each));
         drop(activity.clone().begin());
         activity.wrote();
         tokio::time::advance(IDLE_TIME_MAX / 2).await;

@@ -15,6 +15,15 @@ pub(crate) const PAGE_DEFAULT: usize = 50;
 /// A client that sends nothing of its body for so long is given up.
 pub(crate) const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// Octets of bodies that callers with a key or a token may have collected at once, in sum: 64 of the
+/// largest collected bodies, and a share of a node's memory that it can spare. Who comes later waits.
+pub(crate) const BUFFERED_MAX_DEFAULT: usize = 256 * 1024 * 1024;
+/// The same for strangers, apart, so that they cannot hold the room of the others: some hundred
+/// nodes that join at once.
+pub(crate) const BUFFERED_STRANGERS_MAX: usize = 8 * 1024 * 1024;
+/// How long a body waits for room before its sender is told to come back.
+pub(crate) const BUFFER_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// Connections at once: each takes some 40 KiB of buffers, so this is well under the memory of a node
 /// and far above the applications of a province.
 pub(crate) const CONNECTIONS_MAX: usize = 2048;
@@ -64,6 +73,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// The largest content.
     pub content_max: u64,
+    /// Octets of bodies that are collected at once; no less than one body may have.
+    pub buffered_max: usize,
     /// Numbers of the other parts of the node for `/metrics`.
     pub gauges: Arc<dyn Fn() -> Vec<Gauge> + Send + Sync>,
 }
@@ -77,6 +88,7 @@ impl Settings {
             public_url,
             cors_origins: Vec::new(),
             content_max: CONTENT_MAX_DEFAULT,
+            buffered_max: BUFFERED_MAX_DEFAULT,
             gauges: Arc::new(Vec::new),
         }
     }
@@ -91,6 +103,7 @@ impl fmt::Debug for Settings {
             .field("public_url", &self.public_url)
             .field("cors_origins", &self.cors_origins)
             .field("content_max", &self.content_max)
+            .field("buffered_max", &self.buffered_max)
             .finish_non_exhaustive()
     }
 }

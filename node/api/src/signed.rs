@@ -15,11 +15,12 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use model::IdempotencyKey;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     app::{App, Notes},
     problem::Problem,
-    settings::{BODY_IDLE_MAX, JSON_MAX},
+    settings::{BODY_IDLE_MAX, BUFFER_WAIT_MAX, BUFFERED_STRANGERS_MAX, JSON_MAX},
     texts::Fault,
 };
 
@@ -37,20 +38,25 @@ pub(crate) struct Signed {
 pub(crate) struct Octets {
     body: Body,
     app: App,
+    /// Whether its sender has shown a key or a token.
+    known: bool,
+    /// The room that the collected body takes, as long as its request is worked on.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl App {
     /// Checks the signature of a request's head.
     pub(crate) async fn signed(&self, request: Request) -> Result<Signed, Problem> {
-        let (head, octets) = self.unsigned(request);
+        let (head, mut octets) = self.unsigned(request);
         let caller = self.caller(&head).await?;
+        octets.known();
         Ok(Signed { caller, head, octets })
     }
 
     /// A request that shows who it is by other means, or need not.
     pub(crate) fn unsigned(&self, request: Request) -> (Parts, Octets) {
         let (head, body) = request.into_parts();
-        (head, Octets { body, app: self.clone() })
+        (head, Octets { body, app: self.clone(), known: false, room: None })
     }
 
     /// Who signed the head.
@@ -156,6 +162,26 @@ impl Octets {
         }
     }
 
+    /// Its sender has shown who it is.
+    pub(crate) const fn known(&mut self) {
+        self.known = true;
+    }
+
+    /// Waits until so many octets may be held.
+    async fn take_room(&mut self, octets: usize) -> Result<(), Problem> {
+        let (room, max) = match self.known {
+            true => (&self.app.buffers, self.app.settings.buffered_max),
+            false => (&self.app.strangers_buffers, BUFFERED_STRANGERS_MAX),
+        };
+        let kib = u32::try_from(octets.div_ceil(1024)).unwrap_or(u32::MAX);
+        let taken = room.clone().acquire_many_owned(kib);
+        let taken = tokio::time::timeout(BUFFER_WAIT_MAX, taken).await.map_err(|_| {
+            Problem::new(Fault::TooMany).member("what", "octets of bodies").member("max", max)
+        })?;
+        self.room = Some(taken.expect("the semaphores are never closed"));
+        Ok(())
+    }
+
     /// The whole body up to a limit, without a copy where it came in one piece.
     pub(crate) async fn collect(
         &mut self,
@@ -167,11 +193,18 @@ impl Octets {
         if announced.is_some_and(|length| length > max as u64) {
             return Err(too_large());
         }
+        // What is announced takes its room before it comes; a body without a length may become `max`.
+        if let Some(length) = announced.filter(|length| *length > 0) {
+            self.take_room(usize::try_from(length).unwrap_or(max)).await?;
+        }
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
         if first.len() > max {
             return Err(too_large());
         }
         let Some(second) = self.next().await? else { return Ok(first) };
+        if self.room.is_none() {
+            self.take_room(max).await?;
+        }
         // The announced length is within the limit, so it may be believed for the room it takes.
         let room =
             announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(first.len() * 2);

@@ -20,8 +20,8 @@ use crate::{app::App, cloud_event, metrics::Counted};
 const EVENTS_A_WRITE_MAX: usize = 100;
 /// Proxies and clients give up on a silent connection.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
-/// A dead key's stream ends within this time, the bound within which a revoked key dies anywhere.
-const KEY_CHECK_EVERY: Duration = Duration::from_secs(2);
+/// A dead key's stream, or long poll, ends within this time, the bound within which a revoked key dies anywhere.
+pub(crate) const KEY_CHECK_EVERY: Duration = Duration::from_secs(2);
 /// A stream ends after 30 to 60 minutes, so that connections spread over the nodes again.
 const LIFE_MIN: Duration = Duration::from_secs(30 * 60);
 

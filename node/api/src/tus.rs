@@ -35,10 +35,9 @@ pub(crate) const EXTENSIONS: &str = "creation,creation-with-upload,checksum,expi
 /// The media type of a PATCH.
 pub(crate) const OFFSET_OCTET_STREAM: &str = "application/offset+octet-stream";
 
-/// A PATCH with a checksum is held in memory until the checksum holds, so that wrong octets are never
-/// seen: 4 MiB is the largest chunk that the clients we know send by default, and half of what one
-/// transfer may take.
-pub(crate) const CHECKSUM_PATCH_MAX: usize = 4 * 1024 * 1024;
+/// Up to this size a body with a checksum is held in memory until the checksum holds, so that wrong
+/// octets are never written: the chunks that most clients send. A larger one streams and is taken back.
+pub(crate) const HELD_MAX: usize = 4 * 1024 * 1024;
 /// `Upload-Metadata` that is read; the header as a whole is limited by the server too.
 const METADATA_MAX: usize = 4096;
 

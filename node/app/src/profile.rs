@@ -4,7 +4,7 @@
 //! their owner alone.
 
 use std::{
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -161,6 +161,58 @@ fn wrong(lang: Lang, path: &Path, why: &str) -> Failure {
         .code(9302)
 }
 
+/// Where a profile's secret lies: beside it.
+pub fn secret_path(profile: &Path) -> PathBuf {
+    profile.with_extension("secret")
+}
+
+/// Files that will hold a secret. They are made before the secret exists, for one that cannot be
+/// written afterwards is lost; dropped unused, they are gone again.
+#[derive(Debug)]
+pub struct Reserved {
+    made: Vec<PathBuf>,
+}
+
+impl Reserved {
+    /// Makes the files, for their owner alone. One that is there is refused, or kept for `write` to
+    /// replace if it was said that it may be.
+    pub fn make(lang: Lang, paths: &[PathBuf], replace: bool) -> Result<Self, Failure> {
+        let mut reserved = Self { made: Vec::new() };
+        for path in paths {
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).mode(0o600);
+            match options.create_new(true).open(path) {
+                Ok(_) => reserved.made.push(path.clone()),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    if !replace {
+                        let what = t::SECRET_THERE.fill(lang, &[("path", &path.display())]);
+                        return Err(Failure::new(Exit::Conflict, what)
+                            .why(t::SECRET_THERE_WHY.in_lang(lang))
+                            .fix(t::FIX_SECRET_THERE.in_lang(lang))
+                            .code(9305));
+                    }
+                }
+                Err(error) => return Err(Failure::file(lang, path, &error)),
+            }
+        }
+        Ok(reserved)
+    }
+
+    /// The secret is in them, or goes there now.
+    pub fn keep(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        for path in &self.made {
+            // An empty file that stays behind is told by the next try.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// Writes a secret where its owner alone can read it.
 pub fn write_secret(lang: Lang, path: &Path, secret: &Secret) -> Result<(), Failure> {
     write_private(lang, path, format!("{}\n", secret.expose()).as_bytes())
@@ -175,7 +227,7 @@ pub fn write(
     key: (AccessKey, KeyAlgorithm),
     secret: Option<&Secret>,
 ) -> Result<(), Failure> {
-    let secret_path = path.with_extension("secret");
+    let secret_path = secret_path(path);
     if let Some(secret) = secret {
         write_secret(lang, &secret_path, secret)?;
     }

@@ -1,6 +1,6 @@
 //! The registry and the cluster: units, applications, keys, members, status.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use model::{AccessKey, NodeId, UnitCode};
 use serde_json::json;
@@ -14,14 +14,51 @@ use crate::{
 
 /// The units that travel in one request, so that a body stays far below the API's limit.
 const UNITS_A_REQUEST: usize = 500;
+/// Items of a page when a list is looked through.
+const PAGE: u32 = 200;
+
+/// Whether a registered unit is the one that was to be added.
+fn is_same_unit(new: &NewUnit, there: &Unit) -> bool {
+    let aliases = |list: &[UnitCode]| list.iter().cloned().collect::<BTreeSet<_>>();
+    (&new.code, new.name.as_str(), new.kind.as_str(), &new.parent)
+        == (&there.code, there.name.as_str(), there.kind.as_str(), &there.parent)
+        && aliases(&new.aliases) == aliases(&there.aliases)
+}
+
+/// Whether a registered application is the one that was to be added.
+fn is_same_app(new: &NewApp, there: &App) -> bool {
+    let targets = |list: &[UnitCode]| list.iter().cloned().collect::<BTreeSet<_>>();
+    let grants: BTreeSet<&str> = new.grants.iter().map(|grant| grant.as_str()).collect();
+    (&new.app, Some(&new.unit), new.name.as_str())
+        == (&there.app, there.unit.as_ref(), there.name.as_str())
+        && grants == there.grants.iter().map(String::as_str).collect::<BTreeSet<_>>()
+        && targets(&new.targets) == targets(&there.targets)
+}
 
 impl Client {
     /// Registers units; gives how many were added.
     pub async fn add_units(&self, units: &[NewUnit]) -> Result<u64, Error> {
         let mut added = 0;
         for chunk in units.chunks(UNITS_A_REQUEST) {
+            let mut doubt = false;
             let call = Call::post("/v1/admin/units", &json!({ "units": chunk }));
-            added += self.json::<Added>(call).await?.added;
+            added += match self.send_until(call, &mut doubt).await {
+                Ok(answer) => answer.json::<Added>().await?.added,
+                // The request was heard before its answer was lost, if all of it is there: it is all or none.
+                Err(error) if doubt && error.word() == Some("unit_exists") => {
+                    for unit in chunk {
+                        if !self
+                            .unit(&unit.code)
+                            .await
+                            .is_ok_and(|there| is_same_unit(unit, &there))
+                        {
+                            return Err(error);
+                        }
+                    }
+                    chunk.len() as u64
+                }
+                Err(error) => return Err(error),
+            };
         }
         Ok(added)
     }
@@ -46,7 +83,28 @@ impl Client {
 
     /// Registers an application.
     pub async fn add_app(&self, app: &NewApp) -> Result<(), Error> {
-        self.send(Call::post("/v1/admin/apps", app)).await.map(drop)
+        let mut doubt = false;
+        match self.send_until(Call::post("/v1/admin/apps", app), &mut doubt).await {
+            Err(error) if doubt && error.word() == Some("app_exists") => {
+                if self.has_app(app).await? { Ok(()) } else { Err(error) }
+            }
+            sent => sent.map(drop),
+        }
+    }
+
+    /// Whether exactly this application is registered.
+    async fn has_app(&self, app: &NewApp) -> Result<bool, Error> {
+        let mut cursor = None;
+        loop {
+            let page = self.apps(cursor.as_deref(), PAGE).await?;
+            if let Some(there) = page.items.iter().find(|there| there.app == app.app) {
+                return Ok(is_same_app(app, there));
+            }
+            if page.next.is_none() {
+                return Ok(false);
+            }
+            cursor = page.next;
+        }
     }
 
     /// A page of the applications.
@@ -106,7 +164,16 @@ impl Client {
         let mut call = Call::post(format!("/v1/admin/members/{node}/remove"), &json!({}));
         // Every content must find its majority among those who stay, which may take a while.
         call.timeout = Some(Duration::from_secs(120));
-        self.send(call).await.map(drop)
+        let mut doubt = false;
+        match self.send_until(call, &mut doubt).await {
+            Err(error) if doubt && error.word() == Some("node_unknown") => {
+                let members = self.members().await?;
+                let gone =
+                    members.iter().any(|there| there.node == node && there.role == "removed");
+                if gone { Ok(()) } else { Err(error) }
+            }
+            sent => sent.map(drop),
+        }
     }
 
     /// Makes a token that lets one node join.
@@ -157,5 +224,57 @@ impl Client {
                 error => Err(error),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Grant, UnitKind};
+
+    use super::*;
+
+    fn code(text: &str) -> UnitCode {
+        text.parse().expect("a code")
+    }
+
+    #[test]
+    fn a_record_is_ours_only_if_all_of_it_is() {
+        let new = NewUnit {
+            code: code("H41.02"),
+            name: "Sở Nội vụ".into(),
+            kind: UnitKind::Department,
+            parent: Some(code("H41")),
+            aliases: vec![],
+        };
+        let there = Unit {
+            code: new.code.clone(),
+            name: new.name.clone(),
+            kind: new.kind.as_str().into(),
+            parent: new.parent.clone(),
+            aliases: vec![],
+            added_at: None,
+        };
+        assert!(is_same_unit(&new, &there));
+        assert!(!is_same_unit(&new, &Unit { name: "Sở Y tế".into(), ..there.clone() }));
+        assert!(!is_same_unit(&new, &Unit { parent: None, ..there }));
+
+        let new = NewApp {
+            app: "van-thu".parse().expect("an application"),
+            unit: code("H41.02"),
+            name: "Văn thư".into(),
+            grants: vec![Grant::Send, Grant::Receive],
+            targets: vec![],
+        };
+        let there = App {
+            app: new.app.clone(),
+            unit: Some(new.unit.clone()),
+            name: new.name.clone(),
+            grants: vec!["receive".into(), "send".into()],
+            targets: vec![],
+            added_at: None,
+        };
+        assert!(is_same_app(&new, &there));
+        assert!(!is_same_app(&new, &App { grants: vec!["send".into()], ..there.clone() }));
+        assert!(!is_same_app(&new, &App { targets: vec![code("H41.05")], ..there }));
     }
 }

@@ -220,13 +220,41 @@ impl Part {
             let _ = tokio::fs::remove_file(&self.path).await;
             return Err(error);
         }
-        tokio::fs::rename(&self.path, to).await.map_err(|source| self.fail(source))
+        tokio::fs::rename(&self.path, to).await.map_err(|source| self.fail(source))?;
+        sync_name(to).await
     }
+}
+
+/// Makes a file's name durable. Whoever confirms lets every node destroy its copy: a file that a
+/// power cut takes back would be the last one.
+#[cfg(unix)]
+async fn sync_name(file: &Path) -> Result<(), Error> {
+    // The parent of a bare name is the empty path, which cannot be opened.
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let synced = async { File::open(parent).await?.sync_all().await };
+    synced.await.map_err(|source| Error::File { path: parent.to_owned(), source })
+}
+
+/// Elsewhere a directory cannot be synced; the file system's own journal must do.
+#[cfg(not(unix))]
+async fn sync_name(_: &Path) -> Result<(), Error> {
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_name_of_a_file_is_made_durable_where_it_lies() {
+        let directory = tempfile::tempdir().expect("a directory");
+        sync_name(&directory.path().join("cong-van.pdf")).await.expect("the directory is there");
+        sync_name(Path::new("cong-van.pdf")).await.expect("the working directory is there");
+        let nowhere = sync_name(&directory.path().join("none/cong-van.pdf")).await;
+        assert!(matches!(nowhere, Err(Error::File { .. })), "a failed sync is no success");
+    }
 
     #[tokio::test]
     async fn a_part_goes_on_and_is_kept_only_with_its_digest() {

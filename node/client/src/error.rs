@@ -104,6 +104,21 @@ impl Error {
         }
     }
 
+    /// Whether nobody knows if the request was heard and done.
+    pub fn may_have_happened(&self) -> bool {
+        match self {
+            // A node's own 503 says that nothing was done, but for this word. One without a word is
+            // not a node's own.
+            Self::Problem { status: 503, problem } => {
+                matches!(problem.word.as_str(), "" | "outcome_unknown")
+            }
+            Self::Problem { status, .. } => matches!(status, 500 | 502 | 504),
+            Self::Unreachable { source, .. } => !is_unsent(source.as_ref()),
+            Self::Timeout { .. } | Self::Protocol { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Sorts what the HTTP library says.
     pub(crate) fn of(url: &str, after: Duration, error: reqwest::Error) -> Self {
         let url = url.to_owned();
@@ -116,6 +131,11 @@ impl Error {
         let source: Cause = Box::new(error.without_url());
         if tls && unsent { Self::Tls { url, source } } else { Self::Unreachable { url, source } }
     }
+}
+
+/// Whether the connection never stood, so that nobody can have heard the request.
+fn is_unsent(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
 }
 
 /// Whether a TLS error lies at the bottom: the library hides it under its own.

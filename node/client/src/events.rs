@@ -5,11 +5,12 @@ use std::{collections::VecDeque, pin::Pin, time::Duration};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use model::PacketId;
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::{Client, Error, send::Call};
+use crate::{Client, Error, Problem, send::Call};
 
 /// How long a stream may be silent: the node comments every 15 s, so two were lost.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
@@ -173,6 +174,9 @@ impl Events {
         }
         call.streams = true;
         let answer = self.client.send(call).await?;
+        if answer.response.status() == StatusCode::NO_CONTENT {
+            return Err(key_disabled());
+        }
         self.connection =
             Some(Connection { url: answer.url, pieces: Box::pin(answer.response.bytes_stream()) });
         Ok(())
@@ -195,6 +199,17 @@ impl Events {
         }
         Ok(())
     }
+}
+
+/// What 204 says where a stream was asked for: the key was revoked, and coming back is of no use.
+fn key_disabled() -> Error {
+    let problem = Problem {
+        status: 401,
+        code: "LGSP-1318".into(),
+        word: "key_disabled".into(),
+        ..Problem::default()
+    };
+    Error::Problem { status: 401, problem: Box::new(problem) }
 }
 
 /// An event from its JSON; what is no event is passed over. Its position is the line `id:`, or

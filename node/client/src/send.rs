@@ -306,6 +306,12 @@ impl Client {
 
     /// Sends until a node takes it: the next one when one cannot be reached or says 503.
     pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
+        self.send_until(call, &mut false).await
+    }
+
+    /// The same; `doubt` tells that an attempt before the last may have been heard, so that a refusal
+    /// may be the echo of our own deed.
+    pub(crate) async fn send_until(&self, call: Call, doubt: &mut bool) -> Result<Answer, Error> {
         let deadline = Instant::now() + self.inner.patience;
         let mut pause = PAUSE_MIN;
         let mut attempt = 1;
@@ -314,15 +320,8 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(Failed { error, wait }) => (error, wait),
             };
-            let again = match &error {
-                Error::Problem { status, .. } => *status == 503,
-                Error::Unreachable { source, .. } => {
-                    call.repeat == Repeat::Harmless || is_unsent(source.as_ref())
-                }
-                Error::Timeout { .. } => call.repeat == Repeat::Harmless,
-                Error::Tls { .. } => self.inner.urls.len() > 1 && attempt < self.inner.urls.len(),
-                _ => false,
-            };
+            let again = is_tried_again(&error, call.repeat)
+                && (!matches!(error, Error::Tls { .. }) || attempt < self.inner.urls.len());
             let round_over = attempt % self.inner.urls.len() == 0;
             let wait = if round_over {
                 pause.max(wait.unwrap_or_default().min(PAUSE_MAX))
@@ -336,6 +335,7 @@ impl Client {
                 sleep(wait).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
+            *doubt |= error.may_have_happened();
             attempt += 1;
         }
     }
@@ -426,9 +426,14 @@ impl From<Error> for Failed {
     }
 }
 
-/// Whether the connection never stood, so that nobody can have heard the request.
-fn is_unsent(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
+/// Whether another attempt may help, and does no harm.
+fn is_tried_again(error: &Error, repeat: Repeat) -> bool {
+    let may_help = match error {
+        Error::Problem { status, .. } => *status == 503,
+        Error::Unreachable { .. } | Error::Timeout { .. } | Error::Tls { .. } => true,
+        _ => false,
+    };
+    may_help && (repeat == Repeat::Harmless || !error.may_have_happened())
 }
 
 /// Reads a problem; what is no problem document keeps at least its status.
@@ -444,4 +449,47 @@ async fn problem_of(url: &str, response: Response) -> Error {
         problem.retryable = status == 503;
     }
     Error::Problem { status, problem: Box::new(problem) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(status: u16, word: &str) -> Error {
+        let problem = Problem { word: word.into(), ..Problem::default() };
+        Error::Problem { status, problem: Box::new(problem) }
+    }
+
+    #[test]
+    fn what_may_have_happened_is_repeated_only_where_that_is_harmless() {
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let url = || "https://127.0.0.1:1".to_owned();
+        for (error, harmless, only_unsent) in [
+            (problem(503, "unavailable"), true, true),
+            (problem(503, "too_many"), true, true),
+            (problem(503, "outcome_unknown"), true, false),
+            // What stands between says nothing of what the node did.
+            (problem(503, ""), true, false),
+            (problem(500, "internal"), false, false),
+            (problem(409, "app_exists"), false, false),
+            (Error::Timeout { url: url(), after: PAUSE_MIN }, true, false),
+            (Error::Unreachable { url: url(), source: broken.into() }, true, false),
+        ] {
+            assert_eq!(is_tried_again(&error, Repeat::Harmless), harmless, "{error}");
+            assert_eq!(is_tried_again(&error, Repeat::OnlyUnsent), only_unsent, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_never_sent_is_repeated() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let closed = listener.local_addr().expect("an address");
+        drop(listener);
+        let trust = Trust::PinnedAuthority([0; 32]);
+        let client = Client::new(Options::new(vec![format!("https://{closed}")], trust, None));
+        let call = Call::get("/livez").proof(Proof::Nothing);
+        let failed = client.expect("a client").once(&call).await.expect_err("nobody listens");
+        assert!(!failed.error.may_have_happened());
+        assert!(is_tried_again(&failed.error, Repeat::OnlyUnsent));
+    }
 }

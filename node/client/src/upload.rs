@@ -2,8 +2,9 @@
 
 use std::{io::SeekFrom, time::Duration};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use model::Digest;
+use model::{Digest, FileName, MediaType};
 use reqwest::Method;
 use sha2::{Digest as _, Sha256};
 use tokio::{
@@ -35,6 +36,26 @@ pub struct Sent {
 }
 
 impl Client {
+    /// Tells a space what will come: its size, and the file's name for those who fetch it.
+    pub async fn create_upload(
+        &self,
+        space: &Space,
+        size: u64,
+        name: Option<&FileName>,
+        media_type: &MediaType,
+    ) -> Result<(), Error> {
+        let call = Call::new(Method::POST, format!("/v1/spaces/{}", space.id))
+            .header("tus-resumable", "1.0.0")
+            .header("upload-length", size.to_string())
+            .header("upload-metadata", metadata(name, media_type))
+            .proof(Proof::Bearer(space.token.clone()));
+        match self.send(call).await {
+            // An earlier run has told it, and has sent all of it or is still sending.
+            Err(error) if matches!(error.word(), Some("space_sealed" | "space_busy")) => Ok(()),
+            sent => sent.map(drop),
+        }
+    }
+
     /// Sends `size` octets into a space. `progress` hears each offset that is durable on a
     /// majority, and the node that said so. The source is sought back when a node loses a piece.
     ///
@@ -99,6 +120,15 @@ impl Client {
         call.body = Some(("application/offset+octet-stream".to_owned(), piece));
         let answer = self.once(&call).await?;
         Ok((answer.number("upload-offset")?, answer.url))
+    }
+}
+
+/// What tus calls the metadata: keys, each with a value in base64.
+fn metadata(name: Option<&FileName>, media_type: &MediaType) -> String {
+    let kind = format!("filetype {}", BASE64_STANDARD.encode(media_type.as_str()));
+    match name {
+        Some(name) => format!("filename {},{kind}", BASE64_STANDARD.encode(name.as_str())),
+        None => kind,
     }
 }
 
@@ -176,6 +206,17 @@ mod tests {
 
     fn reader(source: &mut Cursor<Vec<u8>>, size: u64) -> Reader<'_, Cursor<Vec<u8>>> {
         Reader { source, size, hasher: Sha256::new(), hashed: 0, at: None }
+    }
+
+    #[test]
+    fn names_travel_in_base64() {
+        let kind = "application/pdf".parse().expect("a media type");
+        let name = "Công văn.pdf".parse().expect("a file name");
+        assert_eq!(
+            metadata(Some(&name), &kind),
+            "filename Q8O0bmcgdsSDbi5wZGY=,filetype YXBwbGljYXRpb24vcGRm"
+        );
+        assert_eq!(metadata(None, &kind), "filetype YXBwbGljYXRpb24vcGRm");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use auth::VerifiedCaller;
 use bytes::Bytes;
 use content::{Stored, Writer};
 use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
-use model::{AppId, FileName, Grant, MediaType, Moment, PacketId, SpaceId};
+use model::{AppId, Digest, FileName, Grant, MediaType, Moment, PacketId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
@@ -160,6 +160,11 @@ impl Upload {
     /// Where the next octet goes.
     pub fn offset(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.writer.offset())
+    }
+
+    /// The digest of the octets taken so far.
+    pub fn digest(&self) -> Digest {
+        self.open.as_ref().map_or(Digest(certs::sha256(&[])), |open| open.writer.digest())
     }
 
     /// Octets of the whole content, if announced.

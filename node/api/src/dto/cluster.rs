@@ -221,8 +221,6 @@ pub(crate) struct Limits {
     pub(crate) units_max: usize,
     /// Items of one page.
     pub(crate) page_max: usize,
-    /// The largest tus chunk with a checksum.
-    pub(crate) checksum_patch_max: usize,
     /// How old a signature may be.
     pub(crate) signature_age_max_seconds: u64,
     /// How far ahead a signer's clock may be.

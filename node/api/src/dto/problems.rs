@@ -8,7 +8,8 @@ use super::schemas;
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its shape is used, in the OpenAPI document")]
 pub(crate) struct Problem {
-    /// Opens the documentation of this kind of problem.
+    /// Names this kind of problem and opens its documentation; those of a signature end as its profile says,
+    /// like `nonce-reused`.
     #[schema(schema_with = schemas::url)]
     r#type: String,
     /// What happened, in a few words.

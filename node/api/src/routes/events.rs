@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use auth::{Rejection, VerifiedCaller};
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -9,17 +10,18 @@ use axum::{
     response::Response,
 };
 use model::UnitCode;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, pickup::accepts};
 use crate::{
+    answer,
     app::App,
     cloud_event,
     problem::Problem,
     query::Query,
     settings::STREAMS_OF_EVENTS_MAX,
     signed::Signed,
-    sse::{self, Feeding},
+    sse::{self, Feeding, KEY_CHECK_EVERY},
     texts::Fault,
 };
 
@@ -30,7 +32,8 @@ const WAIT_MAX_SECS: u64 = 30;
 ///
 /// As `text/event-stream` (begins after `Last-Event-ID`, else after `after`, else at the present end), or as
 /// `application/cloudevents-batch+json` by long poll (begins after `after`). A position that is not kept any
-/// more gets an event `feed.reset`.
+/// more gets an event `feed.reset`. A stream that is asked for with a revoked key gets 204: a client of
+/// server-sent events stops then.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
     params(
@@ -40,24 +43,38 @@ const WAIT_MAX_SECS: u64 = 30;
         ("limit" = Option<u32>, Query, description = "Long poll: events at most, up to 200"),
         ("wait" = Option<u32>, Query, description = "Long poll: seconds to wait, up to 30 (default)"),
     ),
-    responses((status = 200, description = "CloudEvents 1.0", content(
-        (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json"))))
+    responses(
+        (status = 200, description = "CloudEvents 1.0", content(
+            (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json"))),
+        (status = 204, description = "The key was revoked: do not connect again"),
+    )
 )]
 pub(crate) async fn events(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request).await?;
+    let (wants_batch, wants_stream) = wanted(request.headers());
+    let mut signed = match app.signed(request).await {
+        Err(problem) if problem.is(&Rejection::KeyDisabled) && wants_stream => {
+            return Ok(answer::empty(StatusCode::NO_CONTENT));
+        }
+        signed => signed?,
+    };
     signed.no_body().await?;
-    let headers = &signed.head.headers;
-    if accepts(headers, cloud_event::BATCH) {
-        return poll(&app, signed.caller.unit(), &signed.head.uri).await;
+    if wants_batch {
+        return poll(&app, &signed.caller, &signed.head.uri).await;
     }
-    let any = !headers.contains_key(header::ACCEPT)
-        || accepts(headers, "*/*")
-        || accepts(headers, "text/*");
-    if any || accepts(headers, "text/event-stream") {
+    if wants_stream {
         return stream(app, signed).await;
     }
     Err(Problem::new(Fault::NotAcceptable)
         .member("expected", "text/event-stream, application/cloudevents-batch+json"))
+}
+
+/// Whether a batch is asked for, or else a stream.
+fn wanted(headers: &HeaderMap) -> (bool, bool) {
+    let batch = accepts(headers, cloud_event::BATCH);
+    let any = !headers.contains_key(header::ACCEPT)
+        || accepts(headers, "*/*")
+        || accepts(headers, "text/*");
+    (batch, !batch && (any || accepts(headers, "text/event-stream")))
 }
 
 /// The cluster as the `source` of events.
@@ -121,7 +138,8 @@ async fn catch_up(app: &App, unit: &UnitCode, after: Option<u64>) -> Result<(), 
     Ok(())
 }
 
-async fn poll(app: &App, unit: &UnitCode, uri: &Uri) -> Answer {
+async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri) -> Answer {
+    let unit = caller.unit();
     let query = Query::of(uri, &["after", "limit", "wait"])?;
     let (after, limit) = (query.number("after")?.unwrap_or(0), query.limit()?);
     let wait = query.number("wait")?.unwrap_or(WAIT_MAX_SECS).min(WAIT_MAX_SECS);
@@ -132,17 +150,21 @@ async fn poll(app: &App, unit: &UnitCode, uri: &Uri) -> Answer {
     loop {
         let batch = batch(app, unit, after, limit);
         if batch.len() > EMPTY_BATCH.len() {
-            return Ok(answer(batch));
+            return Ok(batch_answer(batch));
         }
-        let woken = timeout_at(ends_at, async {
-            tokio::select! {
-                _ = listener.changed() => true,
-                _ = draining.wait_for(|draining| *draining) => false,
-            }
-        });
+        let step_ends_at = ends_at.min(Instant::now() + KEY_CHECK_EVERY);
+        let over = tokio::select! {
+            _ = listener.changed() => false,
+            _ = draining.wait_for(|draining| *draining) => true,
+            () = sleep_until(step_ends_at) => Instant::now() >= ends_at,
+        };
+        // What comes after the key's death is not its holder's any more.
+        if !app.exchange.key_active(caller.key()) {
+            return Err(Rejection::KeyDisabled.into());
+        }
         // At the end of the wait, or of the server, an empty batch: the client asks again.
-        if !woken.await.unwrap_or(false) {
-            return Ok(answer(batch));
+        if over {
+            return Ok(batch_answer(batch));
         }
     }
 }
@@ -168,7 +190,7 @@ fn batch(app: &App, unit: &UnitCode, after: u64, limit: usize) -> Vec<u8> {
     out
 }
 
-fn answer(batch: Vec<u8>) -> Response {
+fn batch_answer(batch: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(batch));
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();

@@ -106,7 +106,6 @@ pub(crate) async fn well_known(State(app): State<App>) -> Response {
             receipts_max: machine::PACKETS_A_COMMAND_MAX,
             units_max: machine::UNITS_A_COMMAND_MAX,
             page_max: PAGE_MAX,
-            checksum_patch_max: tus::CHECKSUM_PATCH_MAX,
             signature_age_max_seconds: machine::PROOF_AGE_MAX_MS / 1000,
             signature_ahead_max_seconds: machine::PROOF_AHEAD_MAX_MS / 1000,
         },

@@ -1,6 +1,6 @@
 //! Spaces: a content on its way in, by tus 1.0.0 or by a plain PUT.
 
-use auth::{ContentDigest, UploadChecksum, VerifiedCaller};
+use auth::{BodyDigest, ChecksumChecker, ContentDigest, UploadChecksum, VerifiedCaller};
 use axum::{
     extract::{Path, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
@@ -18,7 +18,7 @@ use crate::{
     problem::Problem,
     signed::{Octets, content_length, essence},
     texts::Fault,
-    tus::{self, CHECKSUM_PATCH_MAX, Metadata},
+    tus::{self, HELD_MAX, Metadata},
 };
 
 /// What is read and forgotten of a body that is refused, so that a client gets the answer instead of a
@@ -78,7 +78,8 @@ impl Visit {
         Ok(Some(ContentDigest::parse("content-digest", value.as_bytes())?))
     }
 
-    /// Takes the body in. Octets that were promised a checksum are held until it holds.
+    /// Takes the body in. Octets that were promised a checksum do not count before it holds: few are
+    /// held until then, many stream and are taken back if they must.
     async fn write(
         &self,
         octets: &mut Octets,
@@ -88,14 +89,16 @@ impl Visit {
         if promised.is_none() {
             return stream(octets, upload).await;
         }
-        let body = octets.collect(&self.head.headers, CHECKSUM_PATCH_MAX).await;
-        let body = body.map_err(|problem| match problem.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(Fault::TusChecksumTooLarge).member("max", CHECKSUM_PATCH_MAX)
-            }
-            _ => problem,
-        })?;
-        promised.check(&body)?;
+        let length = content_length(&self.head.headers);
+        if length.is_none_or(|length| length > HELD_MAX as u64) {
+            return stream_whole(octets, upload, promised).await;
+        }
+        // The upload was opened by a token or a key.
+        octets.known();
+        let body = octets.collect(&self.head.headers, HELD_MAX).await?;
+        let mut checker = promised.checker();
+        checker.update(&body);
+        checker.finish()?;
         Ok(upload.write(body).await?)
     }
 }
@@ -120,13 +123,13 @@ async fn stream(octets: &mut Octets, upload: &mut Upload) -> Result<(), Problem>
     }
 }
 
-/// Takes a PUT in as it comes. It is whole and has its digest, or it was never there.
+/// Takes in what was promised a checksum, as it comes. It is whole and has it, or it was never there.
 async fn stream_whole(
     octets: &mut Octets,
     upload: &mut Upload,
-    digest: ContentDigest,
+    promised: Promised,
 ) -> Result<(), Problem> {
-    let taken = take_whole(octets, upload, digest).await;
+    let taken = take_whole(octets, upload, promised).await;
     if taken.is_err() {
         upload.rollback().await?;
     }
@@ -136,12 +139,21 @@ async fn stream_whole(
 async fn take_whole(
     octets: &mut Octets,
     upload: &mut Upload,
-    digest: ContentDigest,
+    promised: Promised,
 ) -> Result<(), Problem> {
-    let mut checker = digest.checker();
+    let mut checker = promised.checker();
     while let Some(piece) = octets.next().await? {
         checker.update(&piece);
         upload.write(piece).await?;
+    }
+    checker.finish()
+}
+
+/// Reads a body again that is here already, and checks that it is what it says.
+async fn compare_whole(octets: &mut Octets, digest: ContentDigest) -> Result<(), Problem> {
+    let mut checker = digest.checker();
+    while let Some(piece) = octets.next().await? {
+        checker.update(&piece);
     }
     Ok(checker.finish()?)
 }
@@ -170,18 +182,38 @@ impl Promised {
         self.checksum.is_none() && self.digest.is_none()
     }
 
-    fn check(self, body: &[u8]) -> Result<(), Problem> {
+    fn checker(self) -> Checker {
+        Checker {
+            checksum: self.checksum.map(UploadChecksum::checker),
+            digest: self.digest.map(|digest| digest.checker()),
+        }
+    }
+}
+
+/// Hashes a body as it was promised.
+struct Checker {
+    checksum: Option<ChecksumChecker>,
+    digest: Option<BodyDigest>,
+}
+
+impl Checker {
+    fn update(&mut self, octets: &[u8]) {
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(octets);
+        }
+        if let Some(digest) = &mut self.digest {
+            digest.update(octets);
+        }
+    }
+
+    fn finish(self) -> Result<(), Problem> {
         if let Some(digest) = self.digest {
-            let mut checker = digest.checker();
-            checker.update(body);
-            checker.finish()?;
+            digest.finish()?;
         }
-        if let Some(checksum) = self.checksum {
-            let mut checker = checksum.checker();
-            checker.update(body);
-            checker.finish().map_err(|_| Problem::new(Fault::TusChecksumMismatch))?;
+        match self.checksum.map(ChecksumChecker::finish) {
+            Some(Err(_)) => Err(Problem::new(Fault::TusChecksumMismatch)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -308,7 +340,7 @@ pub(crate) async fn status(
 
 /// Send on from an offset
 ///
-/// 204 comes after the octets are durable on a majority. A chunk with `Upload-Checksum` is at most 4 MiB.
+/// 204 comes after the octets are durable on a majority. A chunk with `Upload-Checksum` counts as a whole or not at all.
 #[utoipa::path(
     patch, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "append_upload",
     security(("space-token" = []), ("lgsp-v1" = [])),
@@ -353,7 +385,7 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
 
 /// Send the whole content at once
 ///
-/// The digest is signed with the request, or goes with the token.
+/// The digest is signed with the request, or goes with the token. The same content again gets the same answer.
 #[utoipa::path(
     put, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "put_content",
     security(("space-token" = []), ("lgsp-v1" = [])),
@@ -388,13 +420,17 @@ async fn put_in(app: App, space: String, request: Request) -> Answer {
             file_name: metadata.file_name,
             media_type: metadata.media_type.or(essence(headers).and_then(|text| text.parse().ok())),
         };
-        let mut upload = visit.upload(Some(0), Some(new)).await?;
-        if size.is_some_and(|size| size <= CHECKSUM_PATCH_MAX as u64) {
-            visit
-                .write(octets, &mut upload, Promised { checksum: None, digest: Some(digest) })
-                .await?;
+        let mut upload = visit.upload(None, Some(new)).await?;
+        let offset = upload.offset();
+        if offset == 0 {
+            let promised = Promised { checksum: None, digest: Some(digest) };
+            visit.write(octets, &mut upload, promised).await?;
+        } else if size.is_none_or(|size| size == offset) && digest.sha256 == Some(upload.digest().0)
+        {
+            // It came before, and only the answer was lost.
+            compare_whole(octets, digest).await?;
         } else {
-            stream_whole(octets, &mut upload, digest).await?;
+            return Err(Error::OffsetMismatch { offset }.into());
         }
         let mut response = answer::empty(StatusCode::NO_CONTENT);
         set_offset(&mut response, upload.sync().await?);

@@ -21,7 +21,7 @@ macro_rules! faults {
                 match self {
                     $(Self::$variant => {
                         let (vi, en) = texts([$vi_title, $vi], [$en_title, $en]);
-                        Row { word: $word, number: $number, status: $status, retryable: $retryable, vi, en }
+                        Row { word: $word, kind: None, number: $number, status: $status, retryable: $retryable, vi, en }
                     })*
                 }
             }
@@ -118,10 +118,6 @@ faults! {
     TusChecksumMismatch = "tus_checksum_mismatch" 1125 460 true
         ["Mã kiểm của đoạn không khớp", "Đoạn đã bị hỏng trên đường và đã bỏ. Gửi lại đoạn này."]
         ["The chunk's checksum does not match", "The chunk was damaged on the way and dropped. Send it again."],
-    /// A PATCH with a checksum that is too large to be held back.
-    TusChecksumTooLarge = "tus_checksum_too_large" 1126 413 false
-        ["Đoạn có mã kiểm quá lớn", "Đoạn kèm Upload-Checksum được giữ lại cho đến khi mã khớp, nên tối đa `max` byte. Chia nhỏ đoạn, hoặc bỏ mã kiểm."]
-        ["The chunk with a checksum is too large", "A chunk with Upload-Checksum is held back until the checksum holds, so it has at most `max` octets. Send smaller chunks, or none with a checksum."],
     /// The upload goes on elsewhere.
     OffsetMismatch = "offset_mismatch" 1127 409 true
         ["Vị trí gửi không khớp", "Không gian đang ở vị trí `offset`. Gửi tiếp từ đó."]

@@ -1,7 +1,7 @@
 //! What is wrong with a field, in Vietnamese: the words' own reasons are English.
 
 /// The Vietnamese of a reason that a word gives; the English one where there is none.
-pub(crate) fn reason_vi(reason: &'static str) -> &'static str {
+pub fn reason_vi(reason: &'static str) -> &'static str {
     match reason {
         "it is empty" => "không được để trống",
         "it is too long" => "quá dài",

@@ -9,7 +9,7 @@ mod refusals;
 mod rejections;
 
 pub(crate) use faults::Fault;
-pub(crate) use fields::reason_vi;
+pub use fields::reason_vi;
 pub(crate) use refusals::refusal;
 pub(crate) use rejections::rejection;
 
@@ -27,8 +27,10 @@ pub(crate) struct Text {
 /// One kind of problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// The stable word, the last part of the problem's type.
+    /// The stable word.
     pub(crate) word: &'static str,
+    /// The last part of the problem's type where it is not the word with hyphens.
+    kind: Option<&'static str>,
     /// The stable number, as in `LGSP-1203`.
     pub(crate) number: u16,
     /// The HTTP status.
@@ -40,6 +42,11 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// The last part of the problem's type, written as the signature's profile writes its own.
+    pub(crate) fn kind(&self) -> String {
+        self.kind.map_or_else(|| self.word.replace('_', "-"), str::to_owned)
+    }
+
     /// The texts in a language.
     pub(crate) const fn text(&self, lang: Lang) -> Text {
         match lang {
@@ -56,7 +63,7 @@ const fn texts(vi: [&'static str; 2], en: [&'static str; 2]) -> (Text, Text) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     use machine::Refusal;
 
@@ -90,6 +97,39 @@ mod tests {
             assert!(numbers.insert(row.number), "{} repeats {}", row.word, row.number);
             assert!(row.word.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'), "{}", row.word);
         }
+    }
+
+    #[test]
+    fn a_type_stands_for_one_word() {
+        let mut words = HashMap::new();
+        for row in rows() {
+            let kind = row.kind();
+            assert!(kind.bytes().all(|c| c.is_ascii_lowercase() || c == b'-'), "{kind}");
+            assert_eq!(*words.entry(kind.clone()).or_insert(row.word), row.word, "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_types_of_the_signature_are_the_profiles() {
+        let kinds: HashSet<String> = rows().iter().map(Row::kind).collect();
+        for kind in [
+            "signature-missing",
+            "key-unknown",
+            "key-disabled",
+            "algorithm-mismatch",
+            "component-missing",
+            "tag-missing",
+            "digest-mismatch",
+            "clock-out-of-window",
+            "nonce-missing",
+            "nonce-reused",
+            "signature-invalid",
+            "legacy-algorithm-disabled",
+        ] {
+            assert!(kinds.contains(kind), "{kind}");
+        }
+        assert_eq!(super::rejection(&auth::Rejection::KeyUnknown).kind(), "key-unknown");
+        assert_eq!(super::rejection(&auth::Rejection::DigestMismatch).kind(), "digest-mismatch");
     }
 
     #[test]

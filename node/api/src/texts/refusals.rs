@@ -35,6 +35,12 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
     };
     Row {
         word: refusal.as_str(),
+        // The profile of signatures has these two types for another meaning.
+        kind: match refusal {
+            Refusal::KeyUnknown => Some("key-not-found"),
+            Refusal::DigestMismatch => Some("receipt-digest-mismatch"),
+            _ => None,
+        },
         number: refusal.number(),
         status,
         retryable: is_retryable(refusal),

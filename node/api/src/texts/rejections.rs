@@ -267,7 +267,15 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             ),
         ),
     };
-    Row { word, number: rejection.number(), status: rejection.status(), retryable: false, vi, en }
+    Row {
+        word,
+        kind: Some(rejection.as_str()),
+        number: rejection.number(),
+        status: rejection.status(),
+        retryable: false,
+        vi,
+        en,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The API's doors on a real exchange: strangers, a packet's whole way, uploads, ranges, events, bad input.
 
 mod house;
+mod limits;
 mod sockets;
+mod uploads;
 
 use axum::body::Body;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -430,11 +432,17 @@ async fn events_are_pushed_polled_and_resumed() {
         .problem(406, "not_acceptable");
 
     let key = target.access_key();
-    house
-        .ask(Ask::new("POST", format!("/v1/admin/keys/{key}/revoke")).signed(&house.admin))
-        .await
-        .ok(200);
-    assert!(live.next().await.is_none(), "a dead key's stream ends");
+    let revoke = Ask::new("POST", format!("/v1/admin/keys/{key}/revoke")).signed(&house.admin);
+    let long = house.ask(poll("after=2&wait=30"));
+    let (long, ()) = tokio::join!(long, async {
+        house.ask(revoke).await.ok(200);
+        assert!(live.next().await.is_none(), "a dead key's stream ends");
+    });
+    long.problem(401, "key_disabled");
+    // 204 tells a client of server-sent events that it need not come back.
+    let again = Ask::new("GET", "/v1/events").header("accept", "text/event-stream");
+    assert!(house.ask(again.signed(&target)).await.ok(204).is_null());
+    house.ask(poll("after=2&wait=0")).await.problem(401, "key_disabled");
     house.ask(Ask::new("GET", "/v1/inbox").signed(&target)).await.problem(401, "key_disabled");
 }
 

@@ -55,6 +55,7 @@ pub enum Verb {
     Join(JoinArgs),
     Run(RunArgs),
     Status,
+    #[command(visible_alias = "doctor")]
     Check(CheckArgs),
     #[command(subcommand)]
     Member(MemberVerb),
@@ -227,6 +228,8 @@ pub struct IssueArgs {
     pub secret_file: Option<PathBuf>,
     #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
     pub profile_file: Option<PathBuf>,
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

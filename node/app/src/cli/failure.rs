@@ -113,7 +113,7 @@ impl Failure {
     /// A configuration that cannot be used.
     pub fn config(lang: Lang, path: &Path, error: &crate::config::Error) -> Self {
         Self::new(Exit::Usage, t::CONFIG.in_lang(lang))
-            .why(error.to_string())
+            .why(error.in_lang(lang))
             .fix(t::FIX_CONFIG.fill(lang, &[("path", &path.display())]))
             .code(9201)
     }

@@ -3,6 +3,7 @@
 mod args;
 mod failure;
 mod localise;
+mod node_failure;
 mod out;
 mod usage;
 

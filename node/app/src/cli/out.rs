@@ -21,8 +21,21 @@ pub enum Output {
     /// For people.
     #[default]
     Table,
+    /// The same, as wide as its lines are.
+    Wide,
     /// One JSON document with a stable `schema`.
     Json,
+    /// One JSON object a line: the items of a list, or the whole document.
+    Ndjson,
+    /// The same as rows under their names, for spreadsheets.
+    Csv,
+}
+
+impl Output {
+    /// The form that a word of the command line names.
+    pub fn of_word(word: &str) -> Option<Self> {
+        <Self as clap::ValueEnum>::from_str(word, false).ok()
+    }
 }
 
 /// When to colour.
@@ -98,7 +111,7 @@ impl Out {
 
     /// Whether people, not programs, read the data.
     pub fn is_table(&self) -> bool {
-        self.output == Output::Table
+        matches!(self.output, Output::Table | Output::Wide)
     }
 
     /// Says something on stderr.
@@ -133,8 +146,21 @@ impl Out {
         }
     }
 
-    /// Writes the data of a command on stdout as JSON, under its schema's name.
+    /// Writes the data of a command on stdout for programs: as JSON under its schema's name, or its items
+    /// one a line.
     pub fn json(&self, schema: &str, data: impl Serialize) {
+        match self.output {
+            Output::Ndjson => {
+                for item in items(data) {
+                    self.print(item);
+                }
+            }
+            Output::Csv => self.print(csv_of(&items(data)).trim_end()),
+            _ => self.document(schema, data),
+        }
+    }
+
+    fn document(&self, schema: &str, data: impl Serialize) {
         let mut document = json!({ "schema": schema });
         match serde_json::to_value(data).expect("output has text keys and no failing parts") {
             Value::Object(members) => {
@@ -159,7 +185,7 @@ impl Out {
 
     /// Tells a failure on stderr, and gives its exit code.
     pub fn fail(&self, failure: &Failure) -> Exit {
-        if self.output == Output::Json {
+        if !self.is_table() {
             let document = json!({ "schema": "lgsp.error/1", "error": failure });
             self.say(serde_json::to_string_pretty(&document).expect("a value is always written"));
             return failure.exit;
@@ -199,14 +225,58 @@ impl Out {
             self.say(self.text(words::EMPTY));
             return;
         }
-        self.print(table(headers.iter().map(|text| self.text(*text).to_owned()).collect(), rows));
+        let headers = headers.iter().map(|text| self.text(*text).to_owned()).collect();
+        self.print(table(headers, rows, self.output == Output::Wide));
     }
 }
 
+/// The items of a list, or the whole of what is none.
+fn items(data: impl Serialize) -> Vec<Value> {
+    match serde_json::to_value(data).expect("output has text keys and no failing parts") {
+        Value::Array(items) => items,
+        Value::Object(mut members) => match members.remove("items") {
+            Some(Value::Array(items)) => items,
+            _ => vec![Value::Object(members)],
+        },
+        other => vec![other],
+    }
+}
+
+/// Rows under the names of all members, in the order in which they first come. It begins with the mark
+/// of UTF-8, without which office programs take Vietnamese for something else.
+fn csv_of(items: &[Value]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in items.iter().filter_map(Value::as_object).flat_map(|item| item.keys()) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return String::new();
+    }
+    let cell = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(all)) if all.iter().all(Value::is_string) => {
+            all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+        Some(other) => other.to_string(),
+    };
+    let mut writer = csv::Writer::from_writer(b"\xef\xbb\xbf".to_vec());
+    writer.write_record(&names).expect("a vector takes every octet");
+    for item in items {
+        let row = names.iter().map(|name| cell(item.get(*name)));
+        writer.write_record(row).expect("a vector takes every octet");
+    }
+    let octets = writer.into_inner().expect("a vector takes every octet");
+    String::from_utf8(octets).expect("made of texts alone")
+}
+
 /// An aligned table without lines.
-fn table(headers: Vec<String>, rows: Vec<Vec<String>>) -> String {
+fn table(headers: Vec<String>, rows: Vec<Vec<String>>, wide: bool) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let arrangement = if wide { ContentArrangement::Disabled } else { ContentArrangement::Dynamic };
+    table.load_style(presets::NOTHING).set_content_arrangement(arrangement);
     if !std::io::stdout().is_terminal() || table.width().is_none_or(|width| width > WIDTH_MAX) {
         table.set_width(WIDTH_MAX);
     }
@@ -273,9 +343,33 @@ mod tests {
         let text = table(
             vec!["MÃ".into(), "TÊN".into()],
             vec![row("Sở Nội vụ"), row(&"rất dài ".repeat(40))],
+            false,
         );
         assert!(text.lines().all(|line| line.chars().count() <= usize::from(WIDTH_MAX)), "{text}");
         assert!(text.lines().all(|line| line == line.trim_end()));
+    }
+
+    #[test]
+    fn wide_tables_keep_their_lines_whole() {
+        let long = "rất dài ".repeat(40);
+        let text = table(vec!["TÊN".into()], vec![vec![long.clone()]], true);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains(long.trim_end()));
+    }
+
+    #[test]
+    fn spreadsheets_get_rows_under_all_names() {
+        let list = json!({ "items": [
+            { "code": "H41", "name": "Tỉnh, \"Nghệ An\"", "aliases": [] },
+            { "code": "H41.02", "aliases": ["A", "B"], "size": 7, "parent": null },
+        ], "more": false });
+        assert_eq!(
+            csv_of(&items(list)),
+            "\u{feff}aliases,code,name,parent,size\n\
+             ,H41,\"Tỉnh, \"\"Nghệ An\"\"\",,\nA B,H41.02,,,7\n"
+        );
+        assert_eq!(csv_of(&items(json!({ "ok": true }))), "\u{feff}ok\ntrue\n");
+        assert_eq!(items(json!({ "items": [1, 2], "more": true })), [json!(1), json!(2)]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::{Exit, Failure};
-use crate::texts::{Lang, failures as t};
+use crate::texts::{Lang, Text, failures as t};
 
 /// What clap found wrong. `command` is what to ask for help of.
 pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure {
@@ -17,7 +17,7 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
         .unwrap_or_default();
     let value = context(ContextKind::InvalidValue).unwrap_or_default();
     let other = context(ContextKind::PriorArg).unwrap_or_default();
-    let reason = std::error::Error::source(error).map(ToString::to_string);
+    let reason = std::error::Error::source(error).map(|source| reason(lang, source));
     let why = match error.kind() {
         ErrorKind::UnknownArgument => t::USAGE_UNKNOWN_ARG.fill(lang, &[("arg", &arg)]),
         ErrorKind::InvalidSubcommand => t::USAGE_UNKNOWN_COMMAND.fill(lang, &[("arg", &arg)]),
@@ -34,13 +34,9 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
         ErrorKind::ArgumentConflict => {
             t::USAGE_CONFLICT.fill(lang, &[("arg", &arg), ("other", &other)])
         }
-        _ => error
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned(),
+        ErrorKind::NoEquals => t::USAGE_EQUALS.fill(lang, &[("arg", &arg)]),
+        ErrorKind::InvalidUtf8 => t::USAGE_UTF8.in_lang(lang).to_owned(),
+        _ => t::USAGE_COUNT.fill(lang, &[("arg", &arg)]),
     };
     let similar =
         [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
@@ -55,10 +51,48 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
     Failure::new(Exit::Usage, t::USAGE.in_lang(lang)).why(why).fix(fix).code(9002)
 }
 
+/// Why a value is none, as those say it who parse it: their words are English.
+fn reason(lang: Lang, source: &(dyn std::error::Error + 'static)) -> String {
+    const KNOWN: [(&str, Text); 7] = [
+        ("is no span", t::REASON_SPAN),
+        ("is no size", t::REASON_SIZE),
+        ("is no API address", t::REASON_URL),
+        ("host:port is expected", t::REASON_ADDRESS),
+        ("socket address", t::REASON_ADDRESS),
+        (" is not in ", t::REASON_RANGE),
+        ("digit", t::REASON_NUMBER),
+    ];
+    let said = source.to_string();
+    if lang == Lang::En {
+        return said;
+    }
+    if let Some(malformed) = source.downcast_ref::<model::Malformed>() {
+        return api::reason_vi(malformed.reason).to_owned();
+    }
+    let known = KNOWN.iter().find(|(mark, _)| said.contains(mark));
+    known.map_or(said.clone(), |(_, text)| text.in_lang(lang).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::command;
+
+    #[test]
+    fn the_reasons_are_in_the_language_of_the_talk() {
+        for line in [
+            "lgsp unit show H41/2",
+            "lgsp unit list --limit 0",
+            "lgsp unit list --limit x",
+            "lgsp status --timeout 5",
+            "lgsp packet receive --wait=soon",
+        ] {
+            let why = failure(line).why.clone().expect("a reason");
+            for word in ["expected", "allowed", "invalid", "is no", " is ", "in string"] {
+                assert!(!why.contains(word), "{line}: {why}");
+            }
+        }
+    }
 
     fn failure(line: &str) -> Failure {
         let error =

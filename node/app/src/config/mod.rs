@@ -12,6 +12,8 @@ use std::{
 use model::Label;
 use serde::{Deserialize, Serialize};
 
+use crate::texts::{Lang, Text, failures as t};
+
 pub use values::{ApiUrl, HostPort, Size, Span};
 pub use write::to_toml;
 
@@ -64,7 +66,8 @@ pub struct Api {
     /// Further host names and addresses for the certificate that the cluster makes.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// The operator's own certificate chain, instead of the cluster's.
+    /// The operator's own certificate chain, instead of the cluster's. Who trusts the cluster's authority
+    /// alone, as one that joins by a token, does not trust it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_cert: Option<PathBuf>,
     /// Its private key.
@@ -212,13 +215,48 @@ pub enum Error {
         reason: String,
     },
     /// Two settings do not go together, or one points at nothing.
-    #[error("{key}: {reason}")]
+    #[error("{key}: {}", reason.fill(Lang::En, &[("value", value)]))]
     Unfit {
         /// The setting, as `api.tls_key`.
         key: &'static str,
         /// What is wrong with it.
-        reason: String,
+        reason: Text,
+        /// What stands there, where the reason names it.
+        value: String,
     },
+}
+
+impl Error {
+    /// What is wrong, in a language. What libraries say of a place in the file stays as it is.
+    pub fn in_lang(&self, lang: Lang) -> String {
+        match self {
+            Self::Unreadable { path, reason } => {
+                t::CONFIG_UNREADABLE.fill(lang, &[("path", &path.display()), ("reason", reason)])
+            }
+            Self::Malformed { path, line, column, reason } => t::CONFIG_MALFORMED.fill(
+                lang,
+                &[
+                    ("path", &path.display()),
+                    ("line", line),
+                    ("column", column),
+                    ("reason", reason),
+                ],
+            ),
+            Self::Unfit { key, reason, value } => {
+                format!("{key}: {}", reason.fill(lang, &[("value", value)]))
+            }
+        }
+    }
+}
+
+/// A setting that does not go together with the others.
+fn unfit(key: &'static str, reason: Text) -> Result<(), Error> {
+    unfit_value(key, reason, "")
+}
+
+/// The same, naming what stands there.
+fn unfit_value(key: &'static str, reason: Text, value: impl ToString) -> Result<(), Error> {
+    Err(Error::Unfit { key, reason, value: value.to_string() })
 }
 
 impl Config {
@@ -244,6 +282,10 @@ impl Config {
         }
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let mut config = Self::parse(&text, path)?;
+        for origin in &mut config.api.cors_origins {
+            // Browsers send origins without a slash, people paste addresses with one.
+            origin.truncate(origin.trim_end_matches('/').len());
+        }
         let base = path.parent().unwrap_or(Path::new(""));
         for relative in
             [Some(&mut config.data_dir), config.api.tls_cert.as_mut(), config.api.tls_key.as_mut()]
@@ -274,19 +316,18 @@ impl Config {
 
     /// Checks what single values cannot: how they go together, and the files they name.
     pub fn check(&self) -> Result<(), Error> {
-        let unfit = |key, reason: &str| Err(Error::Unfit { key, reason: reason.to_owned() });
         if self.api.public_urls.is_empty() {
-            return unfit("api.public_urls", "one address at least is needed");
+            return unfit("api.public_urls", t::UNFIT_NO_URL);
         }
         if self.mesh.listen.port() == 0 || self.api.listen.port() == 0 {
-            return unfit("listen", "a port is needed: others must find it");
+            return unfit("listen", t::UNFIT_PORT);
         }
         if self.mesh.advertise.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
         {
-            return unfit("mesh.advertise", "no other host can reach this address");
+            return unfit("mesh.advertise", t::UNFIT_UNREACHABLE);
         }
         if self.api.tls_cert.is_some() != self.api.tls_key.is_some() {
-            return unfit("api.tls_key", "tls_cert and tls_key go together");
+            return unfit("api.tls_key", t::UNFIT_TLS_PAIR);
         }
         for (key, file) in
             [("api.tls_cert", &self.api.tls_cert), ("api.tls_key", &self.api.tls_key)]
@@ -294,7 +335,7 @@ impl Config {
             if let Some(file) = file
                 && !file.is_file()
             {
-                return unfit(key, &format!("there is no file {}", file.display()));
+                return unfit_value(key, t::UNFIT_NO_FILE, file.display());
             }
         }
         if let Some(host) = self
@@ -303,37 +344,30 @@ impl Config {
             .iter()
             .find(|host| host.parse::<IpAddr>().is_err() && !values::is_host(host))
         {
-            return unfit("api.hosts", &format!("{host:?} is neither a host name nor an address"));
+            return unfit_value("api.hosts", t::UNFIT_HOST, host);
         }
-        let is_origin = |origin: &String| {
-            origin == "*" || origin.parse::<ApiUrl>().is_ok() || origin.starts_with("http://")
-        };
         if let Some(origin) = self.api.cors_origins.iter().find(|origin| !is_origin(origin)) {
-            return unfit("api.cors_origins", &format!("{origin:?} is no web origin"));
+            return unfit_value("api.cors_origins", t::UNFIT_ORIGIN, origin);
         }
         self.check_timing()
     }
 
     fn check_timing(&self) -> Result<(), Error> {
-        let unfit = |key, reason: &str| Err(Error::Unfit { key, reason: reason.to_owned() });
         let timing = &self.timing;
         if timing.heartbeat.0.is_zero() {
-            return unfit("timing.heartbeat", "it must be longer than nothing");
+            return unfit("timing.heartbeat", t::UNFIT_ZERO);
         }
         if timing.election_min.0 < timing.heartbeat.0 * 2 {
-            return unfit(
-                "timing.election_min",
-                "an election must wait for two heartbeats or more",
-            );
+            return unfit("timing.election_min", t::UNFIT_HEARTBEATS);
         }
         if timing.election_max.0 <= timing.election_min.0 {
-            return unfit("timing.election_max", "it must be longer than election_min");
+            return unfit("timing.election_max", t::UNFIT_OVER_MIN);
         }
         if timing.fresh_max.0 <= timing.election_max.0 {
-            return unfit("timing.fresh_max", "it must be longer than election_max");
+            return unfit("timing.fresh_max", t::UNFIT_OVER_MAX);
         }
         if timing.propose_deadline.0 <= timing.election_max.0 {
-            return unfit("timing.propose_deadline", "it must be longer than election_max");
+            return unfit("timing.propose_deadline", t::UNFIT_OVER_MAX);
         }
         Ok(())
     }
@@ -351,6 +385,14 @@ impl Config {
         }
         (names, addresses)
     }
+}
+
+/// Whether browsers send such an origin: scheme, host and perhaps a port, without a path. Any origin
+/// (`*`) is none: pages of strangers would send into spaces.
+fn is_origin(origin: &str) -> bool {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    // The scheme apart, an origin is written like an address of the API.
+    host.is_some_and(|host| format!("https://{host}").parse::<ApiUrl>().is_ok())
 }
 
 #[cfg(test)]

@@ -76,11 +76,29 @@ fn settings_that_do_not_go_together_are_refused() {
     for (key, spoil) in cases {
         let mut config = sample();
         spoil(&mut config);
-        let Err(Error::Unfit { key: named, .. }) = config.check() else {
+        let Err(error @ Error::Unfit { key: named, .. }) = config.check() else {
             panic!("{key} was taken")
         };
         assert_eq!(named, key);
+        assert_eq!(error.to_string(), error.in_lang(Lang::En));
+        assert_ne!(error.to_string(), error.in_lang(Lang::Vi));
     }
+}
+
+#[test]
+fn origins_are_what_browsers_send() {
+    for origin in ["https://console.example.vn", "http://localhost:8080", "https://10.0.0.1:8443"] {
+        assert!(is_origin(origin), "{origin}");
+    }
+    for origin in ["*", "", "console.example.vn", "https://", "https://a.vn/x", "ftp://a.vn"] {
+        assert!(!is_origin(origin), "{origin}");
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE);
+    let text = SAMPLE.replace("cors_origins = []", "cors_origins = [\"https://a.vn/\"]");
+    assert_ne!(text, SAMPLE);
+    std::fs::write(&path, text).expect("written");
+    assert_eq!(Config::load(&path).expect("the sample").api.cors_origins, ["https://a.vn"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub fn to_toml(config: &Config) -> String {
     let c = config;
     let parts: [Part; 6] = [
         (
-            "# Configuration of one LGSP node. Check it with: lgsp config check\n# Units are written: \"30 s\", \"64 MiB\". Secrets are never in this file.\n",
+            "# Configuration of one LGSP node. Check it with: lgsp config check FILE\n# Units are written: \"30 s\", \"64 MiB\". Secrets are never in this file.\n",
             vec![("data_dir", value(&c.data_dir)), ("name", value(&c.name))],
         ),
         (

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     cli::{Failure, size_text},
+    profile,
     texts::demo as d,
     verbs::{self, AUTHORITY_PEM},
 };
@@ -173,6 +174,14 @@ impl Scene<'_> {
                 quoted(&offices[1].profile)
             ),
             format!("curl --cacert {} {url}/readyz", quoted(&authority)),
+            // The names of the connection guide, so that its examples run as pasted.
+            format!(
+                "export LGSP_URL={url} LGSP_KEY={} LGSP_SECRET_FILE={} LGSP_CA={} LGSP_UNIT={}",
+                offices[0].access_key,
+                quoted(&profile::secret_path(&offices[0].profile)),
+                quoted(&authority),
+                offices[0].unit
+            ),
         ]
     }
 }

@@ -13,6 +13,15 @@ texts! {
     USAGE_MISSING = "thiếu {arg}", "{arg} is missing";
     USAGE_VALUE = "giá trị {value} của {arg} không hợp lệ", "{value} is not a value of {arg}";
     USAGE_CONFLICT = "{arg} không đi cùng {other}", "{arg} does not go with {other}";
+    USAGE_COUNT = "số giá trị của {arg} không đúng", "{arg} has too many values, or too few";
+    USAGE_EQUALS = "{arg} cần dấu = trước giá trị", "{arg} needs a = before its value";
+    USAGE_UTF8 = "tham số không phải UTF-8", "an argument is not UTF-8";
+    REASON_SPAN = "cần một số và ms, s, min, h hoặc d, ví dụ \"30 s\"", "a number and ms, s, min, h or d are expected, as \"30 s\"";
+    REASON_SIZE = "cần một số và B, KiB, MiB, GiB hoặc TiB, ví dụ \"64 MiB\"", "a number and B, KiB, MiB, GiB or TiB are expected, as \"64 MiB\"";
+    REASON_URL = "cần dạng https://máy:cổng", "https://host:port is expected";
+    REASON_ADDRESS = "cần dạng máy:cổng", "host:port is expected";
+    REASON_RANGE = "ngoài khoảng cho phép", "it is outside the range";
+    REASON_NUMBER = "cần một số", "a number is expected";
     USAGE_HELP = "xem: {command} --help", "see: {command} --help";
     USAGE_SIMILAR = "có phải bạn muốn: {similar}?   xem: {command} --help", "did you mean: {similar}?   see: {command} --help";
 
@@ -26,12 +35,18 @@ texts! {
     FIX_RETRY = "thử lại sau ít giây; xem cụm: lgsp status", "try again in some seconds; see the cluster: lgsp status";
     FIX_APP = "xem các ứng dụng: lgsp app list", "see the applications: lgsp app list";
     FIX_PACKET = "xem các gói tin: lgsp packet list", "see the packets: lgsp packet list";
+    LOOK_UNITS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp unit list --all", "they may have been added; look before you repeat: lgsp unit list --all";
+    LOOK_APPS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp app list --all", "it may have been added; look before you repeat: lgsp app list --all";
+    LOOK_KEYS = "có thể đã cấp một khoá mà không ai giữ khoá bí mật; xem: lgsp key list --all, thu hồi khoá thừa: lgsp key revoke AK…, rồi cấp lại", "a key may have been issued whose secret nobody holds; look: lgsp key list --all, revoke it: lgsp key revoke AK…, then issue again";
+    LOOK_MEMBERS = "có thể đã gỡ rồi; xem trước khi làm lại: lgsp member list", "it may have been removed; look before you repeat: lgsp member list";
+    LOOK_JOINED = "nút này có thể đã được ghi nhận; trên một thành viên xem: lgsp member list, gỡ nút thừa: lgsp member remove N, rồi xin mã mới: lgsp member token", "this node may have been admitted; look on a member: lgsp member list, remove what is left over: lgsp member remove N, then ask for a new token: lgsp member token";
     FIX_STATUS = "xem cụm: lgsp status", "see the cluster: lgsp status";
 
     UNREACHABLE = "Không kết nối được tới nút nào của cụm.", "No node of the cluster can be reached.";
     FIX_UNREACHABLE = "kiểm tra nút đang chạy (lgsp run) và địa chỉ trong hồ sơ {profile}", "check that a node runs (lgsp run) and the addresses in the profile {profile}";
     TLS = "{url} không chứng minh được là nút của cụm này.", "{url} does not prove that it is a node of this cluster.";
     FIX_TLS = "kiểm tra authority trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that the authority in the profile {profile} is this cluster's, and that the certificate carries the host name";
+    FIX_TLS_JOIN = "mã gia nhập chỉ tin chứng thư của chính cụm: dùng địa chỉ đúng cụm đã tạo mã, ở nút không đặt api.tls_cert (bỏ tạm hai dòng tls_cert, tls_key rồi chạy lại nút đó)", "a join token trusts the cluster's own certificate alone: use an address of the cluster that made it, on a node without api.tls_cert (take tls_cert and tls_key out for the while and restart that node)";
     TIMEOUT = "{url} không trả lời trong {after}.", "{url} did not answer within {after}.";
     PROTOCOL = "{url} trả lời điều không hiểu được.", "{url} answered what cannot be understood.";
     FIX_PROTOCOL = "kiểm tra địa chỉ có đúng là API của LGSP, và hai phiên bản có cùng đời", "check that the address is an LGSP API, and that both versions are of one age";
@@ -52,6 +67,10 @@ texts! {
     SECRET_NOWHERE = "khoá bí mật chỉ hiện trên màn hình hoặc ghi vào tệp 0600", "a secret is shown on a terminal only, or written to a file of mode 0600";
     SECRET_REFUSED = "Không in khoá bí mật ra nơi không phải màn hình.", "A secret is not printed to what is not a terminal.";
     FIX_SECRET = "thêm --secret-file F hoặc --profile-file F", "add --secret-file F or --profile-file F";
+
+    SECRET_THERE = "Đã có tệp {path}.", "The file {path} is there already.";
+    SECRET_THERE_WHY = "ghi đè có thể làm mất khoá bí mật duy nhất của một khoá đang dùng", "what is in it may be the only copy of a secret that is in use";
+    FIX_SECRET_THERE = "chọn tệp khác, hoặc thêm --yes để ghi đè", "choose another file, or add --yes to write over it";
 
     CONFIG = "Tệp cấu hình không dùng được.", "The configuration cannot be used.";
     FIX_CONFIG = "sửa tệp rồi kiểm tra: lgsp config check {path}", "mend the file, then check it: lgsp config check {path}";
@@ -82,5 +101,30 @@ texts! {
     FIX_NOTHING_WAITS = "chờ gói tin mới: lgsp packet receive --wait", "wait for a new one: lgsp packet receive --wait";
     FAILED = "Không làm được.", "It could not be done.";
     RUN = "Nút dừng vì lỗi.", "The node stopped because of an error.";
-    FIX_RUN = "xem lý do ở trên; kiểm tra: lgsp config check {path}", "see the reason above; check: lgsp config check {path}";
+    FIX_RUN = "xem lý do ở trên và nhật ký: journalctl -u lgsp; LGSP_LOG=debug cho biết nhiều hơn", "see the reason above and the log: journalctl -u lgsp; LGSP_LOG=debug says more";
+    NODE_LOCKED = "Một tiến trình khác đang dùng {path}.", "Another process is using {path}.";
+    FIX_NODE_LOCKED = "xem tiến trình đó: systemctl status lgsp; mỗi thư mục chỉ chạy một lgsp run", "see that process: systemctl status lgsp; a directory runs under one lgsp run alone";
+    NODE_NEWER = "{path} do một bản lgsp mới hơn ghi.", "{path} was written by a newer lgsp.";
+    NODE_NEWER_WHY = "định dạng {found}; bản này chưa biết", "format {found}, which this version does not know";
+    FIX_NODE_NEWER = "chạy bản mới hơn; xem bản này: lgsp --version", "run the newer version; see this one: lgsp --version";
+    NODE_NONE = "{path} chưa có nút nào.", "There is no node in {path}.";
+    FIX_NODE_NONE = "lập cụm: lgsp init --data-dir {path} …, hoặc gia nhập: lgsp join … --data-dir {path}", "found a cluster: lgsp init --data-dir {path} …, or join one: lgsp join … --data-dir {path}";
+    NODE_DAMAGED = "Tệp {path} của nút bị hỏng.", "The node's file {path} is damaged.";
+    FIX_NODE_DAMAGED = "chép lại tệp đó từ bản lưu; không có thì gỡ nút và gia nhập lại như nút mới", "copy that file back from its backup; without one remove the node and join as a new one";
+    NODE_CORRUPT = "Dữ liệu của nút ở {path} bị hỏng; nút không được bỏ phiếu với dữ liệu này.", "The node's data in {path} is damaged; the node must not vote with it.";
+    FIX_NODE_CORRUPT = "trên một thành viên: lgsp member remove N; ở đây xoá sạch thư mục dữ liệu, rồi gia nhập như nút mới", "on a member: lgsp member remove N; here empty the data directory, then join as a new node";
+
+    CONFIG_UNREADABLE = "không đọc được {path}: {reason}", "cannot read {path}: {reason}";
+    CONFIG_MALFORMED = "{path}:{line}:{column} (dòng {line}, cột {column}): {reason}", "{path}:{line}:{column} (line {line}, column {column}): {reason}";
+    UNFIT_NO_URL = "cần ít nhất một địa chỉ", "one address at least is needed";
+    UNFIT_PORT = "cần một cổng cố định để nơi khác tìm được", "a port is needed: others must find it";
+    UNFIT_UNREACHABLE = "máy khác không tới được địa chỉ này", "no other host can reach this address";
+    UNFIT_TLS_PAIR = "tls_cert và tls_key phải đi cùng nhau", "tls_cert and tls_key go together";
+    UNFIT_NO_FILE = "không có tệp {value}", "there is no file {value}";
+    UNFIT_HOST = "{value} không phải tên máy, cũng không phải địa chỉ", "{value} is neither a host name nor an address";
+    UNFIT_ORIGIN = "{value} không phải nguồn web dạng https://máy[:cổng]; không nhận *", "{value} is no web origin like https://host[:port]; * is not taken";
+    UNFIT_ZERO = "phải lớn hơn không", "it must be longer than nothing";
+    UNFIT_HEARTBEATS = "bầu chọn phải đợi ít nhất hai nhịp heartbeat", "an election must wait for two heartbeats or more";
+    UNFIT_OVER_MIN = "phải dài hơn election_min", "it must be longer than election_min";
+    UNFIT_OVER_MAX = "phải dài hơn election_max", "it must be longer than election_max";
 }

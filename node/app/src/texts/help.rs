@@ -24,8 +24,8 @@ const COMMON: &[(&str, Text)] = &[
     (
         "output",
         t(
-            "Dạng dữ liệu: table cho người, json cho chương trình",
-            "Form of the data: table for people, json for programs",
+            "Dạng dữ liệu: table hoặc wide cho người, json hoặc ndjson cho chương trình, csv cho bảng tính",
+            "Form of the data: table or wide for people, json or ndjson for programs, csv for spreadsheets",
         ),
     ),
     (

@@ -34,15 +34,15 @@ struct Finding {
 /// Checks the cluster.
 pub async fn check(context: &Context, args: CheckArgs) -> Done {
     let out = &context.out;
-    let (client, loaded) = context.client()?;
-    let status = match client.status().await {
-        Ok(status) => status,
-        Err(error) if args.nagios => {
-            out.print(format_args!("LGSP UNKNOWN - {error}"));
-            // Monitoring plugins: 3 is "unknown".
-            return Ok(Exit::Degraded);
-        }
-        Err(error) => return Err(context.failed()(error)),
+    let asked = async {
+        let (client, loaded) = context.client()?;
+        let status = client.status().await.map_err(context.failed())?;
+        Ok::<_, Failure>((client, loaded, status))
+    };
+    let (client, loaded, status) = match asked.await {
+        Ok(asked) => asked,
+        Err(failure) if args.nagios => return Ok(unknown(out, &failure)),
+        Err(failure) => return Err(failure),
     };
     let mut findings = Findings { out, all: Vec::new() };
     findings.cluster(&status);
@@ -359,6 +359,14 @@ const fn word(mark: Mark) -> &'static str {
         Mark::Warn => "warning",
         Mark::Bad => "bad",
     }
+}
+
+/// The line and the exit code of a monitoring plugin that could not look: a wrong profile is no better
+/// for it than a cluster that does not answer.
+fn unknown(out: &Out, failure: &Failure) -> Exit {
+    let why = failure.why.as_deref().map(|why| format!(" - {why}")).unwrap_or_default();
+    out.print(format!("LGSP UNKNOWN - {}{why}", failure.what).replace(['\n', '|'], " "));
+    Exit::Degraded
 }
 
 /// One line and the exit codes of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown.

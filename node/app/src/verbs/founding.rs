@@ -32,7 +32,7 @@ pub async fn init(context: &Context, args: InitArgs) -> Done {
         zone: args.zone.clone(),
     };
     let founded =
-        node::init(options).await.map_err(|error| Failure::any(out.lang, t::FAILED, &error))?;
+        node::init(options).await.map_err(|error| Failure::node(out.lang, t::FAILED, &error))?;
     let authority = [CertificateDer::from(founded.authority)];
     write_config(out, &config, &authority)?;
     let admin = directory.join(ADMIN_PROFILE);
@@ -94,7 +94,13 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
             if error.downcast_ref::<node::DirectoryError>().is_none() {
                 clear(&directory, existed);
             }
-            return Err(Failure::any(out.lang, t::FAILED, &error));
+            let failure = Failure::node(out.lang, t::FAILED, &error);
+            return Err(match error.downcast_ref::<client::Error>() {
+                Some(client::Error::Tls { .. }) => failure.fix(out.text(t::FIX_TLS_JOIN)),
+                // The token is spent by the first request that is heard.
+                Some(error) if error.may_have_happened() => failure.fix(out.text(t::LOOK_JOINED)),
+                _ => failure,
+            });
         }
     };
     let authority = [CertificateDer::from(joined.authority)];

@@ -110,7 +110,7 @@ pub async fn remove(context: &Context, node: NodeId, yes: bool) -> Done {
     let name = if member.name.is_empty() { node.to_string() } else { member.name.clone() };
     context.confirm(words::ASK_REMOVE, &name, yes)?;
     client.remove_member(node).await.map_err(|error| {
-        let mut failure = context.failed()(error);
+        let mut failure = context.failed_doing(t::LOOK_MEMBERS)(error);
         failure.fix.get_or_insert_with(|| out.text(t::FIX_STATUS).to_owned());
         failure
     })?;

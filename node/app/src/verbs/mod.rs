@@ -21,8 +21,8 @@ use client::Client;
 
 use crate::{
     cli::{
-        AppVerb, Cli, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out, PacketVerb,
-        UnitVerb, Verb, command, language, usage_failure,
+        AppVerb, Cli, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out, Output,
+        PacketVerb, UnitVerb, Verb, command, language, usage_failure,
     },
     config::{self, Config},
     demo,
@@ -57,6 +57,17 @@ impl Context {
         let (lang, profile) =
             (self.out.lang, crate::profile::path(&self.global).display().to_string());
         move |error| Failure::client(lang, &profile, &error)
+    }
+
+    /// The same for what may have happened although no answer came: then `look` says where to look
+    /// before it is done again.
+    pub fn failed_doing(&self, look: Text) -> impl Fn(client::Error) -> Failure + use<> {
+        let (failed, look) = (self.failed(), self.out.text(look));
+        move |error| {
+            let doubt = error.may_have_happened();
+            let failure = failed(error);
+            if doubt { failure.fix(look) } else { failure }
+        }
     }
 
     /// Asks for the name of the thing, unless it was said that nobody should be asked.
@@ -141,8 +152,11 @@ fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Ex
         .find(|path| crate::texts::help::ALL.iter().any(|entry| entry.path == path))
         .unwrap_or_default();
     let asked = format!("lgsp {known}");
-    let json = words.windows(2).any(|pair| matches!(pair, [flag, form] if matches!(flag.as_str(), "-o" | "--output") && form == "json"));
-    let output = if json { crate::cli::Output::Json } else { crate::cli::Output::Table };
+    let asked_form = words.windows(2).find_map(|pair| match pair {
+        [flag, form] if matches!(flag.as_str(), "-o" | "--output") => Output::of_word(form),
+        _ => None,
+    });
+    let output = asked_form.unwrap_or_default();
     let out = Out::new(lang, output, Default::default(), false);
     out.fail(&usage_failure(lang, asked.trim(), error))
 }

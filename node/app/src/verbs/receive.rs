@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use client::{Client, EventKind, Fetched, Start};
 use model::{Digest, PacketId};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Context, Done, send::Progress};
 use crate::{
-    cli::{Exit, Failure, ReceiveArgs, size_text},
+    cli::{Exit, Failure, Out, ReceiveArgs, size_text},
     config::Span,
     texts::{failures as t, words as w},
 };
@@ -46,29 +46,96 @@ pub async fn receive(context: &Context, args: ReceiveArgs) -> Done {
                 .code(9404));
         }
     };
-    let mut received = Vec::with_capacity(waiting.len());
+    let mut run = Run::default();
     for packet in waiting {
-        let fetched = fetch(context, &client, packet, &args.to_dir).await?;
-        let mut state = "picked_up".to_owned();
-        if args.confirm {
-            state = client.confirm(packet, fetched.digest).await.map_err(context.failed())?.state;
+        let one = receive_one(context, &client, packet, &args).await;
+        run.add(out, packet, one);
+        if run.is_over() {
+            break;
         }
+    }
+    run.end(out)
+}
+
+/// What has come of the packets of one run: each stands for itself, and what was confirmed is told
+/// whatever becomes of the rest, for the cluster has forgotten it.
+#[derive(Default)]
+struct Run {
+    received: Vec<Value>,
+    failures: Vec<(PacketId, Failure)>,
+}
+
+impl Run {
+    fn add(&mut self, out: &Out, packet: PacketId, one: Result<Received, Failure>) {
+        let one = match one {
+            Ok(one) => one,
+            Err(failure) => return self.failures.push((packet, failure)),
+        };
+        let Received { fetched, state, unconfirmed } = one;
         if out.is_table() {
             let (path, size) = (fetched.path.display(), size_text(fetched.size));
             out.done(w::DONE_RECEIVED, &[("packet", &packet), ("path", &path), ("size", &size)]);
-            if args.confirm {
-                out.done(w::DONE_CONFIRMED, &[("packet", &packet), ("state", &state)]);
+            if let Some(state) = &state {
+                out.done(w::DONE_CONFIRMED, &[("packet", &packet), ("state", state)]);
             }
             out.print(path);
         }
-        received.push(json!({
-            "packet": packet, "path": fetched.path, "size": fetched.size, "digest": fetched.digest, "state": state,
+        self.received.push(json!({
+            "packet": packet, "path": fetched.path, "size": fetched.size, "digest": fetched.digest,
+            "state": state.as_deref().unwrap_or("picked_up"),
         }));
+        self.failures.extend(unconfirmed.map(|failure| (packet, failure)));
     }
-    if !out.is_table() {
-        out.json("lgsp.received/1", received);
+
+    /// Where the cluster cannot be reached, the next packet would only wait as long again.
+    fn is_over(&self) -> bool {
+        self.failures.last().is_some_and(|(_, failure)| failure.exit == Exit::Unreachable)
     }
-    Ok(Exit::Ok)
+
+    fn end(self, out: &Out) -> Done {
+        let Self { received, mut failures } = self;
+        if !out.is_table() {
+            let failed = failures
+                .iter()
+                .map(|(packet, failure)| json!({ "packet": packet, "error": failure }));
+            let failed: Vec<Value> = failed.collect();
+            out.json("lgsp.received/1", json!({ "items": received, "failed": failed }));
+        }
+        for (packet, failure) in &mut failures {
+            failure.what = format!("{packet}: {}", failure.what);
+        }
+        let Some((_, last)) = failures.pop() else { return Ok(Exit::Ok) };
+        for (_, failure) in &failures {
+            out.fail(failure);
+        }
+        Err(last)
+    }
+}
+
+/// One packet that lies in a file.
+struct Received {
+    fetched: Fetched,
+    /// Its state after it was confirmed, if it was.
+    state: Option<String>,
+    /// Why it was not, though it should have been.
+    unconfirmed: Option<Failure>,
+}
+
+async fn receive_one(
+    context: &Context,
+    client: &Client,
+    packet: PacketId,
+    args: &ReceiveArgs,
+) -> Result<Received, Failure> {
+    let fetched = fetch(context, client, packet, &args.to_dir).await?;
+    if !args.confirm {
+        return Ok(Received { fetched, state: None, unconfirmed: None });
+    }
+    let (state, unconfirmed) = match client.confirm(packet, fetched.digest).await {
+        Ok(now) => (Some(now.state), None),
+        Err(error) => (None, Some(context.failed()(error))),
+    };
+    Ok(Received { fetched, state, unconfirmed })
 }
 
 async fn next_notice(context: &Context, client: &Client, span: Span) -> Result<PacketId, Failure> {
@@ -171,5 +238,42 @@ pub fn digest_of(path: &Path) -> std::io::Result<Digest> {
             return Ok(Digest(hasher.finalize().into()));
         }
         hasher.update(&buffer[..read]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::Output, texts::Lang};
+
+    fn failure(exit: Exit) -> Failure {
+        Failure::new(exit, "no")
+    }
+
+    fn received(unconfirmed: Option<Failure>) -> Received {
+        let fetched =
+            Fetched { path: "a.pdf".into(), size: 1, digest: Digest([1; 32]), resumed: 0 };
+        let state = unconfirmed.is_none().then(|| "confirmed".to_owned());
+        Received { fetched, state, unconfirmed }
+    }
+
+    #[test]
+    fn one_packet_that_fails_does_not_hide_the_others() {
+        let out = Out::new(Lang::En, Output::Json, Default::default(), false);
+        let mut run = Run::default();
+        run.add(&out, PacketId(1), Err(failure(Exit::NotFound)));
+        assert!(!run.is_over());
+        run.add(&out, PacketId(2), Ok(received(None)));
+        run.add(&out, PacketId(3), Ok(received(Some(failure(Exit::Unreachable)))));
+        assert!(run.is_over(), "the next one would wait as long");
+        let states: Vec<_> = run.received.iter().map(|one| one["state"].clone()).collect();
+        assert_eq!(states, ["confirmed", "picked_up"]);
+        let failed: Vec<_> = run.failures.iter().map(|(packet, _)| packet.0).collect();
+        assert_eq!(failed, [1, 3]);
+        assert_eq!(run.end(&out).expect_err("it failed").exit, Exit::Unreachable);
+
+        let mut run = Run::default();
+        run.add(&out, PacketId(1), Ok(received(None)));
+        assert_eq!(run.end(&out).expect("all well"), Exit::Ok);
     }
 }

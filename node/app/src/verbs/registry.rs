@@ -1,6 +1,10 @@
 //! Units, applications and keys.
 
-use std::{collections::BTreeSet, io::IsTerminal, path::Path};
+use std::{
+    collections::BTreeSet,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 use client::{App, Client, IssuedKey, Key, NewApp, NewKey, NewUnit, Page, Unit};
 use model::{AccessKey, KeyAlgorithm, UnitCode};
@@ -9,7 +13,7 @@ use serde_json::json;
 use super::{Context, Done};
 use crate::{
     cli::{Exit, Failure, IssueArgs, ListArgs, Out},
-    profile::{self, Loaded},
+    profile::{self, Loaded, Reserved},
     texts::{Lang, failures as t, words as w},
 };
 
@@ -19,7 +23,10 @@ const PAGE_MAX: u32 = 200;
 /// Adds one unit.
 pub async fn add_unit(context: &Context, unit: NewUnit) -> Done {
     let (client, _) = context.client()?;
-    client.add_units(std::slice::from_ref(&unit)).await.map_err(context.failed())?;
+    client
+        .add_units(std::slice::from_ref(&unit))
+        .await
+        .map_err(context.failed_doing(t::LOOK_UNITS))?;
     if context.out.is_table() {
         context.out.done(w::DONE_UNIT_ADDED, &[("code", &unit.code)]);
     } else {
@@ -34,7 +41,8 @@ pub async fn import_units(context: &Context, file: &Path) -> Done {
     let octets = std::fs::read(file).map_err(|error| Failure::file(out.lang, file, &error))?;
     let units = read_units(out.lang, file, &octets)?;
     let (client, _) = context.client()?;
-    let (added, skipped) = add_new_units(&client, units).await.map_err(context.failed())?;
+    let (added, skipped) =
+        add_new_units(&client, units).await.map_err(context.failed_doing(t::LOOK_UNITS))?;
     if out.is_table() {
         out.done(w::DONE_UNITS_IMPORTED, &[("added", &added), ("skipped", &skipped)]);
     } else {
@@ -136,7 +144,7 @@ fn show_units(out: &Out, units: Vec<Unit>) {
 /// Adds an application.
 pub async fn add_app(context: &Context, app: NewApp) -> Done {
     let (client, _) = context.client()?;
-    client.add_app(&app).await.map_err(context.failed())?;
+    client.add_app(&app).await.map_err(context.failed_doing(t::LOOK_APPS))?;
     if context.out.is_table() {
         context.out.done(w::DONE_APP_ADDED, &[("app", &app.app), ("unit", &app.unit)]);
         let next = format!("lgsp key issue {} --profile-file {}.toml", app.app, app.app);
@@ -180,8 +188,7 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
     let (client, loaded) = context.client()?;
     // Said before a key exists: afterwards its secret would be lost.
     let to_file = args.secret_file.is_some() || args.profile_file.is_some();
-    let shown = out.is_table() && std::io::stdout().is_terminal();
-    if args.algorithm.is_symmetric() && !to_file && out.is_table() && !shown {
+    if args.algorithm.is_symmetric() && !to_file && !std::io::stdout().is_terminal() {
         return Err(Failure::new(Exit::Usage, out.text(t::SECRET_REFUSED))
             .why(out.text(t::SECRET_NOWHERE))
             .fix(out.text(t::FIX_SECRET))
@@ -193,6 +200,7 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
         ),
         None => None,
     };
+    let files = Reserved::make(out.lang, &files_of(&args), args.yes)?;
     let key = NewKey {
         app: args.app.clone(),
         algorithm: Some(args.algorithm),
@@ -200,10 +208,20 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
         legacy: args.legacy.then_some(true),
         hmac_sha1: args.hmac_sha1.then_some(true),
     };
-    let issued = client.issue_key(&key).await.map_err(context.failed())?;
-    keep(out.lang, &args, &loaded, args.algorithm, &issued)?;
+    let issued = client.issue_key(&key).await.map_err(context.failed_doing(t::LOOK_KEYS))?;
+    files.keep();
+    // The key is there, but nobody holds its secret: that is worth more words than a full disk.
+    keep(out.lang, &args, &loaded, args.algorithm, &issued)
+        .map_err(|failure| failure.fix(out.text(t::LOOK_KEYS)))?;
     told(out, &args, &issued, to_file);
     Ok(Exit::Ok)
+}
+
+/// The files that will hold what was issued.
+fn files_of(args: &IssueArgs) -> Vec<PathBuf> {
+    let secret = args.profile_file.as_deref().map(profile::secret_path);
+    let secret = args.secret_file.clone().or(secret).filter(|_| args.algorithm.is_symmetric());
+    args.profile_file.iter().cloned().chain(secret).collect()
 }
 
 fn keep(

@@ -17,17 +17,22 @@ pub async fn run(context: &Context, args: RunArgs) -> Done {
     let out = &context.out;
     let path = config_path(args.config, args.data_dir);
     let config = Config::load(&path).map_err(|error| Failure::config(out.lang, &path, &error))?;
+    let format = config.log.format;
     start_log(&config.log);
     if args.attached {
         // A thread of its own: it waits for as long as the node lives, and ends with the process.
         std::thread::spawn(stop_with_parent);
     }
-    node::run(config).await.map_err(|error| {
-        tracing::error!(error = format!("{error:#}"), "the node stopped");
-        Failure::any(out.lang, t::RUN, &error)
-            .fix(out.fill(t::FIX_RUN, &[("path", &path.display())]))
-    })?;
-    Ok(Exit::Ok)
+    let Err(error) = node::run(config).await else { return Ok(Exit::Ok) };
+    let mut failure = Failure::node(out.lang, t::RUN, &error);
+    failure.fix.get_or_insert_with(|| out.text(t::FIX_RUN).to_owned());
+    // Log and failure go to the same place: it is said once, in the form of what reads it.
+    if format == Format::Text {
+        return Err(failure);
+    }
+    let (what, fix) = (failure.what.as_str(), failure.fix.as_deref().unwrap_or_default());
+    tracing::error!(error = format!("{error:#}"), what, fix, "the node stopped");
+    Ok(failure.exit)
 }
 
 /// The log goes to stderr; LGSP_LOG says more than the configuration can.

@@ -17,8 +17,11 @@ use crate::{
     texts::{Text, failures as t, words as w},
 };
 
-/// Contents up to this size travel inside the request.
-pub const ONE_ROUND_MAX: u64 = 2 * 1024 * 1024;
+/// Whether a content of this size travels inside the request: the nodes refuse a larger one there.
+const fn fits_one_round(size: u64) -> bool {
+    size <= delivery::ONE_ROUND_MAX as u64
+}
+
 /// How often progress is said where nobody sees a bar.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -28,7 +31,7 @@ pub async fn send(context: &Context, args: SendArgs) -> Done {
     let (client, _) = context.client()?;
     let packet = packet_of(out, &args)?;
     let size = size_of(out, &args.file)?;
-    let submitted = if size <= ONE_ROUND_MAX {
+    let submitted = if fits_one_round(size) {
         one_round(context, &client, &args, &packet).await?
     } else {
         pieces(context, &client, &args, &packet, size).await?
@@ -106,12 +109,15 @@ async fn one_round(
 ) -> Result<Submitted, Failure> {
     let octets = std::fs::read(&args.file)
         .map_err(|error| Failure::file(context.out.lang, &args.file, &error))?;
-    let name =
-        args.file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-    let name: FileName =
-        name.unwrap_or_else(|| "content".parse().expect("a plain word is a file name"));
+    let name = name_of(&args.file)
+        .unwrap_or_else(|| "content".parse().expect("a plain word is a file name"));
     let file = File { name: &name, octets: &octets };
     client.submit(packet, file, args.idempotency_key.as_ref()).await.map_err(context.failed())
+}
+
+/// The file's own name, if it can travel: an uncommon one is left behind, not refused.
+fn name_of(file: &Path) -> Option<FileName> {
+    file.file_name()?.to_str()?.parse().ok()
 }
 
 async fn pieces(
@@ -128,6 +134,11 @@ async fn pieces(
         .map_err(|error| Failure::file(out.lang, &args.file, &error))?;
     let packet = NewPacket { size: Some(size), ..packet.clone() };
     let opened = client.open(&packet, args.idempotency_key.as_ref()).await.map_err(&failed)?;
+    let name = name_of(&args.file);
+    client
+        .create_upload(&opened.space, size, name.as_ref(), &packet.media_type)
+        .await
+        .map_err(&failed)?;
     let mut progress = Progress::new(out, w::SENDING, size);
     let upload = client.upload(&opened.space, size, &mut file, |offset, _| progress.at(offset));
     let sent = tokio::select! {
@@ -218,6 +229,12 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_nodes_take_in_one_round_is_sent_in_one() {
+        assert!(fits_one_round(0) && fits_one_round(1 << 20));
+        assert!(!fits_one_round((1 << 20) + 1) && !fits_one_round(2 << 20));
+    }
 
     #[test]
     fn endings_have_media_types() {

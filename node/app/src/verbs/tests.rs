@@ -37,6 +37,26 @@ fn a_profile_reads_back_and_its_secret_is_its_owners() {
 }
 
 #[test]
+fn the_files_of_a_secret_are_made_before_it_and_never_written_over_unasked() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = [directory.path().join("a.toml"), directory.path().join("a.secret")];
+    let make = |yes| profile::Reserved::make(Lang::En, &files, yes);
+    drop(make(false).expect("nothing is there"));
+    assert!(files.iter().all(|file| !file.exists()), "a request that failed leaves nothing behind");
+    std::fs::write(&files[1], "in use").expect("written");
+    assert_eq!(make(false).expect_err("it is there").exit, Exit::Conflict);
+    assert!(!files[0].exists(), "what was made on the way is gone");
+    drop(make(true).expect("it may be replaced"));
+    assert_eq!(std::fs::read(&files[1]).expect("still there"), b"in use");
+    make(true).expect("again").keep();
+    let mode = std::fs::metadata(&files[0]).expect("kept").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let nowhere = [directory.path().join("none/a.secret")];
+    assert!(profile::Reserved::make(Lang::En, &nowhere, true).is_err());
+}
+
+#[test]
 fn the_units_of_the_province_are_read() {
     let csv = include_bytes!("../../data/nghe-an-units.csv");
     let units = registry::read_units(Lang::Vi, Path::new("x.csv"), csv).expect("the units");
@@ -63,6 +83,8 @@ fn commands_end_with_their_exit_codes() {
     assert_eq!(run(&["statsu"]), Exit::Usage);
     assert_eq!(run(&["--version"]), Exit::Ok);
     assert_eq!(run(&["status", "--profile", missing]), Exit::NotFound);
+    // Monitoring plugins: 3 is "unknown".
+    assert_eq!(run(&["check", "--nagios", "--profile", missing]), Exit::Degraded);
     assert_eq!(run(&["config", "check", missing]), Exit::Usage);
     let node = [
         "--data-dir",

@@ -1,0 +1,119 @@
+//! What keeps a node from running, as its operator is told: each kind with its own way out.
+
+use std::{error::Error as _, path::Path};
+
+use super::{Exit, Failure};
+use crate::{
+    node::DirectoryError,
+    texts::{Lang, Text, failures as t},
+};
+
+impl Failure {
+    /// What stands at the end of a chain of the node's own errors; `text` says what was being done.
+    pub fn node(lang: Lang, text: Text, error: &anyhow::Error) -> Self {
+        let known = error.chain().find_map(|cause| {
+            let directory = cause.downcast_ref().and_then(|error| of_directory(lang, error));
+            directory.or_else(|| cause.downcast_ref().and_then(|error| of_consensus(lang, error)))
+        });
+        let Some(mut failure) = known else { return Self::any(lang, text, error) };
+        failure.chain = error.chain().map(ToString::to_string).collect();
+        failure
+    }
+}
+
+fn of_directory(lang: Lang, error: &DirectoryError) -> Option<Failure> {
+    use DirectoryError as E;
+    let source = error.source().map(ToString::to_string).unwrap_or_default();
+    Some(match error {
+        E::Locked { path } => locked(lang, path),
+        E::Newer { path, found } => newer(lang, path, *found),
+        E::NoNode { path, .. } => {
+            let path = path.display();
+            Failure::new(Exit::NotFound, t::NODE_NONE.fill(lang, &[("path", &path)]))
+                .why(source)
+                .fix(t::FIX_NODE_NONE.fill(lang, &[("path", &path)]))
+                .code(9502)
+        }
+        E::NotEmpty { path } => {
+            let path = path.display();
+            Failure::new(Exit::Conflict, t::DATA_DIR.fill(lang, &[("path", &path)]))
+                .why(t::DATA_DIR_WHY.in_lang(lang))
+                .fix(t::FIX_DATA_DIR.fill(lang, &[("path", &path)]))
+                .code(9203)
+        }
+        E::Damaged { path, .. } => {
+            Failure::new(Exit::Failed, t::NODE_DAMAGED.fill(lang, &[("path", &path.display())]))
+                .why(source)
+                .fix(t::FIX_NODE_DAMAGED.in_lang(lang))
+                .code(9504)
+        }
+        E::Io { path, source } => Failure::file(lang, path, source),
+        E::Certs(_) => return None,
+    })
+}
+
+fn of_consensus(lang: Lang, error: &consensus::Error) -> Option<Failure> {
+    use consensus::Error as E;
+    match error {
+        E::Open { path, source } => Some(Failure::file(lang, path, source)),
+        E::Locked { directory } => Some(locked(lang, directory)),
+        E::NewerFormat { directory, found, .. } => Some(newer(lang, directory, *found)),
+        E::CorruptLog { file: path, reason } | E::CorruptState { path, reason } => {
+            let what = t::NODE_CORRUPT.fill(lang, &[("path", &path.display())]);
+            let failure = Failure::new(Exit::Failed, what).why(reason.as_str());
+            Some(failure.fix(t::FIX_NODE_CORRUPT.in_lang(lang)).code(9505))
+        }
+        _ => None,
+    }
+}
+
+fn locked(lang: Lang, path: &Path) -> Failure {
+    Failure::new(Exit::Conflict, t::NODE_LOCKED.fill(lang, &[("path", &path.display())]))
+        .fix(t::FIX_NODE_LOCKED.in_lang(lang))
+        .code(9501)
+}
+
+fn newer(lang: Lang, path: &Path, found: u32) -> Failure {
+    Failure::new(Exit::Failed, t::NODE_NEWER.fill(lang, &[("path", &path.display())]))
+        .why(t::NODE_NEWER_WHY.fill(lang, &[("found", &found)]))
+        .fix(t::FIX_NODE_NEWER.in_lang(lang))
+        .code(9503)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_own_way_out_in_both_languages() {
+        let path = || "/var/lib/lgsp/x".into();
+        let reason = || "a checksum does not hold".to_owned();
+        let errors: [(anyhow::Error, Exit, &str); 5] = [
+            (DirectoryError::Locked { path: path() }.into(), Exit::Conflict, "systemctl"),
+            (consensus::Error::Locked { directory: path() }.into(), Exit::Conflict, "systemctl"),
+            (DirectoryError::Newer { path: path(), found: 99 }.into(), Exit::Failed, "--version"),
+            (
+                consensus::Error::CorruptLog { file: path(), reason: reason() }.into(),
+                Exit::Failed,
+                "lgsp member remove",
+            ),
+            (
+                consensus::Error::CorruptState { path: path(), reason: reason() }.into(),
+                Exit::Failed,
+                "lgsp member remove",
+            ),
+        ];
+        for (error, exit, fix) in errors {
+            // What was being done when it happened stands before it.
+            let error = error.context("while it started");
+            for lang in [Lang::Vi, Lang::En] {
+                let failure = Failure::node(lang, t::RUN, &error);
+                assert_eq!(failure.exit, exit, "{error:#}");
+                assert!(failure.what.contains("/var/lib/lgsp/x"), "{}", failure.what);
+                assert!(failure.fix.as_ref().is_some_and(|text| text.contains(fix)), "{error:#}");
+            }
+        }
+        let other = Failure::node(Lang::En, t::RUN, &anyhow::anyhow!("something else"));
+        assert_eq!(other.what, t::RUN.en);
+    }
+}
