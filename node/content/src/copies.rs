@@ -29,8 +29,9 @@ use crate::{
 const LANE_BYTES_MAX: usize = 16 << 20;
 /// Copies that may wait for one peer.
 const LANE_COPIES_MAX: usize = 8192;
-/// Batches under way to one peer: the next is on the wire while the last is synced.
-const WINDOW: usize = 3;
+/// Batches under way to one peer. While one is synced there the next gathers: each batch costs a
+/// message, a write and a sync at the peer, however small it is.
+const WINDOW: usize = 1;
 /// Times that a batch is sent: a connection that was just lost comes back at once or not soon.
 const TRIES_MAX: u32 = 3;
 /// The wait before the second try; the third waits twice that.
@@ -228,6 +229,8 @@ async fn run_lane(peer: NodeId, mut queue: mpsc::Receiver<Copy>, send: Arc<Send>
             },
             Some(()) = under_way.next(), if !under_way.is_empty() => {}
         }
+        // Whoever is ready to put something in this moment does so first.
+        tokio::task::yield_now().await;
         // A copy that did not fit goes with the next batch, when there is a place for that.
         while under_way.len() < WINDOW
             && let Some(batch) = gather(&mut spare, &mut queue)

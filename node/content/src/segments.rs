@@ -184,6 +184,8 @@ impl Store {
     /// The group commit; ends with the store.
     pub async fn commit_loop(self: Arc<Self>, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.recv().await {
+            // Whoever is ready in this moment joins the group.
+            tokio::task::yield_now().await;
             let (mut jobs, mut octets) = (Vec::with_capacity(16), 0);
             let mut next = Some(first);
             while let Some(job) = next.take() {

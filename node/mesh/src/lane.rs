@@ -111,9 +111,24 @@ impl Drop for Forget<'_> {
     }
 }
 
+/// Waits for something to write and takes what every task that is ready now has to say, so that it
+/// leaves in one datagram. False at the end of the queue.
+pub(crate) async fn recv_ready<T>(queue: &mut mpsc::Receiver<T>, batch: &mut Vec<T>) -> bool {
+    if queue.recv_many(batch, BATCH_MAX).await == 0 {
+        return false;
+    }
+    tokio::task::yield_now().await;
+    while batch.len() < BATCH_MAX
+        && let Ok(next) = queue.try_recv()
+    {
+        batch.push(next);
+    }
+    true
+}
+
 async fn write(mut stream: SendStream, mut queue: mpsc::Receiver<Frame>) {
     let (mut batch, mut outbox) = (Vec::with_capacity(BATCH_MAX), Outbox::default());
-    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while recv_ready(&mut queue, &mut batch).await {
         batch.drain(..).for_each(|frame| outbox.push(frame));
         if stream.write_all_chunks(&mut outbox.take()).await.is_err() {
             return;

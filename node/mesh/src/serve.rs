@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     Channel, MESSAGE_MAX, Receiver, Sender,
     frame::{Frame, Inbox, Kind, Outbox},
-    lane::{BATCH_MAX, STREAM_LOST, next_frame},
+    lane::{BATCH_MAX, STREAM_LOST, next_frame, recv_ready},
     link::{CLOSE_BROKEN, CLOSE_REFUSED},
     mesh::Shared,
 };
@@ -214,7 +214,7 @@ async fn write(mut stream: SendStream, mut queue: mpsc::Receiver<Answering>) {
     let (mut batch, mut outbox) = (Vec::with_capacity(BATCH_MAX), Outbox::default());
     // The permits of a batch are given back when the next one takes its place.
     let mut permits = Vec::new();
-    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while recv_ready(&mut queue, &mut batch).await {
         for (frame, permit) in batch.drain(..) {
             outbox.push(frame);
             permits.extend(permit);

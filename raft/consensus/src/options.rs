@@ -96,11 +96,12 @@ pub(crate) const BATCH_BYTES: usize = 1 << 20;
 /// largest and is far below.
 pub(crate) const PROPOSAL_BYTES_MAX: usize = 4 << 20;
 
-/// Entries on their way at once: while some wait for the disk, the next fills.
-pub(crate) const ENTRIES_IN_FLIGHT: usize = 4;
+/// Entries on their way at once. While one waits for the disk the next gathers: every entry costs
+/// each node a sync, a message and an apply, so a few large ones carry more than many small ones.
+pub(crate) const ENTRIES_IN_FLIGHT: usize = 1;
 
-/// Batches on their way from a follower to the leader at once.
-pub(crate) const FORWARDS_IN_FLIGHT: usize = 4;
+/// Batches on their way from a follower to the leader at once, for the same reason.
+pub(crate) const FORWARDS_IN_FLIGHT: usize = 1;
 
 /// Proposals waiting on this node; at a few thousand a second that is about two seconds, and who
 /// comes later is better served by an honest 503.

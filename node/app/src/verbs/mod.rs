@@ -114,7 +114,12 @@ pub fn main(args: Vec<OsString>) -> Exit {
     let lang = cli.global.lang.unwrap_or(lang);
     let out = Out::new(lang, cli.global.output, cli.global.color, cli.global.debug);
     let context = Context { out, global: cli.global };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Whoever sets the library's own variable means it.
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        runtime.worker_threads(workers());
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return out.fail(
@@ -126,6 +131,15 @@ pub fn main(args: Vec<OsString>) -> Exit {
         Ok(exit) => exit,
         Err(failure) => out.fail(&failure),
     }
+}
+
+/// Threads that poll: half of the processors.
+///
+/// The rest is for the threads that write and sync the log, the contents and the state. A worker more
+/// than there is work for costs a wake for each packet: measured on two processors, one worker made a
+/// client alone a fifth faster than two did.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
 }
 
 /// Help and version are no errors; a wrong command is told in the language of the talk.

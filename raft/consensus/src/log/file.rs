@@ -267,8 +267,8 @@ impl RaftLogStorage<Types> for FileLog {
         if Some(&id) <= state.committed() || Some(&id) > state.last() {
             return Ok(());
         }
-        log.commit(id)?;
-        log.flush(false, None)
+        // It is written with the next entries: by itself it would cost a wake and a write each.
+        log.commit(id).map(drop)
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
