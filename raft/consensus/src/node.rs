@@ -311,6 +311,7 @@ const STATUS_LAG: Duration = Duration::from_millis(50);
 /// Keeps the status up to date.
 async fn follow(inner: Arc<Inner>) {
     let (mut metrics, mut server) = (inner.raft.metrics(), inner.raft.server_metrics());
+    let mut ended = false;
     loop {
         let status = inner.read_status();
         let was_leader = inner.status.borrow().role == Role::Leader;
@@ -325,6 +326,10 @@ async fn follow(inner: Arc<Inner>) {
             *known = status;
             news
         });
+        // The core's last word is told, too.
+        if ended {
+            return;
+        }
         let lagging = async {
             let changed = metrics.changed().await;
             // Every entry changes the numbers several times; nobody needs to see each.
@@ -335,9 +340,7 @@ async fn follow(inner: Arc<Inner>) {
             changed = server.changed() => changed,
             changed = lagging => changed,
         };
-        if changed.is_err() {
-            return;
-        }
+        ended = changed.is_err();
     }
 }
 

@@ -141,7 +141,9 @@ async fn what_arrived_before_a_cut_connection_counts() {
     cut.write_all(&written(patch)).await.expect("it is taken");
     cut.write_all(b"0123456789").await.expect("it is taken");
     cut.flush().await.expect("it is sent");
-    drop(cut);
+    // Without a word of TLS. A socket that is dropped with unread octets in it resets the connection,
+    // and what the server's system has not handed over by then is nobody's.
+    cut.get_mut().0.shutdown().await.expect("it is cut");
     house::until("the octets count", async || {
         house.ask(tus("HEAD")).await.header("upload-offset") == "10"
     })
