@@ -293,7 +293,8 @@ impl Config {
                 .flatten()
         {
             if relative.is_relative() {
-                *relative = base.join(&*relative);
+                // Without the `.` that a configuration usually says: paths are shown to people.
+                *relative = base.join(&*relative).components().collect();
             }
         }
         config.check()?;

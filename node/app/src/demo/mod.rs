@@ -81,7 +81,7 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Done {
     };
     let result = match played {
         Some(Ok(report)) => {
-            tell_report(out, &report, &cluster);
+            tell_report(out, &report, &cluster, !args.once);
             if !args.once {
                 stay(out, &cluster, args.keep, &mut stop).await;
             }
@@ -109,7 +109,7 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Done {
     result
 }
 
-fn tell_report(out: &Out, report: &Report, cluster: &Cluster) {
+fn tell_report(out: &Out, report: &Report, cluster: &Cluster, stays: bool) {
     if !out.is_table() {
         return out.json("lgsp.demo/1", report);
     }
@@ -117,6 +117,10 @@ fn tell_report(out: &Out, report: &Report, cluster: &Cluster) {
     for packet in &report.packets {
         out.print(packet.lines.join("\n"));
         out.print("");
+    }
+    if !stays {
+        // Nobody can try what stops in a moment.
+        return;
     }
     out.print(out.text(d::READY));
     let urls: Vec<&str> = cluster.nodes.iter().map(|node| node.url.as_str()).collect();
