@@ -29,10 +29,10 @@ async fn bad_days_are_told_clearly_and_lose_nothing() {
     // Before there is traffic, so that what changes on the disk is the content in question.
     well("damaged content", damaged_content(&mut cluster).await);
     let traffic = Traffic::start(&cluster, 2).await.expect("traffic");
-    traffic.progress(40).await.unwrap_or_else(|error| panic!("{error:?}"));
+    traffic.progress(40).await.unwrap_or_else(|error| panic!("{error:#}"));
     well("a second process", second_process(&mut cluster).await);
     well("a newer directory", newer_directory(&mut cluster).await);
-    let ledger = traffic.stop().await.unwrap_or_else(|error| panic!("{error:?}"));
+    let ledger = traffic.stop().await.unwrap_or_else(|error| panic!("{error:#}"));
     well("all that was acknowledged", ledger.check(&cluster).await);
     // Nothing is live now that only the damaged node and one other hold, so it can be removed.
     well("a damaged log", damaged_log(&mut cluster).await);

@@ -35,7 +35,7 @@ const PURGE_TIME_MAX: Duration = Duration::from_secs(60);
 async fn nothing_of_a_content_stays() {
     let program = Program::at(env!("CARGO_BIN_EXE_node"));
     let mut cluster = Cluster::start(&program, 3).await.expect("a cluster");
-    canary(&mut cluster).await.unwrap_or_else(|error| panic!("{error:?}"));
+    canary(&mut cluster).await.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 async fn canary(cluster: &mut Cluster) -> Result<()> {

@@ -39,7 +39,7 @@ const FAIL_TIME_MAX: Duration = Duration::from_secs(90);
 async fn nothing_acknowledged_is_lost_when_the_power_goes() {
     if has_all("power cuts", &["truncate", "mkfs.ext4", "mount", "umount", "findmnt"]) {
         let program = Program::at(env!("CARGO_BIN_EXE_node"));
-        cuts_and_a_lie(&program).await.unwrap_or_else(|error| panic!("{error:?}"));
+        cuts_and_a_lie(&program).await.unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
 
@@ -50,7 +50,7 @@ async fn a_node_whose_disk_fails_acknowledges_nothing() {
     }
     let program = Program::at(env!("CARGO_BIN_EXE_node"));
     let mut cluster = Cluster::start(&program, 3).await.expect("a cluster");
-    failing_disk(&mut cluster).await.unwrap_or_else(|error| panic!("{error:?}"));
+    failing_disk(&mut cluster).await.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 async fn cuts_and_a_lie(program: &Program) -> Result<()> {

@@ -16,4 +16,4 @@ pub use parties::{Accepted, Party, digest_of};
 pub use process::{NodeProcess, Program};
 pub use scan::{Found, forms_of, scan};
 pub use traffic::{Ledger, Sent, Traffic};
-pub use wait::{eventually, eventually_quick};
+pub use wait::{answered, eventually, eventually_quick};

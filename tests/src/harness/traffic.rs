@@ -17,7 +17,7 @@ use rand::Rng;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::{Cluster, Party, cluster::SETTLE_TIME_MAX, digest_of, eventually};
+use super::{Cluster, Party, answered, cluster::SETTLE_TIME_MAX, digest_of, eventually};
 use crate::wire::{Conn, Endpoint, Request};
 
 /// One try; a killed node answers at once, a frozen one never.
@@ -375,7 +375,11 @@ impl Ledger {
         for sent in self.sent.iter().rev().take(3) {
             let other = &self.targets[(sent.target + 1) % self.targets.len()];
             for index in 0..cluster.nodes.len() {
-                let answer = other.accept_whole(&cluster.endpoint(index), &sent.packet).await?;
+                let at = cluster.endpoint(index);
+                let answer = answered("a stranger's accept", SETTLE_TIME_MAX, async || {
+                    other.accept_whole(&at, &sent.packet).await
+                })
+                .await?;
                 ensure!(
                     (400..500).contains(&answer.status),
                     "a stranger's accept is answered with {}",
@@ -390,8 +394,8 @@ impl Ledger {
     async fn receive_rest(&mut self, cluster: &Cluster, number: usize) -> Result<()> {
         let (target, door) =
             (self.targets[number].clone(), cluster.endpoint(number % cluster.nodes.len()));
-        let waiting = target.list(&door, "/v1/inbox").await?;
-        let mut conn = Conn::new(&door);
+        let listed = async || target.list(&door, "/v1/inbox").await.ok();
+        let waiting = eventually("the inbox is told", SETTLE_TIME_MAX, listed).await?;
         for item in waiting {
             let title = item["title"].as_str().unwrap_or_default();
             ensure!(
@@ -399,19 +403,19 @@ impl Ledger {
                 "delivered to another: {title}"
             );
             let packet = item["packet"].as_str().unwrap_or_default().to_owned();
-            let request = Request::new("POST", format!("/v1/packets/{packet}/accept"))
-                .header("accept", "application/octet-stream");
-            let answer = conn
-                .call(&target.key.sign(&door.authority, request))
-                .await?
-                .success()
-                .with_context(|| format!("accepting {packet}"))?;
+            let answer = answered("an accept", SETTLE_TIME_MAX, async || {
+                target.accept_whole(&door, &packet).await
+            })
+            .await?
+            .success()
+            .with_context(|| format!("accepting {packet}"))?;
             let digest = digest_of(&answer.body);
-            target
-                .confirm(&door, &packet, &digest)
-                .await?
-                .success()
-                .with_context(|| format!("confirming {packet}"))?;
+            answered("a confirmation", SETTLE_TIME_MAX, async || {
+                target.confirm(&door, &packet, &digest).await
+            })
+            .await?
+            .success()
+            .with_context(|| format!("confirming {packet}"))?;
             self.got[number].insert(packet, digest);
         }
         Ok(())

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+
+use crate::wire::Answer;
 
 /// How often a condition is asked: seldom enough not to disturb the nodes on two cores.
 const INTERVAL: Duration = Duration::from_millis(25);
@@ -25,6 +27,26 @@ pub async fn eventually_quick<T>(
     probe: impl AsyncFnMut() -> Option<T>,
 ) -> Result<T> {
     poll(what, deadline, INTERVAL_QUICK, probe).await
+}
+
+/// Asks again while a node does not answer or answers 5xx, as a client must when a leader is being
+/// elected. Only for requests that may be repeated.
+pub async fn answered(
+    what: &str,
+    deadline: Duration,
+    mut ask: impl AsyncFnMut() -> Result<Answer>,
+) -> Result<Answer> {
+    let mut last = String::new();
+    let asked = eventually(what, deadline, async || {
+        match ask().await {
+            Ok(answer) if answer.status < 500 => return Some(answer),
+            Ok(answer) => last = answer.summary(),
+            Err(error) => last = format!("{error:#}"),
+        }
+        None
+    })
+    .await;
+    asked.with_context(|| format!("the last answer was: {last}"))
 }
 
 async fn poll<T>(
