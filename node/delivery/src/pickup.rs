@@ -119,7 +119,7 @@ impl Exchange {
             unreachable!("a ready target is granted the pickup, not {outcome:?}")
         };
         // The grant was answered after this node's state had it, so the packet is here.
-        let record = View::new(&*self.consensus().view()).packet(packet);
+        let record = View::new(self.consensus().latest()).packet(packet);
         record.ok_or(Error::Refused(Refusal::PacketUnknown))
     }
 
@@ -205,7 +205,7 @@ impl Exchange {
     ) -> Result<(PacketRecord, UnitCode), Error> {
         // What grants something is a linearizable read (D5): a revoked or ended delivery is known here.
         self.consensus().read_index().await?;
-        let record = View::new(&*self.consensus().view())
+        let record = View::new(self.consensus().latest())
             .packet(packet)
             .ok_or(Error::Refused(Refusal::PacketUnknown))?;
         let delivery = match proof {

@@ -89,6 +89,5 @@ pub(crate) fn visible_to(mut record: PacketRecord, unit: &UnitCode) -> Option<Pa
     // Before the seal a target has nothing to see, Article 13(4).
     record.sealed_at?;
     record.deliveries.retain(|delivery| delivery.target == *unit);
-    record.evidence = None;
     Some(record)
 }

@@ -85,7 +85,7 @@ impl Exchange {
     }
 
     fn find_key(&self, key: &AccessKey) -> Option<KeyMaterial> {
-        let record = View::new(&*self.consensus().view()).key(key)?;
+        let record = View::new(self.consensus().latest()).key(key)?;
         let material = self.key_material(&record);
         if material.is_none() {
             // The sealed secret does not open: another cluster key, or damage. Nothing is told of it.

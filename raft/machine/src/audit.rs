@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AppId, NodeId, PacketId, UnitCode};
+use model::{AppId, DeliveryState, NodeId, PacketId, UnitCode};
 
 use crate::{
     FEED_EVENTS_MAX, PacketRecord, Reader,
@@ -116,13 +116,8 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.holders.is_empty() != (sealed && !ended), "has the wrong holders");
             rule(packet.holders.is_sorted_by(|a, b| a < b), "names a holder twice");
             rule(packet.holders.iter().all(|n| present.contains(n)), "is held by no node");
-            rule(packet.debtors.iter().all(|n| present.contains(n)), "is owed by no node");
             rule(packet.debtors.is_sorted_by(|a, b| a < b), "names a debtor twice");
             rule(ended || packet.debtors.is_empty(), "is owed before its end");
-            rule(ended || packet.purged.is_empty(), "was purged before its end");
-            let purged = packet.purged.iter().map(|(node, _)| node);
-            let once: BTreeSet<_> = purged.clone().chain(&packet.debtors).collect();
-            rule(once.len() == purged.count() + packet.debtors.len(), "is purged twice");
             rule(packet.epoch >= 1, "has no epoch");
             for delivery in &packet.deliveries {
                 let settled = delivery.settled_at.is_some();
@@ -136,6 +131,8 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
     fn lists(&mut self, packets: &BTreeMap<PacketId, PacketRecord>) {
         let (mut sent, mut spaces, mut due) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
         let (mut inbox, mut debts) = (BTreeSet::new(), BTreeMap::new());
+        let mut purges: BTreeSet<_> = self.keys(&PURGES).into_iter().collect();
+        let (present, mut signed) = (self.present(), BTreeSet::new());
         for (id, packet) in packets {
             sent.insert((packet.source.clone(), *id));
             spaces.insert(packet.space, *id);
@@ -145,9 +142,16 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             for delivery in packet.deliveries.iter().filter(|d| !d.state.is_final()) {
                 inbox.extend(packet.sealed_at.map(|at| (delivery.target.clone(), at, *id)));
             }
+            signed.insert((*id, 0));
+            let told = [DeliveryState::Confirmed, DeliveryState::Rejected];
+            let told = packet.deliveries.iter().map(|delivery| told.contains(&delivery.state));
+            signed.extend((1..).zip(told).filter(|(_, told)| *told).map(|(place, _)| (*id, place)));
+            // Who owed it has destroyed it, or was removed, or owes it still.
             for node in &packet.debtors {
                 let ended_at = packet.ended_at.unwrap_or_default();
-                debts.insert((*node, ended_at, *id), packet.space);
+                if !purges.remove(&(*id, *node)) && present.contains(node) {
+                    debts.insert((*node, ended_at, *id), packet.space);
+                }
             }
         }
         let rows = self.keys(&SENT).into_iter().map(|(unit, Newest(packet))| (unit, packet));
@@ -173,6 +177,9 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             self.check(floor <= *at, || format!("the debt of {id} lies below the floor"));
         }
         self.check(rows == debts, || "the debts differ from the packets' debtors".into());
+        self.check(purges.is_empty(), || "a content was destroyed that was not owed".into());
+        let rows: BTreeSet<_> = self.keys(&EVIDENCE).into_iter().collect();
+        self.check(rows == signed, || "the evidence differs from what was signed".into());
     }
 
     fn feeds(&mut self) {
@@ -226,7 +233,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Nothing stands outside the tables.
     fn strangers(&mut self) {
-        for (from, to) in [(0, CLUSTER.tag), (PRUNED.tag + 1, u8::MAX)] {
+        for (from, to) in [(0, CLUSTER.tag), (PURGES.tag + 1, u8::MAX)] {
             let mut found = false;
             self.reader.scan(&[from], &[to], &mut |_, _| {
                 found = true;

@@ -189,9 +189,6 @@ fn live(tables: &Tables, id: PacketId) -> PacketRecord {
 /// has that disk with the cluster key of its last day, until the key is rotated (decision 0001).
 fn forgive_debts(tables: &mut Tables, node: NodeId) {
     for key in DEBTS.keys(&tables.store, &DEBTS.under(&node), usize::MAX) {
-        let mut packet = tables.get(&PACKETS, &key.2).expect("every debt belongs to a packet");
-        packet.debtors.retain(|debtor| *debtor != node);
-        tables.put(&PACKETS, &key.2, &packet);
         tables.delete(&DEBTS, &key);
     }
     tables.delete(&DEBT_FLOORS, &node);

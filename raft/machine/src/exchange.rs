@@ -13,7 +13,8 @@ use crate::{
     keys::Newest,
     lifecycle::{self, delivery_deadline, is_majority},
     tables::{
-        APPS, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT, SPACES, Tables,
+        APPS, DUE, EVIDENCE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT,
+        SPACES, Tables,
     },
 };
 
@@ -30,7 +31,7 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
     packet.due_at.0 = tables.at.0.saturating_add(SPACE_TIME_MS);
     remember(tables, caller, command.idempotency.as_ref(), &packet, false)?;
     lifecycle::schedule(tables, &packet);
-    register(tables, &packet);
+    register(tables, caller, &packet);
     tables.put(&PACKETS, &packet.packet, &packet);
     Ok(Outcome::SpaceGranted(Granted {
         packet: packet.packet,
@@ -83,7 +84,7 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
     packet.policy = policy;
     packet.due_at = due_at;
     packet.holders = held(tables, &command.holders)?;
-    packet.evidence = Some(caller.proof.clone());
+    tables.put(&EVIDENCE, &(packet.packet, 0), &caller.proof);
     accept(tables, &mut packet, (command.digest, command.size))
 }
 
@@ -98,7 +99,7 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
     packet.writer = packet.holders[0];
     packet.due_at = delivery_deadline(tables.at, packet.policy.deliver_by)?;
     remember(tables, caller, command.idempotency.as_ref(), &packet, true)?;
-    register(tables, &packet);
+    register(tables, caller, &packet);
     accept(tables, &mut packet, (command.digest, command.size))
 }
 
@@ -178,7 +179,6 @@ fn requested(
         ended_at: None,
         purged: Vec::new(),
         debtors: Vec::new(),
-        evidence: Some(caller.proof.clone()),
     })
 }
 
@@ -191,7 +191,6 @@ fn planned(target: UnitCode) -> DeliveryRecord {
         picked_up_at: None,
         settled_at: None,
         reason: None,
-        evidence: None,
         mismatched_at: None,
     }
 }
@@ -219,8 +218,9 @@ fn targets(tables: &Tables, caller: &Caller, asked: &[UnitCode]) -> Result<Vec<U
     Ok(targets)
 }
 
-/// Makes the packet findable by its space and in its source's list.
-fn register(tables: &mut Tables, packet: &PacketRecord) {
+/// Makes the packet findable by its space and in its source's list, and keeps who asked for it.
+fn register(tables: &mut Tables, caller: &Caller, packet: &PacketRecord) {
+    tables.put(&EVIDENCE, &(packet.packet, 0), &caller.proof);
     tables.put(&SPACES, &packet.space, &packet.packet);
     tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &());
 }

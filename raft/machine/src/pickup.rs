@@ -10,7 +10,7 @@ use crate::{
     Receipt, ReceiptAnswer, RecordHolding, RecordPickup, RecordPurge, Refusal, RejectDelivery,
     apply::Caller,
     cluster, lifecycle,
-    tables::{DEBT_FLOORS, DEBTS, PACKETS, Tables},
+    tables::{DEBT_FLOORS, DEBTS, EVIDENCE, PACKET_ENDS, PACKETS, PURGES, Tables},
 };
 
 /// Gives a target that is ready the space to fetch from, Article 14(2). May be asked again until
@@ -72,7 +72,7 @@ fn confirm_one(tables: &mut Tables, caller: &Caller, receipt: &Receipt) -> Resul
         }
         return Err(Refusal::DigestMismatch);
     }
-    delivery.evidence = Some(caller.proof.clone());
+    tables.put(&EVIDENCE, &(packet.packet, index as u64 + 1), &caller.proof);
     let key = (packet.packet, packet.sealed_at);
     lifecycle::settle(tables, key, delivery, DeliveryState::Confirmed);
     // With a single target the completion says the same, at half the cost.
@@ -97,7 +97,7 @@ pub(crate) fn reject(tables: &mut Tables, caller: &Caller, command: &RejectDeliv
         _ => {}
     }
     delivery.reason = Some(command.reason.clone());
-    delivery.evidence = Some(caller.proof.clone());
+    tables.put(&EVIDENCE, &(packet.packet, index as u64 + 1), &caller.proof);
     let key = (packet.packet, packet.sealed_at);
     lifecycle::settle(tables, key, delivery, DeliveryState::Rejected);
     lifecycle::tell(tables, &packet.source, EventKind::Rejected, &packet, Some(&caller.unit));
@@ -111,14 +111,12 @@ pub(crate) fn record_purge(tables: &mut Tables, command: &RecordPurge) -> Answer
     check_list(command.packets.len())?;
     let node = present(tables, command.node)?;
     for id in &command.packets {
-        let Some(mut packet) = tables.get(&PACKETS, id) else { continue };
-        let (Some(ended_at), true) = (packet.ended_at, packet.debtors.contains(&node)) else {
-            continue;
-        };
-        packet.debtors.retain(|debtor| *debtor != node);
-        packet.purged.push((node, tables.at));
-        tables.delete(&DEBTS, &(node, ended_at, *id));
-        tables.put(&PACKETS, id, &packet);
+        let end = tables.get(&PACKET_ENDS, id).and_then(|packet| packet.ended_at);
+        let Some(debt) = end.map(|ended_at| (node, ended_at, *id)) else { continue };
+        if tables.has(&DEBTS, &debt) {
+            tables.delete(&DEBTS, &debt);
+            tables.put(&PURGES, &(*id, node), &tables.at.clone());
+        }
     }
     raise_debt_floor(tables, node);
     Ok(Outcome::Done)

@@ -6,7 +6,7 @@ use model::{
     MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode, UnitKind, Zone,
 };
 
-use crate::{ExchangePolicy, NewNode, Proof};
+use crate::{ExchangePolicy, NewNode};
 
 /// The cluster itself.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -204,15 +204,13 @@ pub struct PacketRecord {
     /// When it came to an end.
     #[n(18)]
     pub ended_at: Option<Moment>,
-    /// Which node destroyed the content, and when.
-    #[n(19)]
+    /// Which node destroyed the content, and when. A row for each: a [`crate::View`] puts them in.
+    #[cbor(skip)]
     pub purged: Vec<(NodeId, Moment)>,
-    /// Nodes that have yet to destroy it (the purge debt); filled when the packet ends.
+    /// Nodes that owe its destruction (the purge debt). The row of a packet keeps those of its end, and
+    /// a [`crate::View`] leaves out who has paid and who was removed.
     #[n(20)]
     pub debtors: Vec<NodeId>,
-    /// The signature under the request or the seal, kept as evidence.
-    #[n(21)]
-    pub evidence: Option<Proof>,
 }
 
 impl PacketRecord {
@@ -220,6 +218,15 @@ impl PacketRecord {
     pub fn delivery_to(&self, target: &UnitCode) -> Option<&DeliveryRecord> {
         self.deliveries.iter().find(|delivery| delivery.target == *target)
     }
+}
+
+/// Of a packet's record, when it ended. A purge asks for nothing else.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct PacketEnd {
+    /// See [`PacketRecord::ended_at`].
+    #[n(18)]
+    pub(crate) ended_at: Option<Moment>,
 }
 
 /// One delivery.
@@ -247,9 +254,6 @@ pub struct DeliveryRecord {
     /// Why it was rejected.
     #[n(6)]
     pub reason: Option<Label>,
-    /// The signature under the receipt, kept as evidence.
-    #[n(7)]
-    pub evidence: Option<Proof>,
     /// When the target first confirmed another digest than the one that the source signed.
     #[n(8)]
     pub mismatched_at: Option<Moment>,

@@ -5,12 +5,12 @@
 use model::{AccessKey, AppId, Label, Moment, NodeId, PacketId, SpaceId, UnitCode, fold};
 
 use crate::{
-    AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, KeyRecord, NodeRecord, PacketRecord, Reader,
-    UnitRecord, deadlines,
+    AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, KeyRecord, NodeRecord, PacketRecord, Proof,
+    Reader, UnitRecord, deadlines,
     keys::{Key, Newest},
     tables::{
-        ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, FEEDS, HEADS, INBOX, KEYS, MEMBERS,
-        NODES, PACKETS, SENT, SPACES, Span, Table, UNITS, Value,
+        ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
+        KEYS, MEMBERS, NODES, PACKETS, PURGES, SENT, SPACES, Span, Table, UNITS, Value,
     },
 };
 
@@ -120,7 +120,31 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// A packet.
     pub fn packet(&self, packet: PacketId) -> Option<PacketRecord> {
-        PACKETS.get(self.reader, &packet)
+        let mut packet = PACKETS.get(self.reader, &packet)?;
+        let Some(ended_at) = packet.ended_at else { return Some(packet) };
+        let (mut purged, id) = (Vec::new(), packet.packet);
+        packet.debtors.retain(|node| match PURGES.get(self.reader, &(id, *node)) {
+            Some(at) => {
+                purged.push((*node, at));
+                false
+            }
+            None => DEBTS.has(self.reader, &(*node, ended_at, id)),
+        });
+        purged.sort_by_key(|(node, at)| (*at, *node));
+        packet.purged = purged;
+        Some(packet)
+    }
+
+    /// The signature under the request of a packet, or under its seal where that was another.
+    pub fn evidence(&self, packet: PacketId) -> Option<Proof> {
+        EVIDENCE.get(self.reader, &(packet, 0))
+    }
+
+    /// The signature under the receipt or the refusal of a unit.
+    pub fn receipt_evidence(&self, packet: PacketId, target: &UnitCode) -> Option<Proof> {
+        let deliveries = PACKETS.get(self.reader, &packet)?.deliveries;
+        let place = deliveries.iter().position(|delivery| delivery.target == *target)?;
+        EVIDENCE.get(self.reader, &(packet, place as u64 + 1))
     }
 
     /// The packet that a space belongs to.

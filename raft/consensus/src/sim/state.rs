@@ -87,6 +87,10 @@ impl StateDisk for StateSession {
         self
     }
 
+    fn latest(&self) -> &(dyn Reader + Send + Sync) {
+        self
+    }
+
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {
         self.with(|store| {
             let pairs: StateView = store.seen.pairs.clone();

@@ -21,7 +21,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{
     Error,
-    state::{Pairs, Stage, StateDisk, StateView},
+    state::{Pairs, Stage, StateDisk, StateView, hot::HotRows},
 };
 
 /// The directory of the state inside the node's directory.
@@ -58,6 +58,7 @@ struct Inner {
     current: RwLock<Place>,
     stages: AtomicU64,
     failure: Failure,
+    hot: HotRows,
     /// Held by whoever writes, so that a switch and an apply never meet.
     writing: Mutex<()>,
 }
@@ -82,6 +83,13 @@ impl Failure {
         match &*self.0.lock() {
             None => Ok(()),
             Some(error) => Err(io::Error::other(format!("the state cannot be read: {error}"))),
+        }
+    }
+
+    /// Somebody outside would take "not found" for an answer: better none at all.
+    fn trusted(&self) {
+        if let Err(error) = self.check() {
+            panic!("{error}");
         }
     }
 }
@@ -136,20 +144,28 @@ impl DiskState {
             current,
             stages: AtomicU64::new(0),
             failure: Failure::default(),
+            hot: HotRows::new(),
             writing: Mutex::new(()),
         })))
     }
 }
 
+impl Inner {
+    fn row(&self, key: &[u8]) -> Option<fjall::UserValue> {
+        let found = self.current.read().keyspace.get(key);
+        found.inspect_err(|error| self.failure.note(error)).ok().flatten()
+    }
+}
+
+/// For the one who applies.
 impl Reader for Inner {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        match self.current.read().keyspace.get(key) {
-            Ok(value) => value.map(|value| value.to_vec()),
-            Err(error) => {
-                self.failure.note(&error);
-                None
-            }
+        if let Some(value) = self.hot.get(key) {
+            return Some(value);
         }
+        let value = self.row(key)?;
+        self.hot.learn(key, &value);
+        Some(value.to_vec())
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
@@ -183,34 +199,46 @@ struct View {
     failure: Failure,
 }
 
-impl View {
-    /// Somebody outside would take "not found" for an answer: better none at all.
-    fn trusted(&self) {
-        if let Err(error) = self.failure.check() {
-            panic!("{error}");
-        }
-    }
-}
-
 impl Reader for View {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         let found = self.snapshot.get(&self.place, key);
         let value = found.inspect_err(|error| self.failure.note(error)).ok().flatten();
-        self.trusted();
+        self.failure.trusted();
         value.map(|value| value.to_vec())
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
         if from < to {
             walk(self.snapshot.range(&self.place, from..to), &self.failure, visit);
-            self.trusted();
+            self.failure.trusted();
         }
+    }
+}
+
+/// For everybody else.
+impl Reader for DiskState {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if let Some(value) = self.0.hot.get(key) {
+            return Some(value);
+        }
+        let value = self.0.row(key).map(|value| value.to_vec());
+        self.0.failure.trusted();
+        value
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
+        self.0.scan(from, to, visit);
+        self.0.failure.trusted();
     }
 }
 
 impl StateDisk for DiskState {
     fn reader(&self) -> &(dyn Reader + Send + Sync) {
         &*self.0
+    }
+
+    fn latest(&self) -> &(dyn Reader + Send + Sync) {
+        self
     }
 
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {
@@ -228,15 +256,18 @@ impl StateDisk for DiskState {
         self.check()?;
         let _writing = self.0.writing.lock();
         let place = self.0.current.read().keyspace.clone();
-        let mut batch = self.0.database.batch();
+        let (mut batch, mut changes) = (self.0.database.batch(), Vec::new());
         for (key, value) in writes {
+            changes.extend(self.0.hot.change(&key, value.as_deref()));
             match value {
                 Some(value) => batch.insert(&place, key, value),
                 None => batch.remove(&place, key),
             }
         }
         batch.insert(&self.0.meta, POSITION, position);
-        batch.commit().map_err(failed)
+        batch.commit().map_err(failed)?;
+        self.0.hot.written(changes);
+        Ok(())
     }
 
     fn check(&self) -> io::Result<()> {
@@ -302,6 +333,7 @@ impl Stage for DiskStage {
         batch.insert(&inner.meta, POSITION, position);
         batch.commit().map_err(failed)?;
         *current = Place { index: self.index, keyspace: inner.places[self.index].clone() };
+        inner.hot.forget();
         Ok(())
     }
 }

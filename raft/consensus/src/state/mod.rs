@@ -1,6 +1,7 @@
 //! The replicated state on a node: where it lies, how entries change it, how it travels.
 
 pub(crate) mod disk;
+mod hot;
 mod machine;
 pub(crate) mod snapshot;
 
@@ -24,6 +25,10 @@ pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 pub(crate) trait StateDisk: Send + Sync + 'static {
     /// The newest state; only the one who applies may read here, between its own writes.
     fn reader(&self) -> &(dyn Reader + Send + Sync);
+
+    /// The newest state for everybody else, where single rows are enough: each read may see later
+    /// entries than the one before it. A read that fails panics, as with a view.
+    fn latest(&self) -> &(dyn Reader + Send + Sync);
 
     /// A consistent view of the newest state, and the position that it stands at.
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)>;

@@ -204,7 +204,7 @@ impl Script {
             "debtors" => joined(packet().debtors),
             "purged" => joined(packet().purged.iter().map(|(node, _)| *node)),
             "evidence" => {
-                let evidence = packet().evidence.expect("a packet has evidence");
+                let evidence = view.evidence(packet().packet).expect("a packet has evidence");
                 evidence.nonce.to_string().trim_start_matches("chosen-nonce-").into()
             }
             "inbox" => list(view.inbox(&word(of), None, 100)),

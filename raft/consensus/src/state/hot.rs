@@ -1,0 +1,95 @@
+//! Rows that are read again and again, in memory: keys, applications, units, the members, heads of
+//! feeds, and the packets that are on their way.
+//!
+//! Only the one who applies adds rows, between its own writes, so a row here is the row on disk.
+//! A row comes in when it is read, and not when it is written: most rows are written once and are
+//! not asked for again.
+
+use parking_lot::Mutex;
+use quick_cache::{Weighter, unsync::Cache};
+
+/// Octets of rows in memory; some thousand packets on their way, and a province's registry.
+const HOT_BYTES: u64 = 4 << 20;
+
+/// What a row costs beside its octets: two vectors and its place in the cache.
+const ROW_OVERHEAD: u64 = 96;
+
+/// A first guess at how many rows that is; only the tables of the cache are sized by it.
+const ROWS_GUESS: usize = 4_096;
+
+#[derive(Clone)]
+struct Octets;
+
+impl Weighter<Vec<u8>, Vec<u8>> for Octets {
+    fn weight(&self, key: &Vec<u8>, value: &Vec<u8>) -> u64 {
+        (key.len() + value.len()) as u64 + ROW_OVERHEAD
+    }
+}
+
+pub(crate) struct HotRows(Mutex<Cache<Vec<u8>, Vec<u8>, Octets>>);
+
+impl HotRows {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Cache::with_weighter(ROWS_GUESS, HOT_BYTES, Octets)))
+    }
+
+    /// The row, if it is here; that it is not here says nothing about the disk.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.lock().get(key).cloned()
+    }
+
+    /// Takes in a row that was just read from the disk. Only for the one who applies.
+    pub(crate) fn learn(&self, key: &[u8], value: &[u8]) {
+        self.0.lock().insert(key.to_vec(), value.to_vec());
+    }
+
+    /// Of a row that is about to be written, what [`HotRows::written`] has to be told.
+    pub(crate) fn change(&self, key: &[u8], value: Option<&[u8]>) -> Option<Change> {
+        let known = self.0.lock().contains_key(key);
+        known.then(|| (key.to_vec(), value.map(<[u8]>::to_vec)))
+    }
+
+    /// After the write.
+    pub(crate) fn written(&self, changes: Vec<Change>) {
+        let mut rows = self.0.lock();
+        for (key, value) in changes {
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => drop(rows.remove(&key)),
+            }
+        }
+    }
+
+    /// Another state has come.
+    pub(crate) fn forget(&self) {
+        self.0.lock().clear();
+    }
+}
+
+/// A row that is here and changes: its new value, or none where it goes.
+pub(crate) type Change = (Vec<u8>, Option<Vec<u8>>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_what_was_written_last_and_do_not_grow_without_end() {
+        let rows = HotRows::new();
+        assert_eq!(rows.change(b"a", Some(b"1")), None, "nobody has read it");
+        rows.learn(b"a", b"1");
+        let change = rows.change(b"a", Some(b"2")).expect("a row that is here");
+        assert_eq!(rows.get(b"a"), Some(b"1".to_vec()), "it is not written yet");
+        rows.written(vec![change]);
+        assert_eq!(rows.get(b"a"), Some(b"2".to_vec()));
+        rows.written(vec![rows.change(b"a", None).expect("still here")]);
+        assert_eq!(rows.get(b"a"), None);
+        for number in 0..100_000_u32 {
+            rows.learn(&number.to_be_bytes(), &[7; 200]);
+        }
+        assert!(rows.0.lock().weight() <= HOT_BYTES);
+        rows.learn(b"b", b"1");
+        rows.forget();
+        assert_eq!(rows.get(b"b"), None);
+    }
+}
