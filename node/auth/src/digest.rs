@@ -1,9 +1,9 @@
 //! Digests of content: the fields `Content-Digest`, `Repr-Digest` (RFC 9530) and the old `Digest`
 //! (RFC 3230), and the checker that the body streams through after the head was verified.
 
+use aws_lc_rs::digest::{Context, SHA256, SHA512};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
-use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::{Rejection, RequestHead, constant_time_eq};
 
@@ -105,8 +105,8 @@ impl ContentDigest {
     pub fn checker(&self) -> BodyDigest {
         BodyDigest {
             expected: *self,
-            sha256: self.sha256.map(|_| Sha256::new()),
-            sha512: self.sha512.map(|_| Sha512::new()),
+            sha256: self.sha256.map(|_| Context::new(&SHA256)),
+            sha512: self.sha512.map(|_| Context::new(&SHA512)),
             is_empty: true,
         }
     }
@@ -118,8 +118,10 @@ impl ContentDigest {
 #[derive(Clone)]
 pub struct BodyDigest {
     expected: ContentDigest,
-    sha256: Option<Sha256>,
-    sha512: Option<Sha512>,
+    // A body may be large, and this library's SHA-2 is the faster one where the processor has no
+    // instructions for it.
+    sha256: Option<Context>,
+    sha512: Option<Context>,
     is_empty: bool,
 }
 
@@ -148,11 +150,11 @@ impl BodyDigest {
             return if self.is_empty { Ok(()) } else { Err(Rejection::ContentUnsigned) };
         }
         let same_256 = match (self.sha256, &self.expected.sha256) {
-            (Some(hash), Some(expected)) => constant_time_eq(&hash.finalize(), expected),
+            (Some(hash), Some(expected)) => constant_time_eq(hash.finish().as_ref(), expected),
             _ => true,
         };
         let same_512 = match (self.sha512, &self.expected.sha512) {
-            (Some(hash), Some(expected)) => constant_time_eq(&hash.finalize(), expected),
+            (Some(hash), Some(expected)) => constant_time_eq(hash.finish().as_ref(), expected),
             _ => true,
         };
         if same_256 && same_512 { Ok(()) } else { Err(Rejection::DigestMismatch) }
@@ -177,6 +179,7 @@ pub fn digest_sha256(digest: &[u8; 32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest as _, Sha256, Sha512};
 
     const BODY: &[u8] = b"{\"hello\": \"world\"}";
 
