@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use lgsp_tests::{
-    harness::{Cluster, Party, Program, Traffic, answered, digest_of, eventually},
+    harness::{Cluster, Party, Program, Traffic, answered, digest_of, eventually, opened},
     wire::{Conn, Endpoint},
 };
 use rand::Rng;
@@ -106,10 +106,11 @@ async fn upload(
     rand::rng().fill_bytes(&mut content);
     let (size, digest) = (content.len() as u64, digest_of(&content));
     let at = cluster.endpoint(intake);
-    let (packet, space, token) = eventually("a space is opened", ANSWER_TIME_MAX, async || {
-        source.open(&at, &[&target.unit], "upload", Some(size)).await.ok()
+    let answer = answered("a space is opened", ANSWER_TIME_MAX, async || {
+        source.ask_to_open(&at, &[&target.unit], "upload", Some(size)).await
     })
     .await?;
+    let (packet, space, token) = opened(&answer.success()?);
     upload_to(&at, (&space, &token), &content[..2 * MIB]).await.context("the first two MiB")?;
 
     // Three more MiB of the six that were announced, and the node is gone.
@@ -183,7 +184,7 @@ async fn upload_to(at: &Arc<Endpoint>, space: (&str, &str), content: &[u8]) -> R
                 let told = answer.header("upload-offset").unwrap_or_default();
                 Some(told.parse().context("an acknowledged offset"))
             }
-            Ok(answer) if answer.status < 500 && answer.status != 409 => {
+            Ok(answer) if !matches!(answer.status, 409 | 503) => {
                 Some(Err(anyhow!("{} {}", answer.status, answer.summary())))
             }
             Ok(answer) => {

@@ -31,6 +31,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("openraft", &["consensus"]),
     ("raft-log", &["consensus"]),
     ("fjall", &["consensus"]),
+    ("quick_cache", &["consensus"]),
     ("quinn", &["mesh"]),
     ("reqwest", &["client"]),
     ("axum", &["api"]),

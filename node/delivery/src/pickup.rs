@@ -119,7 +119,7 @@ impl Exchange {
             unreachable!("a ready target is granted the pickup, not {outcome:?}")
         };
         // The grant was answered after this node's state had it, so the packet is here.
-        let record = View::new(self.consensus().latest()).packet(packet);
+        let record = View::new(self.consensus().latest()).packet_row(packet);
         record.ok_or(Error::Refused(Refusal::PacketUnknown))
     }
 
@@ -206,7 +206,7 @@ impl Exchange {
         // What grants something is a linearizable read (D5): a revoked or ended delivery is known here.
         self.consensus().read_index().await?;
         let record = View::new(self.consensus().latest())
-            .packet(packet)
+            .packet_row(packet)
             .ok_or(Error::Refused(Refusal::PacketUnknown))?;
         let delivery = match proof {
             PickupProof::Caller(caller) => {

@@ -104,8 +104,9 @@ impl Consensus {
         }
     }
 
-    /// This node's newest state, for single rows: cheaper than a view, but each read may see later
-    /// entries than the one before it.
+    /// Rows of this node's newest state, one by one: cheaper than a view. What this node has told to
+    /// be applied is there, but two reads may see different moments, in any order, and a part of an
+    /// entry that is being applied.
     pub fn latest(&self) -> &(dyn Reader + Send + Sync) {
         self.inner.disk.latest()
     }

@@ -1,7 +1,6 @@
 //! An audit of a whole state: every row is read and every invariant checked.
 //!
-//! For tests, the simulation and an operator's check; far too slow, and too large in memory, for
-//! anything else. A row that does not decode panics, as it does everywhere.
+//! For tests; far too slow, and too large in memory, for anything else. A row that does not decode panics, as it does everywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,7 +103,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     fn packets(&mut self) -> BTreeMap<PacketId, PacketRecord> {
         let packets: BTreeMap<_, _> = self.rows(&PACKETS).into_iter().collect();
-        let present = self.present();
+        let (present, reader) = (self.present(), self.reader);
         for (id, packet) in &packets {
             let sealed = packet.sealed_at.is_some();
             let ended = packet.state.is_terminal();
@@ -116,8 +115,11 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.holders.is_empty() != (sealed && !ended), "has the wrong holders");
             rule(packet.holders.is_sorted_by(|a, b| a < b), "names a holder twice");
             rule(packet.holders.iter().all(|n| present.contains(n)), "is held by no node");
+            let known = |n: &NodeId| NODES.has(reader, n);
+            rule(packet.debtors.iter().all(known), "is owed by an unknown node");
             rule(packet.debtors.is_sorted_by(|a, b| a < b), "names a debtor twice");
             rule(ended || packet.debtors.is_empty(), "is owed before its end");
+            rule(ended || packet.purged.is_empty(), "was purged before its end");
             rule(packet.epoch >= 1, "has no epoch");
             for delivery in &packet.deliveries {
                 let settled = delivery.settled_at.is_some();
@@ -131,7 +133,13 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
     fn lists(&mut self, packets: &BTreeMap<PacketId, PacketRecord>) {
         let (mut sent, mut spaces, mut due) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
         let (mut inbox, mut debts) = (BTreeSet::new(), BTreeMap::new());
-        let mut purges: BTreeSet<_> = self.keys(&PURGES).into_iter().collect();
+        let (purges, clock) = (self.rows(&PURGES), CLOCK.get(self.reader, &()).unwrap_or_default());
+        for ((id, _), at) in &purges {
+            let ended_at = packets.get(id).and_then(|packet| packet.ended_at);
+            let holds = ended_at.is_some_and(|ended_at| ended_at <= *at) && *at <= clock;
+            self.check(holds, || format!("{id} was purged before its end, or in the future"));
+        }
+        let mut purges: BTreeSet<_> = purges.into_iter().map(|(key, _)| key).collect();
         let (present, mut signed) = (self.present(), BTreeSet::new());
         for (id, packet) in packets {
             sent.insert((packet.source.clone(), *id));
@@ -142,9 +150,13 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             for delivery in packet.deliveries.iter().filter(|d| !d.state.is_final()) {
                 inbox.extend(packet.sealed_at.map(|at| (delivery.target.clone(), at, *id)));
             }
-            signed.insert((*id, 0));
+            // The first programs kept a signature in the packet's own row.
+            signed.extend(packet.evidence.is_none().then_some((*id, 0)));
             let told = [DeliveryState::Confirmed, DeliveryState::Rejected];
-            let told = packet.deliveries.iter().map(|delivery| told.contains(&delivery.state));
+            let told = packet
+                .deliveries
+                .iter()
+                .map(|delivery| told.contains(&delivery.state) && delivery.evidence.is_none());
             signed.extend((1..).zip(told).filter(|(_, told)| *told).map(|(place, _)| (*id, place)));
             // Who owed it has destroyed it, or was removed, or owes it still.
             for node in &packet.debtors {

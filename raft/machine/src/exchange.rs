@@ -179,6 +179,7 @@ fn requested(
         ended_at: None,
         purged: Vec::new(),
         debtors: Vec::new(),
+        evidence: None,
     })
 }
 
@@ -191,6 +192,7 @@ fn planned(target: UnitCode) -> DeliveryRecord {
         picked_up_at: None,
         settled_at: None,
         reason: None,
+        evidence: None,
         mismatched_at: None,
     }
 }

@@ -188,6 +188,7 @@ mod tests {
             picked_up_at: None,
             settled_at: None,
             reason: None,
+            evidence: None,
             mismatched_at: None,
         }
     }

@@ -109,13 +109,13 @@ pub(crate) fn reject(tables: &mut Tables, caller: &Caller, command: &RejectDeliv
 /// Takes down that a node has destroyed contents, Article 9(3). What it does not owe is passed over.
 pub(crate) fn record_purge(tables: &mut Tables, command: &RecordPurge) -> Answer {
     check_list(command.packets.len())?;
-    let node = present(tables, command.node)?;
+    let (node, at) = (present(tables, command.node)?, tables.at);
     for id in &command.packets {
         let end = tables.get(&PACKET_ENDS, id).and_then(|packet| packet.ended_at);
         let Some(debt) = end.map(|ended_at| (node, ended_at, *id)) else { continue };
         if tables.has(&DEBTS, &debt) {
             tables.delete(&DEBTS, &debt);
-            tables.put(&PURGES, &(*id, node), &tables.at.clone());
+            tables.put(&PURGES, &(*id, node), &at);
         }
     }
     raise_debt_floor(tables, node);

@@ -6,7 +6,7 @@ use model::{
     MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode, UnitKind, Zone,
 };
 
-use crate::{ExchangePolicy, NewNode};
+use crate::{ExchangePolicy, NewNode, Proof};
 
 /// The cluster itself.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -204,13 +204,17 @@ pub struct PacketRecord {
     /// When it came to an end.
     #[n(18)]
     pub ended_at: Option<Moment>,
-    /// Which node destroyed the content, and when. A row for each: a [`crate::View`] puts them in.
-    #[cbor(skip)]
+    /// Which node destroyed the content, and when. Each purge is a row of its own, and a
+    /// [`crate::View`] puts them in; the first programs kept them here.
+    #[n(19)]
     pub purged: Vec<(NodeId, Moment)>,
-    /// Nodes that owe its destruction (the purge debt). The row of a packet keeps those of its end, and
-    /// a [`crate::View`] leaves out who has paid and who was removed.
+    /// Nodes that owe its destruction (the purge debt). The row keeps those of its end, and a
+    /// [`crate::View`] leaves out who has paid and who was removed.
     #[n(20)]
     pub debtors: Vec<NodeId>,
+    /// Where the first programs kept what is a row of its own now: see [`crate::View::evidence`].
+    #[n(21)]
+    pub(crate) evidence: Option<Proof>,
 }
 
 impl PacketRecord {
@@ -254,6 +258,10 @@ pub struct DeliveryRecord {
     /// Why it was rejected.
     #[n(6)]
     pub reason: Option<Label>,
+    /// Where the first programs kept what is a row of its own now: see
+    /// [`crate::View::receipt_evidence`].
+    #[n(7)]
+    pub(crate) evidence: Option<Proof>,
     /// When the target first confirmed another digest than the one that the source signed.
     #[n(8)]
     pub mismatched_at: Option<Moment>,

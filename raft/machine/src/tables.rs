@@ -71,12 +71,12 @@ pub(crate) const FLOORS: Table<u8, ByteVec> = Table::new(25);
 /// When something was pruned last.
 pub(crate) const PRUNED: Table<(), Moment> = Table::new(26);
 /// Signatures kept as evidence: 0 is the one under the request or the seal, and each delivery's
-/// receipt or refusal stands under its place, counted from 1. They are written once and seldom read,
-/// so the packet's record, which every step writes anew, does not carry them.
+/// receipt or refusal stands under its place, counted from 1. They are written once and seldom
+/// read, so the packet's record, which every step writes anew, does not carry them.
 pub(crate) const EVIDENCE: Table<(PacketId, u64), Proof> = Table::new(27);
 /// Which node destroyed a content, and when; written once for the same reason.
 pub(crate) const PURGES: Table<(PacketId, NodeId), Moment> = Table::new(28);
-/// The rows of [`PACKETS`], read for one thing only.
+/// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 
 /// What can stand in a table.

@@ -120,9 +120,9 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// A packet.
     pub fn packet(&self, packet: PacketId) -> Option<PacketRecord> {
-        let mut packet = PACKETS.get(self.reader, &packet)?;
+        let mut packet = self.packet_row(packet)?;
         let Some(ended_at) = packet.ended_at else { return Some(packet) };
-        let (mut purged, id) = (Vec::new(), packet.packet);
+        let (id, purged) = (packet.packet, &mut packet.purged);
         packet.debtors.retain(|node| match PURGES.get(self.reader, &(id, *node)) {
             Some(at) => {
                 purged.push((*node, at));
@@ -131,20 +131,26 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
             None => DEBTS.has(self.reader, &(*node, ended_at, id)),
         });
         purged.sort_by_key(|(node, at)| (*at, *node));
-        packet.purged = purged;
         Some(packet)
+    }
+
+    /// A packet as its own row has it, without who has purged it. One read, so it may be asked of a
+    /// state that moves.
+    pub fn packet_row(&self, packet: PacketId) -> Option<PacketRecord> {
+        PACKETS.get(self.reader, &packet)
     }
 
     /// The signature under the request of a packet, or under its seal where that was another.
     pub fn evidence(&self, packet: PacketId) -> Option<Proof> {
-        EVIDENCE.get(self.reader, &(packet, 0))
+        let kept = || self.packet_row(packet)?.evidence;
+        EVIDENCE.get(self.reader, &(packet, 0)).or_else(kept)
     }
 
     /// The signature under the receipt or the refusal of a unit.
     pub fn receipt_evidence(&self, packet: PacketId, target: &UnitCode) -> Option<Proof> {
-        let deliveries = PACKETS.get(self.reader, &packet)?.deliveries;
-        let place = deliveries.iter().position(|delivery| delivery.target == *target)?;
-        EVIDENCE.get(self.reader, &(packet, place as u64 + 1))
+        let mut deliveries = (1..).zip(self.packet_row(packet)?.deliveries);
+        let (place, delivery) = deliveries.find(|(_, delivery)| delivery.target == *target)?;
+        EVIDENCE.get(self.reader, &(packet, place)).or(delivery.evidence)
     }
 
     /// The packet that a space belongs to.
@@ -177,7 +183,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     ) -> Vec<PacketRecord> {
         let floor = HEADS.get(self.reader, unit).unwrap_or_default().inbox_floor;
         let mut span = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), floor)));
-        let sealed = |packet| self.packet(packet).and_then(|packet| packet.sealed_at);
+        let sealed = |packet| self.packet_row(packet).and_then(|packet| packet.sealed_at);
         if let Some((after, sealed_at)) = after.and_then(|after| Some((after, sealed(after)?))) {
             span = span.after(INBOX.key(&(unit.clone(), sealed_at, after)));
         }
@@ -207,7 +213,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         limit: usize,
     ) -> Vec<(PacketId, SpaceId)> {
         let mut span = self.debt_span(node);
-        let ended = |packet| self.packet(packet).and_then(|packet| packet.ended_at);
+        let ended = |packet| self.packet_row(packet).and_then(|packet| packet.ended_at);
         if let Some((after, ended_at)) = after.and_then(|after| Some((after, ended(after)?))) {
             span = span.after(DEBTS.key(&(node, ended_at, after)));
         }

@@ -1,12 +1,13 @@
 //! What sources and targets do: send, upload, receive, confirm.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::answered;
 use crate::wire::{Answer, Conn, Credential, Endpoint, Request, multipart};
 
 /// A unit with an application and its key.
@@ -34,6 +35,11 @@ pub struct Accepted {
 /// The SHA-256 of octets in hexadecimal.
 pub fn digest_of(octets: &[u8]) -> String {
     hex::encode(Sha256::digest(octets))
+}
+
+/// Packet, space and token of an opened packet.
+pub fn opened(answer: &Answer) -> (String, String, String) {
+    (answer.text("/packet"), answer.text("/space/id"), answer.text("/space/token"))
 }
 
 impl Party {
@@ -83,12 +89,22 @@ impl Party {
         title: &str,
         size: Option<u64>,
     ) -> Result<(String, String, String)> {
+        Ok(opened(&self.ask_to_open(at, targets, title, size).await?.success()?))
+    }
+
+    /// The same; any status is an answer.
+    pub async fn ask_to_open(
+        &self,
+        at: &Arc<Endpoint>,
+        targets: &[&str],
+        title: &str,
+        size: Option<u64>,
+    ) -> Result<Answer> {
         let mut request = Self::request(targets, title);
         if let Some(size) = size {
             request["size"] = size.into();
         }
-        let answer = self.call(at, Request::post("/v1/packets", &request)).await?.success()?;
-        Ok((answer.text("/packet"), answer.text("/space/id"), answer.text("/space/token")))
+        self.call(at, Request::post("/v1/packets", &request)).await
     }
 
     /// One `PATCH` of an upload, ready to be sent.
@@ -181,7 +197,11 @@ impl Party {
                 format!("&cursor={}", crate::wire::percent(&next))
             };
             let request = Request::get(format!("{path}?limit=200{cursor}"));
-            let answer = conn.call(&self.key.sign(&at.authority, request)).await?.success()?;
+            let answer = answered(path, PAGE_TIME_MAX, async || {
+                conn.call(&self.key.sign(&at.authority, request.clone())).await
+            })
+            .await?
+            .success()?;
             let Value::Object(mut page) = answer.json() else { break };
             if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
                 items.extend(more);
@@ -196,5 +216,7 @@ impl Party {
     }
 }
 
+/// How long a page is asked for; a node that is down for longer is another's to wait for.
+const PAGE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Pages of a list that are read: 200 000 items, more than any scene or load leaves.
 const LIST_PAGES_MAX: usize = 1000;

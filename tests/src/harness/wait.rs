@@ -29,8 +29,8 @@ pub async fn eventually_quick<T>(
     poll(what, deadline, INTERVAL_QUICK, probe).await
 }
 
-/// Asks again while a node does not answer or answers 5xx, as a client must when a leader is being
-/// elected. Only for requests that may be repeated.
+/// Asks again while a node does not answer or answers 503, as a client must while a leader is being
+/// elected. Only for requests that may be repeated. Any other answer is one, a 500 too.
 pub async fn answered(
     what: &str,
     deadline: Duration,
@@ -39,7 +39,7 @@ pub async fn answered(
     let mut last = String::new();
     let asked = eventually(what, deadline, async || {
         match ask().await {
-            Ok(answer) if answer.status < 500 => return Some(answer),
+            Ok(answer) if answer.status != 503 => return Some(answer),
             Ok(answer) => last = answer.summary(),
             Err(error) => last = format!("{error:#}"),
         }

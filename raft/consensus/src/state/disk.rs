@@ -24,6 +24,10 @@ use crate::{
     state::{Pairs, Stage, StateDisk, StateView, hot::HotRows},
 };
 
+#[cfg(test)]
+#[path = "disk_tests.rs"]
+mod tests;
+
 /// The directory of the state inside the node's directory.
 const STATE: &str = "state";
 

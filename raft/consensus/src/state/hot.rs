@@ -1,7 +1,8 @@
 //! Rows that are read again and again, in memory: keys, applications, units, the members, heads of
 //! feeds, and the packets that are on their way.
 //!
-//! Only the one who applies adds rows, between its own writes, so a row here is the row on disk.
+//! Only the one who applies adds rows, between its own writes, so a row here is the row as of its
+//! last write that has ended.
 //! A row comes in when it is read, and not when it is written: most rows are written once and are
 //! not asked for again.
 

@@ -26,8 +26,9 @@ pub(crate) trait StateDisk: Send + Sync + 'static {
     /// The newest state; only the one who applies may read here, between its own writes.
     fn reader(&self) -> &(dyn Reader + Send + Sync);
 
-    /// The newest state for everybody else, where single rows are enough: each read may see later
-    /// entries than the one before it. A read that fails panics, as with a view.
+    /// Rows of the newest state for everybody else, one by one: all that was acknowledged is there, but
+    /// two reads may see different moments, in any order, and a part of an entry that is being
+    /// applied. A read that fails panics, as with a view.
     fn latest(&self) -> &(dyn Reader + Send + Sync);
 
     /// A consistent view of the newest state, and the position that it stands at.

@@ -207,6 +207,12 @@ impl Script {
                 let evidence = view.evidence(packet().packet).expect("a packet has evidence");
                 evidence.nonce.to_string().trim_start_matches("chosen-nonce-").into()
             }
+            "receipt" => {
+                let (unit, _) = wanted.split_once(' ').expect("receipt PACKET UNIT NONCE");
+                let proof = view.receipt_evidence(packet().packet, &word(unit));
+                let nonce = proof.map(|proof| proof.nonce.to_string()).unwrap_or_default();
+                format!("{unit} {}", nonce.trim_start_matches("chosen-nonce-"))
+            }
             "inbox" => list(view.inbox(&word(of), None, 100)),
             "sent" => list(view.sent(&word(of), None, 100)),
             "debts" => joined(view.debts(NodeId(number(of)), None, 100).iter().map(|(id, _)| id.0)),
