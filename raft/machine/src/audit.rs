@@ -1,6 +1,7 @@
 //! An audit of a whole state: every row is read and every invariant checked.
 //!
-//! For tests; far too slow, and too large in memory, for anything else. A row that does not decode panics, as it does everywhere.
+//! For tests; far too slow, and too large in memory, for anything else. A row that does not decode
+//! panics, as it does everywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,6 +121,9 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.debtors.is_sorted_by(|a, b| a < b), "names a debtor twice");
             rule(ended || packet.debtors.is_empty(), "is owed before its end");
             rule(ended || packet.purged.is_empty(), "was purged before its end");
+            let purged = packet.purged.iter().map(|(node, _)| node);
+            let once: BTreeSet<_> = purged.clone().chain(&packet.debtors).collect();
+            rule(once.len() == purged.count() + packet.debtors.len(), "is purged twice");
             rule(packet.epoch >= 1, "has no epoch");
             for delivery in &packet.deliveries {
                 let settled = delivery.settled_at.is_some();

@@ -84,6 +84,8 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
     packet.policy = policy;
     packet.due_at = due_at;
     packet.holders = held(tables, &command.holders)?;
+    // Where the first programs kept the signature of the request.
+    packet.evidence = None;
     tables.put(&EVIDENCE, &(packet.packet, 0), &caller.proof);
     accept(tables, &mut packet, (command.digest, command.size))
 }

@@ -10,7 +10,8 @@ use crate::{
     keys::{Key, Newest},
     tables::{
         ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
-        KEYS, MEMBERS, NODES, PACKETS, PURGES, SENT, SPACES, Span, Table, UNITS, Value,
+        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, Table, UNITS,
+        Value,
     },
 };
 
@@ -213,7 +214,8 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         limit: usize,
     ) -> Vec<(PacketId, SpaceId)> {
         let mut span = self.debt_span(node);
-        let ended = |packet| self.packet_row(packet).and_then(|packet| packet.ended_at);
+        let ended =
+            |packet| PACKET_ENDS.get(self.reader, &packet).and_then(|packet| packet.ended_at);
         if let Some((after, ended_at)) = after.and_then(|after| Some((after, ended(after)?))) {
             span = span.after(DEBTS.key(&(node, ended_at, after)));
         }

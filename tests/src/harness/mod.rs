@@ -12,7 +12,7 @@ mod traffic;
 mod wait;
 
 pub use cluster::{Cluster, Layout};
-pub use parties::{Accepted, Party, digest_of, opened};
+pub use parties::{Accepted, Party, digest_of};
 pub use process::{NodeProcess, Program};
 pub use scan::{Found, forms_of, scan};
 pub use traffic::{Ledger, Sent, Traffic};

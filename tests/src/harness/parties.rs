@@ -37,11 +37,6 @@ pub fn digest_of(octets: &[u8]) -> String {
     hex::encode(Sha256::digest(octets))
 }
 
-/// Packet, space and token of an opened packet.
-pub fn opened(answer: &Answer) -> (String, String, String) {
-    (answer.text("/packet"), answer.text("/space/id"), answer.text("/space/token"))
-}
-
 impl Party {
     async fn call(&self, at: &Arc<Endpoint>, request: Request) -> Result<Answer> {
         Conn::new(at).call(&self.key.sign(&at.authority, request)).await
@@ -89,22 +84,13 @@ impl Party {
         title: &str,
         size: Option<u64>,
     ) -> Result<(String, String, String)> {
-        Ok(opened(&self.ask_to_open(at, targets, title, size).await?.success()?))
-    }
-
-    /// The same; any status is an answer.
-    pub async fn ask_to_open(
-        &self,
-        at: &Arc<Endpoint>,
-        targets: &[&str],
-        title: &str,
-        size: Option<u64>,
-    ) -> Result<Answer> {
         let mut request = Self::request(targets, title);
         if let Some(size) = size {
             request["size"] = size.into();
         }
-        self.call(at, Request::post("/v1/packets", &request)).await
+        let asked = async || self.call(at, Request::post("/v1/packets", &request)).await;
+        let answer = answered("a packet is opened", ANSWER_TIME_MAX, asked).await?.success()?;
+        Ok((answer.text("/packet"), answer.text("/space/id"), answer.text("/space/token")))
     }
 
     /// One `PATCH` of an upload, ready to be sent.
@@ -179,10 +165,14 @@ impl Party {
 
     /// Accepts, takes, checks and confirms a packet; its content comes back.
     pub async fn receive(&self, at: &Arc<Endpoint>, packet: &str) -> Result<Bytes> {
-        let answer = self.accept_whole(at, packet).await?.success()?;
-        let digest = digest_of(&answer.body);
-        self.confirm(at, packet, &digest).await?.success()?;
-        Ok(answer.body)
+        let accept = async || self.accept_whole(at, packet).await;
+        let accepted = answered("an accept", ANSWER_TIME_MAX, accept).await?.success();
+        let body = accepted.with_context(|| format!("accepting {packet}"))?.body;
+        let digest = digest_of(&body);
+        let confirm = async || self.confirm(at, packet, &digest).await;
+        let confirmed = answered("a confirmation", ANSWER_TIME_MAX, confirm).await?.success();
+        confirmed.with_context(|| format!("confirming {packet}"))?;
+        Ok(body)
     }
 
     /// All items of a list, page by page.
@@ -197,7 +187,7 @@ impl Party {
                 format!("&cursor={}", crate::wire::percent(&next))
             };
             let request = Request::get(format!("{path}?limit=200{cursor}"));
-            let answer = answered(path, PAGE_TIME_MAX, async || {
+            let answer = answered(path, ANSWER_TIME_MAX, async || {
                 conn.call(&self.key.sign(&at.authority, request.clone())).await
             })
             .await?
@@ -216,7 +206,8 @@ impl Party {
     }
 }
 
-/// How long a page is asked for; a node that is down for longer is another's to wait for.
-const PAGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a party asks again while a node does not answer or answers 503: longer than an election
+/// on two busy cores.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Pages of a list that are read: 200 000 items, more than any scene or load leaves.
 const LIST_PAGES_MAX: usize = 1000;

@@ -402,19 +402,7 @@ impl Ledger {
                 "delivered to another: {title}"
             );
             let packet = item["packet"].as_str().unwrap_or_default().to_owned();
-            let answer = answered("an accept", SETTLE_TIME_MAX, async || {
-                target.accept_whole(&door, &packet).await
-            })
-            .await?
-            .success()
-            .with_context(|| format!("accepting {packet}"))?;
-            let digest = digest_of(&answer.body);
-            answered("a confirmation", SETTLE_TIME_MAX, async || {
-                target.confirm(&door, &packet, &digest).await
-            })
-            .await?
-            .success()
-            .with_context(|| format!("confirming {packet}"))?;
+            let digest = digest_of(&target.receive(&door, &packet).await?);
             self.got[number].insert(packet, digest);
         }
         Ok(())

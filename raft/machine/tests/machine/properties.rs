@@ -261,6 +261,7 @@ fn ends_are_ends(before: &State, after: &State) {
             };
             assert_eq!(frozen(&old), frozen(&new));
             assert!(old.purged.iter().all(|purged| new.purged.contains(purged)));
+            assert!(new.purged.is_sorted_by_key(|(node, at)| (*at, *node)));
         }
         for (old, new) in old.deliveries.iter().zip(&new.deliveries) {
             assert!(!old.state.is_final() || old == new, "a settled delivery moved");
