@@ -125,6 +125,8 @@ async fn upload(
         "offset {told}: acknowledged octets are kept, others not invented"
     );
     upload_to(&other, (&space, &token), &content).await.context("the rest, at another node")?;
+    // Whoever did not hear that asks again, and nothing is sent twice.
+    upload_to(&other, (&space, &token), &content).await.context("once more")?;
     let third = cluster.endpoint((intake + 2) % 3);
     answered("the commit at a third node", ANSWER_TIME_MAX, async || {
         source.commit(&third, &packet, size, &digest).await

@@ -264,6 +264,18 @@ fn a_state_of_the_first_programs_is_read() {
     let packet = office.view().packet(PacketId(2)).expect("a packet");
     assert_eq!(packet.purged.iter().map(|(node, _)| node.0).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(packet.debtors, []);
+    // What was asked for then may be sealed now, and the seal's signature is the evidence.
+    let asked = office.view().evidence(PacketId(1)).expect("the signature of the request");
+    let seal = SealPacket {
+        packet: PacketId(1),
+        epoch: 1,
+        digest: digest_of("d1"),
+        size: 10,
+        holders: vec![NodeId(1), NodeId(2)],
+        policy: None,
+    };
+    office.must(Some("noi-vu"), Command::SealPacket(seal));
+    assert_ne!(office.view().evidence(PacketId(1)), Some(asked));
     assert_eq!(audit(&office.state), Vec::<String>::new());
 }
 
