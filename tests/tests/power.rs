@@ -31,6 +31,9 @@ const CUTS: usize = 4;
 const COPIES_MAX: usize = 50;
 /// How long nodes are waited for that a disk has lied to: they come back within it, or they do not.
 const RESTART_TIME_MAX: Duration = Duration::from_secs(25);
+/// How long a disk may stay busy after its nodes were killed: a tracer holds the log that its node
+/// wrote to, and ends only some time after it.
+const BUSY_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long a disk that fails may go unnoticed: its node flushes many times a second under traffic,
 /// and its state every few seconds.
 const FAIL_TIME_MAX: Duration = Duration::from_secs(90);
@@ -179,16 +182,21 @@ impl Disk {
     }
 
     /// Goes on with a copy, at the same place.
-    fn replace(&mut self, copy: PathBuf) -> Result<()> {
-        self.unmount()?;
+    async fn replace(&mut self, copy: PathBuf) -> Result<()> {
+        let mut refused = None;
+        let idle = eventually("nobody holds the disk", BUSY_TIME_MAX, async || {
+            refused = self.unmount(&[]).err();
+            refused.is_none().then_some(())
+        });
+        idle.await.with_context(|| format!("the last try: {refused:?}"))?;
         fs::remove_file(&self.image)?;
         self.image = copy;
         self.mount()
     }
 
-    fn unmount(&mut self) -> Result<()> {
+    fn unmount(&mut self, options: &[&str]) -> Result<()> {
         if self.mounted {
-            run("umount", &[text(&self.root())?])?;
+            run("umount", &[options, &[text(&self.root())?]].concat())?;
             self.mounted = false;
         }
         Ok(())
@@ -197,7 +205,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        if let Err(error) = self.unmount() {
+        // Whoever still holds it keeps it, unseen, until he ends.
+        if let Err(error) = self.unmount(&["--lazy"]) {
             eprintln!("{error:#}");
         }
     }
@@ -228,7 +237,7 @@ impl Powered {
         for node in &mut self.cluster.nodes {
             node.kill()?;
         }
-        self.disk.replace(copy)
+        self.disk.replace(copy).await
     }
 
     async fn restart(&mut self, program: &Program) -> Result<()> {
