@@ -1,14 +1,17 @@
 //! The door of the machine: who may ask, what was answered before, and which rule answers.
 //!
-//! No rule stands here. A refusal keeps nothing of what its rule wrote: only the clock, the nonce
-//! of a good proof and the remembered answer. A bad proof does not even spend its nonce, nor does a
-//! good one where the node that carried it named the wrong holders.
+//! No rule stands here. A refusal keeps nothing of what its rule wrote: only the clock, and the
+//! nonce of a good proof with the answer. A bad proof does not even spend its nonce, nor does a
+//! good one where the node that carried it named the wrong holders; both are judged anew when they
+//! come again.
 
-use model::{AccessKey, AppId, Grant, KeyStatus, Moment, Nonce, UnitCode};
+use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, UnitCode};
 
 use crate::{
     ANSWER_TIME_MS, Answer, Command, Effect, Entry, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS, Proof,
-    Proposal, Refusal, Store, cluster, deadlines, exchange, pickup, registry,
+    Proposal, Refusal, Store, cluster, deadlines, exchange, pickup,
+    record::Spent,
+    registry,
     tables::{ANSWERS, CLOCK, CLUSTER, KEYS, NONCES, Tables},
 };
 
@@ -32,13 +35,15 @@ pub fn apply<S: Store>(store: &mut S, entry: &Entry) -> Applied {
     let mut founded = CLUSTER.has(store, &());
     let mut applied = Applied::default();
     for proposal in &entry.proposals {
-        let answer = match remembered(store, at, proposal) {
+        let past = Past::of(store, at, proposal);
+        let answer = match past.answer {
             Some(answer) => answer,
             None => {
-                let answer = decide(store, at, founded, proposal, &mut applied.effects);
-                founded |= answer.is_ok();
-                remember(store, at, proposal, &answer);
-                answer
+                let decided = decide(store, at, (founded, past.spent), proposal);
+                founded |= decided.answer.is_ok();
+                remember(store, at, proposal, &decided);
+                applied.effects.extend(decided.effects);
+                decided.answer
             }
         };
         applied.answers.push(answer);
@@ -90,30 +95,45 @@ fn need(command: &Command) -> Need {
     }
 }
 
+/// What a rule has answered, and what it leaves.
+struct Decided {
+    answer: Answer,
+    /// Whether the nonce of the proof is spent by it.
+    spends: bool,
+    effects: Vec<Effect>,
+}
+
+impl Decided {
+    fn refused(refusal: Refusal, spends: bool) -> Self {
+        Self { answer: Err(refusal), spends, effects: Vec::new() }
+    }
+}
+
 fn decide<S: Store>(
     store: &mut S,
     at: Moment,
-    founded: bool,
+    (founded, spent): (bool, bool),
     proposal: &Proposal,
-    effects: &mut Vec<Effect>,
-) -> Answer {
+) -> Decided {
     if !founded && !matches!(proposal.command, Command::Found(_)) {
-        return Err(Refusal::NotFounded);
+        return Decided::refused(Refusal::NotFounded, false);
     }
-    let caller = caller(store, at, proposal)?;
+    let caller = match caller(store, at, spent, proposal) {
+        Ok(caller) => caller,
+        Err(refusal) => return Decided::refused(refusal, false),
+    };
+    if caller.as_ref().is_some_and(|(_, granted)| !granted) {
+        return Decided::refused(Refusal::NotGranted, true);
+    }
+    let caller = caller.map(|(caller, _)| caller);
     let mut tables = Tables::new(store, at);
     let dispatched = dispatch(&mut tables, caller.as_ref(), &proposal.command);
-    let (writes, caused) = tables.into_parts();
+    let (writes, effects) = tables.into_parts();
     let outcome = match dispatched {
         Ok(outcome) => outcome,
-        Err(refusal) => {
-            // Whom a node named as holders is not the signer's doing: the node may copy the content
-            // anew and ask again with the same signature.
-            if let (Refusal::HoldersTooFew, Some(caller)) = (refusal, &caller) {
-                NONCES.delete(store, &nonce_of(&caller.proof));
-            }
-            return Err(refusal);
-        }
+        // Whom a node named as holders is not the signer's doing: the node may copy the content
+        // anew and ask again with the same signature.
+        Err(refusal) => return Decided::refused(refusal, refusal != Refusal::HoldersTooFew),
     };
     for (key, value) in writes {
         match value {
@@ -121,8 +141,7 @@ fn decide<S: Store>(
             None => store.delete(key),
         }
     }
-    effects.extend(caused);
-    Ok(outcome)
+    Decided { answer: Ok(outcome), spends: true, effects }
 }
 
 fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> Answer {
@@ -153,12 +172,14 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
     }
 }
 
-/// Checks the proof again, against the entry's time, and spends its nonce.
+/// Checks the proof again, against the entry's time. With the caller comes whether his key may ask
+/// for this.
 fn caller<S: Store>(
-    store: &mut S,
+    store: &S,
     at: Moment,
+    spent: bool,
     proposal: &Proposal,
-) -> Result<Option<Caller>, Refusal> {
+) -> Result<Option<(Caller, bool)>, Refusal> {
     let (grant, proof) = match (need(&proposal.command), &proposal.proof) {
         (Need::Nobody, _) | (Need::MaybeSigned(_), None) => return Ok(None),
         (Need::Signed(_), None) => return Err(Refusal::ProofMissing),
@@ -173,38 +194,70 @@ fn caller<S: Store>(
     if !(oldest..=latest).contains(&proof.created.0) {
         return Err(Refusal::ClockOutOfWindow);
     }
-    let nonce = nonce_of(proof);
-    if NONCES.has(store, &nonce) {
+    if spent {
         return Err(Refusal::NonceReused);
     }
-    NONCES.put(store, &nonce, &proposal.id);
-    if !key.grants.has(grant) {
-        return Err(Refusal::NotGranted);
-    }
-    Ok(Some(Caller { app: key.app, unit: key.unit, proof: proof.clone() }))
+    let granted = key.grants.has(grant);
+    Ok(Some((Caller { app: key.app, unit: key.unit, proof: proof.clone() }, granted)))
 }
 
-fn nonce_of(proof: &Proof) -> (Moment, AccessKey, Nonce) {
-    (proof.created, proof.key.clone(), proof.nonce.clone())
+/// The nonce that a proposal spends if its proof is good; none where no proof is looked at.
+fn nonce_of(proposal: &Proposal) -> Option<(Moment, AccessKey, Nonce)> {
+    let proof = proposal.proof.as_ref()?;
+    let looked_at = !matches!(need(&proposal.command), Need::Nobody);
+    looked_at.then(|| (proof.created, proof.key.clone(), proof.nonce.clone()))
 }
 
-/// Answers are kept by generation, so that a whole generation can be pruned in one range whatever
-/// the clocks were that minted the commands' ids: an answer is known for one to two of these spans.
+/// Answers to what nobody signed are kept by generation, so that a whole generation can be pruned in
+/// one range whatever the clocks were that minted the commands' ids: an answer is known for one to
+/// two of these spans.
 pub(crate) fn generation(at: Moment) -> u64 {
     at.0 / ANSWER_TIME_MS
 }
 
-fn remembered<S: Store>(store: &S, at: Moment, proposal: &Proposal) -> Option<Answer> {
+/// What is known of a proposal before it is judged.
+struct Past {
+    /// What it was answered when it came before.
+    answer: Option<Answer>,
+    /// Its nonce has passed, with itself or with another.
+    spent: bool,
+}
+
+impl Past {
+    /// One look for what is signed: a command whose nonce has not passed has not been answered. That
+    /// is most of the traffic.
+    fn of<S: Store>(store: &S, at: Moment, proposal: &Proposal) -> Self {
+        let Some(nonce) = nonce_of(proposal) else {
+            return Self { answer: answered(store, at, proposal.id), spent: false };
+        };
+        match NONCES.get(store, &nonce) {
+            None => Self { answer: None, spent: false },
+            Some(spent) if spent.command == proposal.id => {
+                // The first programs kept the answer elsewhere.
+                let answer = spent.answer.or_else(|| answered(store, at, proposal.id));
+                Self { answer, spent: true }
+            }
+            Some(_) => Self { answer: None, spent: true },
+        }
+    }
+}
+
+fn answered<S: Store>(store: &S, at: Moment, id: CommandId) -> Option<Answer> {
     let now = generation(at);
-    ANSWERS
-        .get(store, &(now, proposal.id))
-        .or_else(|| ANSWERS.get(store, &(now.checked_sub(1)?, proposal.id)))
+    ANSWERS.get(store, &(now, id)).or_else(|| ANSWERS.get(store, &(now.checked_sub(1)?, id)))
 }
 
 // The passing of time repeats itself without harm, and a remembered answer would itself become
 // something to be pruned when time passes, without end.
-fn remember<S: Store>(store: &mut S, at: Moment, proposal: &Proposal, answer: &Answer) {
-    if !matches!(proposal.command, Command::PassTime(_)) {
-        ANSWERS.put(store, &(generation(at), proposal.id), answer);
+fn remember<S: Store>(store: &mut S, at: Moment, proposal: &Proposal, decided: &Decided) {
+    match nonce_of(proposal) {
+        Some(nonce) if decided.spends => {
+            let answer = Some(decided.answer.clone());
+            NONCES.put(store, &nonce, &Spent { command: proposal.id, answer });
+        }
+        None if !matches!(proposal.command, Command::PassTime(_)) => {
+            ANSWERS.put(store, &(generation(at), proposal.id), &decided.answer);
+        }
+        _ => {}
     }
 }

@@ -1,12 +1,13 @@
 //! Records, version 1: what the state keeps, encoded by field number.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode, encode};
 use model::{
-    AccessKey, AppId, DeliveryState, Digest, Grants, Importance, KeyAlgorithm, KeyStatus, Label,
-    MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode, UnitKind, Zone,
+    AccessKey, AppId, CommandId, DeliveryState, Digest, Grants, Importance, KeyAlgorithm,
+    KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode,
+    UnitKind, Zone,
 };
 
-use crate::{ExchangePolicy, NewNode, Proof};
+use crate::{Answer, ExchangePolicy, NewNode, Proof};
 
 /// The cluster itself.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -300,6 +301,79 @@ pub struct IdempotencyRecord {
     pub submitted: bool,
 }
 
+/// A nonce that passed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Spent {
+    /// With which command.
+    pub(crate) command: CommandId,
+    /// What that was answered; none in the rows of the first programs, which have the command alone.
+    pub(crate) answer: Option<Answer>,
+}
+
+impl<C> Encode<C> for Spent {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        c: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        match &self.answer {
+            None => self.command.encode(e, c),
+            Some(answer) => {
+                e.map(2)?.u8(0)?.encode_with(self.command, c)?;
+                e.u8(1)?.encode_with(answer, c)?.ok()
+            }
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Spent {
+    fn decode(d: &mut Decoder<'b>, c: &mut C) -> Result<Self, decode::Error> {
+        if d.datatype()? == Type::Bytes {
+            return Ok(Self { command: d.decode_with(c)?, answer: None });
+        }
+        let SpentFields { command, answer } = d.decode_with(c)?;
+        Ok(Self { command, answer: Some(answer) })
+    }
+}
+
+/// The form of [`Spent`] with an answer.
+#[derive(Decode)]
+#[cbor(map)]
+struct SpentFields {
+    #[n(0)]
+    command: CommandId,
+    #[n(1)]
+    answer: Answer,
+}
+
+/// The signature under the request of a packet; none in the rows of the first programs, which are
+/// an empty list.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked(pub(crate) Option<Proof>);
+
+impl<C> Encode<C> for Asked {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        c: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        match &self.0 {
+            None => e.array(0)?.ok(),
+            Some(proof) => proof.encode(e, c),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Asked {
+    fn decode(d: &mut Decoder<'b>, c: &mut C) -> Result<Self, decode::Error> {
+        if d.datatype()? == Type::Array {
+            d.skip()?;
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(d.decode_with(c)?)))
+    }
+}
+
 /// Where a unit's feed and inbox stand.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 #[cbor(map)]
@@ -387,5 +461,25 @@ impl EventKind {
             Self::Completed => "packet.completed",
             Self::Mismatched => "packet.mismatched",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Outcome, Refusal};
+
+    #[test]
+    fn nonces_and_sent_rows_are_read_in_every_form_that_they_had() {
+        let (command, read) = (CommandId(7), |octets: &[u8]| minicbor::decode::<Spent>(octets));
+        for answer in [None, Some(Ok(Outcome::Done)), Some(Err(Refusal::UnitUnknown))] {
+            let spent = Spent { command, answer };
+            let octets = minicbor::to_vec(&spent).expect("a vector takes every octet");
+            assert_eq!(read(&octets).expect("just encoded"), spent);
+        }
+        let first = minicbor::to_vec(command).expect("a vector takes every octet");
+        assert_eq!(read(&first).expect("the first form"), Spent { command, answer: None });
+        let first = minicbor::to_vec(()).expect("a vector takes every octet");
+        assert_eq!(minicbor::decode::<Asked>(&first).expect("the first form"), Asked(None));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     Answer, AppRecord, ClusterRecord, Effect, Event, IdempotencyRecord, JoinTokenRecord, KeyRecord,
     NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead, UnitRecord, Write,
     keys::{Key, Newest},
-    record::PacketEnd,
+    record::{Asked, PacketEnd, Spent},
 };
 
 /// The cluster, once it is founded.
@@ -38,10 +38,11 @@ pub(crate) const APPS: Table<AppId, AppRecord> = Table::new(8);
 pub(crate) const KEYS: Table<AccessKey, KeyRecord> = Table::new(9);
 /// Packets.
 pub(crate) const PACKETS: Table<PacketId, PacketRecord> = Table::new(10);
-/// Which packet a space belongs to.
+/// Which packet a space belongs to that does not have the packet's number.
 pub(crate) const SPACES: Table<SpaceId, PacketId> = Table::new(11);
-/// Packets of a source, newest first.
-pub(crate) const SENT: Table<(UnitCode, Newest), ()> = Table::new(12);
+/// Packets of a source, newest first, with the signature under the request, or under the seal where
+/// that was another.
+pub(crate) const SENT: Table<(UnitCode, Newest), Asked> = Table::new(12);
 /// Sealed packets whose delivery to the unit is not final, in the order of their seals.
 pub(crate) const INBOX: Table<(UnitCode, Moment, PacketId), ()> = Table::new(13);
 /// Feeds.
@@ -56,9 +57,9 @@ pub(crate) const DUE_FLOOR: Table<(), Moment> = Table::new(17);
 pub(crate) const DEBTS: Table<(NodeId, Moment, PacketId), SpaceId> = Table::new(18);
 /// No debt of the node is older than this.
 pub(crate) const DEBT_FLOORS: Table<NodeId, Moment> = Table::new(19);
-/// Nonces that passed, by the moment that the signer wrote.
-pub(crate) const NONCES: Table<(Moment, AccessKey, Nonce), CommandId> = Table::new(20);
-/// Answers by generation (see `apply`) and command.
+/// Nonces that passed, by the moment that the signer wrote, with the answer.
+pub(crate) const NONCES: Table<(Moment, AccessKey, Nonce), Spent> = Table::new(20);
+/// Answers to commands that nobody signed, by generation (see `apply`) and command.
 pub(crate) const ANSWERS: Table<(u64, CommandId), Answer> = Table::new(21);
 /// Idempotency keys of an application.
 pub(crate) const IDEMPOTENCY: Table<(AppId, IdempotencyKey), IdempotencyRecord> = Table::new(22);
@@ -70,9 +71,9 @@ pub(crate) const IDEMPOTENCY_COUNTS: Table<AppId, u64> = Table::new(24);
 pub(crate) const FLOORS: Table<u8, ByteVec> = Table::new(25);
 /// When something was pruned last.
 pub(crate) const PRUNED: Table<(), Moment> = Table::new(26);
-/// Signatures kept as evidence: 0 is the one under the request or the seal, and each delivery's
-/// receipt or refusal stands under its place, counted from 1. They are written once and seldom
-/// read, so the packet's record, which every step writes anew, does not carry them.
+/// Signatures kept as evidence: each delivery's receipt or refusal stands under its place, counted
+/// from 1. They are written once and seldom read, so the packet's record, which every step writes
+/// anew, does not carry them. Under 0 the second programs kept what [`SENT`] has now.
 pub(crate) const EVIDENCE: Table<(PacketId, u64), Proof> = Table::new(27);
 /// Which node destroyed a content, and when; written once for the same reason.
 pub(crate) const PURGES: Table<(PacketId, NodeId), Moment> = Table::new(28);

@@ -6,12 +6,11 @@ use model::{AccessKey, AppId, Label, Moment, NodeId, PacketId, SpaceId, UnitCode
 
 use crate::{
     AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, KeyRecord, NodeRecord, PacketRecord, Proof,
-    Reader, UnitRecord, deadlines,
+    Reader, UnitRecord, deadlines, exchange,
     keys::{Key, Newest},
     tables::{
         ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
-        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, Table, UNITS,
-        Value,
+        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, Span, Table, UNITS, Value,
     },
 };
 
@@ -143,8 +142,10 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// The signature under the request of a packet, or under its seal where that was another.
     pub fn evidence(&self, packet: PacketId) -> Option<Proof> {
-        let kept = || self.packet_row(packet)?.evidence;
-        EVIDENCE.get(self.reader, &(packet, 0)).or_else(kept)
+        let record = self.packet_row(packet)?;
+        let asked = SENT.get(self.reader, &(record.source, Newest(packet)))?.0;
+        // Where the programs before kept it.
+        asked.or_else(|| EVIDENCE.get(self.reader, &(packet, 0))).or(record.evidence)
     }
 
     /// The signature under the receipt or the refusal of a unit.
@@ -156,7 +157,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// The packet that a space belongs to.
     pub fn packet_of_space(&self, space: SpaceId) -> Option<PacketRecord> {
-        self.packet(SPACES.get(self.reader, &space)?)
+        self.packet(exchange::packet_of_space(self.reader, space)?.packet)
     }
 
     /// Packets that a unit sent, newest first.

@@ -145,6 +145,20 @@ id!(
     CommandId, "cm_", "command id"
 );
 
+impl PacketId {
+    /// The space with the same number: the one that a packet is given where nothing speaks against it.
+    pub const fn own_space(self) -> SpaceId {
+        SpaceId(self.0)
+    }
+}
+
+impl SpaceId {
+    /// The packet with the same number, which need not have this space.
+    pub const fn own_packet(self) -> PacketId {
+        PacketId(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -207,7 +207,7 @@ fn full_state() -> State {
     let mut office = Office::founded();
     let open = OpenPacket {
         packet: PacketId(1),
-        space: SpaceId(1),
+        space: SpaceId(8),
         request: request(&["H41.03", "000.00.05.H41"], None),
         size: Some(10),
         node: NodeId(1),
@@ -245,7 +245,15 @@ fn rows_of_the_state_have_their_octets() {
 /// A node that is upgraded goes on with the state that it has.
 #[test]
 fn a_state_of_the_first_programs_is_read() {
-    let text = include_str!("../vectors/state-first.txt");
+    goes_on(include_str!("../vectors/state-first.txt"));
+}
+
+#[test]
+fn a_state_of_the_second_programs_is_read() {
+    goes_on(include_str!("../vectors/state-second.txt"));
+}
+
+fn goes_on(text: &str) {
     let rows = text.lines().filter(|line| !line.starts_with('#'));
     let rows = rows.map(|line| line.split_once(' ').expect("a key and a value"));
     let mut office = Office::founded();
@@ -277,6 +285,27 @@ fn a_state_of_the_first_programs_is_read() {
     office.must(Some("noi-vu"), Command::SealPacket(seal));
     assert_ne!(office.view().evidence(PacketId(1)), Some(asked));
     assert_eq!(audit(&office.state), Vec::<String>::new());
+}
+
+/// They kept a nonce with its command alone, and the answer in a table of its own.
+#[test]
+fn an_answer_of_the_first_programs_is_given_again() {
+    const NONCES: u8 = 20;
+    const ANSWERS: u8 = 21;
+    let mut office = Office::founded();
+    let cancel = Command::CancelPacket(CancelPacket { packet: PacketId(9) });
+    let proposal = office.proposal(Some("noi-vu"), cancel);
+    let before = office.state.clone();
+    let (answer, _) = office.apply(proposal.clone());
+    assert_eq!(answer, Err(Refusal::PacketUnknown));
+    let mut nonces = office.state.range_mut(vec![NONCES]..vec![NONCES + 1]);
+    let (_, nonce) = nonces.find(|(key, _)| !before.contains_key(*key)).expect("it has passed");
+    *nonce = minicbor::to_vec(proposal.id).expect("a vector takes every octet");
+    assert_eq!(office.apply(proposal.clone()).0, Err(Refusal::NonceReused), "no answer is known");
+    let generation = office.at.0 / 600_000;
+    let key = [&[ANSWERS], &generation.to_be_bytes()[..], &proposal.id.to_bytes()].concat();
+    office.state.insert(key, minicbor::to_vec(&answer).expect("a vector takes every octet"));
+    assert_eq!(office.apply(proposal).0, answer);
 }
 
 #[test]
