@@ -105,10 +105,9 @@ impl Exchange {
             return Err(Error::TooLarge { max: self.inner.parts.content_max });
         }
         let now = self.now();
-        let packet = PacketId::mint(now, self.random_bits());
         let command = Command::OpenPacket(OpenPacket {
-            packet,
-            space: packet.own_space(),
+            packet: PacketId::mint(now, self.random_bits()),
+            space: SpaceId::mint(now, self.random_bits()),
             size: open.size,
             node: self.node(),
             idempotency: open.idempotency_key.map(|key| Idempotency {
@@ -160,7 +159,7 @@ impl Exchange {
     ) -> Result<Accepted, Error> {
         let now = self.now();
         let packet = PacketId::mint(now, self.random_bits());
-        let space = packet.own_space();
+        let space = SpaceId::mint(now, self.random_bits());
         let request = submission.request.clone();
         let meta = FileMeta {
             file_name: submission.file_name.clone(),

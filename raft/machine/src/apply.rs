@@ -1,9 +1,9 @@
 //! The door of the machine: who may ask, what was answered before, and which rule answers.
 //!
-//! No rule stands here. A refusal keeps nothing of what its rule wrote: only the clock, and the
-//! nonce of a good proof with the answer. A bad proof does not even spend its nonce, nor does a
-//! good one where the node that carried it named the wrong holders; both are judged anew when they
-//! come again.
+//! No rule stands here. A refusal keeps nothing of what its rule wrote: only the clock, the nonce
+//! of a good proof and the remembered answer. A bad proof does not even spend its nonce and is judged
+//! anew when it comes again; a good one does not spend it for another command where the node that
+//! carried it named the wrong holders.
 
 use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, UnitCode};
 
@@ -36,12 +36,12 @@ pub fn apply<S: Store>(store: &mut S, entry: &Entry) -> Applied {
     let mut applied = Applied::default();
     for proposal in &entry.proposals {
         let past = Past::of(store, at, proposal);
-        let answer = match past.answer {
-            Some(answer) => answer,
-            None => {
-                let decided = decide(store, at, (founded, past.spent), proposal);
+        let answer = match past {
+            Past { answer: Some(answer), .. } => answer,
+            past => {
+                let decided = decide(store, at, founded, &past, proposal);
                 founded |= decided.answer.is_ok();
-                remember(store, at, proposal, &decided);
+                remember(store, at, past, proposal, &decided);
                 applied.effects.extend(decided.effects);
                 decided.answer
             }
@@ -95,45 +95,41 @@ fn need(command: &Command) -> Need {
     }
 }
 
-/// What a rule has answered, and what it leaves.
+/// What was answered, and what it leaves.
 struct Decided {
     answer: Answer,
-    /// Whether the nonce of the proof is spent by it.
-    spends: bool,
+    /// Whether the proof was good, so that its nonce is kept with the answer.
+    proven: bool,
     effects: Vec<Effect>,
 }
 
 impl Decided {
-    fn refused(refusal: Refusal, spends: bool) -> Self {
-        Self { answer: Err(refusal), spends, effects: Vec::new() }
+    fn refused(refusal: Refusal, proven: bool) -> Self {
+        Self { answer: Err(refusal), proven, effects: Vec::new() }
     }
 }
 
 fn decide<S: Store>(
     store: &mut S,
     at: Moment,
-    (founded, spent): (bool, bool),
+    founded: bool,
+    past: &Past,
     proposal: &Proposal,
 ) -> Decided {
     if !founded && !matches!(proposal.command, Command::Found(_)) {
         return Decided::refused(Refusal::NotFounded, false);
     }
-    let caller = match caller(store, at, spent, proposal) {
+    let caller = match caller(store, at, past, proposal) {
         Ok(caller) => caller,
-        Err(refusal) => return Decided::refused(refusal, false),
+        // Of a good proof, only without the grant.
+        Err(refusal) => return Decided::refused(refusal, refusal == Refusal::NotGranted),
     };
-    if caller.as_ref().is_some_and(|(_, granted)| !granted) {
-        return Decided::refused(Refusal::NotGranted, true);
-    }
-    let caller = caller.map(|(caller, _)| caller);
     let mut tables = Tables::new(store, at);
     let dispatched = dispatch(&mut tables, caller.as_ref(), &proposal.command);
     let (writes, effects) = tables.into_parts();
     let outcome = match dispatched {
         Ok(outcome) => outcome,
-        // Whom a node named as holders is not the signer's doing: the node may copy the content
-        // anew and ask again with the same signature.
-        Err(refusal) => return Decided::refused(refusal, refusal != Refusal::HoldersTooFew),
+        Err(refusal) => return Decided::refused(refusal, true),
     };
     for (key, value) in writes {
         match value {
@@ -141,7 +137,7 @@ fn decide<S: Store>(
             None => store.delete(key),
         }
     }
-    Decided { answer: Ok(outcome), spends: true, effects }
+    Decided { answer: Ok(outcome), proven: true, effects }
 }
 
 fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> Answer {
@@ -172,14 +168,13 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
     }
 }
 
-/// Checks the proof again, against the entry's time. With the caller comes whether his key may ask
-/// for this.
+/// Checks the proof again, against the entry's time.
 fn caller<S: Store>(
     store: &S,
     at: Moment,
-    spent: bool,
+    past: &Past,
     proposal: &Proposal,
-) -> Result<Option<(Caller, bool)>, Refusal> {
+) -> Result<Option<Caller>, Refusal> {
     let (grant, proof) = match (need(&proposal.command), &proposal.proof) {
         (Need::Nobody, _) | (Need::MaybeSigned(_), None) => return Ok(None),
         (Need::Signed(_), None) => return Err(Refusal::ProofMissing),
@@ -194,18 +189,13 @@ fn caller<S: Store>(
     if !(oldest..=latest).contains(&proof.created.0) {
         return Err(Refusal::ClockOutOfWindow);
     }
-    if spent {
+    if past.spent {
         return Err(Refusal::NonceReused);
     }
-    let granted = key.grants.has(grant);
-    Ok(Some((Caller { app: key.app, unit: key.unit, proof: proof.clone() }, granted)))
-}
-
-/// The nonce that a proposal spends if its proof is good; none where no proof is looked at.
-fn nonce_of(proposal: &Proposal) -> Option<(Moment, AccessKey, Nonce)> {
-    let proof = proposal.proof.as_ref()?;
-    let looked_at = !matches!(need(&proposal.command), Need::Nobody);
-    looked_at.then(|| (proof.created, proof.key.clone(), proof.nonce.clone()))
+    if !key.grants.has(grant) {
+        return Err(Refusal::NotGranted);
+    }
+    Ok(Some(Caller { app: key.app, unit: key.unit, proof: proof.clone() }))
 }
 
 /// Answers to what nobody signed are kept by generation, so that a whole generation can be pruned in
@@ -216,10 +206,13 @@ pub(crate) fn generation(at: Moment) -> u64 {
 }
 
 /// What is known of a proposal before it is judged.
+#[derive(Default)]
 struct Past {
     /// What it was answered when it came before.
     answer: Option<Answer>,
-    /// Its nonce has passed, with itself or with another.
+    /// What it spends if its proof is good; none where no proof is looked at.
+    nonce: Option<(Moment, AccessKey, Nonce)>,
+    /// The nonce has passed, with itself or with another.
     spent: bool,
 }
 
@@ -227,18 +220,22 @@ impl Past {
     /// One look for what is signed: a command whose nonce has not passed has not been answered. That
     /// is most of the traffic.
     fn of<S: Store>(store: &S, at: Moment, proposal: &Proposal) -> Self {
-        let Some(nonce) = nonce_of(proposal) else {
-            return Self { answer: answered(store, at, proposal.id), spent: false };
+        let proof = match (need(&proposal.command), &proposal.proof) {
+            (Need::Signed(_) | Need::MaybeSigned(_), Some(proof)) => proof,
+            _ => return Self { answer: answered(store, at, proposal.id), ..Self::default() },
         };
-        match NONCES.get(store, &nonce) {
-            None => Self { answer: None, spent: false },
+        let nonce = (proof.created, proof.key.clone(), proof.nonce.clone());
+        let (answer, spent) = match NONCES.get(store, &nonce) {
+            None => (None, false),
             Some(spent) if spent.command == proposal.id => {
-                // The first programs kept the answer elsewhere.
-                let answer = spent.answer.or_else(|| answered(store, at, proposal.id));
-                Self { answer, spent: true }
+                // Before, the answer was kept elsewhere.
+                (spent.answer.or_else(|| answered(store, at, proposal.id)), true)
             }
-            Some(_) => Self { answer: None, spent: true },
-        }
+            // Whom a node named as holders is not the signer's doing: the node may copy the content
+            // anew and ask again with the same signature.
+            Some(spent) => (None, spent.answer != Some(Err(Refusal::HoldersTooFew))),
+        };
+        Self { answer, nonce: Some(nonce), spent }
     }
 }
 
@@ -249,9 +246,15 @@ fn answered<S: Store>(store: &S, at: Moment, id: CommandId) -> Option<Answer> {
 
 // The passing of time repeats itself without harm, and a remembered answer would itself become
 // something to be pruned when time passes, without end.
-fn remember<S: Store>(store: &mut S, at: Moment, proposal: &Proposal, decided: &Decided) {
-    match nonce_of(proposal) {
-        Some(nonce) if decided.spends => {
+fn remember<S: Store>(
+    store: &mut S,
+    at: Moment,
+    past: Past,
+    proposal: &Proposal,
+    decided: &Decided,
+) {
+    match past.nonce {
+        Some(nonce) if decided.proven => {
             let answer = Some(decided.answer.clone());
             NONCES.put(store, &nonce, &Spent { command: proposal.id, answer });
         }

@@ -358,7 +358,12 @@ pub const DELIVERY_TIME_MAX_MS: u64 = 30 * 24 * 3_600_000;
 pub const PROOF_AGE_MAX_MS: u64 = 300_000;
 /// A signature's `created` may be this much ahead of the entry: 60 s.
 pub const PROOF_AHEAD_MAX_MS: u64 = 60_000;
-/// How long an answer is remembered by its command id: 10 minutes, longer than any retry of a node.
+/// How long a nonce is kept, with the answer to what it was spent for, after the moment that the signer
+/// wrote: a minute longer than a signature is good, so that a node which repeats a command that came
+/// at the last moment still hears its answer.
+pub const NONCE_TIME_MS: u64 = PROOF_AGE_MAX_MS + 60_000;
+/// How long the answer to what nobody signed is remembered by its command id: 10 minutes, longer than
+/// any retry of a node.
 pub const ANSWER_TIME_MS: u64 = 600_000;
 /// How long an idempotency key is remembered: 7 days.
 pub const IDEMPOTENCY_TIME_MS: u64 = 7 * 24 * 3_600_000;

@@ -8,8 +8,8 @@
 use model::{DeliveryState, Moment};
 
 use crate::{
-    ANSWER_TIME_MS, Answer, EventKind, IDEMPOTENCY_TIME_MS, Outcome, PACKETS_A_COMMAND_MAX,
-    PROOF_AGE_MAX_MS, PassTime, Reader,
+    ANSWER_TIME_MS, Answer, EventKind, IDEMPOTENCY_TIME_MS, NONCE_TIME_MS, Outcome,
+    PACKETS_A_COMMAND_MAX, PassTime, Reader,
     apply::generation,
     keys::Key,
     lifecycle,
@@ -33,7 +33,7 @@ const IDEMPOTENCY_STEP_MS: u64 = 3_600_000;
 /// Settles what is due, a bounded number of packets, and forgets a bounded number of rows.
 pub(crate) fn pass_time(tables: &mut Tables, command: &PassTime) -> Answer {
     let (settled, due) = expire_due(tables, command.due_max)?;
-    let nonces = tables.at.0.checked_sub(PROOF_AGE_MAX_MS);
+    let nonces = tables.at.0.checked_sub(NONCE_TIME_MS);
     let nonces = prune(tables, &NONCES, nonces.map(|oldest| NONCES.prefix(&Moment(oldest)))).len();
     let answers = generation(tables.at).checked_sub(1);
     let answers = prune(tables, &ANSWERS, answers.map(|oldest| ANSWERS.prefix(&oldest))).len();
@@ -47,7 +47,7 @@ pub(crate) fn pass_time(tables: &mut Tables, command: &PassTime) -> Answer {
 /// The earliest moment at which passing time does something.
 pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Moment> {
     let nonce = first_unpruned(reader, &NONCES)
-        .map(|(created, ..)| next_step(created.0.saturating_add(PROOF_AGE_MAX_MS), NONCE_STEP_MS));
+        .map(|(created, ..)| next_step(created.0.saturating_add(NONCE_TIME_MS), NONCE_STEP_MS));
     let answer = first_unpruned(reader, &ANSWERS)
         .map(|(generation, _)| generation.saturating_add(2).saturating_mul(ANSWER_TIME_MS));
     let idempotency = first_unpruned(reader, &IDEMPOTENCY_AGES)

@@ -7,7 +7,7 @@ use model::{DeliveryState, NodeId, PacketId, PacketState, SpaceId, UnitCode};
 use crate::{
     AbandonSpace, Answer, CancelPacket, ClaimSpace, DeliveryRecord, EventKind, Granted,
     IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TIME_MS, Idempotency, IdempotencyRecord, OpenPacket, Outcome,
-    PacketRecord, Reader, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
+    PacketRecord, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
     apply::Caller,
     cluster,
     keys::Newest,
@@ -159,12 +159,7 @@ fn requested(
 ) -> Result<PacketRecord, Refusal> {
     let targets = targets(tables, caller, &request.targets)?;
     delivery_deadline(tables.at, request.policy.deliver_by)?;
-    let space_taken = if space == packet.own_space() {
-        tables.has(&SPACES, &space)
-    } else {
-        packet_of_space(&tables.store, space).is_some()
-    };
-    if space_taken || tables.has(&PACKETS, &packet) {
+    if tables.has(&PACKETS, &packet) || tables.has(&SPACES, &space) {
         return Err(Refusal::IdExists);
     }
     Ok(PacketRecord {
@@ -232,26 +227,13 @@ fn targets(tables: &Tables, caller: &Caller, asked: &[UnitCode]) -> Result<Vec<U
 
 /// Makes the packet findable by its space and in its source's list, and keeps who asked for it.
 fn register(tables: &mut Tables, caller: &Caller, packet: &PacketRecord) {
-    if packet.space != packet.packet.own_space() {
-        tables.put(&SPACES, &packet.space, &packet.packet);
-    }
+    tables.put(&SPACES, &packet.space, &packet.packet);
     keep_proof(tables, caller, packet);
 }
 
 fn keep_proof(tables: &mut Tables, caller: &Caller, packet: &PacketRecord) {
     let asked = Asked(Some(caller.proof.clone()));
     tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &asked);
-}
-
-/// The packet that a space belongs to: the one with the same number, where that has the space, or
-/// the one that is kept for it.
-pub(crate) fn packet_of_space<R: Reader + ?Sized>(
-    reader: &R,
-    space: SpaceId,
-) -> Option<PacketRecord> {
-    let same = PACKETS.get(reader, &space.own_packet());
-    same.filter(|packet| packet.space == space)
-        .or_else(|| PACKETS.get(reader, &SPACES.get(reader, &space)?))
 }
 
 /// What follows from a seal.
@@ -279,7 +261,8 @@ fn of_space(
     caller: Option<&Caller>,
     space: SpaceId,
 ) -> Result<PacketRecord, Refusal> {
-    let packet = packet_of_space(&tables.store, space).ok_or(Refusal::SpaceUnknown)?;
+    let id = tables.get(&SPACES, &space).ok_or(Refusal::SpaceUnknown)?;
+    let packet = tables.get(&PACKETS, &id).expect("every space belongs to a packet");
     match caller {
         Some(caller) if caller.unit != packet.source => Err(Refusal::SpaceUnknown),
         _ => Ok(packet),

@@ -213,7 +213,7 @@ pub struct PacketRecord {
     /// [`crate::View`] leaves out who has paid and who was removed.
     #[n(20)]
     pub debtors: Vec<NodeId>,
-    /// Where the first programs kept what is a row of its own now: see [`crate::View::evidence`].
+    /// Where the first programs kept what stands in the sent list now: see [`crate::View::evidence`].
     #[n(21)]
     pub(crate) evidence: Option<Proof>,
 }
@@ -306,7 +306,7 @@ pub struct IdempotencyRecord {
 pub(crate) struct Spent {
     /// With which command.
     pub(crate) command: CommandId,
-    /// What that was answered; none in the rows of the first programs, which have the command alone.
+    /// What that was answered; none in the rows of programs before, which have the command alone.
     pub(crate) answer: Option<Answer>,
 }
 
@@ -346,8 +346,8 @@ struct SpentFields {
     answer: Answer,
 }
 
-/// The signature under the request of a packet; none in the rows of the first programs, which are
-/// an empty list.
+/// The signature under the request of a packet; none in the rows of programs before, which are an
+/// empty list.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Asked(pub(crate) Option<Proof>);
 

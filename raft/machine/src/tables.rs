@@ -38,7 +38,7 @@ pub(crate) const APPS: Table<AppId, AppRecord> = Table::new(8);
 pub(crate) const KEYS: Table<AccessKey, KeyRecord> = Table::new(9);
 /// Packets.
 pub(crate) const PACKETS: Table<PacketId, PacketRecord> = Table::new(10);
-/// Which packet a space belongs to that does not have the packet's number.
+/// Which packet a space belongs to.
 pub(crate) const SPACES: Table<SpaceId, PacketId> = Table::new(11);
 /// Packets of a source, newest first, with the signature under the request, or under the seal where
 /// that was another.

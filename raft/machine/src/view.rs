@@ -6,11 +6,12 @@ use model::{AccessKey, AppId, Label, Moment, NodeId, PacketId, SpaceId, UnitCode
 
 use crate::{
     AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, KeyRecord, NodeRecord, PacketRecord, Proof,
-    Reader, UnitRecord, deadlines, exchange,
+    Reader, UnitRecord, deadlines,
     keys::{Key, Newest},
     tables::{
         ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
-        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, Span, Table, UNITS, Value,
+        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, Table, UNITS,
+        Value,
     },
 };
 
@@ -157,7 +158,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// The packet that a space belongs to.
     pub fn packet_of_space(&self, space: SpaceId) -> Option<PacketRecord> {
-        self.packet(exchange::packet_of_space(self.reader, space)?.packet)
+        self.packet(SPACES.get(self.reader, &space)?)
     }
 
     /// Packets that a unit sent, newest first.

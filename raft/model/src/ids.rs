@@ -141,23 +141,10 @@ id!(
     SpaceId, "sp_", "space id"
 );
 id!(
-    /// A command; a repeat of the command carries the same one and gets the same answer.
+    /// A command; a repeat of the command carries the same one, happens once, and gets the same answer
+    /// as long as that is kept.
     CommandId, "cm_", "command id"
 );
-
-impl PacketId {
-    /// The space with the same number: the one that a packet is given where nothing speaks against it.
-    pub const fn own_space(self) -> SpaceId {
-        SpaceId(self.0)
-    }
-}
-
-impl SpaceId {
-    /// The packet with the same number, which need not have this space.
-    pub const fn own_packet(self) -> PacketId {
-        PacketId(self.0)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -38,7 +38,7 @@ fn every_error_names_its_line() {
     let cases = [
         (SAMPLE.replace("reserve", "reserv"), "reserv", "unknown field"),
         (SAMPLE.replace("\"512 MiB\"", "\"512 MB\""), "512 MB", "is no size"),
-        (SAMPLE.replace("\"150 ms\"", "100"), "heartbeat", "string"),
+        (SAMPLE.replace("\"140 ms\"", "100"), "heartbeat", "string"),
         (
             SAMPLE.replace("listen = \"0.0.0.0:8443\"", "listen = \"8443\""),
             "\"8443\"",

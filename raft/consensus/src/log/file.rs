@@ -47,9 +47,9 @@ const CACHE_BYTES: usize = 16 << 20;
 /// Octets read at a time when the log is opened.
 const OPEN_BUFFER: usize = 1 << 20;
 
-/// The writer gathers what is queued for so long before it syncs: not at all, for with one entry on
-/// its way nothing else is queued. Any other time is a sleep, and the system makes at least 50 µs of
-/// it, for every sync of every node.
+/// The writer waits for more so long before it syncs: not at all, so it takes one request at a time.
+/// With one entry on its way another is seldom queued. Any other time is a sleep, and the system
+/// makes 50 µs or more of it, for every sync of every node.
 const LINGER: Duration = Duration::ZERO;
 
 /// The log on disk.

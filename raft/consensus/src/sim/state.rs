@@ -18,6 +18,8 @@ struct Store {
     synced: Image,
     session: u64,
     stage: u64,
+    /// What the node saw that died last, by its session.
+    dead: (u64, Image),
 }
 
 #[derive(Clone, Default)]
@@ -32,9 +34,11 @@ impl State {
         Self::default()
     }
 
-    /// The power fails: what was not persisted is gone, and whoever still runs on it gets errors.
+    /// The power fails: what was not persisted is gone, and whoever still writes gets errors. The
+    /// tasks of the node end one after the other; until then they see what they saw last.
     pub fn crash(&self) {
         let mut store = self.0.lock();
+        store.dead = (store.session, store.seen.clone());
         store.seen = store.synced.clone();
         store.session += 1;
     }
@@ -68,17 +72,25 @@ impl StateSession {
             Err(io::Error::other("the disk is gone"))
         }
     }
+
+    fn image<T>(&self, look: impl FnOnce(&Image) -> T) -> T {
+        let store = self.state.0.lock();
+        look(if store.dead.0 == self.number { &store.dead.1 } else { &store.seen })
+    }
+
+    fn pairs(&self) -> Arc<BTreeMap<Vec<u8>, Vec<u8>>> {
+        self.image(|image| image.pairs.clone())
+    }
 }
 
 impl Reader for StateSession {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.state.0.lock().seen.pairs.get(key).cloned()
+        self.pairs().get(key).cloned()
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
         // The visitor may read in turn: the lock must not be held.
-        let pairs = self.state.0.lock().seen.pairs.clone();
-        pairs.scan(from, to, visit);
+        self.pairs().scan(from, to, visit);
     }
 }
 
@@ -92,10 +104,8 @@ impl StateDisk for StateSession {
     }
 
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {
-        self.with(|store| {
-            let pairs: StateView = store.seen.pairs.clone();
-            (pairs, store.seen.position.clone())
-        })
+        let Image { pairs, position } = self.image(Image::clone);
+        Ok((pairs, position))
     }
 
     fn write(&self, writes: &mut dyn Iterator<Item = Write>, position: Vec<u8>) -> io::Result<()> {

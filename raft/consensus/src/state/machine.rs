@@ -35,7 +35,7 @@ use crate::{
 /// does not wait for the last entry.
 const APPLY_ENTRIES: usize = 16;
 
-/// Tasks between the Raft core and the socket, each of which wakes the next one.
+/// Tasks between the Raft core and the socket, each of which wakes the next one, about.
 const HANDOVERS: usize = 3;
 
 /// The version of the stored position.
@@ -221,8 +221,8 @@ impl RaftStateMachine<Types> for Machine {
     where
         S: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
     {
-        // The followers learn first that they may apply: they then do so at the same time as we do, and
-        // not after us. That many tasks hand the message on until it is sent.
+        // As a rule the followers learn first that they may apply, and do so at the same time as we do,
+        // not after us. Only a hint: nothing rests on it.
         for _ in 0..HANDOVERS {
             tokio::task::yield_now().await;
         }

@@ -289,7 +289,7 @@ fn goes_on(text: &str) {
 
 /// They kept a nonce with its command alone, and the answer in a table of its own.
 #[test]
-fn an_answer_of_the_first_programs_is_given_again() {
+fn an_answer_of_the_programs_before_is_given_again() {
     const NONCES: u8 = 20;
     const ANSWERS: u8 = 21;
     let mut office = Office::founded();
