@@ -52,8 +52,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(140),
-            election_min: Duration::from_millis(350),
-            election_max: Duration::from_millis(550),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(450),
             propose_deadline: Duration::from_secs(5),
             fresh_max: Duration::from_secs(2),
             persist_every: Duration::from_secs(3),
