@@ -1,6 +1,6 @@
 //! Records, version 1: what the state keeps, encoded by field number.
 
-use minicbor::{Decode, Decoder, Encode, Encoder, data::Type, decode, encode};
+use minicbor::{Decode, Decoder, Encode, data::Type, decode};
 use model::{
     AccessKey, AppId, CommandId, DeliveryState, Digest, Grants, Importance, KeyAlgorithm,
     KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode,
@@ -302,28 +302,25 @@ pub struct IdempotencyRecord {
 }
 
 /// A nonce that passed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode)]
+#[cbor(map)]
 pub(crate) struct Spent {
     /// With which command.
+    #[n(0)]
     pub(crate) command: CommandId,
     /// What that was answered; none in the rows of programs before, which have the command alone.
+    #[n(1)]
     pub(crate) answer: Option<Answer>,
 }
 
-impl<C> Encode<C> for Spent {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        c: &mut C,
-    ) -> Result<(), encode::Error<W::Error>> {
-        match &self.answer {
-            None => self.command.encode(e, c),
-            Some(answer) => {
-                e.map(2)?.u8(0)?.encode_with(self.command, c)?;
-                e.u8(1)?.encode_with(answer, c)?.ok()
-            }
-        }
-    }
+/// The form of [`Spent`] that is written now.
+#[derive(Decode)]
+#[cbor(map)]
+struct SpentFields {
+    #[n(0)]
+    command: CommandId,
+    #[n(1)]
+    answer: Option<Answer>,
 }
 
 impl<'b, C> Decode<'b, C> for Spent {
@@ -332,37 +329,15 @@ impl<'b, C> Decode<'b, C> for Spent {
             return Ok(Self { command: d.decode_with(c)?, answer: None });
         }
         let SpentFields { command, answer } = d.decode_with(c)?;
-        Ok(Self { command, answer: Some(answer) })
+        Ok(Self { command, answer })
     }
-}
-
-/// The form of [`Spent`] with an answer.
-#[derive(Decode)]
-#[cbor(map)]
-struct SpentFields {
-    #[n(0)]
-    command: CommandId,
-    #[n(1)]
-    answer: Answer,
 }
 
 /// The signature under the request of a packet; none in the rows of programs before, which are an
 /// empty list.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked(pub(crate) Option<Proof>);
-
-impl<C> Encode<C> for Asked {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        c: &mut C,
-    ) -> Result<(), encode::Error<W::Error>> {
-        match &self.0 {
-            None => e.array(0)?.ok(),
-            Some(proof) => proof.encode(e, c),
-        }
-    }
-}
+#[derive(Debug, Clone, PartialEq, Encode)]
+#[cbor(transparent)]
+pub(crate) struct Asked(#[n(0)] pub(crate) Option<Proof>);
 
 impl<'b, C> Decode<'b, C> for Asked {
     fn decode(d: &mut Decoder<'b>, c: &mut C) -> Result<Self, decode::Error> {
@@ -370,7 +345,7 @@ impl<'b, C> Decode<'b, C> for Asked {
             d.skip()?;
             return Ok(Self(None));
         }
-        Ok(Self(Some(d.decode_with(c)?)))
+        Ok(Self(d.decode_with(c)?))
     }
 }
 
