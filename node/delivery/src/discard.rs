@@ -98,7 +98,7 @@ impl Exchange {
 
     async fn destroy_all_unnamed(&self, spaces: &[SpaceId]) {
         let unnamed: Vec<_> = {
-            let reader = self.consensus().view();
+            let reader = self.consensus().now();
             let view = View::new(&*reader);
             let named = |space: &SpaceId| view.packet_of_space(*space).is_some();
             spaces.iter().copied().filter(|space| !named(space)).collect()

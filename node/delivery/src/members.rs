@@ -113,7 +113,7 @@ impl Exchange {
         let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
         let status = self.consensus().status();
         let now = self.now();
-        let nodes = View::new(&*self.consensus().view()).nodes();
+        let nodes = View::new(&*self.consensus().now()).nodes();
         let members: Vec<_> =
             join_all(nodes.into_iter().map(|record| self.member_status(record, &status))).await;
         let present = |member: &&MemberStatus| member.record.removed_at.is_none();
@@ -248,7 +248,7 @@ impl Exchange {
     /// Tells the cluster this node's present addresses and version, where they have changed.
     pub async fn announce(&self, now: NewNode) -> Result<(), Error> {
         let node = self.node();
-        let known = View::new(&*self.consensus().view()).node(node);
+        let known = View::new(&*self.consensus().now()).node(node);
         if known.is_some_and(|record| record.now == now) {
             return Ok(());
         }
@@ -257,7 +257,7 @@ impl Exchange {
 
     /// Members that were not removed.
     pub fn present_nodes(&self) -> Vec<NodeRecord> {
-        let nodes = View::new(&*self.consensus().view()).nodes();
+        let nodes = View::new(&*self.consensus().now()).nodes();
         nodes.into_iter().filter(|record| record.removed_at.is_none()).collect()
     }
 

@@ -108,12 +108,12 @@ impl Exchange {
 
     /// Events of a unit's feed after a position, oldest first.
     pub fn feed(&self, unit: &UnitCode, after: u64, limit: usize) -> Feed {
-        View::new(&*self.consensus().view()).feed(unit, after, limit)
+        View::new(&*self.consensus().now()).feed(unit, after, limit)
     }
 
     /// What awaits a unit now, as this node knows it.
     pub fn waiting(&self, unit: &UnitCode) -> Waiting {
-        let reader = self.consensus().view();
+        let reader = self.consensus().now();
         let view = View::new(&*reader);
         let inbox = view.inbox(unit, None, WAITING_COUNT_MAX);
         Waiting {

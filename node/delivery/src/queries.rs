@@ -18,7 +18,7 @@ impl Exchange {
         packet: PacketId,
     ) -> Result<PacketRecord, Error> {
         self.consensus().read_index().await?;
-        let record = View::new(&*self.consensus().view()).packet(packet);
+        let record = View::new(&*self.consensus().now()).packet(packet);
         record
             .and_then(|record| visible_to(record, caller.unit()))
             .ok_or(Error::Refused(Refusal::PacketUnknown))
@@ -32,7 +32,7 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
         self.consensus().read_index().await?;
-        Ok(View::new(&*self.consensus().view()).sent(caller.unit(), before, limit))
+        Ok(View::new(&*self.consensus().now()).sent(caller.unit(), before, limit))
     }
 
     /// Packets that wait for the caller's unit, oldest first, Article 14(1).
@@ -43,7 +43,7 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
         self.consensus().read_index().await?;
-        let waiting = View::new(&*self.consensus().view()).inbox(caller.unit(), after, limit);
+        let waiting = View::new(&*self.consensus().now()).inbox(caller.unit(), after, limit);
         Ok(waiting.into_iter().filter_map(|record| visible_to(record, caller.unit())).collect())
     }
 
@@ -59,22 +59,22 @@ impl Exchange {
 
     /// One unit, by its code or an alias.
     pub async fn unit(&self, code: &UnitCode) -> Result<UnitRecord, Error> {
-        if let Some(unit) = View::new(&*self.consensus().view()).unit(code) {
+        if let Some(unit) = View::new(&*self.consensus().now()).unit(code) {
             return Ok(unit);
         }
         self.consensus().read_index().await?;
-        let unit = View::new(&*self.consensus().view()).unit(code);
+        let unit = View::new(&*self.consensus().now()).unit(code);
         unit.ok_or(Error::Refused(Refusal::UnitUnknown))
     }
 
     /// The cluster's own record, once it is founded.
     pub fn cluster(&self) -> Option<ClusterRecord> {
-        View::new(&*self.consensus().view()).cluster()
+        View::new(&*self.consensus().now()).cluster()
     }
 
     /// Whether a key may still be used, as this node knows it; ends the streams of a dead one.
     pub fn key_active(&self, key: &AccessKey) -> bool {
-        View::new(&*self.consensus().view())
+        View::new(&*self.consensus().now())
             .key(key)
             .is_some_and(|record| record.status == KeyStatus::Active)
     }

@@ -112,7 +112,7 @@ impl Exchange {
     /// Makes this node a holder of a live packet; answers whether that has to be recorded.
     async fn hold(&self, packet: PacketId, holding_after: Duration) -> bool {
         // It may have ended while others were fetched.
-        let record = self.lacks(&View::new(&*self.consensus().view()), packet, holding_after);
+        let record = self.lacks(&View::new(&*self.consensus().now()), packet, holding_after);
         let Some(record) = record else { return false };
         if !self.content().holds(record.space)
             && let Err(error) =

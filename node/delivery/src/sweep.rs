@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use consensus::Role;
 use machine::{Command, PassTime, RecordPickup, RecordPurge, View};
-use model::{DeliveryState, NodeId, PacketId, SpaceId};
+use model::{DeliveryState, NodeId, PacketId, SpaceId, UnitCode};
 use tokio::time::{Instant, sleep};
 
 use crate::{Error, Exchange};
@@ -38,7 +38,7 @@ impl Exchange {
     /// more is waiting.
     pub(crate) async fn pay_purge_debts(&self) -> Result<bool, Error> {
         let debts: Vec<(PacketId, SpaceId)> =
-            View::new(&*self.consensus().view()).debts(self.node(), None, PURGE_BATCH_MAX);
+            View::new(&*self.consensus().now()).debts(self.node(), None, PURGE_BATCH_MAX);
         if debts.is_empty() {
             return Ok(false);
         }
@@ -57,7 +57,7 @@ impl Exchange {
     pub(crate) async fn pass_time(&self) -> Result<(), Error> {
         let mut more = false;
         for _ in 0..PASS_TIMES_A_SWEEP_MAX {
-            let Some(due) = View::new(&*self.consensus().view()).next_due() else { return Ok(()) };
+            let Some(due) = View::new(&*self.consensus().now()).next_due() else { return Ok(()) };
             let wait = due.since(self.now());
             if !wait.is_zero() {
                 // Only where the last command was cut short: what is left of its rows is due after
@@ -80,20 +80,19 @@ impl Exchange {
     /// Records who has fetched what, leaving out deliveries that have gone further since.
     pub(crate) async fn record_pickups(&self) -> Result<(), Error> {
         let waiting = std::mem::take(&mut *self.inner.pickups.lock());
-        let reader = self.consensus().view();
-        let view = View::new(&*reader);
-        let pickups: Vec<_> = waiting
-            .into_iter()
-            .filter(|(packet, target)| {
-                view.packet(*packet).is_some_and(|record| {
-                    let delivery = record.delivery_to(target);
-                    delivery.is_some_and(|delivery| delivery.state == DeliveryState::Accepted)
-                })
-            })
-            .collect();
-        for pickups in pickups.chunks(PICKUPS_A_RECORD_MAX) {
-            let command = Command::RecordPickup(RecordPickup { pickups: pickups.to_vec() });
-            self.propose(None, command).await?;
+        for waiting in waiting.chunks(PICKUPS_A_RECORD_MAX) {
+            let pickups: Vec<_> = {
+                let reader = self.consensus().now();
+                let view = View::new(&*reader);
+                let state = |(packet, target): &(PacketId, UnitCode)| {
+                    Some(view.packet(*packet)?.delivery_to(target)?.state)
+                };
+                let is_due = |pickup: &&_| state(pickup) == Some(DeliveryState::Accepted);
+                waiting.iter().filter(is_due).cloned().collect()
+            };
+            if !pickups.is_empty() {
+                self.propose(None, Command::RecordPickup(RecordPickup { pickups })).await?;
+            }
         }
         Ok(())
     }
@@ -104,7 +103,7 @@ impl Exchange {
         if status.role != Role::Leader {
             return;
         }
-        let nodes = View::new(&*self.consensus().view()).nodes();
+        let nodes = View::new(&*self.consensus().now()).nodes();
         for record in nodes.into_iter().filter(|record| record.removed_at.is_some()) {
             let node = record.node;
             if status.voters.contains(&node) || status.learners.contains(&node) {

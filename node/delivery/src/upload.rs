@@ -278,7 +278,7 @@ impl Exchange {
             return Err(Error::TokenInvalid);
         }
         self.consensus().read_index().await?;
-        let record = View::new(&*self.consensus().view())
+        let record = View::new(&*self.consensus().now())
             .packet_of_space(space)
             .ok_or(Error::Refused(Refusal::SpaceUnknown))?;
         if let SpaceAccess::Caller(caller) = access {

@@ -95,7 +95,14 @@ impl Consensus {
         }
     }
 
-    /// A consistent view of this node's newest state. Hold it briefly: it keeps old data alive.
+    /// This node's newest state as it is at this moment. Nothing is applied while it is held: for a
+    /// few rows, read at once. What may take longer looks at a [`Consensus::view`].
+    pub fn now(&self) -> Box<dyn Reader + '_> {
+        self.inner.disk.now()
+    }
+
+    /// A consistent view of this node's newest state. Hold it briefly: it keeps old data alive. It
+    /// makes the state settle what it holds in memory, so the steps of a packet do without.
     pub fn view(&self) -> StateView {
         match self.inner.disk.view() {
             Ok((view, _)) => view,

@@ -29,5 +29,5 @@ pub use outcome::*;
 pub use record::*;
 pub use refusal::Refusal;
 pub use registry::ALIASES_MAX;
-pub use store::{Overlay, Reader, Store, Visit, Write};
+pub use store::{Overlay, Reader, Store, Visit, Write, Writes, scan_over};
 pub use view::{Feed, View};

@@ -29,13 +29,57 @@ pub trait Store: Reader {
 /// One write: the value, or `None` for a deletion.
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 
+/// Writes that lie over other rows: key by key the value, or `None` for a row that is gone.
+pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Scans what a reader holds as it is with writes over it; see [`Reader::scan`].
+pub fn scan_over<R>(writes: &Writes, below: &R, from: &[u8], to: &[u8], visit: Visit<'_>)
+where
+    R: Reader + ?Sized,
+{
+    if from >= to {
+        return;
+    }
+    let mut own =
+        writes.range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
+    let mut next = own.next();
+    let mut stopped = false;
+    below.scan(from, to, &mut |key, value| {
+        while let Some((mine, write)) = next {
+            if mine.as_slice() > key {
+                break;
+            }
+            let shadows = mine.as_slice() == key;
+            next = own.next();
+            if let Some(written) = write
+                && visit(mine, written).is_break()
+            {
+                stopped = true;
+                return ControlFlow::Break(());
+            }
+            if shadows {
+                return ControlFlow::Continue(());
+            }
+        }
+        let flow = visit(key, value);
+        stopped = flow.is_break();
+        flow
+    });
+    while let (false, Some((mine, write))) = (stopped, next) {
+        next = own.next();
+        if let Some(written) = write {
+            stopped = visit(mine, written).is_break();
+        }
+    }
+}
+
 /// Writes kept in memory over a reader, until they are drained into one atomic batch.
 ///
 /// Consensus lays one over the state on disk for a batch of entries; the machine lays another over
 /// that for each proposal, so that what a rule wrote is kept only on `Ok`.
 pub struct Overlay<'a, R: Reader + ?Sized> {
     below: &'a R,
-    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    writes: Writes,
 }
 
 impl<'a, R: Reader + ?Sized> Overlay<'a, R> {
@@ -61,41 +105,7 @@ impl<R: Reader + ?Sized> Reader for Overlay<'_, R> {
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
-        if from >= to {
-            return;
-        }
-        let mut own = self
-            .writes
-            .range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
-        let mut next = own.next();
-        let mut stopped = false;
-        self.below.scan(from, to, &mut |key, value| {
-            while let Some((mine, write)) = next {
-                if mine.as_slice() > key {
-                    break;
-                }
-                let shadows = mine.as_slice() == key;
-                next = own.next();
-                if let Some(written) = write
-                    && visit(mine, written).is_break()
-                {
-                    stopped = true;
-                    return ControlFlow::Break(());
-                }
-                if shadows {
-                    return ControlFlow::Continue(());
-                }
-            }
-            let flow = visit(key, value);
-            stopped = flow.is_break();
-            flow
-        });
-        while let (false, Some((mine, write))) = (stopped, next) {
-            next = own.next();
-            if let Some(written) = write {
-                stopped = visit(mine, written).is_break();
-            }
-        }
+        scan_over(&self.writes, self.below, from, to, visit);
     }
 }
 

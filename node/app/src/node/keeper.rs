@@ -52,7 +52,7 @@ impl Members {
         let members = self.clone();
         Arc::new(move |node| {
             let Some(consensus) = members.consensus.get() else { return false };
-            let reader = consensus.view();
+            let reader = consensus.now();
             let view = View::new(&*reader);
             match view.node(node) {
                 Some(record) => record.removed_at.is_none(),
@@ -66,7 +66,7 @@ impl Members {
     /// Where the others are: the state's word, or the word of the member that let this node in.
     pub(super) fn addresses(&self) -> Vec<(NodeId, String)> {
         let Some(consensus) = self.consensus.get() else { return self.first.clone() };
-        let nodes = View::new(&*consensus.view()).nodes();
+        let nodes = View::new(&*consensus.now()).nodes();
         if nodes.is_empty() {
             return self.first.clone();
         }
@@ -187,7 +187,7 @@ pub(super) async fn keep(keeper: Keeper) {
 
 impl Keeper {
     async fn announce(&self) -> bool {
-        let known = View::new(&*self.consensus.view()).node(self.node).is_some();
+        let known = View::new(&*self.consensus.now()).node(self.node).is_some();
         known && self.exchange.announce(self.now.clone()).await.is_ok()
     }
 

@@ -186,7 +186,7 @@ async fn wait(node: &Node) -> anyhow::Result<()> {
 
 fn removed(node: &Node) -> bool {
     let own: NodeId = node.identity.node;
-    let record = View::new(&*node.consensus.view()).node(own);
+    let record = View::new(&*node.consensus.now()).node(own);
     record.is_some_and(|record| record.removed_at.is_some())
 }
 

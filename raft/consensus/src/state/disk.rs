@@ -2,11 +2,12 @@
 //!
 //! Two places for a state lie side by side, and a pointer says which one counts; a snapshot is
 //! taken into the other one and the pointer is turned in one atomic batch. Writes are not synced
-//! one by one: the log is what makes an answer durable, and it is purged only behind a sync.
+//! one by one: the log is what makes an answer durable, and it is purged only behind a sync. So new
+//! rows stay in memory for a while ([`Young`]): many are written again, or deleted, before they would
+//! ever be read from a file.
 
 use std::{
     io,
-    ops::ControlFlow,
     path::Path,
     sync::{
         Arc,
@@ -16,8 +17,8 @@ use std::{
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use futures_util::future::BoxFuture;
-use machine::{Reader, Write};
-use parking_lot::{Mutex, RwLock};
+use machine::{Reader, Visit, Write, Writes};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 
 use crate::{
     Error,
@@ -34,6 +35,13 @@ const STATE: &str = "state";
 /// Octets of journal kept before memory tables must reach their files; bounds the replay at a
 /// start.
 const JOURNAL_BYTES: u64 = 64 << 20;
+
+/// Octets of rows, with what they cost in memory, that are kept before they are settled into a
+/// place. At a crash as many are applied from the log again.
+const YOUNG_BYTES: usize = 1 << 20;
+
+/// What a young row costs beside its octets: two vectors and its share of a tree's node.
+const ROW_OVERHEAD: usize = 96;
 
 /// Octets of blocks cached. The working set is the packets on their way, not the history.
 const CACHE_BYTES: u64 = 24 << 20;
@@ -63,8 +71,29 @@ struct Inner {
     stages: AtomicU64,
     failure: Failure,
     hot: HotRows,
-    /// Held by whoever writes, so that a switch and an apply never meet.
+    /// Taken before `current`. Whoever holds it sees nothing change.
+    young: RwLock<Young>,
+    /// Held by whoever writes or settles, so that a switch and an apply never meet. Taken first.
     writing: Mutex<()>,
+}
+
+/// What was written and is in no place yet: it lies over the place that counts.
+#[derive(Default)]
+struct Young {
+    rows: Writes,
+    octets: usize,
+    /// Where the state stands with these rows; none if there are none.
+    position: Option<Vec<u8>>,
+}
+
+impl Young {
+    fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let len = key.len() + ROW_OVERHEAD;
+        self.octets += len + value.as_ref().map_or(0, Vec::len);
+        if let Some(before) = self.rows.insert(key, value) {
+            self.octets -= len + before.map_or(0, |before| before.len());
+        }
+    }
 }
 
 /// The place that counts now.
@@ -149,15 +178,67 @@ impl DiskState {
             stages: AtomicU64::new(0),
             failure: Failure::default(),
             hot: HotRows::new(),
+            young: RwLock::default(),
             writing: Mutex::new(()),
         })))
     }
 }
 
 impl Inner {
-    fn row(&self, key: &[u8]) -> Option<fjall::UserValue> {
+    /// A row of the place that counts.
+    fn settled(&self, key: &[u8]) -> Option<fjall::UserValue> {
         let found = self.current.read().keyspace.get(key);
         found.inspect_err(|error| self.failure.note(error)).ok().flatten()
+    }
+
+    fn scan(&self, young: &Young, from: &[u8], to: &[u8], visit: Visit<'_>) {
+        let keyspace = self.current.read().keyspace.clone();
+        machine::scan_over(&young.rows, &Settled(&keyspace, &self.failure), from, to, visit);
+    }
+
+    /// Writes the young rows into the place that counts, with the position that they bring it to.
+    /// Must be called with the writing lock held.
+    fn settle(&self) -> io::Result<()> {
+        // Others go on reading until the rows are there.
+        let young = self.young.upgradable_read();
+        let Some(position) = &young.position else { return Ok(()) };
+        let place = self.current.read().keyspace.clone();
+        let mut batch = self.database.batch();
+        for (key, value) in &young.rows {
+            match value {
+                Some(value) => batch.insert(&place, key.as_slice(), value.as_slice()),
+                None => batch.remove(&place, key.as_slice()),
+            }
+        }
+        batch.insert(&self.meta, POSITION, position.as_slice());
+        batch.commit().map_err(failed)?;
+        *RwLockUpgradableReadGuard::upgrade(young) = Young::default();
+        Ok(())
+    }
+}
+
+/// A clean end leaves nothing to be applied again.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.failure.check().is_ok()
+            && let Err(error) = self.settle()
+        {
+            tracing::warn!(%error, "the newest rows of the state will be applied from the log again");
+        }
+    }
+}
+
+/// A place as it is now.
+struct Settled<'a>(&'a Keyspace, &'a Failure);
+
+impl Reader for Settled<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let found = self.0.get(key).inspect_err(|error| self.1.note(error));
+        found.ok().flatten().map(|value| value.to_vec())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
+        walk(self.0.range(from..to), self.1, visit);
     }
 }
 
@@ -167,23 +248,22 @@ impl Reader for Inner {
         if let Some(value) = self.hot.get(key) {
             return Some(value);
         }
-        let value = self.row(key)?;
+        if let Some(written) = self.young.read().rows.get(key) {
+            return written.clone();
+        }
+        let value = self.settled(key)?;
         self.hot.learn(key, &value);
         Some(value.to_vec())
     }
 
-    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
-        if from < to {
-            let keyspace = self.current.read().keyspace.clone();
-            walk(keyspace.range(from..to), &self.failure, visit);
-        }
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
+        // The visitor may read in turn.
+        let young = self.young.read_recursive();
+        self.scan(&young, from, to, visit);
     }
 }
 
-/// Sees one pair after the other until it has enough.
-type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
-
-fn walk(pairs: fjall::Iter, failure: &Failure, visit: &mut Visit<'_>) {
+fn walk(pairs: fjall::Iter, failure: &Failure, visit: Visit<'_>) {
     for pair in pairs {
         match pair.into_inner() {
             Ok((key, value)) => {
@@ -211,7 +291,7 @@ impl Reader for View {
         value.map(|value| value.to_vec())
     }
 
-    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
         if from < to {
             walk(self.snapshot.range(&self.place, from..to), &self.failure, visit);
             self.failure.trusted();
@@ -225,14 +305,42 @@ impl Reader for DiskState {
         if let Some(value) = self.0.hot.get(key) {
             return Some(value);
         }
-        let value = self.0.row(key).map(|value| value.to_vec());
-        self.0.failure.trusted();
+        self.0.now().get(key)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
+        self.0.now().scan(from, to, visit);
+    }
+}
+
+impl Inner {
+    fn now(&self) -> Now<'_> {
+        Now { young: self.young.read_recursive(), inner: self }
+    }
+}
+
+/// The state as it is now, which stands still meanwhile.
+struct Now<'a> {
+    young: RwLockReadGuard<'a, Young>,
+    inner: &'a Inner,
+}
+
+impl Reader for Now<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if let Some(value) = self.inner.hot.get(key) {
+            return Some(value);
+        }
+        if let Some(written) = self.young.rows.get(key) {
+            return written.clone();
+        }
+        let value = self.inner.settled(key).map(|value| value.to_vec());
+        self.inner.failure.trusted();
         value
     }
 
-    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) {
-        self.0.scan(from, to, visit);
-        self.0.failure.trusted();
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
+        self.inner.scan(&self.young, from, to, visit);
+        self.inner.failure.trusted();
     }
 }
 
@@ -245,12 +353,19 @@ impl StateDisk for DiskState {
         self
     }
 
+    fn now(&self) -> Box<dyn Reader + '_> {
+        Box::new(self.0.now())
+    }
+
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {
-        // The pointer must not turn between the choice of the place and the snapshot.
+        // Nothing may be written between the settling, the choice of the place and the snapshot.
+        let writing = self.0.writing.lock();
+        self.0.settle()?;
         let current = self.0.current.read();
         let snapshot = self.0.database.snapshot();
         let place = current.keyspace.clone();
         drop(current);
+        drop(writing);
         let position = snapshot.get(&self.0.meta, POSITION).map_err(failed)?;
         let view = View { snapshot, place, failure: self.0.failure.clone() };
         Ok((Arc::new(view), position.map(|position| position.to_vec())))
@@ -259,19 +374,17 @@ impl StateDisk for DiskState {
     fn write(&self, writes: &mut dyn Iterator<Item = Write>, position: Vec<u8>) -> io::Result<()> {
         self.check()?;
         let _writing = self.0.writing.lock();
-        let place = self.0.current.read().keyspace.clone();
-        let (mut batch, mut changes) = (self.0.database.batch(), Vec::new());
-        for (key, value) in writes {
-            changes.extend(self.0.hot.change(&key, value.as_deref()));
-            match value {
-                Some(value) => batch.insert(&place, key, value),
-                None => batch.remove(&place, key),
+        let mut young = self.0.young.write();
+        self.0.hot.change(|hot| {
+            for (key, value) in writes {
+                hot.put(&key, value.as_deref());
+                young.put(key, value);
             }
-        }
-        batch.insert(&self.0.meta, POSITION, position);
-        batch.commit().map_err(failed)?;
-        self.0.hot.written(changes);
-        Ok(())
+        });
+        young.position = Some(position);
+        let full = young.octets >= YOUNG_BYTES;
+        drop(young);
+        if full { self.0.settle() } else { Ok(()) }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -279,11 +392,15 @@ impl StateDisk for DiskState {
     }
 
     fn persist(&self) -> BoxFuture<'static, io::Result<()>> {
-        let database = self.0.database.clone();
+        let state = self.clone();
         Box::pin(async move {
-            let synced =
-                tokio::task::spawn_blocking(move || database.persist(PersistMode::SyncAll));
-            synced.await.map_err(io::Error::other)?.map_err(failed)
+            let synced = tokio::task::spawn_blocking(move || {
+                let writing = state.0.writing.lock();
+                state.0.settle()?;
+                drop(writing);
+                state.0.database.persist(PersistMode::SyncAll).map_err(failed)
+            });
+            synced.await.map_err(io::Error::other)?
         })
     }
 
@@ -331,12 +448,14 @@ impl Stage for DiskStage {
         self.newest()?;
         // No further stage may come into this place under the same number.
         inner.stages.fetch_add(1, Ordering::AcqRel);
+        let mut young = inner.young.write();
         let mut current = inner.current.write();
         let mut batch = inner.database.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&inner.meta, POINTER, [self.index as u8]);
         batch.insert(&inner.meta, POSITION, position);
         batch.commit().map_err(failed)?;
         *current = Place { index: self.index, keyspace: inner.places[self.index].clone() };
+        *young = Young::default();
         inner.hot.forget();
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The state on disk against a plain map: what it reads is what was written last, whatever is in
 //! memory, and after another state was taken in.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use proptest::prelude::*;
 
@@ -20,6 +20,10 @@ enum Step {
     Write(Vec<(u8, Option<u8>)>),
     /// Another state is taken in.
     Switch(Vec<(u8, u8)>),
+    /// Somebody looks at a view, for which young rows are settled.
+    View,
+    /// The node ends and starts again.
+    Reopen,
 }
 
 fn key(number: u8) -> Vec<u8> {
@@ -39,17 +43,57 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec((number.clone(), prop::option::weighted(0.7, any::<u8>())), 1..10)
             .prop_map(Step::Write),
         1 => prop::collection::vec((number, any::<u8>()), 0..10).prop_map(Step::Switch),
+        1 => Just(Step::View),
+        1 => Just(Step::Reopen),
     ]
 }
 
-fn same(state: &DiskState, rows: &Rows) {
-    let (view, _) = state.view().expect("a view");
+/// Every row one by one, and all rows between two keys in a scan.
+fn reads(reader: &(impl Reader + ?Sized), rows: &Rows, who: &str) {
     for number in 0..40 {
-        let (key, wanted) = (key(number), rows.get(&key(number)).cloned());
-        // Not by the one who applies: its reads are steps of their own.
-        assert!(state.latest().get(&key) == wanted, "row {number} by itself");
-        assert!(view.get(&key) == wanted, "row {number} in a view");
+        let key = key(number);
+        assert!(reader.get(&key).as_ref() == rows.get(&key), "row {number} {who}");
     }
+    let (from, to) = (key(3), key(33));
+    let mut seen = Rows::new();
+    reader.scan(&from, &to, &mut |key, value| {
+        assert!(seen.insert(key.to_vec(), value.to_vec()).is_none(), "a row comes once");
+        ControlFlow::Continue(())
+    });
+    assert!(seen.iter().eq(rows.range(from..to)), "a scan {who}");
+}
+
+/// Not by the one who applies: its reads are steps of their own. Nor in a view, which settles rows.
+fn same(state: &DiskState, rows: &Rows) {
+    reads(state.latest(), rows, "one by one");
+    reads(&*state.now(), rows, "at one moment");
+}
+
+fn position(state: &DiskState) -> Option<Vec<u8>> {
+    state.view().expect("a view").1
+}
+
+#[test]
+fn rows_are_settled_with_their_position_when_they_are_many() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let state = DiskState::open(directory.path()).expect("a fresh state opens");
+    let (mut rows, mut settled) = (Rows::new(), 0);
+    for number in 0..200_u8 {
+        let row = (vec![number], vec![number; 20_000]);
+        rows.insert(row.0.clone(), row.1.clone());
+        let write = (row.0, Some(row.1));
+        state.write(&mut [write].into_iter(), vec![number]).expect("a write");
+        let young = state.0.young.read();
+        assert!(young.octets < YOUNG_BYTES, "{} octets in memory", young.octets);
+        settled += usize::from(young.rows.is_empty());
+        // What a node would find that dies now: rows and position of one moment.
+        let place = state.0.current.read().keyspace.clone();
+        let last = place.last_key_value().map(|last| last.key().expect("a key")[0]);
+        let position = state.0.meta.get(POSITION).expect("a read").map(|position| position[0]);
+        assert_eq!(last, position);
+    }
+    assert_eq!(settled, 3, "four megabytes in all");
+    reads(&*state.now(), &rows, "young and settled");
 }
 
 proptest! {
@@ -58,8 +102,8 @@ proptest! {
     #[test]
     fn every_reader_sees_what_was_written_last(steps in prop::collection::vec(step(), 1..60)) {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let state = DiskState::open(directory.path()).expect("a fresh state opens");
-        let mut rows = Rows::new();
+        let mut state = DiskState::open(directory.path()).expect("a fresh state opens");
+        let (mut rows, mut at) = (Rows::new(), None);
         for step in steps {
             match step {
                 Step::Read(numbers) => {
@@ -81,12 +125,24 @@ proptest! {
                         }
                     }
                     state.write(&mut writes.into_iter(), b"here".to_vec()).expect("a write");
+                    at = Some(b"here".to_vec());
                 }
                 Step::Switch(pairs) => {
                     rows = pairs.into_iter().map(|(number, new)| (key(number), value(new))).collect();
                     let mut stage = state.stage().expect("a stage");
                     stage.put(rows.clone().into_iter().collect()).expect("pairs are staged");
                     stage.switch(b"there".to_vec()).expect("a switch");
+                    at = Some(b"there".to_vec());
+                }
+                Step::View => {
+                    let (view, position) = state.view().expect("a view");
+                    reads(&*view, &rows, "in a view");
+                    assert_eq!(position, at);
+                }
+                Step::Reopen => {
+                    drop(state);
+                    state = DiskState::open(directory.path()).expect("the state opens again");
+                    assert_eq!(position(&state), at);
                 }
             }
             same(&state, &rows);

@@ -44,21 +44,9 @@ impl HotRows {
         self.0.lock().insert(key.to_vec(), value.to_vec());
     }
 
-    /// Of a row that is about to be written, what [`HotRows::written`] has to be told.
-    pub(crate) fn change(&self, key: &[u8], value: Option<&[u8]>) -> Option<Change> {
-        let known = self.0.lock().contains_key(key);
-        known.then(|| (key.to_vec(), value.map(<[u8]>::to_vec)))
-    }
-
-    /// After the write.
-    pub(crate) fn written(&self, changes: Vec<Change>) {
-        let mut rows = self.0.lock();
-        for (key, value) in changes {
-            match value {
-                Some(value) => rows.insert(key, value),
-                None => drop(rows.remove(&key)),
-            }
-        }
+    /// Rows are written: those that are here change.
+    pub(crate) fn change(&self, write: impl FnOnce(&mut Changing<'_>)) {
+        write(&mut Changing(&mut self.0.lock()));
     }
 
     /// Another state has come.
@@ -67,8 +55,20 @@ impl HotRows {
     }
 }
 
-/// A row that is here and changes: its new value, or none where it goes.
-pub(crate) type Change = (Vec<u8>, Option<Vec<u8>>);
+/// The rows while others are written.
+pub(crate) struct Changing<'a>(&'a mut Cache<Vec<u8>, Vec<u8>, Octets>);
+
+impl Changing<'_> {
+    /// The row gets a value, or goes.
+    pub(crate) fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
+        if self.0.contains_key(key) {
+            match value {
+                Some(value) => self.0.insert(key.to_vec(), value.to_vec()),
+                None => drop(self.0.remove(key)),
+            }
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -77,13 +77,13 @@ mod tests {
     #[test]
     fn rows_are_what_was_written_last_and_do_not_grow_without_end() {
         let rows = HotRows::new();
-        assert_eq!(rows.change(b"a", Some(b"1")), None, "nobody has read it");
+        rows.change(|rows| rows.put(b"a", Some(b"0")));
+        assert_eq!(rows.get(b"a"), None, "nobody has read it");
         rows.learn(b"a", b"1");
-        let change = rows.change(b"a", Some(b"2")).expect("a row that is here");
-        assert_eq!(rows.get(b"a"), Some(b"1".to_vec()), "it is not written yet");
-        rows.written(vec![change]);
+        assert_eq!(rows.get(b"a"), Some(b"1".to_vec()));
+        rows.change(|rows| rows.put(b"a", Some(b"2")));
         assert_eq!(rows.get(b"a"), Some(b"2".to_vec()));
-        rows.written(vec![rows.change(b"a", None).expect("still here")]);
+        rows.change(|rows| rows.put(b"a", None));
         assert_eq!(rows.get(b"a"), None);
         for number in 0..100_000_u32 {
             rows.learn(&number.to_be_bytes(), &[7; 200]);
