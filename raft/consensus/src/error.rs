@@ -34,6 +34,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// What the node had promised is gone. It may not vote as if it had promised nothing.
+    #[error(
+        "{path} is gone, and this node has taken part with it: bring the directory back (is its disk \
+         mounted?), or remove this node from the cluster, wipe its directory and join again as a new node",
+        path = directory.display()
+    )]
+    LogGone {
+        /// Which directory.
+        directory: PathBuf,
+    },
     /// The state store is damaged.
     #[error(
         "the state in {path} is damaged: {reason}; remove this node from the cluster, \

@@ -386,8 +386,12 @@ impl Inner {
 const FORMAT: u32 = 1;
 
 /// Checks that a directory is of a known format and belongs to this node, or makes it so.
+///
+/// A node that has taken part may not vote without its log, which says what it has promised: a word
+/// beside the directory outlives it and says that there was one.
 pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<(), Error> {
     let path = directory.join("format");
+    let begun = directory.with_extension("begun");
     let open = |source| Error::Open { path: path.clone(), source };
     let malformed = || Error::CorruptState {
         path: path.clone(),
@@ -409,16 +413,29 @@ pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<(), Error> {
                 let directory = directory.to_owned();
                 return Err(Error::OtherNode { directory, found: NodeId(owner), expected: node });
             }
-            Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if begun.exists() {
+                return Err(Error::LogGone { directory: directory.to_owned() });
+            }
             fs::create_dir_all(directory).map_err(open)?;
-            let fresh = directory.join("format.new");
-            fs::write(&fresh, format!("lgsp-consensus {FORMAT} {node}\n")).map_err(open)?;
-            fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(open)?;
-            fs::rename(&fresh, &path).map_err(open)?;
-            fs::File::open(directory).and_then(|dir| dir.sync_all()).map_err(open)
+            write_word(&path, node).map_err(open)?;
         }
-        Err(source) => Err(open(source)),
+        Err(source) => return Err(open(source)),
     }
+    if !begun.exists() {
+        let open = |source| Error::Open { path: begun.clone(), source };
+        write_word(&begun, node).map_err(open)?;
+    }
+    Ok(())
+}
+
+/// Writes whose directory it is, on disk from the moment that the file has its name.
+fn write_word(path: &Path, node: NodeId) -> io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    fs::write(&fresh, format!("lgsp-consensus {FORMAT} {node}\n"))?;
+    fs::File::open(&fresh)?.sync_all()?;
+    fs::rename(&fresh, path)?;
+    path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
 }

@@ -147,6 +147,11 @@ async fn a_zeroed_tail_and_a_flipped_bit_and_a_lost_file_are_found() {
 
     fs::remove_file(&path).expect("removed");
     refuses(directory.path(), "a lost file");
+
+    fs::write(&path, &good).expect("written");
+    drop(open(directory.path()).expect("whole again"));
+    fs::remove_file(directory.path().join("log.synced")).expect("removed");
+    refuses(directory.path(), "a lost mark");
 }
 
 #[tokio::test]
@@ -205,7 +210,7 @@ async fn the_log_in_memory_loses_what_was_not_synced() {
 #[test]
 fn a_directory_belongs_to_one_node_and_one_format() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path();
+    let path = &directory.path().join("consensus");
     claim(path, NodeId(3)).expect("claimed");
     claim(path, NodeId(3)).expect("claimed again");
     assert!(matches!(claim(path, NodeId(4)), Err(Error::OtherNode { .. })));
@@ -213,4 +218,25 @@ fn a_directory_belongs_to_one_node_and_one_format() {
     assert!(matches!(claim(path, NodeId(3)), Err(Error::NewerFormat { found: 2, .. })));
     fs::write(path.join("format"), "something else").expect("written");
     assert!(matches!(claim(path, NodeId(3)), Err(Error::CorruptState { .. })));
+}
+
+#[test]
+fn a_node_that_took_part_does_not_begin_anew() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = &directory.path().join("consensus");
+    claim(path, NodeId(3)).expect("claimed");
+    fs::remove_dir_all(path).expect("the directory is lost");
+    for _ in 0..2 {
+        assert!(matches!(claim(path, NodeId(3)), Err(Error::LogGone { .. })));
+    }
+    // An unmounted disk leaves an empty directory.
+    fs::create_dir(path).expect("made");
+    assert!(matches!(claim(path, NodeId(3)), Err(Error::LogGone { .. })));
+    // One that was made before there was such a word goes on, and has it from then on.
+    let older = &directory.path().join("older");
+    claim(older, NodeId(3)).expect("claimed");
+    fs::remove_file(directory.path().join("older.begun")).expect("it never was");
+    claim(older, NodeId(3)).expect("claimed again");
+    fs::remove_dir_all(older).expect("the directory is lost");
+    assert!(matches!(claim(older, NodeId(3)), Err(Error::LogGone { .. })));
 }

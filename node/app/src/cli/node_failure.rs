@@ -63,6 +63,12 @@ fn of_consensus(lang: Lang, error: &consensus::Error) -> Option<Failure> {
             let failure = Failure::new(Exit::Failed, what).why(reason.as_str());
             Some(failure.fix(t::FIX_NODE_CORRUPT.in_lang(lang)).code(9505))
         }
+        E::LogGone { directory } => {
+            let what = t::NODE_LOG_GONE.fill(lang, &[("path", &directory.display())]);
+            Some(
+                Failure::new(Exit::Failed, what).fix(t::FIX_NODE_LOG_GONE.in_lang(lang)).code(9506),
+            )
+        }
         _ => None,
     }
 }
@@ -88,7 +94,7 @@ mod tests {
     fn each_kind_has_its_own_way_out_in_both_languages() {
         let path = || "/var/lib/lgsp/x".into();
         let reason = || "a checksum does not hold".to_owned();
-        let errors: [(anyhow::Error, Exit, &str); 5] = [
+        let errors: [(anyhow::Error, Exit, &str); 6] = [
             (DirectoryError::Locked { path: path() }.into(), Exit::Conflict, "systemctl"),
             (consensus::Error::Locked { directory: path() }.into(), Exit::Conflict, "systemctl"),
             (DirectoryError::Newer { path: path(), found: 99 }.into(), Exit::Failed, "--version"),
@@ -99,6 +105,11 @@ mod tests {
             ),
             (
                 consensus::Error::CorruptState { path: path(), reason: reason() }.into(),
+                Exit::Failed,
+                "lgsp member remove",
+            ),
+            (
+                consensus::Error::LogGone { directory: path() }.into(),
                 Exit::Failed,
                 "lgsp member remove",
             ),

@@ -113,6 +113,8 @@ texts! {
     FIX_NODE_DAMAGED = "chép lại tệp đó từ bản lưu; không có thì gỡ nút và gia nhập lại như nút mới", "copy that file back from its backup; without one remove the node and join as a new one";
     NODE_CORRUPT = "Dữ liệu của nút ở {path} bị hỏng; nút không được bỏ phiếu với dữ liệu này.", "The node's data in {path} is damaged; the node must not vote with it.";
     FIX_NODE_CORRUPT = "trên một thành viên: lgsp member remove N; ở đây xoá sạch thư mục dữ liệu, rồi gia nhập như nút mới", "on a member: lgsp member remove N; here empty the data directory, then join as a new node";
+    NODE_LOG_GONE = "Nút này đã từng tham gia cụm, nhưng {path} không còn; nút không được bỏ phiếu như chưa từng hứa gì.", "This node has taken part in its cluster and {path} is gone; it must not vote as if it had promised nothing.";
+    FIX_NODE_LOG_GONE = "gắn lại ổ đĩa nếu nó đang bị gỡ ra; nếu dữ liệu đã mất, trên một thành viên: lgsp member remove N; ở đây xoá sạch thư mục dữ liệu, rồi gia nhập như nút mới", "mount the disk again if it is not mounted; if the data are lost, on a member: lgsp member remove N; here empty the data directory, then join as a new node";
 
     CONFIG_UNREADABLE = "không đọc được {path}: {reason}", "cannot read {path}: {reason}";
     CONFIG_MALFORMED = "{path}:{line}:{column} (dòng {line}, cột {column}): {reason}", "{path}:{line}:{column} (line {line}, column {column}): {reason}";

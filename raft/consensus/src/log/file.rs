@@ -71,6 +71,18 @@ impl FileLog {
         let marked = directory.join(MARK);
         fs::create_dir_all(&chunks)
             .map_err(|source| Error::Open { path: chunks.clone(), source })?;
+        // The mark is made before the first chunk.
+        let is_log = fs::read_dir(&chunks)
+            .map_err(|source| Error::Open { path: chunks.clone(), source })?
+            .next()
+            .is_some();
+        if is_log && !marked.exists() {
+            return Err(Error::CorruptLog {
+                file: marked,
+                reason: "it is missing, and nothing else says how far the log had been synced"
+                    .into(),
+            });
+        }
         let mark = Mark::open(&marked).map_err(|source| match source.kind() {
             io::ErrorKind::InvalidData => {
                 Error::CorruptLog { file: marked.clone(), reason: source.to_string() }
