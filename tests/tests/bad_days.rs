@@ -246,8 +246,16 @@ async fn full_disk(cluster: &mut Cluster) -> Result<()> {
         .await?
         .success()?
         .text("/packet");
+    // An upload that is under way when the disk fills.
+    let (begun, half, half_token) =
+        source.open(&at, &[&target.unit], "half", Some(2 << 20)).await?;
+    let first = Party::patch(&half, &half_token, 0, vec![1; 1 << 20].into());
+    ensure!(Conn::new(&at).call(&first).await?.status == 204, "there is room still");
     reserve(cluster, "900000 GiB").await?;
     let at = cluster.endpoint(0);
+    let second = Party::patch(&half, &half_token, 1 << 20, vec![2; 1 << 20].into());
+    let refused = Conn::new(&at).call(&second).await?;
+    refused.problem(507, "disk_full").context("the second half of an upload")?;
     let refused = source.submit(&at, &[&target.unit], "full", b"full", "").await?;
     refused.problem(507, "disk_full")?;
     let (_, space, token) = source.open(&at, &[&target.unit], "full", Some(3 << 20)).await?;
@@ -270,6 +278,9 @@ async fn full_disk(cluster: &mut Cluster) -> Result<()> {
         .success()?
         .text("/packet");
     ensure!(target.receive(&at, &packet).await? == b"after"[..], "space again");
+    ensure!(Conn::new(&at).call(&second).await?.status == 204, "the second half has room");
+    let whole = [vec![1; 1 << 20], vec![2; 1 << 20]].concat();
+    ensure!(target.receive(&at, &begun).await? == whole, "both halves, whole");
     Ok(())
 }
 

@@ -163,13 +163,13 @@ impl Store {
         for (peer, lane) in &members.lanes {
             if !lane.send(&message, &ballot) {
                 self.metrics.copies_dropped.fetch_add(1, Relaxed);
-                ballot.cast(*peer, Status::Full);
+                ballot.cast(*peer, Status::Failed);
             }
         }
         self.put_here(&members, message.slice(PREFIX..), head, ballot).await?;
         let holders = match tokio::time::timeout(PUT_TIME, answer).await {
             Ok(Ok(Ok(holders))) => holders,
-            Ok(Ok(Err(status @ (Status::Exists | Status::Purged)))) => {
+            Ok(Ok(Err(status @ (Status::Exists | Status::Purged | Status::Full)))) => {
                 status.into_result(space)?;
                 return Err(Error::Unavailable { space });
             }

@@ -48,36 +48,60 @@ struct Reach {
 /// How far each lane is.
 #[derive(Default)]
 pub(crate) struct Progress {
-    reach: Mutex<(BTreeMap<NodeId, Reach>, u32)>,
+    reached: Mutex<Reached>,
     changed: Notify,
+}
+
+#[derive(Default)]
+struct Reached {
+    nodes: BTreeMap<NodeId, Reach>,
+    /// The highest epoch for which a holder took no more; 0 if none did.
+    fenced: u32,
+    /// A holder took no more because its disk is full.
+    full: bool,
 }
 
 impl Progress {
     fn enter(&self, node: NodeId) {
-        self.reach.lock().0.insert(node, Reach { durable: 0, alive: true });
+        let mut reached = self.reached.lock();
+        reached.nodes.insert(node, Reach { durable: 0, alive: true });
+        // A lane that is opened again is a new try.
+        reached.full = false;
     }
 
     fn durable(&self, node: NodeId, next: u64) {
-        if let Some(reach) = self.reach.lock().0.get_mut(&node) {
+        if let Some(reach) = self.reached.lock().nodes.get_mut(&node) {
             reach.durable = reach.durable.max(next);
         }
         self.changed.notify_waiters();
     }
 
-    fn end(&self, node: NodeId, fenced: u32) {
-        let mut reach = self.reach.lock();
-        if let Some(reach) = reach.0.get_mut(&node) {
+    /// A lane is no more, and why if it failed.
+    fn end(&self, node: NodeId, failed: Option<&Error>) {
+        let mut reached = self.reached.lock();
+        if let Some(reach) = reached.nodes.get_mut(&node) {
             reach.alive = false;
         }
-        reach.1 = reach.1.max(fenced);
-        drop(reach);
+        match failed {
+            Some(Error::Fenced { epoch, .. }) => {
+                reached.fenced = reached.fenced.max(*epoch).max(1);
+            }
+            Some(Error::Full | Error::TooMany) => reached.full = true,
+            _ => {}
+        }
+        drop(reached);
         self.changed.notify_waiters();
+    }
+
+    fn lacks(&self, node: NodeId, next: u64) -> bool {
+        self.reached.lock().nodes.get(&node).is_some_and(|reach| reach.durable < next)
     }
 
     /// The nodes that have everything before a sequence durable.
     pub fn holders(&self, next: u64) -> Vec<NodeId> {
-        let reach = self.reach.lock();
-        reach.0.iter().filter(|(_, reach)| reach.durable >= next).map(|(node, _)| *node).collect()
+        let reached = self.reached.lock();
+        let far = reached.nodes.iter().filter(|(_, reach)| reach.durable >= next);
+        far.map(|(node, _)| *node).collect()
     }
 }
 
@@ -109,12 +133,12 @@ impl Lanes {
         let members = self.store.members();
         let store = self.store.clone();
         if !self.ways.contains_key(&members.node) {
-            let (way, orders) = mpsc::channel(WINDOW);
+            let (way, mut orders) = mpsc::channel(WINDOW);
             self.progress.enter(members.node);
             let (progress, space, epoch) = (self.progress.clone(), self.space, self.epoch);
             let node = members.node;
             self.store.spawn(async move {
-                let result = run_here(&store, (node, space, epoch), orders, &progress).await;
+                let result = run_here(&store, (node, space, epoch), &mut orders, &progress).await;
                 end(&progress, node, result);
             });
             self.ways.insert(node, way);
@@ -123,7 +147,7 @@ impl Lanes {
             if self.ways.contains_key(&peer) {
                 continue;
             }
-            let (way, orders) = mpsc::channel(WINDOW);
+            let (way, mut orders) = mpsc::channel(WINDOW);
             self.progress.enter(peer);
             let ask = AskAppend {
                 space: self.space,
@@ -134,7 +158,7 @@ impl Lanes {
             };
             let (store, progress, base) = (self.store.clone(), self.progress.clone(), base.clone());
             self.store.spawn(async move {
-                let result = run_peer(&store, peer, ask, base, orders, &progress).await;
+                let result = run_peer(&store, peer, ask, base, &mut orders, &progress).await;
                 end(&progress, peer, result);
             });
             self.ways.insert(peer, way);
@@ -165,7 +189,7 @@ impl Lanes {
         }
         for node in dropped {
             self.ways.remove(&node);
-            self.progress.end(node, 0);
+            self.progress.end(node, None);
             tracing::info!(space = %self.space, %node, "a holder was dropped from a transfer");
         }
         let voters = self.ways.keys().filter(|node| members.voters.contains(node)).count();
@@ -177,9 +201,10 @@ impl Lanes {
 
     fn trouble(&self) -> Error {
         let space = self.space;
-        match self.progress.reach.lock().1 {
-            0 => self.store.check_alive_here(space).err().unwrap_or(Error::Unavailable { space }),
-            epoch => Error::Fenced { space, epoch },
+        match &*self.progress.reached.lock() {
+            Reached { fenced: epoch @ 1.., .. } => Error::Fenced { space, epoch: *epoch },
+            Reached { full: true, .. } => self.store.alive().err().unwrap_or(Error::Full),
+            _ => self.store.check_alive_here(space).err().unwrap_or(Error::Unavailable { space }),
         }
     }
 
@@ -204,17 +229,17 @@ impl Lanes {
     /// Whether it is so, or cannot become so any more.
     fn settled(&self, next: u64) -> Option<bool> {
         let members = self.store.members();
-        let reach = self.progress.reach.lock();
-        let here = reach.0.get(&members.node)?;
+        let reached = self.progress.reached.lock();
+        let here = reached.nodes.get(&members.node)?;
         let count = |test: &dyn Fn(&Reach) -> bool| {
-            members.voters.iter().filter(|node| reach.0.get(node).is_some_and(test)).count()
+            members.voters.iter().filter(|node| reached.nodes.get(node).is_some_and(test)).count()
         };
         let durable = |reach: &Reach| reach.durable >= next;
         if durable(here) && count(&durable) >= members.majority() {
             return Some(true);
         }
         let possible = count(&|reach| reach.alive || durable(reach)) >= members.majority();
-        (reach.1 > 0 || !possible || !(here.alive || durable(here))).then_some(false)
+        (reached.fenced > 0 || !possible || !(here.alive || durable(here))).then_some(false)
     }
 
     /// Waits a little longer for all lanes that are alive.
@@ -224,13 +249,8 @@ impl Lanes {
             let changed = self.progress.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let done = self
-                .progress
-                .reach
-                .lock()
-                .0
-                .values()
-                .all(|reach| !reach.alive || reach.durable >= next);
+            let settled = |reach: &Reach| !reach.alive || reach.durable >= next;
+            let done = self.progress.reached.lock().nodes.values().all(settled);
             if done || timeout_at(deadline, changed).await.is_err() {
                 return;
             }
@@ -251,21 +271,18 @@ impl Lanes {
     }
 }
 
+/// Tells why a lane has ended, before its way is closed: whoever finds it closed asks why.
 fn end(progress: &Progress, node: NodeId, result: Result<(), Error>) {
-    let fenced = match &result {
-        Err(Error::Fenced { epoch, .. }) => (*epoch).max(1),
-        _ => 0,
-    };
-    if let Err(error) = result {
+    if let Err(error) = &result {
         tracing::info!(%node, %error, "a lane of a transfer has ended");
     }
-    progress.end(node, fenced);
+    progress.end(node, result.as_ref().err());
 }
 
 async fn run_here(
     store: &Store,
     (node, space, epoch): (NodeId, SpaceId, u32),
-    mut orders: mpsc::Receiver<Order>,
+    orders: &mut mpsc::Receiver<Order>,
     progress: &Progress,
 ) -> Result<(), Error> {
     let (mut batch, mut unsynced) = (Vec::with_capacity(WINDOW), 0);
@@ -301,7 +318,7 @@ async fn run_peer(
     peer: NodeId,
     ask: AskAppend,
     base: Layout,
-    mut orders: mpsc::Receiver<Order>,
+    orders: &mut mpsc::Receiver<Order>,
     progress: &Progress,
 ) -> Result<(), Error> {
     let space = ask.space;
@@ -311,8 +328,7 @@ async fn run_peer(
     let first = timeout(LAST_WORD_TIME, source.next()).await.ok().flatten().ok_or_else(gone)?;
     let from = match Signal::parse(&first) {
         Some(Signal::From(from)) if from <= base.next => from,
-        Some(Signal::Refused(epoch)) if epoch > 0 => return Err(Error::Fenced { space, epoch }),
-        _ => return Err(gone()),
+        word => return Err(refusal(word, space)),
     };
     let mut sent = catch_up(store, space, &base, from, &mut *sink).await?;
     loop {
@@ -334,7 +350,7 @@ async fn run_peer(
     // The writer is done; its last frames still count for this holder.
     let deadline = Instant::now() + LAST_WORD_TIME;
     sink.send(Signal::Sync.encode()).await.map_err(|_| gone())?;
-    while progress.reach.lock().0.get(&peer).is_some_and(|reach| reach.durable < sent) {
+    while progress.lacks(peer, sent) {
         note(peer, space, timeout_at(deadline, source.next()).await.ok().flatten(), progress)?;
     }
     Ok(())
@@ -351,8 +367,16 @@ fn note(
             progress.durable(peer, next);
             Ok(())
         }
-        Some(Signal::Refused(epoch)) if epoch > 0 => Err(Error::Fenced { space, epoch }),
-        _ => Err(Error::Unavailable { space }),
+        word => Err(refusal(word, space)),
+    }
+}
+
+/// Why a holder takes nothing, or nothing more.
+fn refusal(word: Option<Signal>, space: SpaceId) -> Error {
+    match word {
+        Some(Signal::Refused(epoch @ 1..)) => Error::Fenced { space, epoch },
+        Some(Signal::Full) => Error::Full,
+        _ => Error::Unavailable { space },
     }
 }
 

@@ -154,6 +154,9 @@ pub enum Signal {
     Durable(u64),
     /// From the holder: it takes no more, because of a higher epoch (or 0: for another reason).
     Refused(u32),
+    /// From the holder: it takes no more, because only the reserve is left of its disk. A program that
+    /// does not know the word takes the stream for lost.
+    Full,
 }
 
 impl Standing {
@@ -170,6 +173,7 @@ impl Signal {
             Self::From(sequence) => (b'f', sequence),
             Self::Durable(sequence) => (b'd', sequence),
             Self::Refused(epoch) => (b'r', u64::from(epoch)),
+            Self::Full => (b'x', 0),
         };
         let mut signal = BytesMut::with_capacity(9);
         signal.put_u8(letter);
@@ -186,6 +190,7 @@ impl Signal {
             b'f' => Some(Self::From(number)),
             b'd' => Some(Self::Durable(number)),
             b'r' => Some(Self::Refused(u32::try_from(number).ok()?)),
+            b'x' => Some(Self::Full),
             _ => None,
         }
     }

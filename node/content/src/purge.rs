@@ -79,7 +79,9 @@ impl Store {
         Ok(())
     }
 
+    /// The places must have left the index.
     async fn purge_small(&self, segment: u32, places: &[Place]) -> Result<(), Error> {
+        drop(self.healings.writing.lock().await);
         let writes = wipes_of(places);
         if self.segments.table.lock().active == Some(segment) {
             // The group commit's sync serves these too.

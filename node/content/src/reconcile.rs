@@ -33,7 +33,12 @@ const HEALINGS_MAX: usize = 16;
 
 /// Spaces that are being healed.
 #[derive(Default)]
-pub(crate) struct Healings(pub(crate) Mutex<BTreeSet<SpaceId>>);
+pub(crate) struct Healings {
+    pub(crate) spaces: Mutex<BTreeSet<SpaceId>>,
+    /// Held while a record is made good where it lies. A purge that has taken the record out of the
+    /// index waits for it before it wipes: a key must not be written over zeros.
+    pub(crate) writing: tokio::sync::Mutex<()>,
+}
 
 impl Store {
     /// See [`crate::Content::fetch`]. With `anew`, a copy that seems good is replaced too.
@@ -106,15 +111,18 @@ impl Store {
             RecordHead::parse_whole(&record).filter(|head| head.space == space).ok_or(damaged)?;
         self.check_frames(space, opened, opened.meta.0, &record[opened.meta.0 as usize..])?;
         let record = record.freeze();
+        let writing = self.healings.writing.lock().await;
         let place = self.index.lock().get(space).map(|entry| entry.place);
+        if let Some(Place::Small { segment, offset, total, mark }) = place
+            && mark == mark_of(&head)
+            && total == head.total
+        {
+            // The same record at the same place: its octets are made good.
+            let writes = vec![Write { offset: u64::from(offset), bytes: record }];
+            return self.wipe_now(segment, writes).await;
+        }
+        drop(writing);
         match place {
-            Some(Place::Small { segment, offset, total, mark })
-                if mark == mark_of(&head) && total == head.total =>
-            {
-                // The same record at the same place: its octets are made good.
-                let writes = vec![Write { offset: u64::from(offset), bytes: record }];
-                self.wipe_now(segment, writes).await
-            }
             Some(place @ Place::Small { .. }) => {
                 self.index.lock().remove(space);
                 self.retire(place).await?;
@@ -268,7 +276,7 @@ impl Store {
     /// Heals this node's copy in the background from the other voters.
     pub fn heal_later(self: &Arc<Self>, space: SpaceId, wanted: Option<Digest>) {
         {
-            let mut healings = self.healings.0.lock();
+            let mut healings = self.healings.spaces.lock();
             if healings.len() >= HEALINGS_MAX || !healings.insert(space) {
                 return;
             }
@@ -284,7 +292,7 @@ impl Store {
                     tracing::warn!(%space, %error, "a damaged copy could not be healed yet")
                 }
             }
-            store.healings.0.lock().remove(&space);
+            store.healings.spaces.lock().remove(&space);
         });
     }
 

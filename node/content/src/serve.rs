@@ -77,8 +77,12 @@ impl Store {
     ) {
         if let Err(error) = self.take_frames(header, &mut *sink, &mut *source).await {
             tracing::debug!(%from, %error, "a peer's stream was refused");
-            let epoch = if let Error::Fenced { epoch, .. } = error { epoch } else { 0 };
-            let _ = sink.send(Signal::Refused(epoch).encode()).await;
+            let word = match error {
+                Error::Fenced { epoch, .. } => Signal::Refused(epoch),
+                Error::Full | Error::TooMany => Signal::Full,
+                _ => Signal::Refused(0),
+            };
+            let _ = sink.send(word.encode()).await;
         }
     }
 

@@ -132,6 +132,8 @@ impl Store {
             return Err(Error::TooLarge { what: "a meta", max: META_MAX as u64 });
         }
         self.check_alive_here(space)?;
+        // A takeover writes too: without room it would fail halfway, and with a worse answer.
+        self.check_disk().await?;
         let (cell, live) = self.sessions.cell(space).ok_or(Error::Unavailable { space })?;
         let mut writing = cell.try_lock_owned().map_err(|_| Error::Busy { space })?;
         match writing.as_mut() {

@@ -248,3 +248,54 @@ async fn an_upload_in_too_many_pieces_is_told_so() {
         writer.offset()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fills_during_an_upload_says_so_and_the_upload_goes_on_later() {
+    // The writer's own disk; those of the two others, without which there is no majority.
+    for full in [vec![1], vec![2, 3]] {
+        let mut cluster = Cluster::new(31, 3).await;
+        cluster.reserve = 1 << 20;
+        for node in 1..=3 {
+            cluster.crash(node).await;
+            cluster.start(node).await.expect("opens with a reserve");
+        }
+        for node in &full {
+            cluster.disks[node].set_capacity(Some(4 << 20));
+        }
+        let store = cluster.store(1);
+        let octets = Dice::new(31).octets(8 << 20);
+        let mut writer = open(&store, 1, Some(0)).await.expect("there is room still");
+        let mut refused = None;
+        for chunk in octets.chunks(100_000) {
+            // Free space is asked for now and then only.
+            tokio::time::advance(Duration::from_millis(200)).await;
+            let taken = writer.write(Bytes::copy_from_slice(chunk)).await;
+            let synced = match taken {
+                Ok(()) => writer.sync().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = synced {
+                refused = Some(error);
+                break;
+            }
+        }
+        assert!(matches!(refused, Some(Error::Full)), "{full:?}: {refused:?}");
+        drop(writer);
+        let again = open(&store, 2, None).await.err();
+        assert!(matches!(again, Some(Error::Full)), "{full:?} at another try: {again:?}");
+        assert!(!*store.failed().borrow());
+
+        for node in &full {
+            cluster.disks[node].set_capacity(None);
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let mut writer = open(&store, 3, None).await.expect("goes on");
+        let at = writer.offset();
+        assert!(at >= 1 << 20 && at < octets.len() as u64, "{at} octets were acknowledged");
+        for chunk in octets[at as usize..].chunks(100_000) {
+            writer.write(Bytes::copy_from_slice(chunk)).await.expect("taken");
+        }
+        let stored = writer.finish().await.expect("finished");
+        assert_eq!(stored.digest, digest_of(&octets));
+    }
+}

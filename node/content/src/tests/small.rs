@@ -308,6 +308,64 @@ async fn a_full_disk_is_refused_before_the_reserve_is_touched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_purge_during_a_healing_leaves_no_key() {
+    let (mut before, mut during, mut after) = (0, 0, 0);
+    for half_millis in 0..60 {
+        let cluster = Cluster::new(80, 2).await;
+        let octets = Dice::new(8).octets(1_000);
+        let store = cluster.store(1);
+        store.put_small(space(1), packet(1), meta(), octets.into()).await.expect("stored");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let place = store.store.index.lock().get(space(1)).expect("held").place;
+        let Place::Small { segment, offset, .. } = place else { panic!("a small one") };
+        let path = crate::segments::segment_path(segment);
+        let slot = offset as usize + RECORD_HEAD;
+        let sealed = cluster.disks[&2].files();
+        let sealed = &sealed.iter().find(|(name, _)| *name == path).expect("its copy").1;
+        let sealed = sealed[slot..slot + 32].to_vec();
+        assert!(cluster.disks[&1].contains(&sealed), "the same record on both");
+        assert!(cluster.disks[&1].flip(&path, slot as u64 + 3, 0x10));
+        assert!(!cluster.disks[&1].contains(&sealed), "its key is damaged");
+
+        let healing = store.clone();
+        let healing =
+            tokio::spawn(async move { healing.fetch(space(1), None, &[NodeId(2)]).await });
+        tokio::time::sleep(Duration::from_micros(half_millis * 500)).await;
+        match (healing.is_finished(), cluster.disks[&1].contains(&sealed)) {
+            (true, _) => after += 1,
+            (false, true) => during += 1,
+            (false, false) => before += 1,
+        }
+        store.purge(vec![space(1)]).await.expect("purged");
+        // Nothing that comes later brings it back.
+        drop(healing.await.expect("no panic"));
+        assert!(!cluster.disks[&1].contains(&sealed), "a key came back, {half_millis}");
+    }
+    assert!(before > 0 && during > 0 && after > 0, "{before} {during} {after}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_majority_of_full_disks_is_no_lost_majority() {
+    let cluster = Cluster::new(30, 3).await;
+    for node in [2, 3] {
+        cluster.disks[&node].set_capacity(Some(0));
+    }
+    let put = |number| {
+        let store = cluster.store(1);
+        async move {
+            store.put_small(space(number), packet(1), meta(), Bytes::from_static(b"small")).await
+        }
+    };
+    let refused = put(1).await.expect_err("two of three have no room");
+    assert!(matches!(refused, Error::Full), "{refused:?}");
+    for node in [2, 3] {
+        cluster.disks[&node].set_capacity(None);
+    }
+    tokio::time::advance(Duration::from_secs(10)).await;
+    put(2).await.expect("there is room again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_without_room_leaves_the_store_sound() {
     let cluster = Cluster::new(10, 1).await;
     let store = cluster.store(1);
