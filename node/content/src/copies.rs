@@ -169,7 +169,8 @@ impl Store {
         self.put_here(&members, message.slice(PREFIX..), head, ballot).await?;
         let holders = match tokio::time::timeout(PUT_TIME, answer).await {
             Ok(Ok(Ok(holders))) => holders,
-            Ok(Ok(Err(status @ (Status::Exists | Status::Purged | Status::Full)))) => {
+            Ok(Ok(Err(Status::Full))) => return Err(Error::FullElsewhere { space }),
+            Ok(Ok(Err(status @ (Status::Exists | Status::Purged)))) => {
                 status.into_result(space)?;
                 return Err(Error::Unavailable { space });
             }

@@ -24,6 +24,13 @@ pub enum Error {
     /// Only the reserve is left of the disk: HTTP 507.
     #[error("the disk is full up to its reserve")]
     Full,
+    /// Only the reserve is left of so many other disks that no majority takes the content: HTTP 507.
+    /// Some may hold a copy.
+    #[error("no majority of the nodes has room on its disk for the content of space {space}")]
+    FullElsewhere {
+        /// Which space.
+        space: SpaceId,
+    },
     /// More contents than the index may hold: HTTP 507.
     #[error("the store holds as many contents as it may")]
     TooMany,

@@ -137,7 +137,9 @@ impl From<content::Error> for Error {
             content::Error::Unavailable { .. } => {
                 Self::Unavailable { retry_after: HOLDERS_RETRY_AFTER }
             }
-            content::Error::Full | content::Error::TooMany => Self::DiskFull,
+            content::Error::Full
+            | content::Error::FullElsewhere { .. }
+            | content::Error::TooMany => Self::DiskFull,
             content::Error::Purged { .. } => Self::ContentGone,
             content::Error::Busy { .. } => Self::SpaceBusy,
             content::Error::Offset { actual, .. } => Self::OffsetMismatch { offset: actual },

@@ -86,6 +86,7 @@ struct State {
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
     latency: Arc<AtomicU64>,
+    write_time: Arc<AtomicU64>,
 }
 
 struct SimFile {
@@ -227,12 +228,22 @@ impl SimDisk {
     /// An empty disk; what its crashes keep follows from the seed.
     pub fn new(seed: u64) -> Self {
         let state = State { seed, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), latency: Arc::new(AtomicU64::new(0)) }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            latency: Arc::default(),
+            write_time: Arc::default(),
+        }
     }
 
     /// Syncs take so long, in the runtime's time.
     pub fn set_latency(&self, latency: Duration) {
         self.latency.store(latency.as_micros() as u64, Relaxed);
+    }
+
+    /// Durable writes take so long an octet before they are there, so that a small one overtakes a
+    /// large one that was begun earlier.
+    pub fn set_write_time(&self, octet: Duration) {
+        self.write_time.store(octet.as_nanos() as u64, Relaxed);
     }
 
     /// With `true`, syncs do nothing and say that they did: the negative control of crash tests.
@@ -443,18 +454,30 @@ impl SimFile {
 
 impl File for SimFile {
     fn write(&self, writes: Vec<Write>, durable: bool) -> DiskFuture<()> {
-        let inode = self.inode;
-        let written = self.disk.with(Some(self.life), &[Fault::Write, Fault::Full], |state| {
-            writes
-                .into_iter()
-                .try_for_each(|write| state.change(inode, Change::Write(write.offset, write.bytes)))
-        });
+        let (disk, inode, life) = (self.disk.clone(), self.inode, self.life);
+        let octets: usize = writes.iter().map(|write| write.bytes.len()).sum();
+        let write = move || {
+            disk.with(Some(life), &[Fault::Write, Fault::Full], |state| {
+                writes.into_iter().try_for_each(|write| {
+                    state.change(inode, Change::Write(write.offset, write.bytes))
+                })
+            })
+        };
+        let wait = self.disk.write_time.load(Relaxed) * octets as u64;
         if !durable {
-            return written;
+            return write();
         }
         let sync = self.sync_late();
+        if wait == 0 {
+            let written = write();
+            return Box::pin(async move {
+                written.await?;
+                sync.await
+            });
+        }
         Box::pin(async move {
-            written.await?;
+            tokio::time::sleep(Duration::from_nanos(wait)).await;
+            write().await?;
             sync.await
         })
     }

@@ -309,10 +309,10 @@ async fn a_full_disk_is_refused_before_the_reserve_is_touched() {
 
 #[tokio::test(start_paused = true)]
 async fn a_purge_during_a_healing_leaves_no_key() {
-    let (mut before, mut during, mut after) = (0, 0, 0);
-    for half_millis in 0..60 {
+    let (mut during, mut after) = (0, 0);
+    for step in 0..60 {
         let cluster = Cluster::new(80, 2).await;
-        let octets = Dice::new(8).octets(1_000);
+        let octets = Dice::new(8).octets(100_000);
         let store = cluster.store(1);
         store.put_small(space(1), packet(1), meta(), octets.into()).await.expect("stored");
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -326,22 +326,23 @@ async fn a_purge_during_a_healing_leaves_no_key() {
         assert!(cluster.disks[&1].contains(&sealed), "the same record on both");
         assert!(cluster.disks[&1].flip(&path, slot as u64 + 3, 0x10));
         assert!(!cluster.disks[&1].contains(&sealed), "its key is damaged");
+        // What is made good takes a tenth of a second to be written, the zeros some milliseconds.
+        cluster.disks[&1].set_write_time(Duration::from_micros(1));
 
         let healing = store.clone();
         let healing =
             tokio::spawn(async move { healing.fetch(space(1), None, &[NodeId(2)]).await });
-        tokio::time::sleep(Duration::from_micros(half_millis * 500)).await;
-        match (healing.is_finished(), cluster.disks[&1].contains(&sealed)) {
-            (true, _) => after += 1,
-            (false, true) => during += 1,
-            (false, false) => before += 1,
+        tokio::time::sleep(Duration::from_millis(step * 2)).await;
+        match healing.is_finished() {
+            true => after += 1,
+            false => during += 1,
         }
         store.purge(vec![space(1)]).await.expect("purged");
         // Nothing that comes later brings it back.
         drop(healing.await.expect("no panic"));
-        assert!(!cluster.disks[&1].contains(&sealed), "a key came back, {half_millis}");
+        assert!(!cluster.disks[&1].contains(&sealed), "a key came back at step {step}");
     }
-    assert!(before > 0 && during > 0 && after > 0, "{before} {during} {after}");
+    assert!(during > 0 && after > 0, "{during} during a healing, {after} after it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -357,7 +358,7 @@ async fn a_majority_of_full_disks_is_no_lost_majority() {
         }
     };
     let refused = put(1).await.expect_err("two of three have no room");
-    assert!(matches!(refused, Error::Full), "{refused:?}");
+    assert!(matches!(refused, Error::FullElsewhere { .. }), "{refused:?}");
     for node in [2, 3] {
         cluster.disks[&node].set_capacity(None);
     }
