@@ -101,23 +101,27 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let deadline = Instant::now() + patience;
     let mut replies = Vec::with_capacity(message.proposals.len());
     for proposal in message.proposals {
-        let (reply, answer) = oneshot::channel();
-        replies.push(answer);
         if !is_proposal(&proposal) {
             // It alone is not taken: others of the batch may stand in the log already.
             tracing::warn!("a proposal that cannot be read was not taken");
+            replies.push(None);
             continue;
         }
+        let (reply, answer) = oneshot::channel();
         let waiting = Waiting::forwarded(Vec::from(proposal).into(), deadline, reply);
-        // A full queue drops the waiting proposal, and with it the sender of its reply.
-        drop(inner.proposals.try_send(waiting));
+        let taken = inner.proposals.try_send(waiting).is_ok();
+        replies.push(taken.then_some(answer));
     }
     let mut fates = Vec::with_capacity(replies.len());
     for reply in replies {
-        fates.push(match reply.await {
-            Ok(Ok((index, answer))) => Fate::Applied(index, answer),
-            Ok(Err(Failed::Unknown)) => Fate::Unknown,
-            Ok(Err(Failed::NotTaken)) | Err(_) => Fate::NotTaken,
+        fates.push(match reply {
+            None => Fate::NotTaken,
+            Some(reply) => match reply.await {
+                Ok(Ok((index, answer))) => Fate::Applied(index, answer),
+                Ok(Err(Failed::NotTaken)) => Fate::NotTaken,
+                // This node stops, and the proposal may stand in its log.
+                Ok(Err(Failed::Unknown)) | Err(_) => Fate::Unknown,
+            },
         });
     }
     Ok(wire::to_cbor(&fates))

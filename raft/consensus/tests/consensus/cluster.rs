@@ -27,6 +27,7 @@ pub struct Wires(Arc<Mutex<Plan>>);
 struct Plan {
     nodes: BTreeMap<NodeId, Consensus>,
     cut: BTreeSet<NodeId>,
+    mute: BTreeSet<NodeId>,
     bulk: u64,
 }
 
@@ -44,8 +45,15 @@ impl Wires {
         self.0.lock().cut.insert(id);
     }
 
+    /// Whatever a node asks of others is lost; others reach it, and get its answers.
+    pub fn mute(&self, id: NodeId) {
+        self.0.lock().mute.insert(id);
+    }
+
     pub fn join(&self, id: NodeId) {
-        self.0.lock().cut.remove(&id);
+        let mut plan = self.0.lock();
+        plan.cut.remove(&id);
+        plan.mute.remove(&id);
     }
 
     /// Blocks of snapshots sent so far.
@@ -55,7 +63,8 @@ impl Wires {
 
     fn way(&self, from: NodeId, to: NodeId) -> Option<Consensus> {
         let plan = self.0.lock();
-        let open = !plan.cut.contains(&from) && !plan.cut.contains(&to);
+        let open =
+            !plan.cut.contains(&from) && !plan.cut.contains(&to) && !plan.mute.contains(&from);
         plan.nodes.get(&to).filter(|_| open).cloned()
     }
 }

@@ -168,6 +168,38 @@ async fn a_node_that_was_away_catches_up_by_a_snapshot() {
     assert_eq!(content(&cluster.node(away.0).view()), content(&leader.view()));
 }
 
+/// The leader has the proposal of another node in its log, tells nobody, and stops.
+#[tokio::test(start_paused = true)]
+async fn what_a_stopping_leader_has_taken_may_happen_and_nobody_says_that_it_will_not() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let [asking, third] = [id(leader.0 % 3 + 1), id((leader.0 + 1) % 3 + 1)];
+    cluster.wires.cut(third);
+    cluster.wires.mute(leader);
+    let (node, leading) = (cluster.node(asking.0), cluster.node(leader.0));
+    let before = leading.status().last_log;
+    let proposal = command(4);
+    let proposed = tokio::spawn({
+        let (node, proposal) = (node.clone(), proposal.clone());
+        async move { node.propose(proposal).await }
+    });
+    until(&leading, "the proposal stands in the log", |status| status.last_log > before).await;
+    leading.kill().await;
+    let answer = proposed.await.expect("the proposal runs");
+    assert_eq!(answer.expect_err("no majority is left"), ProposeError::Unknown);
+    // And it does happen: the log of the node that comes back is the longest.
+    drop((node, leading));
+    cluster.wires.detach(leader);
+    cluster.crash(asking).await;
+    cluster.wires.join(third);
+    cluster.wires.join(leader);
+    cluster.start(leader).await;
+    cluster.leader().await;
+    let node = cluster.node(third.0);
+    node.read_index().await.expect("two of three are back");
+    assert!(holds(&node.view(), &proposal), "it has happened");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cut_off_node_is_not_fresh_and_says_so() {
     let cluster = Cluster::of(3).await;
