@@ -23,6 +23,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const WHILE_ADMITTED: usize = 12;
 /// How long a node may take from its start until it votes.
 const VOTES_TIME_MAX: Duration = Duration::from_secs(60);
+/// A new voter fetches what is live at once, and not with the next reconciliation a minute later.
+const HOLDS_TIME_MAX: Duration = Duration::from_secs(15);
 /// How long the end of a packet may take to be known and its content to be forgotten everywhere.
 const END_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -381,7 +383,7 @@ impl Scene {
     /// at the first attempt. The last step, as the cluster has four nodes after it.
     async fn a_fourth_node(&mut self) -> Result<()> {
         let index = self.cluster.admit().await?;
-        for number in 0..WHILE_ADMITTED {
+        for number in 0..2 * WHILE_ADMITTED {
             self.sends(number).await.context("while it is admitted and not started")?;
         }
         self.cluster.nodes[index].start()?;
@@ -391,6 +393,11 @@ impl Scene {
             number += 1;
             ensure!(begun.elapsed() < VOTES_TIME_MAX, "it does not vote");
         }
+        // A majority of three may be none of four, so a new voter holds at once what is live.
+        eventually("it holds what was sent before it came", HOLDS_TIME_MAX, async || {
+            self.contents(index).await.ok().filter(|count| *count >= 2 * WHILE_ADMITTED)
+        })
+        .await?;
         for number in 0..WHILE_ADMITTED {
             self.sends(number).await.context("now that it votes")?;
         }
@@ -403,6 +410,16 @@ impl Scene {
         let sent =
             self.source.submit(&self.at(number % 3), &targets, "Nút mới", b"moi", "").await?;
         sent.success().map(drop).with_context(|| format!("packet {number}"))
+    }
+
+    /// How many contents a node holds.
+    async fn contents(&self, index: usize) -> Result<usize> {
+        let answer =
+            self.cluster.call(index, &self.cluster.admin, Request::get("/metrics")).await?;
+        let body = answer.success()?.body;
+        let text = std::str::from_utf8(&body)?;
+        let count = text.lines().find_map(|line| line.strip_prefix("lgsp_contents "));
+        Ok(count.context("a count of contents")?.parse()?)
     }
 
     async fn votes(&self, index: usize) -> bool {

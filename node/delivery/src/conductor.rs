@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pickups gather for so long before they are recorded; most deliveries are confirmed by then.
 const PICKUPS_GATHER: Duration = Duration::from_secs(2);
 
-/// Between two reconciliations; a restart begins with one.
+/// Between two reconciliations; a restart begins with one, and so does a change of the members.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 
 /// Between attempts of the first reconciliation while there is no majority.
@@ -53,16 +53,16 @@ impl Conductor {
     }
 
     async fn conduct(self) {
-        let purge = Arc::new(Notify::new());
+        let (purge, members) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(listen(self.exchange.clone(), purge.clone()));
+        tasks.spawn(listen(self.exchange.clone(), purge.clone(), members.clone()));
         tasks.spawn(purge_loop(self.exchange.clone(), purge));
         tasks.spawn(discard_loop(self.exchange.clone()));
         tasks.spawn(lead_loop(self.exchange.clone()));
         tasks.spawn(removal_loop(self.exchange.clone()));
         tasks.spawn(admission_loop(self.exchange.clone()));
         tasks.spawn(pickup_loop(self.exchange.clone()));
-        tasks.spawn(reconcile_loop(self.exchange));
+        tasks.spawn(reconcile_loop(self.exchange, members));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
                 && error.is_panic()
@@ -73,7 +73,7 @@ impl Conductor {
     }
 }
 
-async fn listen(exchange: Exchange, purge: Arc<Notify>) {
+async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>) {
     let mut effects = exchange.consensus().subscribe();
     let mut status = exchange.consensus().watch_status();
     let mut replaced = exchange.consensus().watch_replaced();
@@ -81,10 +81,13 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>) {
     loop {
         tokio::select! {
             heard = effects.recv() => match heard {
-                Ok(effects) => effects.iter().for_each(|effect| act(&exchange, effect, &purge)),
+                Ok(effects) => {
+                    effects.iter().for_each(|effect| act(&exchange, effect, &purge, &members));
+                }
                 Err(RecvError::Lagged(_)) => {
                     exchange.inner.hub.wake_all();
                     purge.notify_one();
+                    members.notify_one();
                 }
                 Err(RecvError::Closed) => return,
             },
@@ -93,6 +96,7 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>) {
                 Ok(()) => {
                     exchange.inner.hub.wake_all();
                     purge.notify_one();
+                    members.notify_one();
                 }
                 Err(_) => return,
             },
@@ -104,13 +108,13 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>) {
     }
 }
 
-fn act(exchange: &Exchange, effect: &Effect, purge: &Notify) {
+fn act(exchange: &Exchange, effect: &Effect, purge: &Notify, members: &Notify) {
     match effect {
         Effect::Notice { unit, position } => exchange.inner.hub.grown(unit, *position),
         Effect::Purge { .. } => purge.notify_one(),
         // Streams look at their key when they are woken.
         Effect::KeyRevoked(_) => exchange.inner.hub.wake_all(),
-        Effect::NodesChanged => {}
+        Effect::NodesChanged => members.notify_one(),
     }
 }
 
@@ -184,8 +188,9 @@ async fn pickup_loop(exchange: Exchange) {
     }
 }
 
-async fn reconcile_loop(exchange: Exchange) {
-    // What a node lacks when it starts nobody is about to send it: it fetches without waiting.
+async fn reconcile_loop(exchange: Exchange, members: Arc<Notify>) {
+    // What a node lacks when it starts, or when it becomes a member, nobody is about to send it: it
+    // fetches without waiting. A majority of the old members may be none of the new ones.
     let mut holding_after = Duration::ZERO;
     loop {
         let pause = match exchange.reconcile(holding_after).await {
@@ -198,7 +203,10 @@ async fn reconcile_loop(exchange: Exchange) {
                 RECONCILE_RETRY
             }
         };
-        sleep(pause).await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = members.notified() => holding_after = Duration::ZERO,
+        }
     }
 }
 
