@@ -13,7 +13,7 @@ mod wait;
 
 pub use cluster::{Cluster, Layout};
 pub use parties::{Accepted, Party, digest_of};
-pub use process::{NodeProcess, Program};
+pub use process::{NodeProcess, Program, free_port};
 pub use scan::{Found, forms_of, scan};
 pub use traffic::{Ledger, Sent, Traffic};
 pub use wait::{answered, eventually, eventually_quick};

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ use super::eventually;
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// How many ports are tried before the machine is called full.
 const PORT_TRIES_MAX: usize = 500;
+/// How long a command may take that only asks or tells: a debug build waits for elections too.
+const RUN_TIME_MAX: Duration = Duration::from_secs(60);
 /// How much of a log a failed test shows.
 const LOG_LINES_MAX: usize = 60;
 
@@ -72,14 +74,25 @@ impl Program {
     }
 
     /// Runs it to its end. What it wrote comes back; an end without success is no error here.
-    pub async fn run(&self, arguments: &[&str]) -> Result<std::process::Output> {
-        let mut command = tokio::process::Command::from(self.command());
-        command.args(arguments).env("LANG", "C").kill_on_drop(true);
-        let patience = Duration::from_secs(60);
-        tokio::time::timeout(patience, command.output())
+    pub async fn run(&self, arguments: &[&str]) -> Result<Output> {
+        self.run_for(RUN_TIME_MAX, arguments).await
+    }
+
+    /// The same for a command that may take its time.
+    pub async fn run_for(&self, patience: Duration, arguments: &[&str]) -> Result<Output> {
+        let output = self.begin(arguments)?.wait_with_output();
+        tokio::time::timeout(patience, output)
             .await
             .with_context(|| format!("`{}` did not end in {patience:?}", arguments.join(" ")))?
             .with_context(|| format!("cannot run {}", self.path.display()))
+    }
+
+    /// Begins it; what it writes can be read on the way. It ends with the value.
+    pub fn begin(&self, arguments: &[&str]) -> Result<tokio::process::Child> {
+        let mut command = tokio::process::Command::from(self.command());
+        command.args(arguments).env("LANG", "C").kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().with_context(|| format!("cannot run {}", self.path.display()))
     }
 
     /// Runs it to its end, which must be a success; what it wrote to standard output comes back.
@@ -98,7 +111,7 @@ impl Program {
 }
 
 /// A port that is free now for both TCP and UDP, and that this process gives out once only.
-pub(super) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     let mut given = GIVEN.lock();
     let given = given.get_or_insert_default();

@@ -1,0 +1,478 @@
+//! Every verb of the program against three nodes, as people and their scripts type it: what is
+//! answered in JSON, with which exit code, and in which language it is refused.
+//!
+//! `demo` has a scene of its own; the harness starts the nodes by `init`, `join` and `run`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use lgsp_tests::harness::{Cluster, Program, digest_of, eventually, free_port};
+use parking_lot::Mutex;
+use rand::Rng;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+/// What the harness and the scene of the demonstration call.
+const ELSEWHERE: [&str; 2] = ["demo", "run"];
+/// A content that travels in pieces: three and a bit, so that the last one is short.
+const LARGE: usize = (3 << 20) + 4321;
+/// How long a command may wait for what another one causes.
+const WAIT: &str = "--wait=45 s";
+/// How long the cluster may take to see that a node is away, or that a debt is paid.
+const SEEN_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How the program ends, as its guide lists it.
+mod exit {
+    pub const OK: i32 = 0;
+    pub const FAILED: i32 = 1;
+    pub const USAGE: i32 = 2;
+    pub const DEGRADED: i32 = 3;
+    pub const UNREACHABLE: i32 = 4;
+    pub const NOT_PERMITTED: i32 = 5;
+    pub const NOT_FOUND: i32 = 6;
+    pub const CONFLICT: i32 = 7;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_verb_answers_and_refuses_as_it_must() {
+    let program = Program::at(env!("CARGO_BIN_EXE_node"));
+    let mut cluster = Cluster::start(&program, 3).await.expect("a cluster");
+    let desk = Desk::new(&cluster);
+    let well =
+        |step: &str, done: Result<()>| done.unwrap_or_else(|error| panic!("{step}: {error:?}"));
+    well("completion", completion(&desk).await);
+    well("configuration", configuration(&desk, &cluster).await);
+    well("units", units(&desk).await);
+    well("applications and keys", applications(&desk).await);
+    well("a small packet", small_packet(&desk).await);
+    well("a large packet", large_packet(&desk).await);
+    well("a revoked key", revoked_key(&desk).await);
+    well("members", members(&desk, &cluster).await);
+    well("status and check", standing(&desk, &mut cluster).await);
+    let never: Vec<_> = desk.verbs.lock().difference(&desk.typed.lock()).cloned().collect();
+    assert_eq!(never, ELSEWHERE, "verbs that no scene types");
+}
+
+/// Where commands are typed, and which verbs were.
+struct Desk {
+    program: Program,
+    root: PathBuf,
+    admin: String,
+    verbs: Mutex<BTreeSet<String>>,
+    typed: Mutex<BTreeSet<String>>,
+}
+
+impl Desk {
+    fn new(cluster: &Cluster) -> Self {
+        Self {
+            program: cluster.program().clone(),
+            root: cluster.root().to_owned(),
+            admin: cluster.nodes[0].data.join("admin.toml").display().to_string(),
+            verbs: Mutex::default(),
+            typed: Mutex::default(),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.root.join(name).display().to_string()
+    }
+
+    /// Types a command; its exit code, its output and its talk come back.
+    async fn typed(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
+        let words = arguments.iter().take_while(|word| !word.starts_with('-'));
+        let words: Vec<_> = words.take(2).copied().collect();
+        self.typed.lock().extend((1..=words.len()).map(|count| words[..count].join(" ")));
+        let output = self.program.run(arguments).await?;
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let code = output.status.code().context("it ended by itself")?;
+        Ok((code, text(&output.stdout), text(&output.stderr)))
+    }
+
+    /// Types a command with a profile; its JSON document comes back, which names its schema.
+    async fn ask(&self, profile: &str, schema: &str, arguments: &[&str]) -> Result<Value> {
+        let shown = arguments.join(" ");
+        let mut all = arguments.to_vec();
+        all.extend(["-o", "json", "--profile", profile]);
+        let (code, out, said) = self.typed(&all).await?;
+        ensure!(code == exit::OK, "`{shown}` ended with {code}: {said}{out}");
+        let document: Value =
+            serde_json::from_str(&out).with_context(|| format!("{shown}: {out}"))?;
+        ensure!(document["schema"] == schema, "`{shown}` answered {document:#}");
+        Ok(document)
+    }
+
+    /// Types a command that must fail with an exit code; the error comes back.
+    async fn refused(&self, exit: i32, profile: &str, arguments: &[&str]) -> Result<Value> {
+        let shown = arguments.join(" ");
+        let mut all = arguments.to_vec();
+        all.extend(["-o", "json", "--profile", profile]);
+        let (code, out, said) = self.typed(&all).await?;
+        ensure!(code == exit, "`{shown}` ended with {code}: {said}{out}");
+        let document: Value =
+            serde_json::from_str(&said).with_context(|| format!("{shown}: {said}"))?;
+        ensure!(document["schema"] == "lgsp.error/1", "`{shown}` answered {document:#}");
+        let error = document["error"].clone();
+        ensure!(error["exit"] == exit && error["what"].is_string(), "`{shown}`: {error:#}");
+        Ok(error)
+    }
+
+    /// The same for people, in a language: each of these must be said.
+    async fn told(
+        &self,
+        exit: i32,
+        profile: &str,
+        lang: &str,
+        arguments: &[&str],
+        texts: &[&str],
+    ) -> Result<()> {
+        let mut all = arguments.to_vec();
+        all.extend(["--lang", lang, "--profile", profile]);
+        let (code, out, said) = self.typed(&all).await?;
+        let shown = arguments.join(" ");
+        ensure!(code == exit, "`{shown}` ended with {code}: {said}{out}");
+        for text in texts {
+            ensure!(said.contains(text), "`{shown}` does not say {text}: {said}");
+        }
+        Ok(())
+    }
+}
+
+fn items(document: &Value) -> Result<&Vec<Value>> {
+    document["items"].as_array().context("items are answered")
+}
+
+fn text(document: &Value, pointer: &str) -> Result<String> {
+    let text = document.pointer(pointer).and_then(Value::as_str);
+    Ok(text.with_context(|| format!("{pointer} in {document:#}"))?.to_owned())
+}
+
+/// The completions name every verb: those are the ones that must be typed here.
+async fn completion(desk: &Desk) -> Result<()> {
+    let (code, script, _) = desk.typed(&["completion", "bash"]).await?;
+    ensure!(
+        code == exit::OK && script.contains("complete -F _lgsp"),
+        "a script for bash: {script}"
+    );
+    let verbs: BTreeSet<String> = script
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("cmd=\"lgsp__subcmd__")?.strip_suffix('"'))
+        .map(|path| path.replace("__subcmd__", " "))
+        .collect();
+    ensure!(verbs.contains("packet confirm") && verbs.contains("demo"), "verbs: {verbs:?}");
+    *desk.verbs.lock() = verbs;
+    let (code, _, said) = desk.typed(&["completion", "none", "--lang", "en"]).await?;
+    ensure!(code == exit::USAGE && said.contains("none"), "an unknown shell: {said}");
+    Ok(())
+}
+
+async fn configuration(desk: &Desk, cluster: &Cluster) -> Result<()> {
+    let file = cluster.nodes[0].data.join("lgsp.toml").display().to_string();
+    let good = desk.ask("-", "lgsp.config.check/1", &["config", "check", &file]).await?;
+    ensure!(good["good"] == true, "{good:#}");
+    let shown = desk.ask("-", "lgsp.config/1", &["config", "show", &file]).await?;
+    ensure!(text(&shown, "/api/listen")? == cluster.nodes[0].api.to_string(), "{shown:#}");
+    let wrong = desk.path("wrong.toml");
+    fs::write(&wrong, fs::read_to_string(&file)? + "\n[unknown]\nkey = 1\n")?;
+    desk.refused(exit::USAGE, "-", &["config", "check", &wrong]).await?;
+    Ok(())
+}
+
+async fn units(desk: &Desk) -> Result<()> {
+    let admin = desk.admin.as_str();
+    let csv = concat!(env!("CARGO_MANIFEST_DIR"), "/../node/app/data/nghe-an-units.csv");
+    for (added, skipped) in [(145, 1), (0, 146)] {
+        let document = desk.ask(admin, "lgsp.units.imported/1", &["unit", "import", csv]).await?;
+        ensure!(document["added"] == added && document["skipped"] == skipped, "{document:#}");
+    }
+    let name = "Trung tâm thử nghiệm";
+    let add = ["unit", "add", "H41.950", "--name", name, "--kind", "other", "--parent", "H41"];
+    let added = desk.ask(admin, "lgsp.unit.added/1", &add).await?;
+    ensure!(added["code"] == "H41.950", "{added:#}");
+    desk.refused(exit::CONFLICT, admin, &add).await?;
+    let shown = desk.ask(admin, "lgsp.unit/1", &["unit", "show", "H41.950"]).await?;
+    ensure!(shown["name"] == name && shown["parent"] == "H41", "{shown:#}");
+    let some = desk.ask(admin, "lgsp.units/1", &["unit", "list", "--limit", "3"]).await?;
+    ensure!(items(&some)?.len() == 3 && some["more"] == true, "{some:#}");
+    let all = desk.ask(admin, "lgsp.units/1", &["unit", "list", "--all"]).await?;
+    ensure!(items(&all)?.len() == 147 && all["more"] == false, "all of them");
+    let found =
+        desk.ask(admin, "lgsp.units/1", &["unit", "search", "phuong", "thanh", "vinh"]).await?;
+    ensure!(items(&found)?.iter().any(|unit| unit["code"] == "H41.101"), "{found:#}");
+
+    let unknown = ["unit", "show", "H41.951"];
+    let vi = ["vì sao:", "cách sửa:", "lgsp unit search", "mã: LGSP-"];
+    desk.told(exit::NOT_FOUND, admin, "vi", &unknown, &vi).await?;
+    let en = ["to mend:", "lgsp unit search", "code: LGSP-"];
+    desk.told(exit::NOT_FOUND, admin, "en", &unknown, &en).await?;
+    let (code, _, said) = desk.typed(&["unit", "show", "H41 951", "--lang", "en"]).await?;
+    ensure!(code == exit::USAGE && said.contains("H41 951"), "a malformed code: {said}");
+    Ok(())
+}
+
+async fn applications(desk: &Desk) -> Result<()> {
+    let admin = desk.admin.as_str();
+    for (app, unit) in [("nguon", "H41.08"), ("dich", "H41.101")] {
+        let add = ["app", "add", app, "--unit", unit, "--grant", "send,receive"];
+        let added = desk.ask(admin, "lgsp.app.added/1", &add).await?;
+        ensure!(added["app"] == app, "{added:#}");
+        // A secret never goes to what is not a terminal; it goes to a file of its owner's.
+        desk.refused(exit::USAGE, admin, &["key", "issue", app]).await?;
+        let file = desk.path(&format!("{app}.toml"));
+        let issue = ["key", "issue", app, "--profile-file", &file];
+        let issued = desk.ask(admin, "lgsp.key.issued/1", &issue).await?;
+        ensure!(issued["secret_key"].is_null() && Path::new(&file).exists(), "{issued:#}");
+        desk.refused(exit::CONFLICT, admin, &issue).await?;
+    }
+    let apps = desk.ask(admin, "lgsp.apps/1", &["app", "list"]).await?;
+    let listed = items(&apps)?.iter().find(|app| app["app"] == "dich").context("it is listed")?;
+    ensure!(listed["unit"] == "H41.101", "{listed:#}");
+    let none = ["app", "add", "khong", "--unit", "H41.951"];
+    desk.refused(exit::NOT_FOUND, admin, &none).await?;
+    // An application is no administrator.
+    let permitted = desk.path("nguon.toml");
+    desk.refused(exit::NOT_PERMITTED, &permitted, &["member", "list"]).await?;
+    Ok(())
+}
+
+/// In one round trip, received and confirmed by hand.
+async fn small_packet(desk: &Desk) -> Result<()> {
+    let (source, target) = (desk.path("nguon.toml"), desk.path("dich.toml"));
+    let (octets, file) = made(desk, "cong-van.pdf", 54_321)?;
+    let send = ["packet", "send", &file, "--to", "H41.101", "--title", "Công văn 12"];
+    let sent = desk.ask(&source, "lgsp.sent/1", &send).await?;
+    let packet = text(&sent, "/packet")?;
+    ensure!(sent["digest"] == digest_of(&octets) && sent["size"] == octets.len(), "{sent:#}");
+
+    let list = desk.ask(&source, "lgsp.packets/1", &["packet", "list"]).await?;
+    let listed = items(&list)?.iter().find(|one| one["packet"] == *packet).context("listed")?;
+    ensure!(listed["title"] == "Công văn 12", "{listed:#}");
+    let inbox = desk.ask(&target, "lgsp.inbox/1", &["packet", "list", "--inbox"]).await?;
+    ensure!(items(&inbox)?.iter().any(|one| one["packet"] == *packet), "{inbox:#}");
+
+    let to = desk.path("small");
+    let receive = ["packet", "receive", &packet, "--to-dir", &to];
+    let received = desk.ask(&target, "lgsp.received/1", &receive).await?;
+    let path = text(&received, "/items/0/path")?;
+    ensure!(received["items"][0]["state"] == "picked_up", "{received:#}");
+    ensure!(path.ends_with(".pdf") && fs::read(&path)? == octets, "octet for octet: {path}");
+
+    // Another digest settles nothing; the right one may be said twice.
+    let other = digest_of(b"something else");
+    let wrong = ["packet", "confirm", &packet, "--digest", &other];
+    desk.refused(exit::FAILED, &target, &wrong).await?;
+    for _ in 0..2 {
+        let confirm = ["packet", "confirm", &packet, "--file", &path];
+        let confirmed = desk.ask(&target, "lgsp.confirmed/1", &confirm).await?;
+        ensure!(confirmed["state"] == "confirmed", "{confirmed:#}");
+    }
+    let show = ["packet", "show", &packet];
+    let shown = desk.ask(&source, "lgsp.packet/1", &show).await?;
+    ensure!(shown["packet"]["state"] == "completed", "{shown:#}");
+    let way: Vec<_> = shown["way"].as_array().context("a way")?.iter().collect();
+    ensure!(way.iter().any(|step| step["what"] == "confirmed"), "{shown:#}");
+    desk.refused(exit::CONFLICT, &target, &receive).await?;
+    Ok(())
+}
+
+/// In pieces, to a target that waits for its notice and confirms at once.
+async fn large_packet(desk: &Desk) -> Result<()> {
+    let (source, target) = (desk.path("nguon.toml"), desk.path("dich.toml"));
+    let (octets, file) = made(desk, "ban-do.zip", LARGE)?;
+    desk.refused(exit::NOT_FOUND, &target, &["packet", "receive"]).await?;
+    let to = desk.path("large");
+    let mut waiting = desk.program.begin(&[
+        "packet",
+        "receive",
+        WAIT,
+        "--confirm",
+        "--to-dir",
+        &to,
+        "-o",
+        "json",
+        "--profile",
+        &target,
+    ])?;
+    // It talks before it listens: nothing is sent until it waits.
+    let mut talk = BufReader::new(waiting.stderr.take().context("it talks")?).lines();
+    let first = talk.next_line().await?.context("it says that it waits")?;
+    let send = ["packet", "send", &file, "--to", "H41.101", WAIT];
+    let sent = desk.ask(&source, "lgsp.sent/1", &send).await?;
+    ensure!(sent["state"] == "completed" && sent["digest"] == digest_of(&octets), "{sent:#}");
+    let output = waiting.wait_with_output().await?;
+    let received: Value = serde_json::from_slice(&output.stdout).context(first)?;
+    ensure!(output.status.success() && items(&received)?.len() == 1, "{received:#}");
+    ensure!(received["items"][0]["packet"] == sent["packet"], "{received:#}");
+    let path = text(&received, "/items/0/path")?;
+    ensure!(path.ends_with(".zip") && fs::read(&path)? == octets, "octet for octet: {path}");
+
+    let packet = text(&sent, "/packet")?;
+    let watch = ["packet", "show", &packet, "--watch"];
+    let shown = desk.ask(&source, "lgsp.packet/1", &watch).await?;
+    ensure!(shown["packet"]["state"] == "completed", "{shown:#}");
+    Ok(())
+}
+
+fn made(desk: &Desk, name: &str, size: usize) -> Result<(Vec<u8>, String)> {
+    let mut octets = vec![0; size];
+    rand::rng().fill_bytes(&mut octets);
+    let path = desk.path(name);
+    fs::write(&path, &octets)?;
+    Ok((octets, path))
+}
+
+/// A key that is revoked opens nothing from the next request on.
+async fn revoked_key(desk: &Desk) -> Result<()> {
+    let (admin, profile) = (desk.admin.as_str(), desk.path("nguon.toml"));
+    let status = async || -> Result<(String, Value)> {
+        let keys = desk.ask(admin, "lgsp.keys/1", &["key", "list", "--all"]).await?;
+        let key = items(&keys)?.iter().find(|key| key["app"] == "nguon").context("its key")?;
+        Ok((text(key, "/access_key")?, key["status"].clone()))
+    };
+    let (key, before) = status().await?;
+    desk.ask(&profile, "lgsp.packets/1", &["packet", "list"]).await?;
+    let asked = desk.refused(exit::USAGE, admin, &["key", "revoke", &key]).await?;
+    ensure!(text(&asked, "/fix")?.contains("--yes"), "{asked:#}");
+    let revoke = ["key", "revoke", &key, "--yes"];
+    let revoked = desk.ask(admin, "lgsp.key.revoked/1", &revoke).await?;
+    ensure!(revoked["access_key"] == *key && revoked["status"] == "revoked", "{revoked:#}");
+    let error = desk.refused(exit::NOT_PERMITTED, &profile, &["packet", "list"]).await?;
+    ensure!(text(&error, "/code")?.starts_with("LGSP-"), "{error:#}");
+    let (_, after) = status().await?;
+    ensure!(before == "active" && after == "revoked", "{before} {after}");
+    Ok(())
+}
+
+/// A node is admitted by a token, which is good once, and removed again.
+async fn members(desk: &Desk, cluster: &Cluster) -> Result<()> {
+    let admin = desk.admin.as_str();
+    let issued = desk.ask(admin, "lgsp.join-token/1", &["member", "token"]).await?;
+    let token = text(&issued, "/token")?;
+    ensure!(text(&issued, "/join")?.contains(&token), "the line to type: {issued:#}");
+    let url = cluster.nodes[0].url();
+    let place = |name: &str| -> Result<Vec<String>> {
+        let (mesh, api) = (free_port()?, free_port()?);
+        let flags = format!(
+            "--name {name} --mesh-listen 127.0.0.1:{mesh} --mesh-advertise 127.0.0.1:{mesh} \
+             --api-listen 127.0.0.1:{api} --api-url https://127.0.0.1:{api}"
+        );
+        let data = ["--data-dir".to_owned(), desk.path(name)];
+        Ok(flags.split(' ').map(str::to_owned).chain(data).collect())
+    };
+    let joining = |place: &[String]| -> Vec<String> {
+        let head = ["join", &url, "--token", &token].map(str::to_owned);
+        head.into_iter().chain(place.iter().cloned()).collect()
+    };
+    let line = joining(&place("n4")?);
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let joined = desk.ask("-", "lgsp.join/1", &line).await?;
+    ensure!(joined["node"] == 4, "{joined:#}");
+    let line = joining(&place("n5")?);
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let vi = ["Mã gia nhập này đã dùng rồi.", "lgsp member token"];
+    desk.told(exit::CONFLICT, "-", "vi", &line, &vi).await?;
+    let en = ["This join token was used before.", "lgsp member token"];
+    desk.told(exit::CONFLICT, "-", "en", &line, &en).await?;
+    ensure!(!Path::new(&desk.path("n5")).exists(), "a refused node leaves nothing behind");
+
+    let member = async |name: &str| -> Result<Value> {
+        let list = desk.ask(admin, "lgsp.members/1", &["member", "list"]).await?;
+        let found = items(&list)?.iter().find(|member| member["name"] == name);
+        Ok(found.with_context(|| format!("{name} in {list:#}"))?.clone())
+    };
+    ensure!(member("n4").await?["node"] == 4, "the admitted node is listed");
+    desk.refused(exit::USAGE, admin, &["member", "remove", "4"]).await?;
+    let remove = ["member", "remove", "4", "--yes"];
+    let removed = desk.ask(admin, "lgsp.member.removed/1", &remove).await?;
+    ensure!(removed["node"] == 4, "{removed:#}");
+    ensure!(member("n4").await?["role"] == "removed", "the removed node is told as such");
+    desk.refused(exit::NOT_FOUND, admin, &remove).await?;
+
+    // A cluster of its own, founded and not started.
+    let line =
+        [&["init".to_owned(), "--cluster-name".into(), "khac".into()][..], &place("n6")?].concat();
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let founded = desk.ask("-", "lgsp.init/1", &line).await?;
+    ensure!(
+        founded["node"] == 1 && founded["name"] == "khac" && founded["zone"] == "H41",
+        "{founded:#}"
+    );
+    let other = text(&founded, "/admin_profile")?;
+    let quick = ["status", "--timeout", "1 s"];
+    desk.refused(exit::UNREACHABLE, &other, &quick).await?;
+    desk.refused(exit::CONFLICT, "-", &line).await?;
+    Ok(())
+}
+
+/// What is told of a whole cluster, and of one that lacks a node.
+async fn standing(desk: &Desk, cluster: &mut Cluster) -> Result<()> {
+    cluster.whole().await?;
+    let whole = status(desk).await?;
+    ensure!(whole["tolerates"] == 1 && whole["leader"].is_u64(), "{whole:#}");
+    let nodes = whole["nodes"].as_array().context("nodes")?;
+    ensure!(nodes.iter().filter(|node| node["reachable"] == true).count() == 3, "{whole:#}");
+    check(desk, &["quorum", "leader", "tolerates"], None).await?;
+    desk.refused(exit::NOT_FOUND, &desk.path("none.toml"), &["check"]).await?;
+
+    let index = cluster.follower().await?;
+    cluster.nodes[index].kill()?;
+    let name = cluster.nodes[index].name.clone();
+    eventually("a node is seen to be away", SEEN_TIME_MAX, async || {
+        let seen = status(desk).await.ok().filter(|status| status["health"] == "degraded")?;
+        let nodes = seen["nodes"].as_array()?;
+        nodes.iter().any(|node| node["name"] == *name && node["reachable"] == false).then_some(())
+    })
+    .await?;
+    check(desk, &["quorum", "leader"], Some("tolerates")).await?;
+    cluster.restart(index).await?;
+    cluster.whole().await
+}
+
+/// The status, whose exit code is the health's.
+async fn status(desk: &Desk) -> Result<Value> {
+    let line = ["status", "-o", "json", "--profile", &desk.admin];
+    let (code, out, said) = desk.typed(&line).await?;
+    let document: Value = serde_json::from_str(&out).with_context(|| format!("{out}{said}"))?;
+    let expected = match document["health"].as_str() {
+        Some("healthy") => exit::OK,
+        Some("degraded") => exit::DEGRADED,
+        _ => exit::FAILED,
+    };
+    ensure!(document["schema"] == "lgsp.status/1" && code == expected, "{code}: {document:#}");
+    Ok(document)
+}
+
+/// What `check` finds, as JSON and as a monitoring plugin: some good, and one that is not. How full
+/// the disk of this machine is decides over the rest.
+async fn check(desk: &Desk, good: &[&str], bad: Option<&str>) -> Result<()> {
+    let line = ["check", "-o", "json", "--profile", &desk.admin];
+    let (code, out, said) = desk.typed(&line).await?;
+    let document: Value = serde_json::from_str(&out).with_context(|| format!("{out}{said}"))?;
+    let findings = document["findings"].as_array().context("findings")?;
+    let mark = |word: &str| {
+        let finding = findings.iter().find(|finding| finding["word"] == word);
+        finding.map(|finding| finding["mark"].clone())
+    };
+    for word in good {
+        ensure!(mark(word).context("found")? == "good", "{word} in {document:#}");
+    }
+    if let Some(word) = bad {
+        ensure!(mark(word).context("found")? != "good", "{word} in {document:#}");
+    }
+    let any = |word: &str| findings.iter().any(|finding| finding["mark"] == word);
+    let (expected, plugin, head) = match (any("bad"), any("warning")) {
+        (true, _) => (exit::FAILED, 2, "LGSP CRITICAL - "),
+        (false, true) => (exit::DEGRADED, 1, "LGSP WARNING - "),
+        (false, false) => (exit::OK, 0, "LGSP OK - "),
+    };
+    ensure!(code == expected, "ended with {code}: {document:#}");
+    let line = ["check", "--nagios", "--profile", &desk.admin];
+    let (code, out, _) = desk.typed(&line).await?;
+    ensure!(code == plugin && out.starts_with(head), "ended with {code}: {out}");
+    ensure!(out.lines().count() == 1, "one line: {out}");
+    Ok(())
+}
