@@ -59,6 +59,27 @@ impl Endpoint {
         Arc::new(Self { address, authority: address.to_string(), tls: tls.clone() })
     }
 
+    /// The certificate that the node presents to a connection made now.
+    pub async fn presented(&self) -> Result<CertificateDer<'static>> {
+        let io = self.connect().await?;
+        let (_, session) = io.get_ref();
+        let chain = session.peer_certificates().context("a server has a certificate")?;
+        Ok(chain[0].clone().into_owned())
+    }
+
+    async fn connect(&self) -> Result<TlsStream<TcpStream>> {
+        let address = self.address;
+        let connected = timeout(CONNECT_TIME_MAX, async {
+            let tcp = TcpStream::connect(address).await?;
+            tcp.set_nodelay(true)?;
+            self.tls.0.connect(ServerName::from(address.ip()), tcp).await
+        })
+        .await;
+        connected
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .with_context(|| format!("cannot connect to {address}"))
+    }
+
     /// The same API under another public name.
     pub fn called(&self, authority: &str) -> Arc<Self> {
         Arc::new(Self { authority: authority.to_owned(), ..self.clone() })
@@ -276,16 +297,7 @@ impl Conn {
 
     async fn connect(&mut self) -> Result<()> {
         self.close();
-        let address = self.endpoint.address;
-        let connected = timeout(CONNECT_TIME_MAX, async {
-            let tcp = TcpStream::connect(address).await?;
-            tcp.set_nodelay(true)?;
-            self.endpoint.tls.0.connect(ServerName::from(address.ip()), tcp).await
-        })
-        .await;
-        let io = connected
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .with_context(|| format!("cannot connect to {address}"))?;
+        let io = self.endpoint.connect().await?;
         self.io = Some(io);
         Ok(())
     }

@@ -1,0 +1,179 @@
+//! A node's certificate nears its end: the node renews it by itself, without a restart, and stays in
+//! the cluster, where nobody would speak to it once the old one had ended.
+
+use std::{
+    fs,
+    future::{Future, ready},
+    net::IpAddr,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use certs::{Access, Authority, CERTIFICATE_LIFE, Keyring, NodeKey, NodeRequest};
+use consensus::{Clock, Consensus, Lane, Network, NetworkError, SystemClock};
+use lgsp_tests::{
+    harness::{Cluster, NodeProcess, Program, eventually},
+    wire::Endpoint,
+};
+use machine::View;
+use model::{Moment, NodeId};
+
+/// What is left of the old certificate of the node that joins: enough for a slow start, and an end
+/// that the scene can wait for.
+const LEFT: Duration = Duration::from_secs(30);
+/// What is left of the first node's: long due, by weeks.
+const LEFT_OF_FIRST: Duration = Duration::from_secs(10 * 24 * 3600);
+/// A renewed certificate is good for longer than this.
+const FRESH: Duration = Duration::from_secs(80 * 24 * 3600);
+/// How long a step may take.
+const STEP_TIME_MAX: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_renew_themselves_without_a_restart() {
+    let program = Program::at(env!("CARGO_BIN_EXE_node"));
+    let mut cluster = Cluster::start(&program, 1).await.expect("a cluster of one");
+    let played = play(&mut cluster).await;
+    played.unwrap_or_else(|error| panic!("{error:?}"));
+}
+
+async fn play(cluster: &mut Cluster) -> Result<()> {
+    // The first node certifies itself: the authority's key lies sealed in its own state.
+    cluster.nodes[0].stop().await?;
+    let (authority, name) = authority_of(&cluster.nodes[0]).await?;
+    let old = age(&cluster.nodes[0], NodeId(1), &name, &authority, LEFT_OF_FIRST)?;
+    cluster.restart(0).await?;
+    renewed(cluster, 0, NodeId(1), &name, &old).await.context("the first node")?;
+
+    // A node that has only just joined has no state, and must ask a member, who is not there yet.
+    let index = cluster.admit().await?;
+    let old = age(&cluster.nodes[index], NodeId(2), &name, &authority, LEFT)?;
+    cluster.nodes[0].freeze()?;
+    cluster.nodes[index].start()?;
+    let process = cluster.nodes[index].pid();
+    let endpoint = cluster.endpoint(index);
+    eventually("the old certificate is presented", STEP_TIME_MAX, async || {
+        presented(&endpoint).await.filter(|now| *now == old)
+    })
+    .await?;
+    cluster.nodes[0].thaw()?;
+    renewed(cluster, index, NodeId(2), &name, &old).await.context("the second node")?;
+    cluster.whole().await?;
+
+    // Nobody accepts the old one any more, and a restarted peer has no connection from before.
+    let end = certs::not_after(&old)?;
+    eventually("the old certificate has ended", STEP_TIME_MAX, async || {
+        (SystemClock.now() > end).then_some(())
+    })
+    .await?;
+    cluster.nodes[0].stop().await?;
+    cluster.restart(0).await?;
+    cluster.whole().await?;
+    ensure!(cluster.nodes[index].is_running(), "it runs");
+    ensure!(cluster.nodes[index].pid() == process, "and was never started again");
+    Ok(())
+}
+
+async fn presented(endpoint: &Endpoint) -> Option<Vec<u8>> {
+    endpoint.presented().await.ok().map(|certificate| certificate.to_vec())
+}
+
+/// Waits until a node presents another certificate than the old one, and looks at it.
+async fn renewed(
+    cluster: &Cluster,
+    index: usize,
+    node: NodeId,
+    name: &str,
+    old: &[u8],
+) -> Result<()> {
+    let endpoint = cluster.endpoint(index);
+    let new = eventually("another certificate is presented", STEP_TIME_MAX, async || {
+        presented(&endpoint).await.filter(|now| now != old)
+    })
+    .await?;
+    ensure!(certs::identity_of(&new, name)? == node, "it names the same node");
+    ensure!(certs::not_after(&new)? > SystemClock.now().plus(FRESH), "it is good for long");
+    ensure!(fs::read(certificate(&cluster.nodes[index]))? == new, "the next start presents it too");
+    Ok(())
+}
+
+fn certificate(node: &NodeProcess) -> std::path::PathBuf {
+    node.data.join("node.der")
+}
+
+/// Gives a node that does not run a certificate of which so much is left, for the same key and hosts:
+/// nothing but its age makes it due.
+fn age(
+    node: &NodeProcess,
+    number: NodeId,
+    cluster: &str,
+    authority: &Authority,
+    left: Duration,
+) -> Result<Vec<u8>> {
+    let addresses = vec![IpAddr::from([127, 0, 0, 1])];
+    let present = fs::read(certificate(node))?;
+    ensure!(certs::carries_hosts(&present, &[], &addresses)?, "the hosts stay the same");
+    let now = SystemClock.now();
+    ensure!(!certs::needs_renewal(&present, now)?, "what it has is fresh");
+    let request = NodeRequest {
+        node: number,
+        cluster: cluster.to_owned(),
+        request: NodeKey::load(&node.data.join("node.key"))?.request()?,
+        names: Vec::new(),
+        addresses,
+    };
+    let issued: Moment = now.plus(left).minus(CERTIFICATE_LIFE);
+    let old = authority.issue(&request, issued)?.to_vec();
+    ensure!(certs::needs_renewal(&old, now)?, "what it is given is due");
+    certs::write_file(&certificate(node), &old, Access::Public)?;
+    Ok(old)
+}
+
+/// The authority of a cluster and the cluster's name, from a copy of the directory of its only node,
+/// which does not run.
+async fn authority_of(node: &NodeProcess) -> Result<(Authority, String)> {
+    let copy = tempfile::tempdir()?;
+    copy_all(&node.data.join("consensus"), &copy.path().join("consensus"))?;
+    let options = consensus::Options::new(NodeId(1), copy.path().join("consensus"));
+    let consensus = Consensus::start(options, Arc::new(Alone), Arc::new(SystemClock)).await?;
+    let record = eventually("the state knows its cluster", STEP_TIME_MAX, async || {
+        View::new(&*consensus.view()).cluster()
+    })
+    .await;
+    consensus.shutdown().await;
+    let record = record?;
+    let keyring = Keyring::load(&node.data.join("cluster.key"))?;
+    let key = keyring.open(delivery::AUTHORITY_PURPOSE, &record.authority_key_sealed)?;
+    Ok((Authority::from_parts(&record.authority, &key)?, record.cluster))
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The copy speaks to nobody.
+struct Alone;
+
+impl Network for Alone {
+    fn request(
+        &self,
+        _: NodeId,
+        _: Lane,
+        _: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, NetworkError>> + Send>> {
+        Box::pin(ready(Err(NetworkError::Unreachable("a copy is alone".into()))))
+    }
+}
