@@ -90,7 +90,11 @@ fn forgotten(report: &Value) -> Result<()> {
     ensure!(items(canary, "found")?.is_empty(), "the canary is nowhere on the nodes");
     ensure!(canary["control"].as_u64() >= Some(1), "it is found in what was received");
     ensure!(canary["files"].as_u64() > Some(0) && canary["octets"].as_u64() > Some(0), "searched");
+    let searched = items(canary, "directories")?;
+    let logs = searched.iter().filter_map(Value::as_str).filter(|path| path.ends_with("/logs"));
+    ensure!(logs.count() == 1, "the logs are searched too: {searched:?}");
     for node in items(report, "nodes")? {
+        ensure!(searched.contains(&node["data_dir"]), "each node is searched: {searched:?}");
         let directory = node["data_dir"].as_str().context("a node's directory")?;
         ensure!(!Path::new(directory).exists(), "{directory} stays behind");
     }

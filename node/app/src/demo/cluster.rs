@@ -62,7 +62,7 @@ impl Cluster {
     /// Chooses directories and free ports; nothing runs yet.
     pub fn new(root: PathBuf, show: Show) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| show.failed(d::STEP_START, error.to_string());
-        let logs = root.join("logs");
+        let logs = logs_under(&root);
         std::fs::create_dir(&logs).map_err(failed)?;
         let program = std::env::current_exe().map_err(failed)?;
         // All are held until all are chosen, so that none is chosen twice.
@@ -86,6 +86,11 @@ impl Cluster {
             });
         }
         Ok(Self { root, nodes, program, show })
+    }
+
+    /// Where the nodes' logs lie.
+    pub fn logs(&self) -> PathBuf {
+        logs_under(&self.root)
     }
 
     /// The node's arguments for `init` and `join`.
@@ -216,6 +221,10 @@ impl Cluster {
         let short = self.program.strip_prefix(&here).map(Path::to_owned);
         crate::verbs::quoted(&short.unwrap_or_else(|_| self.program.clone()))
     }
+}
+
+fn logs_under(root: &Path) -> PathBuf {
+    root.join("logs")
 }
 
 fn exited(show: Show, number: usize, status: ExitStatus, log: &Path) -> Failure {

@@ -71,13 +71,17 @@ impl Scene<'_> {
         }
     }
 
-    /// Every octet of every node, and of the received files to show that the search finds.
+    /// Every octet of every node, its log included, and of the received files to show that the search
+    /// finds.
     pub(super) fn search_canary(&self) -> Result<CanaryReport, Failure> {
         let show = self.show;
         let (mut nodes, mut control) = (Searched::default(), Searched::default());
         let needle = self.canary.as_bytes();
-        for node in &self.cluster.nodes {
-            search(&node.directory, needle, &mut nodes)
+        let mut directories: Vec<_> =
+            self.cluster.nodes.iter().map(|node| node.directory.clone()).collect();
+        directories.push(self.cluster.logs());
+        for directory in &directories {
+            search(directory, needle, &mut nodes)
                 .map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
         }
         search(&self.received_directory(), needle, &mut control)
@@ -101,6 +105,7 @@ impl Scene<'_> {
             return Err(show.failed(d::STEP_CANARY, show.out.text(d::CONTROL)));
         }
         Ok(CanaryReport {
+            directories,
             files: nodes.files,
             octets: nodes.octets,
             found: nodes.found,

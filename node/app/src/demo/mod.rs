@@ -88,14 +88,12 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Done {
             Ok(Exit::Ok)
         }
         Some(Err(failure)) => {
-            let logs = out.fill(d::LOGS, &[("path", &quoted(&root.join("logs")))]);
+            let logs = cluster.logs();
             if !out.is_table() {
-                out.json(
-                    "lgsp.demo/1",
-                    json!({ "ok": false, "error": failure, "logs": root.join("logs") }),
-                );
+                out.json("lgsp.demo/1", json!({ "ok": false, "error": failure, "logs": logs }));
             }
-            Err(if failure.fix.is_some() { failure } else { failure.fix(logs) })
+            let fix = out.fill(d::LOGS, &[("path", &quoted(&logs))]);
+            Err(if failure.fix.is_some() { failure } else { failure.fix(fix) })
         }
         None => Ok(Exit::Failed),
     };

@@ -118,6 +118,8 @@ pub struct PurgeReport {
 /// The search for the canary.
 #[derive(Debug, Clone, Serialize)]
 pub struct CanaryReport {
+    /// Where it was searched for: the nodes' directories, and the one of their logs.
+    pub directories: Vec<PathBuf>,
     /// The files searched.
     pub files: u64,
     /// Their octets.
