@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use model::Moment;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::{dto::Page, query};
@@ -48,7 +49,10 @@ pub(crate) fn page<R, T: From<R> + Serialize, K: ToString>(
     response
 }
 
-/// The same target with another cursor.
+/// What may not stand in the target of a link, besides all that is not ASCII (RFC 3986).
+const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+
+/// The same target with another cursor. HTTP lets raw UTF-8 through in a query, a link does not.
 fn next_link(uri: &Uri, next: &str) -> HeaderValue {
     let others = uri
         .query()
@@ -60,7 +64,9 @@ fn next_link(uri: &Uri, next: &str) -> HeaderValue {
         target.push('&');
         target.push_str(pair);
     }
-    HeaderValue::from_str(&format!("<{target}>; rel=\"next\"")).expect("a target is visible ASCII")
+    let target = utf8_percent_encode(&target, NOT_IN_A_TARGET);
+    HeaderValue::from_str(&format!("<{target}>; rel=\"next\""))
+        .expect("what is percent-encoded is visible ASCII")
 }
 
 /// Sets a header whose value is ours.
@@ -91,6 +97,9 @@ pub(crate) fn http_date(moment: Moment) -> String {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -108,5 +117,28 @@ mod tests {
             next_link(&uri, "new"),
             "</v1/units?cursor=new&q=n%C3%B4ng&limit=2>; rel=\"next\""
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_has_a_next_page_that_asks_the_same(query in "[^#]{0,60}", blank in "[\\s\u{a0}<>\"]{0,4}") {
+            let Ok(uri) = format!("/v1/units?q={blank}{query}").parse::<Uri>() else { return Ok(()) };
+            let link = next_link(&uri, "new");
+            let link = link.to_str().expect("a link is visible ASCII");
+            let target = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+            let target = target.expect("a link in angle brackets");
+            prop_assert!(!target.contains(['<', '>', '"', ' ']), "{}", target);
+            let next: Uri = target.parse().expect("a target");
+            prop_assert_eq!(&parameters(&next)[0], "cursor=new");
+            let kept = parameters(&uri).into_iter().filter(|pair| {
+                !pair.is_empty() && pair != "cursor" && !pair.starts_with("cursor=")
+            });
+            prop_assert_eq!(&parameters(&next)[1..], &kept.collect::<Vec<_>>());
+        }
+    }
+
+    fn parameters(uri: &Uri) -> Vec<String> {
+        let pairs = uri.query().unwrap_or_default().split('&');
+        pairs.map(|pair| format!("{}", percent_decode_str(pair).decode_utf8_lossy())).collect()
     }
 }

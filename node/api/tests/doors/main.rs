@@ -2,6 +2,7 @@
 
 mod house;
 mod limits;
+mod queries;
 mod sockets;
 mod uploads;
 
