@@ -1,12 +1,14 @@
 //! The stream of a unit's events: server-sent events, resumable by position at any node.
 //!
 //! Events are read off the state, in order; a wake only says where to look. Many events go out in one
-//! write. The stream ends by itself after a while, on drain, and when its key dies.
+//! write. The stream ends by itself after a while, on drain, when its key dies, and when its node is cut
+//! off from the cluster, so that the client goes on at another one.
 
 use std::{io::Write, time::Duration};
 
+use auth::Rejection;
 use bytes::Bytes;
-use delivery::Listener;
+use delivery::{Exchange, Listener};
 use futures_util::{Stream, stream};
 use model::{AccessKey, UnitCode};
 use tokio::{
@@ -14,7 +16,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{app::App, cloud_event, metrics::Counted};
+use crate::{app::App, cloud_event, metrics::Counted, problem::Problem};
 
 /// Events in one write: some 60 KiB at the most.
 const EVENTS_A_WRITE_MAX: usize = 100;
@@ -22,14 +24,45 @@ const EVENTS_A_WRITE_MAX: usize = 100;
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// A dead key's stream, or long poll, ends within this time, the bound within which a revoked key dies anywhere.
 pub(crate) const KEY_CHECK_EVERY: Duration = Duration::from_secs(2);
+/// A node whose knowledge has been stale for so long is cut off. It becomes stale two seconds after the last word of
+/// a majority, which covers an election of 0.3 to 0.9 s; this is as long as several that fail in a row, so
+/// that only a real loss of the cluster sends every listener elsewhere. Nobody hears too much meanwhile:
+/// a node that is cut off learns of no event either.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(3);
 /// A stream ends after 30 to 60 minutes, so that connections spread over the nodes again.
 const LIFE_MIN: Duration = Duration::from_secs(30 * 60);
+
+/// What a stream, or a long poll, holds on to: a living key, and a node that hears of the cluster.
+pub(crate) struct Hold {
+    key: AccessKey,
+    /// Since when the node has been seen to be stale.
+    stale_since: Option<Instant>,
+}
+
+impl Hold {
+    pub(crate) fn by(key: &AccessKey) -> Self {
+        Self { key: key.clone(), stale_since: None }
+    }
+
+    /// Whether it may go on, and if not, why.
+    pub(crate) fn check(&mut self, exchange: &Exchange) -> Result<(), Problem> {
+        if !exchange.key_active(&self.key) {
+            return Err(Rejection::KeyDisabled.into());
+        }
+        let Err(stale) = exchange.fresh() else {
+            self.stale_since = None;
+            return Ok(());
+        };
+        let since = *self.stale_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < CUT_OFF_AFTER { Ok(()) } else { Err(stale.into()) }
+    }
+}
 
 /// What one stream needs.
 pub(crate) struct Feeding {
     pub(crate) app: App,
     pub(crate) unit: UnitCode,
-    pub(crate) key: AccessKey,
+    pub(crate) hold: Hold,
     /// `/lgsp/<cluster>`.
     pub(crate) source: String,
     /// The position after which the stream goes on; none begins at the present end.
@@ -147,7 +180,8 @@ impl State {
             () = sleep_until(next) => {}
         }
         let now = Instant::now();
-        if now >= self.ends_at || !self.feeding.app.exchange.key_active(&self.feeding.key) {
+        let Feeding { app, hold, .. } = &mut self.feeding;
+        if now >= self.ends_at || hold.check(&app.exchange).is_err() {
             return Woken::End;
         }
         if now >= self.comment_at {

@@ -25,10 +25,16 @@ impl Exchange {
         &self.inner.policy
     }
 
+    /// Whether this node has heard of a majority within the named bound (D5). One that is cut off hears
+    /// neither of events nor of revoked keys.
+    pub fn fresh(&self) -> Result<(), Error> {
+        Ok(self.consensus().fresh()?)
+    }
+
     /// Checks the head of a request. The body's digest is the caller's to check as it streams. Before a
     /// caller is told that its key is unknown, see [`Exchange::look_for_keys`].
     pub fn verify(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {
-        self.consensus().fresh()?;
+        self.fresh()?;
         self.verify_as_known(head)
     }
 

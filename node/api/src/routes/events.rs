@@ -21,7 +21,7 @@ use crate::{
     query::Query,
     settings::STREAMS_OF_EVENTS_MAX,
     signed::Signed,
-    sse::{self, Feeding, KEY_CHECK_EVERY},
+    sse::{self, Feeding, Hold, KEY_CHECK_EVERY},
     texts::Fault,
 };
 
@@ -32,7 +32,8 @@ const WAIT_MAX_SECS: u64 = 30;
 ///
 /// As `text/event-stream` (begins after `Last-Event-ID`, else after `after`, else at the present end), or as
 /// `application/cloudevents-batch+json` by long poll (begins after `after`). A position that is not kept any
-/// more gets an event `feed.reset`. A stream that is asked for with a revoked key gets 204: a client of
+/// more gets an event `feed.reset`. A node that is cut off from the cluster ends its streams and answers polls
+/// with 503: go on at another one. A stream that is asked for with a revoked key gets 204: a client of
 /// server-sent events stops then.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
@@ -102,7 +103,7 @@ async fn stream(app: App, signed: Signed) -> Answer {
         // Listens before it looks: what comes between is not missed.
         listener: app.exchange.listen(&unit),
         unit,
-        key: caller.key().clone(),
+        hold: Hold::by(caller.key()),
         after,
         _permit: permit,
         _counted: app.metrics.stream(),
@@ -147,6 +148,7 @@ async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri) -> Answer {
     catch_up(app, unit, Some(after)).await?;
     let mut listener = app.exchange.listen(unit);
     let mut draining = app.draining.subscribe();
+    let mut hold = Hold::by(caller.key());
     loop {
         let batch = batch(app, unit, after, limit);
         if batch.len() > EMPTY_BATCH.len() {
@@ -159,11 +161,11 @@ async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri) -> Answer {
             () = sleep_until(step_ends_at) => Instant::now() >= ends_at,
         };
         // What comes after the key's death is not its holder's any more.
-        if !app.exchange.key_active(caller.key()) {
-            return Err(Rejection::KeyDisabled.into());
-        }
-        // At the end of the wait, or of the server, an empty batch: the client asks again.
+        hold.check(&app.exchange)?;
+        // At the end of the wait, or of the server, an empty batch: the client asks again. It says that
+        // nothing has happened, which only a node that hears of the cluster can know.
         if over {
+            app.exchange.fresh()?;
             return Ok(batch_answer(batch));
         }
     }

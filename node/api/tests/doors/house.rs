@@ -1,8 +1,11 @@
 //! One node in this process, behind the API's router: simulated log, state and disk, real rules.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use auth::{Scheme, Secret, SignRequest, Signer, SigningKey, content_digest_sha256};
@@ -22,6 +25,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
 use model::{AccessKey, CommandId, Grant, KeyAlgorithm, NodeId, Nonce, SpaceId};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
@@ -37,6 +41,7 @@ pub struct House {
     pub exchange: Exchange,
     pub admin: Signer,
     conductor: JoinHandle<()>,
+    wire: Wire,
 }
 
 impl Drop for House {
@@ -47,14 +52,42 @@ impl Drop for House {
 
 struct Alone;
 
-impl consensus::Network for Alone {
+/// What joins the node to a second one, once there is one; it can be cut.
+#[derive(Clone, Default)]
+struct Wire(Arc<Mutex<Ends>>);
+
+#[derive(Default)]
+struct Ends {
+    nodes: BTreeMap<NodeId, Consensus>,
+    cut: bool,
+}
+
+impl Wire {
+    fn to(&self, node: NodeId) -> Result<Consensus, NetworkError> {
+        let ends = self.0.lock();
+        let peer = ends.nodes.get(&node).filter(|_| !ends.cut).cloned();
+        peer.ok_or_else(|| NetworkError::Unreachable("there is nobody".into()))
+    }
+}
+
+struct End {
+    own: NodeId,
+    wire: Wire,
+}
+
+impl consensus::Network for End {
     fn request(
         &self,
-        _: NodeId,
+        to: NodeId,
         _: Lane,
-        _: Bytes,
+        message: Bytes,
     ) -> BoxFuture<'static, Result<Bytes, NetworkError>> {
-        Box::pin(async { Err(NetworkError::Unreachable("there is nobody else".into())) })
+        let (from, wire) = (self.own, self.wire.clone());
+        Box::pin(async move {
+            let answer = wire.to(to)?.handle(from, message).await;
+            // The answer needs the wire too.
+            wire.to(to).map(|_| answer)
+        })
     }
 }
 
@@ -236,11 +269,8 @@ impl House {
         })));
         let node = NodeId(1);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let options = consensus::Options::new(node, "simulated");
-        let (log, state) = (sim::Log::new(), sim::State::new());
-        let started =
-            Consensus::start_with(options, &log, &state, Arc::new(Alone), clock.clone()).await;
-        let consensus = started.expect("a simulated log opens");
+        let wire = Wire::default();
+        let consensus = start(node, &wire).await;
         let content = Content::open(content::Options {
             disk: Arc::new(SimDisk::new(1)),
             peers: Arc::new(Alone),
@@ -267,9 +297,23 @@ impl House {
         let mut settings = lgsp_api::Settings::new(format!("https://{AUTHORITY}"));
         settings.cors_origins = vec!["https://console.example.vn".into()];
         let router = lgsp_api::router(exchange.clone(), settings);
-        let house = Self { router, exchange, admin, conductor };
+        let house = Self { router, exchange, admin, conductor, wire };
         house.wait_until_ready().await;
         house
+    }
+
+    /// A second node votes from now on. It has no doors and keeps no contents.
+    pub async fn grow(&self) {
+        let second = NodeId(2);
+        start(second, &self.wire).await;
+        let first = self.wire.to(NodeId(1)).expect("the node runs");
+        first.admit(second).await.expect("it is admitted");
+        until("both vote", async || first.status().voters.contains(&second)).await;
+    }
+
+    /// Cuts the node off from the second one, or joins them again.
+    pub fn cut(&self, cut: bool) {
+        self.wire.0.lock().cut = cut;
     }
 
     async fn wait_until_ready(&self) {
@@ -309,6 +353,16 @@ impl House {
             &Secret::from_octets(text("secret_key")),
         )
     }
+}
+
+async fn start(node: NodeId, wire: &Wire) -> Consensus {
+    let options = consensus::Options::new(node, "simulated");
+    let (log, state) = (sim::Log::new(), sim::State::new());
+    let end = Arc::new(End { own: node, wire: wire.clone() });
+    let started = Consensus::start_with(options, &log, &state, end, Arc::new(SystemClock)).await;
+    let consensus = started.expect("a simulated log opens");
+    wire.0.lock().nodes.insert(node, consensus.clone());
+    consensus
 }
 
 /// Looks again and again until it holds, for a bounded time.
