@@ -182,7 +182,7 @@ pub(crate) struct KeyView {
     status: KeyStatus,
     #[schema(schema_with = schemas::moment)]
     issued_at: At,
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     revoked_at: Option<At>,
 }
 

@@ -81,6 +81,29 @@ impl NewPolicy {
     }
 }
 
+/// The parts of the one round trip, in this order.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its shape is used, in the OpenAPI document")]
+pub(crate) struct OneRoundForm {
+    request: NewPacket,
+    /// The policy, if it is not in the request.
+    #[schema(nullable = false)]
+    policy: Option<NewPolicy>,
+    /// The octets; `filename` of the part is the file's name.
+    #[schema(content_media_type = "application/octet-stream")]
+    content: String,
+}
+
+/// What a request has led to: a space, or at once the whole.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum PacketCreated {
+    /// From JSON.
+    Opened(PacketOpened),
+    /// From multipart.
+    Accepted(PacketAccepted),
+}
+
 /// A packet was opened; its content is awaited in the space.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PacketOpened {
@@ -179,17 +202,17 @@ pub(crate) struct Packet {
     state: PacketState,
     /// Octets of the content, once known.
     size: Option<u64>,
-    #[schema(schema_with = schemas::digest)]
+    #[schema(schema_with = schemas::digest_or_null)]
     digest: Option<Digest>,
     policy: Policy,
     #[schema(schema_with = schemas::moment)]
     opened_at: At,
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     sealed_at: Option<At>,
     /// The present deadline.
     #[schema(schema_with = schemas::moment)]
     due_at: At,
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     ended_at: Option<At>,
     /// One for each target; a target sees only its own.
     deliveries: Vec<Delivery>,
@@ -206,7 +229,7 @@ pub(crate) struct Packet {
 /// The source's policy.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Policy {
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     deliver_by: Option<At>,
 }
 
@@ -217,16 +240,16 @@ pub(crate) struct Delivery {
     target: UnitCode,
     #[schema(schema_with = schemas::delivery_state)]
     state: DeliveryState,
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     notified_at: Option<At>,
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     accepted_at: Option<At>,
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     picked_up_at: Option<At>,
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     settled_at: Option<At>,
     /// Why it was rejected.
-    #[schema(schema_with = schemas::label)]
+    #[schema(schema_with = schemas::label_or_null)]
     reason: Option<Label>,
 }
 

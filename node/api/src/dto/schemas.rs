@@ -2,7 +2,8 @@
 
 use model::{DeliveryState, Grant, Importance, KeyAlgorithm, KeyStatus, PacketState, UnitKind};
 use utoipa::openapi::{
-    Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, schema::Type,
+    Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat,
+    schema::{SchemaType, Type},
 };
 
 fn text(example: &str) -> ObjectBuilder {
@@ -88,4 +89,23 @@ pub(crate) fn url() -> Object {
     text("https://lgsp.nghean.gov.vn/v1/spaces/sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH")
         .format(Some(SchemaFormat::Custom("uri".into())))
         .build()
+}
+
+macro_rules! or_null {
+    ($($name:ident = $of:ident,)*) => {
+        $(
+            /// The same, or null: what an answer does not know yet is null in it, never left out.
+            pub(crate) fn $name() -> Object {
+                let mut object = $of();
+                object.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+                object
+            }
+        )*
+    };
+}
+or_null! {
+    unit_code_or_null = unit_code,
+    digest_or_null = digest,
+    label_or_null = label,
+    moment_or_null = moment,
 }

@@ -18,7 +18,7 @@ pub(crate) struct Unit {
     #[schema(schema_with = schemas::unit_kind)]
     kind: UnitKind,
     /// The unit above it.
-    #[schema(schema_with = schemas::unit_code)]
+    #[schema(schema_with = schemas::unit_code_or_null)]
     parent: Option<UnitCode>,
     /// Other codes of the same unit.
     #[schema(value_type = Vec<String>)]

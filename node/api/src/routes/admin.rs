@@ -138,7 +138,7 @@ pub(crate) async fn status(State(app): State<App>, request: Request) -> Answer {
 /// Make a join token
 #[utoipa::path(
     post, path = "/v1/admin/join-tokens", tag = "admin", operation_id = "make_join_token", security(("lgsp-v1" = [])),
-    request_body = NewJoinToken, responses((status = 201, description = "Made; shown once", body = JoinTokenIssued))
+    request_body = Option<NewJoinToken>, responses((status = 201, description = "Made; shown once", body = JoinTokenIssued))
 )]
 pub(crate) async fn join_token(State(app): State<App>, request: Request) -> Answer {
     let mut signed = app.signed(request).await?;
@@ -147,7 +147,7 @@ pub(crate) async fn join_token(State(app): State<App>, request: Request) -> Answ
         NewJoinToken::default()
     } else {
         check_json_type(&signed.head.headers)?;
-        from_json(&body)?
+        from_json::<Option<_>>(&body)?.unwrap_or_default()
     };
     let minutes = u64::from(new.minutes.unwrap_or(JOIN_MINUTES).max(1));
     let valid = Duration::from_secs(minutes * 60);

@@ -13,7 +13,10 @@ use crate::{
     app::App,
     dto::{
         At, Page,
-        packets::{Commit, NewPacket, Packet, PacketAccepted, PacketNow, PacketOpened, Space},
+        packets::{
+            Commit, NewPacket, OneRoundForm, Packet, PacketAccepted, PacketCreated, PacketNow,
+            PacketOpened, Space,
+        },
     },
     multipart,
     problem::Problem,
@@ -30,9 +33,9 @@ use crate::{
 #[utoipa::path(
     post, path = "/v1/packets", tag = "packets", operation_id = "open_packet", security(("lgsp-v1" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request get the same answer for 7 days")),
-    request_body(content((NewPacket = "application/json"), (String = "multipart/form-data"))),
+    request_body(content((NewPacket = "application/json"), (OneRoundForm = "multipart/form-data"))),
     responses(
-        (status = 201, description = "A space was granted (JSON), or the packet was accepted whole (multipart)", body = PacketOpened,
+        (status = 201, description = "A space was granted (JSON), or the packet was accepted whole (multipart)", body = PacketCreated,
             headers(("Location" = String, description = "The packet"))),
     )
 )]
@@ -67,7 +70,7 @@ async fn grant(app: App, mut signed: Signed) -> Answer {
             expires_at: At(opened.expires_at),
         },
     };
-    Ok(created(&body, opened.packet))
+    Ok(created(PacketCreated::Opened(body), opened.packet))
 }
 
 async fn submit(app: App, mut signed: Signed) -> Answer {
@@ -83,11 +86,11 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
         Submission { request, file_name: one.file_name, content: one.content, idempotency_key };
     let accepted = app.exchange.submit(&signed.caller, submission).await?;
     let packet = accepted.packet;
-    Ok(created(&PacketAccepted::from(accepted), packet))
+    Ok(created(PacketCreated::Accepted(accepted.into()), packet))
 }
 
-fn created(body: &impl serde::Serialize, packet: PacketId) -> axum::response::Response {
-    let mut response = answer::json(StatusCode::CREATED, body);
+fn created(body: PacketCreated, packet: PacketId) -> axum::response::Response {
+    let mut response = answer::json(StatusCode::CREATED, &body);
     answer::set(&mut response, header::LOCATION, &format!("/v1/packets/{packet}"));
     response
 }

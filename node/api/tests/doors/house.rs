@@ -30,6 +30,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
+use crate::document;
+
 /// The name that clients call the node by.
 pub const AUTHORITY: &str = "lgsp.example.vn";
 
@@ -323,8 +325,14 @@ impl House {
         .await;
     }
 
+    /// Asks, and checks that question and answer are as the document says.
     pub async fn ask(&self, ask: Ask) -> Answer {
-        self.send(ask.request()).await
+        let request = ask.request();
+        let (method, headers) = (request.method().clone(), request.headers().clone());
+        let path = request.uri().path().to_owned();
+        let answer = self.send(request).await;
+        document::check(&method, &path, (&headers, &ask.body), &answer);
+        answer
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -1,6 +1,7 @@
 //! The API's doors on a real exchange: strangers, a packet's whole way, uploads, ranges, events, bad input.
 
 mod cut_off;
+mod document;
 mod house;
 mod limits;
 mod queries;

@@ -35,7 +35,7 @@ fn no_query_makes_the_directory_fail() {
         "[\\s\u{a0}\u{3000}%+]{0,10}".prop_map(|text| format!("q={text}&limit=1")),
         "\\PC{0,60}",
     ];
-    let mut runner = TestRunner::new(Config { cases: 512, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 256, ..Config::default() });
     let ran = runner.run(&query, |query| {
         let target = format!("/v1/units?{query}");
         prop_assume!(target.parse::<axum::http::Uri>().is_ok());
