@@ -4,6 +4,7 @@ mod cut_off;
 mod document;
 mod house;
 mod limits;
+mod malformed;
 mod queries;
 mod sockets;
 mod uploads;
