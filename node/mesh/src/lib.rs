@@ -25,6 +25,7 @@ pub use bulk::{CHUNK_MAX, Receiver, Sender};
 pub use error::Error;
 pub use frame::MESSAGE_MAX;
 pub use mesh::{Counts, Mesh, Options, PeerStatus, REQUEST_DEADLINE};
+pub use transport::TRANSFERS_MAX;
 
 /// What a message is about. Each channel has its own stream, and content its own connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,12 +15,18 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{Error, Identity};
 
-/// Streams that a peer may hold open on one connection: its lanes and that many bulk transfers.
-const STREAMS_MAX: u32 = 128;
+/// Bulk transfers that a peer may have open at once: one for each content that it writes at once. The
+/// program, which knows both numbers, checks that this one is not the smaller.
+pub const TRANSFERS_MAX: u32 = 128;
+/// Lanes beside them: two on the busiest connection, and room for transfers that are closing while
+/// others open in their places.
+const LANES_MAX: u32 = 8;
+/// Streams that a peer may hold open on one connection.
+const STREAMS_MAX: u32 = TRANSFERS_MAX + LANES_MAX;
 /// What one stream may have on its way: enough for a LAN, little enough for a thousand transfers.
 const STREAM_WINDOW: u32 = 1024 * 1024;
-/// Every stream's window and room beside them: bulk that nobody reads never blocks a lane.
-const CONNECTION_WINDOW: u32 = (STREAMS_MAX + 8) * STREAM_WINDOW;
+/// Every stream's window, the lanes' too: bulk that nobody reads never blocks a lane.
+const CONNECTION_WINDOW: u32 = STREAMS_MAX * STREAM_WINDOW;
 /// Sent and not yet acknowledged on a connection; a larger one only fills the peer's socket.
 const SEND_WINDOW: u64 = 4 * 1024 * 1024;
 /// The system's default of about 200 KiB loses packets under load. Best effort: it has a ceiling.

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use common::{CLUSTER, Cluster, until};
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use lgsp_mesh::{CHUNK_MAX, Channel, Error, MESSAGE_MAX};
+use lgsp_mesh::{CHUNK_MAX, Channel, Error, MESSAGE_MAX, TRANSFERS_MAX};
 use model::NodeId;
 
 #[tokio::test]
@@ -157,6 +157,25 @@ async fn bulk_comes_back_whole() {
         assert!(receiver.receive().await.unwrap().is_none());
     };
     tokio::join!(sending, receiving);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_transfers_as_are_promised_are_open_beside_the_lanes() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.start(1), cluster.start(2));
+    one.knows(2, &two);
+    // The lane's stream comes first, and is one of those that are counted.
+    one.ask(2, Channel::Content, b"first").await.unwrap();
+    let mut held = Vec::new();
+    for number in 0..TRANSFERS_MAX {
+        let opened = one.mesh.open_stream(NodeId(2), Bytes::from_static(b"echo")).await;
+        let (mut sender, mut receiver) =
+            opened.unwrap_or_else(|error| panic!("transfer {number}: {error:?}"));
+        sender.send(Bytes::from(vec![number as u8])).await.unwrap();
+        assert_eq!(receiver.receive().await.unwrap().unwrap(), vec![number as u8]);
+        held.push((sender, receiver));
+    }
+    assert_eq!(one.ask(2, Channel::Content, b"last").await.unwrap(), &b"last"[..]);
 }
 
 #[tokio::test]

@@ -15,6 +15,10 @@ pub use peers::MeshPeers;
 pub use random::SystemRandom;
 pub use sealer::KeyringSealer;
 
+// Each content that a node writes has a transfer of its own to each holder; the last ones would wait
+// for room that never comes.
+const _: () = assert!(mesh::TRANSFERS_MAX as usize >= content::SESSIONS_MAX);
+
 /// The first octet of every message between nodes: whom it is for. Version 1.
 ///
 /// A number that a node does not know gets an empty answer, which every reader takes for «no»: so a
