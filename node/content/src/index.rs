@@ -11,8 +11,8 @@ use crate::Held;
 
 /// Contents that one node may hold: about 60 MiB of index. A backlog beyond it is refused.
 pub const CONTENTS_MAX: usize = 500_000;
-/// Tombstones kept: an hour of purges at thirty a second; a copy is never that late, and the
-/// state refuses it anyway.
+/// Tombstones kept: an hour of purges at thirty a second. A copy is never that late; one that came
+/// after a restart, which forgets them, is destroyed by the reconciliation with the state.
 pub const TOMBSTONES_MAX: usize = 100_000;
 
 /// Where a content lies.

@@ -1,8 +1,9 @@
 //! Segments: small contents in preallocated append-only files, made durable in groups.
 //!
 //! One task drains the queue, writes what it found in one go and syncs once for all of it. A
-//! place in a segment is never used twice, and a segment's number never, so an old offset cannot
-//! mean a new content.
+//! place in a segment is never used twice, nor is a segment's number while the node runs, so an old
+//! offset cannot mean a new content. A start that finds no segment left counts from the beginning;
+//! by then nobody remembers a place from before.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
