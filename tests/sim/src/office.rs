@@ -286,7 +286,11 @@ impl Office {
             None => return,
         };
         let mut told = 0;
+        let changes_its_mind = self.world.dice().chance(150);
         while told < content.len() as u64 {
+            if changes_its_mind && told > 0 {
+                return self.take_back(opened.packet).await;
+            }
             match self.send_piece(&opened, &content, told).await {
                 Some(offset) if offset < told => {
                     let space = opened.space;
@@ -299,6 +303,25 @@ impl Office {
             }
         }
         self.commit(opened.packet, &content).await;
+        if self.world.dice().chance(100) {
+            self.take_back(opened.packet).await;
+        }
+    }
+
+    /// Takes a packet back, unless it has come to its end meanwhile.
+    async fn take_back(&self, packet: PacketId) {
+        self.ledger.takes_back(packet);
+        let cancelled = self.persist("a cancellation", None, async |exchange: Exchange| {
+            let caller = self.world.try_sign(&exchange, &self.credentials, "POST", "/cancel")?;
+            exchange.cancel(&caller, packet).await
+        });
+        match cancelled.await {
+            Some(Ok(())) => self.ledger.cancelled(packet),
+            Some(Err(Error::Refused(machine::Refusal::AlreadyEnded))) | None => {}
+            Some(Err(error)) => {
+                self.ledger.violation(format!("a good cancellation was refused: {error:?}"));
+            }
+        }
     }
 
     /// Sends one piece; the answer is the offset that was told.
@@ -376,12 +399,20 @@ impl Office {
                 self.ledger.violation(format!("{} was altered on its way", record.packet));
             }
             self.ledger.received(record.packet, digest, &self.unit);
-            receipts.push(Receipt { packet: record.packet, digest });
+            if self.world.dice().chance(80) {
+                self.ledger.refuses(record.packet);
+                let reason = "Gửi nhầm đơn vị".parse().expect("a reason");
+                exchange.reject(&sign()?, record.packet, reason).await?;
+                self.ledger.rejected(record.packet, &self.unit);
+            } else {
+                receipts.push(Receipt { packet: record.packet, digest });
+            }
         }
         if !receipts.is_empty() {
             for answer in exchange.confirm(&sign()?, receipts).await? {
                 match answer.refusal {
                     None => self.ledger.confirmed(answer.packet, &self.unit),
+                    Some(_) if self.ledger.may_be_taken_back(answer.packet) => {}
                     Some(refusal) => self.ledger.violation(format!(
                         "a good receipt was refused: {refusal} of {}",
                         answer.packet

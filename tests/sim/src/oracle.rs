@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use consensus::Role;
-use machine::{Reader, View};
+use machine::{DeliveryRecord, EventKind, PacketRecord, Reader, View};
 use model::{DeliveryState, Digest, PacketId, PacketState, UnitCode};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -40,6 +40,12 @@ struct Books {
     received: BTreeMap<(PacketId, UnitCode), Digest>,
     received_count: u64,
     confirmed: BTreeSet<(PacketId, UnitCode)>,
+    rejected: BTreeSet<(PacketId, UnitCode)>,
+    /// Which some target was about to refuse.
+    unwanted: BTreeSet<PacketId>,
+    /// Whose source wanted it back, and whose source was told that it has it back.
+    wanted_back: BTreeSet<PacketId>,
+    cancelled: BTreeSet<PacketId>,
     small: Vec<Sample>,
     large: Vec<Sample>,
     violations: Vec<String>,
@@ -85,6 +91,38 @@ impl Ledger {
     /// A unit's receipt was taken.
     pub fn confirmed(&self, packet: PacketId, unit: &UnitCode) {
         self.0.lock().confirmed.insert((packet, unit.clone()));
+    }
+
+    /// A unit is about to refuse.
+    pub fn refuses(&self, packet: PacketId) {
+        self.0.lock().unwanted.insert(packet);
+    }
+
+    /// A unit's refusal was taken.
+    pub fn rejected(&self, packet: PacketId, unit: &UnitCode) {
+        self.0.lock().rejected.insert((packet, unit.clone()));
+    }
+
+    /// A source is about to take a packet back.
+    pub fn takes_back(&self, packet: PacketId) {
+        self.0.lock().wanted_back.insert(packet);
+    }
+
+    /// A source was told that its packet is taken back.
+    pub fn cancelled(&self, packet: PacketId) {
+        self.0.lock().cancelled.insert(packet);
+    }
+
+    /// Whether a source may have taken a packet back.
+    pub fn may_be_taken_back(&self, packet: PacketId) -> bool {
+        self.0.lock().wanted_back.contains(&packet)
+    }
+
+    /// The first octets of an acknowledged content, if it is long enough to be searched for.
+    pub fn needle(&self, packet: PacketId) -> Option<Bytes> {
+        let books = self.0.lock();
+        let (_, needle) = books.tried.get(books.acknowledged.get(&packet)?)?;
+        (needle.len() == NEEDLE).then(|| needle.clone())
     }
 
     /// Whether enough contents of that size are sampled.
@@ -137,16 +175,33 @@ impl Ledger {
     pub fn summary(&self) -> String {
         let books = self.0.lock();
         format!(
-            "tried {}, acknowledged {}, received {}, confirmed {}",
+            "tried {}, acknowledged {}, received {}, confirmed {}, rejected {}, cancelled {}",
             books.tried.len(),
             books.acknowledged.len(),
             books.received_count,
-            books.confirmed.len()
+            books.confirmed.len(),
+            books.rejected.len(),
+            books.cancelled.len(),
         )
     }
 
     fn acknowledged_packets(&self) -> Vec<PacketId> {
         self.0.lock().acknowledged.keys().copied().collect()
+    }
+
+    /// All that must come to an end.
+    fn answered_packets(&self) -> BTreeSet<PacketId> {
+        let books = self.0.lock();
+        books.acknowledged.keys().chain(&books.cancelled).copied().collect()
+    }
+
+    fn is_end(&self, packet: PacketId, state: PacketState) -> bool {
+        match state {
+            PacketState::Completed => true,
+            PacketState::Rejected => self.0.lock().unwanted.contains(&packet),
+            PacketState::Cancelled => self.may_be_taken_back(packet),
+            _ => false,
+        }
     }
 }
 
@@ -173,12 +228,12 @@ fn unsettled(world: &World, ledger: &Ledger) -> Vec<String> {
         };
         let reader = consensus.view();
         let view = View::new(&*reader);
-        for packet in ledger.acknowledged_packets() {
+        for packet in ledger.answered_packets() {
             match view.packet(packet) {
                 None => {
                     open.push(format!("node {node} does not know {packet}, which was acknowledged"))
                 }
-                Some(record) if record.state != PacketState::Completed => {
+                Some(record) if !ledger.is_end(packet, record.state) => {
                     open.push(format!("{packet} is {} on node {node}", record.state));
                 }
                 Some(record) if !record.debtors.is_empty() || content.holds(record.space) => {
@@ -228,6 +283,7 @@ pub fn losses(world: &World, ledger: &Ledger) -> Vec<String> {
 pub async fn final_checks(world: &World, ledger: &Ledger) -> Vec<String> {
     let mut wrong = states_agree(world).await;
     wrong.extend(records_say_what_happened(world, ledger));
+    wrong.extend(nobody_is_left_guessing(world, ledger));
     wrong.extend(nothing_in_the_clear(world, ledger));
     wrong
 }
@@ -252,12 +308,13 @@ fn records_say_what_happened(world: &World, ledger: &Ledger) -> Vec<String> {
             {
                 wrong.push(format!("{packet} has other targets on node {node} than were named"));
             }
-            if record.state != PacketState::Completed {
-                continue;
-            }
-            for target in targets {
+            let answered = |delivery: &&DeliveryRecord| {
+                matches!(delivery.state, DeliveryState::Confirmed | DeliveryState::Rejected)
+            };
+            for target in record.deliveries.iter().filter(answered).map(|delivery| &delivery.target)
+            {
                 match books.received.get(&(*packet, target.clone())) {
-                    None => wrong.push(format!("{packet} is completed and {target} never got it")),
+                    None => wrong.push(format!("{target} has answered {packet} and never got it")),
                     Some(got) if got != digest => {
                         wrong.push(format!("{packet} reached {target} as another content"));
                     }
@@ -265,13 +322,100 @@ fn records_say_what_happened(world: &World, ledger: &Ledger) -> Vec<String> {
                 }
             }
         }
-        for (packet, unit) in &books.confirmed {
-            let record = view.packet(*packet);
-            let delivery = record.as_ref().and_then(|record| record.delivery_to(unit));
-            if delivery.is_none_or(|delivery| delivery.state != DeliveryState::Confirmed) {
-                wrong.push(format!("the receipt of {unit} for {packet} is lost on node {node}"));
+        let answers = [
+            ("receipt", &books.confirmed, DeliveryState::Confirmed),
+            ("refusal", &books.rejected, DeliveryState::Rejected),
+        ];
+        for (what, answers, state) in answers {
+            for (packet, unit) in answers {
+                let record = view.packet(*packet);
+                let delivery = record.as_ref().and_then(|record| record.delivery_to(unit));
+                if delivery.is_none_or(|delivery| delivery.state != state) {
+                    wrong.push(format!("the {what} of {unit} for {packet} is lost on node {node}"));
+                }
             }
         }
+        for packet in &books.cancelled {
+            let open = |delivery: &DeliveryRecord| !delivery.state.is_final();
+            if view.packet(*packet).is_none_or(|record| record.deliveries.iter().any(open)) {
+                wrong.push(format!("{packet} was taken back, and node {node} does not know it"));
+            }
+        }
+    }
+    wrong.truncate(VIOLATIONS_MAX);
+    wrong
+}
+
+/// Whoever sent or was to receive is told of every step once, in a feed without holes.
+fn nobody_is_left_guessing(world: &World, ledger: &Ledger) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in world.nodes() {
+        let Some(consensus) = world.consensus(node) else { continue };
+        let reader = consensus.view();
+        let view = View::new(&*reader);
+        let records: Vec<_> = ledger
+            .answered_packets()
+            .into_iter()
+            .filter_map(|packet| view.packet(packet))
+            .collect();
+        let targets = |record: &PacketRecord| {
+            record.deliveries.iter().map(|delivery| delivery.target.clone()).collect::<Vec<_>>()
+        };
+        let mut units: BTreeSet<UnitCode> = records.iter().flat_map(targets).collect();
+        units.extend(records.iter().map(|record| record.source.clone()));
+        let mut told = BTreeMap::<_, u32>::new();
+        for unit in units {
+            let feed = view.feed(&unit, 0, usize::MAX);
+            if feed.first != 1 {
+                wrong.push(format!("the feed of {unit} is too long for this check"));
+            }
+            let holes = feed.events.iter().zip(1..).any(|(event, place)| event.position != place);
+            if holes || feed.events.len() as u64 != feed.last {
+                wrong.push(format!("the feed of {unit} has holes on node {node}"));
+            }
+            for event in feed.events {
+                let about = event.target.filter(|_| event.kind != EventKind::Completed);
+                *told
+                    .entry((unit.clone(), event.packet, event.kind.as_str(), about))
+                    .or_default() += 1;
+            }
+        }
+        for record in records {
+            let mut due = Vec::new();
+            for delivery in &record.deliveries {
+                let target = Some(delivery.target.clone());
+                if record.sealed_at.is_some() {
+                    due.push((&delivery.target, EventKind::Available, target.clone()));
+                }
+                match delivery.state {
+                    // Of a single target the completion says the same.
+                    DeliveryState::Confirmed if record.deliveries.len() > 1 => {
+                        due.push((&record.source, EventKind::Confirmed, target));
+                    }
+                    DeliveryState::Rejected => {
+                        due.push((&record.source, EventKind::Rejected, target));
+                    }
+                    DeliveryState::Cancelled if record.sealed_at.is_some() => {
+                        due.push((&delivery.target, EventKind::Cancelled, target));
+                    }
+                    _ => {}
+                }
+            }
+            if record.state == PacketState::Completed {
+                due.push((&record.source, EventKind::Completed, None));
+            }
+            for (unit, kind, about) in due {
+                let kind = kind.as_str();
+                let count = told.remove(&(unit.clone(), record.packet, kind, about));
+                if count != Some(1) {
+                    let count = count.unwrap_or(0);
+                    wrong.push(format!("{unit} was told {count} times on node {node}: {kind}"));
+                }
+            }
+        }
+        let answered = ledger.answered_packets();
+        let too_much = told.into_keys().filter(|(_, packet, ..)| answered.contains(packet));
+        wrong.extend(too_much.map(|told| format!("nothing of the kind happened: {told:?}")));
     }
     wrong.truncate(VIOLATIONS_MAX);
     wrong

@@ -20,9 +20,10 @@ pub async fn faults(world: World, span: Duration) {
             25..33 => crash_all(&world).await,
             33..50 => isolate(&world).await,
             50..60 => one_way(&world).await,
-            60..75 => weather(&world).await,
-            75..85 => clock(&world),
-            85..95 => leader_after_a_while(&world).await,
+            60..72 => weather(&world).await,
+            72..80 => clock(&world),
+            80..88 => leader_after_a_while(&world).await,
+            88..97 => stop_one(&world).await,
             _ => world.heal().await,
         }
     }
@@ -34,6 +35,17 @@ async fn crash_one(world: &World) {
     let nodes = world.nodes();
     let node = nodes[world.dice().below(nodes.len() as u64) as usize];
     restart(world, node, 4_000).await;
+}
+
+/// An operator stops a node, and its power fails a moment later.
+async fn stop_one(world: &World) {
+    let nodes = world.nodes();
+    let node = nodes[world.dice().below(nodes.len() as u64) as usize];
+    world.stop(node).await;
+    sleep(Duration::from_millis(world.dice().below(2_000))).await;
+    if !world.is_running(node) {
+        world.boot(node).await;
+    }
 }
 
 async fn restart(world: &World, node: model::NodeId, away_max_ms: u64) {

@@ -51,6 +51,9 @@ pub fn sample(world: &World, ledger: &Ledger, packet: PacketId, large: bool) {
         if !content.holds(record.space) {
             continue;
         }
+        if ledger.needle(packet).is_some_and(|needle| world.disk(node).contains(&needle)) {
+            ledger.violation(format!("{packet} lies in the clear on node {node} while it is held"));
+        }
         let files = world.disk(node).files();
         if let Some([slot, ciphertext]) = cut(&files, record.space) {
             let slot = Sample { packet, what: "key slot", octets: slot };

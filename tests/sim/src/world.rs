@@ -36,6 +36,9 @@ const SYNC_TIME: Duration = Duration::from_millis(1);
 /// How long it takes on a slow disk: a log that acknowledges early has that much to lose.
 const SLOW_SYNC_TIME: Duration = Duration::from_millis(400);
 
+/// How long a node that stops waits for another one to lead.
+const STEP_DOWN_TIME: Duration = Duration::from_secs(3);
+
 /// What outlives a crash, and what runs.
 struct Slot {
     log: sim::Log,
@@ -287,6 +290,25 @@ impl World {
         running.conductor.abort();
         running.consensus.kill().await;
         running.content.shutdown().await;
+    }
+
+    /// A node is stopped as its program stops it, and loses its power once it has said that it is down.
+    pub async fn stop(&self, node: NodeId) {
+        let running = self.0.slots.lock().get_mut(&node).and_then(|slot| slot.running.take());
+        let Some(Running { consensus, content, exchange, conductor }) = running else { return };
+        // It may wait for a leader that does not come, as the program does not for ever.
+        let _ = tokio::time::timeout(STEP_DOWN_TIME, exchange.step_down()).await;
+        conductor.abort();
+        content.shutdown().await;
+        consensus.shutdown().await;
+        self.0.net.detach(node);
+        let slots = self.0.slots.lock();
+        let slot = &slots[&node];
+        slot.log.crash();
+        slot.state.crash();
+        slot.disk.crash();
+        drop(slots);
+        self.count("stops");
     }
 
     /// Everything is well again: clocks, network, and every node is up.
