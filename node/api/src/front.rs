@@ -43,8 +43,8 @@ const ALLOW_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const ALLOW_HEADERS: &str = "Authorization, Content-Type, Content-Digest, Range, If-Range, Tus-Resumable, Upload-Length, \
     Upload-Offset, Upload-Metadata, Upload-Checksum, Upload-Concat, X-HTTP-Method-Override, Signature, Signature-Input, \
     Idempotency-Key, Last-Event-ID, Accept-Language, traceparent";
-const EXPOSE_HEADERS: &str = "Location, Upload-Offset, Upload-Length, Upload-Expires, Tus-Resumable, Tus-Version, \
-    Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, ETag, Repr-Digest, Content-Range, Content-Disposition, Link, \
+const EXPOSE_HEADERS: &str = "Location, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires, Tus-Resumable, \
+    Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, ETag, Repr-Digest, Content-Range, Content-Disposition, Link, \
     Retry-After, trace-id, traceparent";
 /// How long a browser may remember a preflight.
 const PREFLIGHT_SECS: &str = "600";
@@ -96,6 +96,10 @@ impl Front {
             )
         };
         response = self.written(response, lang, trace);
+        if route.starts_with(routes::SPACES) {
+            // tus asks for it on every answer, also on those that the router gives.
+            response.headers_mut().insert(tus::TUS_RESUMABLE, tus::VERSION);
+        }
         finish(response.headers_mut(), trace, origin, &notes);
         let status = response.status().as_u16();
         let took = started.elapsed();

@@ -118,6 +118,12 @@ impl Problem {
         self
     }
 
+    /// Where to go on.
+    pub(crate) fn location(self, url: &str) -> Self {
+        let value = HeaderValue::from_str(url).expect("our own URLs are visible ASCII");
+        self.header(header::LOCATION, value)
+    }
+
     /// When to try again; at least a second, as the header counts in seconds.
     fn retry_after(self, after: Duration) -> Self {
         let secs = after.as_millis().div_ceil(1000).max(1);

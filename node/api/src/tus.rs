@@ -26,7 +26,8 @@ pub(crate) const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-c
 pub(crate) const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
 const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
-const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
+/// `Upload-Defer-Length`.
+pub(crate) const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
 
 /// The version that we speak.
 pub(crate) const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");

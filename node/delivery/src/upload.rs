@@ -305,8 +305,14 @@ impl Exchange {
             .await
             .map_err(|_| Error::SpaceBusy)?;
         // Another node may have taken the space over since: its epoch is then in the state.
-        let current = open.as_ref().is_some_and(|open| open.epoch == record.epoch);
-        if !current {
+        let known = open.as_ref().filter(|open| open.epoch == record.epoch);
+        if let (Some(open), Some(size)) = (known, create.size)
+            && (open.size.is_some_and(|announced| announced != size) || size < open.writer.offset())
+        {
+            return Err(Error::Refused(Refusal::SizeMismatch));
+        }
+        // A size that is announced only now reaches the state by a new claim.
+        if known.is_none_or(|open| open.size.is_none() && create.size.is_some()) {
             *open = None;
             *open = Some(self.claim(record, access, create).await?);
         }

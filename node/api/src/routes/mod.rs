@@ -110,6 +110,8 @@ pub(crate) fn pattern(path: &str) -> &'static str {
     }
 }
 
+/// How the patterns of spaces begin.
+pub(crate) const SPACES: &str = "/v1/spaces/";
 /// The pattern of a path that no route has.
 const UNMATCHED: &str = "unmatched";
 

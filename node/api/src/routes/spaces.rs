@@ -222,12 +222,6 @@ fn expires_at(space: SpaceId) -> Moment {
     Moment(space.minted_at().0.saturating_add(SPACE_TIME_MS))
 }
 
-fn tus_answer(status: StatusCode) -> Response {
-    let mut response = answer::empty(status);
-    response.headers_mut().insert(tus::TUS_RESUMABLE, tus::VERSION);
-    response
-}
-
 fn set_offset(response: &mut Response, offset: u64) {
     response.headers_mut().insert(tus::UPLOAD_OFFSET, HeaderValue::from(offset));
 }
@@ -249,7 +243,7 @@ async fn visit(
     if answer.is_err() {
         octets.drain(DRAIN_MAX).await;
     }
-    answer.map_err(|problem| problem.header(tus::TUS_RESUMABLE, tus::VERSION))
+    answer
 }
 
 /// Create a tus upload in a space
@@ -265,7 +259,13 @@ async fn visit(
         ("Upload-Metadata" = Option<String>, Header, description = "filename and filetype, in base64"),
         ("Upload-Checksum" = Option<String>, Header, description = "sha256 or sha1 of this body"),
     ),
-    responses((status = 201, description = "Created", headers(("Location" = String), ("Upload-Offset" = u64), ("Upload-Expires" = String))))
+    request_body(content = Option<String>, content_type = "application/offset+octet-stream", description = "The first octets, if any"),
+    responses(
+        (status = 201, description = "Created", headers(("Location" = String), ("Upload-Offset" = u64), ("Upload-Expires" = String))),
+        (status = 409, description = "It was created before: go on at `Location` from `Upload-Offset`",
+            body = crate::dto::problems::Problem, content_type = "application/problem+json",
+            headers(("Location" = String), ("Upload-Offset" = u64))),
+    )
 )]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -290,15 +290,20 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
         let with_upload = tus::is_offset_octet_stream(headers);
         let promised = visit.promised()?;
         let new = NewUpload { size: Some(size), file_name, media_type };
-        let mut upload = visit.upload(with_upload.then_some(0), Some(new)).await?;
-        let mut response = tus_answer(StatusCode::CREATED);
+        let url = format!("{}/v1/spaces/{}/content", visit.app.settings.public_url, visit.space);
+        let upload = visit.upload(with_upload.then_some(0), Some(new)).await;
+        let mut upload = upload.map_err(|problem| match problem.status() {
+            // The answer to the same creation was lost, and with it where to go on.
+            StatusCode::CONFLICT => problem.location(&url),
+            _ => problem,
+        })?;
+        let mut response = answer::empty(StatusCode::CREATED);
         if with_upload {
             visit.write(octets, &mut upload, promised).await?;
             set_offset(&mut response, upload.sync().await?);
         } else {
             octets.collect(&visit.head.headers, 0).await?;
         }
-        let url = format!("{}/v1/spaces/{}/content", visit.app.settings.public_url, visit.space);
         answer::set(&mut response, header::LOCATION, &url);
         set_expires(&mut response, expires_at(visit.space));
         Ok(response)
@@ -315,7 +320,8 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
         ("Tus-Resumable" = String, Header, description = "1.0.0"),
     ),
     responses((status = 200, description = "The offset that a majority holds durably",
-        headers(("Upload-Offset" = u64), ("Upload-Length" = u64), ("Upload-Expires" = String))))
+        headers(("Upload-Offset" = u64), ("Upload-Length" = u64, description = "Once it was announced"),
+            ("Upload-Defer-Length" = u64, description = "1 before"), ("Upload-Expires" = String))))
 )]
 pub(crate) async fn status(
     State(app): State<App>,
@@ -325,11 +331,13 @@ pub(crate) async fn status(
     visit(app, &space, request, async |visit, _| {
         tus::check_version(&visit.head.headers)?;
         let status = visit.app.exchange.space_status(visit.space, visit.access()).await?;
-        let mut response = tus_answer(StatusCode::OK);
+        let mut response = answer::empty(StatusCode::OK);
         set_offset(&mut response, status.offset);
-        if let Some(size) = status.size {
-            response.headers_mut().insert(tus::UPLOAD_LENGTH, HeaderValue::from(size));
-        }
+        let (name, value) = match status.size {
+            Some(size) => (tus::UPLOAD_LENGTH, HeaderValue::from(size)),
+            None => (tus::UPLOAD_DEFER_LENGTH, HeaderValue::from_static("1")),
+        };
+        response.headers_mut().insert(name, value);
         if !status.sealed {
             set_expires(&mut response, status.expires_at);
         }
@@ -375,7 +383,7 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
         let promised = visit.promised()?;
         let mut upload = visit.upload(Some(offset), None).await?;
         visit.write(octets, &mut upload, promised).await?;
-        let mut response = tus_answer(StatusCode::NO_CONTENT);
+        let mut response = answer::empty(StatusCode::NO_CONTENT);
         set_offset(&mut response, upload.sync().await?);
         set_expires(&mut response, expires_at(visit.space));
         Ok(response)
@@ -458,7 +466,7 @@ pub(crate) async fn terminate(
         tus::check_version(&visit.head.headers)?;
         octets.collect(&visit.head.headers, 0).await?;
         visit.app.exchange.terminate(visit.space, visit.access()).await?;
-        Ok(tus_answer(StatusCode::NO_CONTENT))
+        Ok(answer::empty(StatusCode::NO_CONTENT))
     })
     .await
 }
@@ -486,7 +494,7 @@ pub(crate) async fn content_offer(State(app): State<App>) -> Response {
 }
 
 fn tus_offer(app: &App) -> Response {
-    let mut response = tus_answer(StatusCode::NO_CONTENT);
+    let mut response = answer::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("tus-version"), tus::VERSION);
     headers.insert("tus-extension", HeaderValue::from_static(tus::EXTENSIONS));

@@ -2,7 +2,10 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
+use serde_json::json;
+
 use crate::{
+    SPACE,
     house::{Ask, House},
     new_packet, text,
 };
@@ -27,7 +30,7 @@ async fn a_put_whose_answer_was_lost_is_answered_again() {
         answer.ok(204);
         assert_eq!(answer.header("upload-offset"), "9");
     }
-    house.ask(put("xin")).await.problem(409, "offset_mismatch");
+    house.ask(put("xin")).await.problem(422, "size_mismatch");
     house.ask(put("xin chao!")).await.problem(409, "offset_mismatch");
     // The digest of what is here does not stand for another body.
     let other = put("xin chào").body("xin chao!");
@@ -62,4 +65,89 @@ async fn a_large_chunk_counts_with_its_checksum_and_not_without() {
     let answer = house.ask(patch(&large)).await;
     answer.ok(204);
     assert_eq!(answer.header("upload-offset"), large.len().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_creation_is_repeated_or_refused_and_never_ignored() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+    let opened = house.ask(opened).await.ok(201);
+    let url = format!("/v1/spaces/{}", text(&opened, "/space/id"));
+    let content = format!("{url}/content");
+    let tus = |method, target: &str| {
+        let ask = Ask::new(method, target).header("tus-resumable", "1.0.0");
+        ask.bearer(&opened["space"]["token"])
+    };
+    let head = async || house.ask(tus("HEAD", &content)).await;
+    let unknown = head().await;
+    assert_eq!(unknown.header("upload-defer-length"), "1");
+    assert!(unknown.headers.get("upload-length").is_none());
+
+    // That HEAD made this node the writer without a size; the creation tells it.
+    let create = |size: &str| tus("POST", &url).header("upload-length", size);
+    house.ask(create("12")).await.ok(201);
+    house.ask(create("12")).await.ok(201);
+    house.ask(create("13")).await.problem(422, "size_mismatch");
+    let known = head().await;
+    assert_eq!((known.header("upload-length"), known.header("upload-offset")), ("12", "0"));
+    assert!(known.headers.get("upload-defer-length").is_none());
+
+    let with_upload =
+        || create("12").header("content-type", "application/offset+octet-stream").body("Hello ");
+    let location = format!("https://{}{content}", crate::house::AUTHORITY);
+    let first = house.ask(with_upload()).await;
+    first.ok(201);
+    let repeated = house.ask(with_upload()).await;
+    repeated.problem(409, "offset_mismatch");
+    for answer in [first, repeated] {
+        assert_eq!((answer.header("location"), answer.header("upload-offset")), (&*location, "6"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_size_that_comes_late_does_not_cut_what_is_here() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+    let opened = house.ask(opened).await.ok(201);
+    let url = format!("/v1/spaces/{}", text(&opened, "/space/id"));
+    let content = format!("{url}/content");
+    let tus = |method, target: &str| {
+        let ask = Ask::new(method, target).header("tus-resumable", "1.0.0");
+        ask.bearer(&opened["space"]["token"])
+    };
+    let patch = |offset: &str, body: &'static str| {
+        let patch = tus("PATCH", &content).header("upload-offset", offset).body(body);
+        patch.header("content-type", "application/offset+octet-stream")
+    };
+    house.ask(patch("0", "Hello ")).await.ok(204);
+    let create = |size: &str| tus("POST", &url).header("upload-length", size);
+    house.ask(create("5")).await.problem(422, "size_mismatch");
+    house.ask(create("12")).await.ok(201);
+    assert_eq!(house.ask(tus("HEAD", &content)).await.header("upload-offset"), "6");
+    assert_eq!(house.ask(patch("6", "World!")).await.header("upload-offset"), "12");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_of_a_space_says_which_tus_it_is() {
+    let house = House::found().await;
+    let content = format!("/v1/spaces/{SPACE}/content");
+    let space = format!("/v1/spaces/{SPACE}");
+    let unknown = json!("st_wrong");
+    for (ask, status) in [
+        (Ask::new("HEAD", &content), 401),
+        (Ask::new("HEAD", &content).header("tus-resumable", "1.0.0").bearer(&unknown), 401),
+        (Ask::new("PATCH", &content).bearer(&unknown), 412),
+        (Ask::new("HEAD", "/v1/spaces/x/content").bearer(&unknown), 400),
+        (Ask::new("PUT", &content).bearer(&unknown), 400),
+        (Ask::new("GET", &space), 405),
+        (Ask::new("OPTIONS", &space), 204),
+    ] {
+        let answer = house.ask(ask).await;
+        assert_eq!((answer.status.as_u16(), answer.header("tus-resumable")), (status, "1.0.0"));
+    }
+    assert!(house.ask(Ask::new("GET", "/livez")).await.headers.get("tus-resumable").is_none());
 }
