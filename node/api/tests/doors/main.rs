@@ -204,9 +204,8 @@ async fn a_tus_upload_resumes_and_is_sealed() {
         .ask(tus("POST", &url).header("upload-defer-length", "1"))
         .await
         .problem(400, "tus_extension");
-    house
-        .ask(Ask::new("HEAD", &content).header("tus-resumable", "1.0.0").bearer(&json!("st_wrong")))
-        .await;
+    let stranger = Ask::new("HEAD", &content).header("tus-resumable", "1.0.0");
+    house.ask(stranger.bearer(&json!("st_wrong"))).await.problem(401, "token_invalid");
     let created = house.ask(create()).await;
     created.ok(201);
     assert_eq!(created.header("location"), format!("https://{}{content}", house::AUTHORITY));
@@ -300,7 +299,7 @@ async fn an_interrupted_patch_counts_and_a_wrong_put_leaves_nothing() {
     assert_eq!(house.ask(tus("HEAD")).await.header("upload-offset"), "4");
     house.ask(put("xin chào", "xin chào")).await.problem(409, "offset_mismatch");
     house.ask(tus("DELETE")).await.ok(204);
-    house.ask(tus("HEAD")).await;
+    house.ask(tus("HEAD")).await.problem(410, "content_purged");
     house
         .ask(
             tus("PATCH")
