@@ -175,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn the_type_of_a_problem_promises_no_page() {
+        let json = json();
+        let kind = &json["components"]["schemas"]["Problem"]["properties"]["type"];
+        let said = kind["description"].as_str().expect("a description");
+        assert!(said.contains("identifier") && said.contains("not be opened"), "{said}");
+        // Whoever follows it to a node finds no route either.
+        assert!(
+            json["paths"]
+                .as_object()
+                .is_some_and(|paths| { paths.keys().all(|path| !path.contains("problems")) })
+        );
+    }
+
+    #[test]
     fn every_reference_leads_somewhere_and_ids_are_unique() {
         let json = json();
         let text = json.to_string();

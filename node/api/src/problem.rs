@@ -34,7 +34,8 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Signature realm=\"lgsp\
 /// The same for a token that opens nothing (RFC 6750 section 3).
 const TOKEN_CHALLENGE: HeaderValue =
     HeaderValue::from_static("Bearer realm=\"lgsp\", error=\"invalid_token\"");
-/// Where a type's documentation opens.
+/// How a type begins. It is an identifier, the same in every cluster, and no route serves it (RFC 9457
+/// section 3.1.1): a problem itself says in two languages what to do, and the connection guide lists them all.
 const TYPE_BASE: &str = "https://lgsp.nghean.gov.vn/problems/";
 /// When to try again, where the world does not say: a new leader is found in less.
 const RETRY_AFTER: Duration = Duration::from_secs(2);

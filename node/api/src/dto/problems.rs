@@ -2,15 +2,13 @@
 
 use utoipa::ToSchema;
 
-use super::schemas;
-
 /// What went wrong and how to mend it (RFC 9457), in Vietnamese or English by `Accept-Language`.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its shape is used, in the OpenAPI document")]
 pub(crate) struct Problem {
-    /// Names this kind of problem and opens its documentation; those of a signature end as its profile says,
-    /// like `nonce-reused`.
-    #[schema(schema_with = schemas::url)]
+    /// Names this kind of problem. An identifier, to be compared and not be opened (RFC 9457 section 3.1.1); what
+    /// to do is in `detail`. Those of a signature end as its profile says, like `nonce-reused`.
+    #[schema(format = "uri", example = "https://lgsp.nghean.gov.vn/problems/unit-unknown")]
     r#type: String,
     /// What happened, in a few words.
     #[schema(example = "Không có đơn vị này")]
