@@ -152,6 +152,14 @@ pub(crate) struct Finished {
     pub(crate) epoch: u32,
 }
 
+/// A space that is this node's to write.
+struct Claimed {
+    packet: PacketId,
+    epoch: u32,
+    /// Octets of the whole content, if announced.
+    size: Option<u64>,
+}
+
 impl Upload {
     fn open(&mut self) -> &mut Open {
         self.open.as_mut().expect("an upload is handed out with its writer")
@@ -311,10 +319,13 @@ impl Exchange {
         {
             return Err(Error::Refused(Refusal::SizeMismatch));
         }
-        // A size that is announced only now reaches the state by a new claim.
-        if known.is_none_or(|open| open.size.is_none() && create.size.is_some()) {
+        // A size that is announced only now reaches the state by a new claim, and what is signed claims
+        // the space always: that command spends its nonce, once in the whole cluster.
+        let signed = matches!(access, SpaceAccess::Caller(_));
+        if signed || known.is_none_or(|open| open.size.is_none() && create.size.is_some()) {
+            let claimed = self.claim(record, access, create.size).await?;
             *open = None;
-            *open = Some(self.claim(record, access, create).await?);
+            *open = Some(self.open_claimed(record, claimed, create).await?);
         }
         Ok(Upload { open, content_max: self.inner.parts.content_max, failed: false })
     }
@@ -323,21 +334,26 @@ impl Exchange {
         &self,
         record: &PacketRecord,
         access: SpaceAccess<'_>,
-        create: NewUpload,
-    ) -> Result<Open, Error> {
-        let claim = Command::ClaimSpace(ClaimSpace {
-            space: record.space,
-            node: self.node(),
-            size: create.size,
-        });
+        size: Option<u64>,
+    ) -> Result<Claimed, Error> {
+        let claim =
+            Command::ClaimSpace(ClaimSpace { space: record.space, node: self.node(), size });
         let outcome = match access {
             SpaceAccess::Token(_) => self.propose(None, claim).await?,
-            // A signed PUT has a nonce, and it rides here.
             SpaceAccess::Caller(caller) => self.propose_for(caller, claim).await?,
         };
         let Outcome::SpaceClaimed { packet, epoch, size } = outcome else {
             unreachable!("a claimed space is claimed, not {outcome:?}")
         };
+        Ok(Claimed { packet, epoch, size })
+    }
+
+    async fn open_claimed(
+        &self,
+        record: &PacketRecord,
+        Claimed { packet, epoch, size }: Claimed,
+        create: NewUpload,
+    ) -> Result<Open, Error> {
         let meta = FileMeta {
             file_name: create.file_name,
             media_type: create.media_type.or(Some(record.media_type.clone())),

@@ -149,13 +149,45 @@ async fn take_whole(
     checker.finish()
 }
 
-/// Reads a body again that is here already, and checks that it is what it says.
-async fn compare_whole(octets: &mut Octets, digest: ContentDigest) -> Result<(), Problem> {
-    let mut checker = digest.checker();
-    while let Some(piece) = octets.next().await? {
-        checker.update(&piece);
+/// Takes a body whose beginning is here already, because an answer or its node was lost: what is here
+/// is compared, the rest is taken in. Nothing of it counts if the whole is not what it was promised.
+async fn go_on(
+    octets: &mut Octets,
+    upload: &mut Upload,
+    digest: ContentDigest,
+) -> Result<(), Problem> {
+    let taken = take_rest(octets, upload, digest).await;
+    if taken.is_err() {
+        upload.rollback().await?;
     }
-    Ok(checker.finish()?)
+    taken
+}
+
+async fn take_rest(
+    octets: &mut Octets,
+    upload: &mut Upload,
+    digest: ContentDigest,
+) -> Result<(), Problem> {
+    let offset = upload.offset();
+    let here = ContentDigest { sha256: Some(upload.digest().0), sha512: None };
+    let (mut whole, mut left) = (digest.checker(), offset);
+    let (mut beginning, mut same) = (Some(here.checker()), false);
+    while let Some(mut piece) = octets.next().await? {
+        whole.update(&piece);
+        let known = piece.split_to(left.min(piece.len() as u64) as usize);
+        left -= known.len() as u64;
+        if let Some(beginning) = &mut beginning {
+            beginning.update(&known);
+        }
+        if left == 0 {
+            same |= beginning.take().is_some_and(|beginning| beginning.finish().is_ok());
+            if same && !piece.is_empty() {
+                upload.write(piece).await?;
+            }
+        }
+    }
+    whole.finish()?;
+    if same { Ok(()) } else { Err(Error::OffsetMismatch { offset }.into()) }
 }
 
 /// Goes on when the connection breaks and the handler is dropped with it: what has arrived is still
@@ -393,7 +425,8 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
 
 /// Send the whole content at once
 ///
-/// The digest is signed with the request, or goes with the token. The same content again gets the same answer.
+/// The digest is signed with the request, or goes with the token. The same content again gets the same
+/// answer; if only its beginning is here, because a node has died, the rest is taken in.
 #[utoipa::path(
     put, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "put_content",
     security(("space-token" = []), ("lgsp-v1" = [])),
@@ -433,10 +466,8 @@ async fn put_in(app: App, space: String, request: Request) -> Answer {
         if offset == 0 {
             let promised = Promised { checksum: None, digest: Some(digest) };
             visit.write(octets, &mut upload, promised).await?;
-        } else if size.is_none_or(|size| size == offset) && digest.sha256 == Some(upload.digest().0)
-        {
-            // It came before, and only the answer was lost.
-            compare_whole(octets, digest).await?;
+        } else if size.is_none_or(|size| size >= offset) {
+            go_on(octets, &mut upload, digest).await?;
         } else {
             return Err(Error::OffsetMismatch { offset }.into());
         }

@@ -297,7 +297,7 @@ async fn an_interrupted_patch_counts_and_a_wrong_put_leaves_nothing() {
     let broken = axum::http::Request::from_parts(head, Body::from_stream(pieces));
     house.send(broken).await.problem(400, "body_incomplete");
     assert_eq!(house.ask(tus("HEAD")).await.header("upload-offset"), "4");
-    house.ask(put("xin chào", "xin chào")).await.problem(409, "offset_mismatch");
+    house.ask(put("xIn chào", "xIn chào")).await.problem(409, "offset_mismatch");
     house.ask(tus("DELETE")).await.ok(204);
     house.ask(tus("HEAD")).await.problem(410, "content_purged");
     house

@@ -151,3 +151,73 @@ async fn every_answer_of_a_space_says_which_tus_it_is() {
     }
     assert!(house.ask(Ask::new("GET", "/livez")).await.headers.get("tus-resumable").is_none());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_goes_on_where_a_dead_node_has_left_off() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    // Larger than what is held before it counts.
+    let whole: Vec<u8> = (0..5 << 20).map(|at: u32| (at / 7) as u8).collect();
+    let mut altered = whole.clone();
+    altered[9] ^= 1;
+    for begun in [1, 300_000, whole.len()] {
+        let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+        let opened = house.ask(opened).await.ok(201);
+        let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
+        // What a takeover leaves of a body that did not arrive whole looks like a piece of it.
+        let piece = Ask::new("PATCH", &content)
+            .header("tus-resumable", "1.0.0")
+            .header("content-type", "application/offset+octet-stream")
+            .header("upload-offset", "0")
+            .bearer(&opened["space"]["token"])
+            .body(whole[..begun].to_vec());
+        house.ask(piece).await.ok(204);
+        let put = |body: &[u8]| {
+            Ask::new("PUT", &content)
+                .bearer(&opened["space"]["token"])
+                .header("content-digest", auth::content_digest_sha256(&certs::sha256(body)))
+        };
+        if begun > 9 {
+            let other = put(&altered).body(altered.clone());
+            house.ask(other).await.problem(409, "offset_mismatch");
+        }
+        let lying = put(&altered).body(whole.clone());
+        house.ask(lying).await.problem(400, "body_digest_mismatch");
+        for _ in 0..2 {
+            let answer = house.ask(put(&whole).body(whole.clone())).await;
+            answer.ok(204);
+            assert_eq!(answer.header("upload-offset"), whole.len().to_string());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_signed_in_a_space_passes_once() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+    let opened = house.ask(opened).await.ok(201);
+    let space = format!("/v1/spaces/{}", text(&opened, "/space/id"));
+    let content = format!("{space}/content");
+    let create = Ask::new("POST", &space).header("tus-resumable", "1.0.0");
+    let create = create.header("upload-length", "9").signed(&source);
+    let patch = Ask::new("PATCH", &content)
+        .header("tus-resumable", "1.0.0")
+        .header("content-type", "application/offset+octet-stream")
+        .header("upload-offset", "0")
+        .body("xin ")
+        .signed(&source);
+    let put = Ask::new("PUT", &content).body("xin chào").signed(&source);
+    for (asked, status) in [(create, 201), (patch, 204), (put, 204)] {
+        house.send(asked.request()).await.ok(status);
+        for _ in 0..2 {
+            house.send(asked.request()).await.problem(401, "nonce_reused");
+        }
+    }
+    // Whoever holds the token goes on where the signed ones have left off.
+    let head = Ask::new("HEAD", &content).header("tus-resumable", "1.0.0");
+    let head = house.ask(head.bearer(&opened["space"]["token"])).await;
+    assert_eq!(head.header("upload-offset"), "9");
+}
