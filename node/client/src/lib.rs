@@ -19,7 +19,7 @@ pub use download::Fetched;
 pub use dto::*;
 pub use error::{Error, FieldError, Problem};
 pub use events::{Event, EventKind, Events, Start};
-pub use packets::File;
+pub use packets::{File, fresh_idempotency_key};
 pub use send::{ATTEMPTS_MAX, Client, Language, Options, Trust};
 pub use sign::{Credentials, Secret};
 pub use upload::{PIECE, Sent};

@@ -94,6 +94,7 @@ texts! {
     FIX_CSV = "cột cần có: code,name,kind,parent (kind: province, department, commune, ward, other, remote)", "the columns are: code,name,kind,parent (kind: province, department, commune, ward, other, remote)";
     TITLE = "Tiêu đề không dùng được.", "The title cannot be used.";
     FIX_TITLE = "thêm --title \"…\" (1 đến 500 ký tự)", "add --title \"…\" (1 to 500 characters)";
+    FIX_SEND_AGAIN = "gửi tiếp từ chỗ đã dừng: {command}", "to go on from where it stopped: {command}";
     WAIT = "Quá {after} mà gói tin {packet} còn ở trạng thái {state}.", "After {after} the packet {packet} is still {state}.";
     FIX_WAIT = "xem tiếp: lgsp packet show {packet} --watch", "watch on: lgsp packet show {packet} --watch";
     ENDED = "Gói tin {packet} kết thúc ở trạng thái {state}.", "The packet {packet} ended as {state}.";

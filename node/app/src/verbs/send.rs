@@ -8,7 +8,7 @@ use std::{
 
 use client::{Client, File, NewPacket, Policy, Submitted};
 use indicatif::{ProgressBar, ProgressStyle};
-use model::{FileName, MediaType, Title};
+use model::{FileName, IdempotencyKey, MediaType, Title};
 use serde_json::json;
 
 use super::{Context, Done, packets};
@@ -133,7 +133,9 @@ async fn pieces(
         .await
         .map_err(|error| Failure::file(out.lang, &args.file, &error))?;
     let packet = NewPacket { size: Some(size), ..packet.clone() };
-    let opened = client.open(&packet, args.idempotency_key.as_ref()).await.map_err(&failed)?;
+    // Named before anything is sent: whoever is interrupted goes on with it.
+    let key = args.idempotency_key.clone().unwrap_or_else(client::fresh_idempotency_key);
+    let opened = client.open(&packet, Some(&key)).await.map_err(&failed)?;
     let name = name_of(&args.file);
     client
         .create_upload(&opened.space, size, name.as_ref(), &packet.media_type)
@@ -145,11 +147,29 @@ async fn pieces(
         sent = upload => sent.map_err(&failed)?,
         _ = tokio::signal::ctrl_c() => {
             let what = out.fill(w::STAYS_UPLOAD, &[("packet", &opened.packet)]);
-            return Err(Failure::new(Exit::Failed, out.fill(w::STAYS, &[("what", &what)])).code(9403));
+            let again = again(std::env::args().skip(1), args.idempotency_key.is_none().then_some(&key));
+            return Err(Failure::new(Exit::Failed, out.fill(w::STAYS, &[("what", &what)]))
+                .fix(out.fill(t::FIX_SEND_AGAIN, &[("command", &again)]))
+                .code(9403));
         }
     };
     progress.end();
     client.commit(opened.packet, sent.digest, size, packet.policy.as_ref()).await.map_err(&failed)
+}
+
+/// The command that goes on where this one was interrupted, as a shell takes it.
+fn again(args: impl Iterator<Item = String>, key: Option<&IdempotencyKey>) -> String {
+    let key = key.map(|key| format!("--idempotency-key={key}"));
+    let words = std::iter::once("lgsp".to_owned()).chain(args).chain(key);
+    words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |sign: char| sign.is_alphanumeric() || "-_=./:,@+%".contains(sign);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The media type by a file's ending: those that offices send. The rest is octets.
@@ -234,6 +254,18 @@ mod tests {
     fn what_the_nodes_take_in_one_round_is_sent_in_one() {
         assert!(fits_one_round(0) && fits_one_round(1 << 20));
         assert!(!fits_one_round((1 << 20) + 1) && !fits_one_round(2 << 20));
+    }
+
+    #[test]
+    fn an_interrupted_command_is_told_as_a_shell_takes_it() {
+        let args = ["packet", "send", "công văn.pdf", "--to", "H41.02", "--title", "it's", ""];
+        let args = || args.iter().map(ToString::to_string);
+        let key = "ik-1234567890123456".parse().expect("a key");
+        assert_eq!(
+            again(args(), Some(&key)),
+            r"lgsp packet send 'công văn.pdf' --to H41.02 --title 'it'\''s' '' --idempotency-key=ik-1234567890123456"
+        );
+        assert!(again(args(), None).ends_with(" ''"), "it was given already");
     }
 
     #[test]
