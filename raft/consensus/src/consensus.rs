@@ -40,9 +40,12 @@ impl Consensus {
         clock: Arc<dyn Clock>,
     ) -> BoxFuture<'static, Result<Self, Error>> {
         Box::pin(async move {
-            node::claim(&options.directory, options.node)?;
+            let begun = node::claim(&options.directory, options.node)?;
             let (hold, released) = mpsc::channel(1);
-            let log = FileLog::open(&options.directory, hold.clone())?;
+            let log = FileLog::open(&options.directory, begun, hold.clone())?;
+            if !begun {
+                node::begin(&options.directory, options.node)?;
+            }
             let state = Arc::new(DiskState::open(&options.directory)?);
             let (mark, log) = (Some(log.mark()), (log, hold, released));
             let inner = Inner::start(options, log, mark, state, network, clock).await?;
@@ -96,7 +99,8 @@ impl Consensus {
     }
 
     /// This node's newest state as it is at this moment. Nothing is applied while it is held: for a
-    /// few rows, read at once. What may take longer looks at a [`Consensus::view`].
+    /// few rows, read at once, and never two at a time on one thread. What may take longer looks at a
+    /// [`Consensus::view`].
     pub fn now(&self) -> Box<dyn Reader + '_> {
         self.inner.disk.now()
     }

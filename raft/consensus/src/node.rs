@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -387,11 +387,11 @@ const FORMAT: u32 = 1;
 
 /// Checks that a directory is of a known format and belongs to this node, or makes it so.
 ///
-/// A node that has taken part may not vote without its log, which says what it has promised: a word
-/// beside the directory outlives it and says that there was one.
-pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<(), Error> {
+/// A node that has taken part may not vote without its log, which says what it has promised. Whether
+/// it has, this answers: a word beside the directory outlives it and says so.
+pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<bool, Error> {
     let path = directory.join("format");
-    let begun = directory.with_extension("begun");
+    let begun = word_of(directory).exists();
     let open = |source| Error::Open { path: path.clone(), source };
     let malformed = || Error::CorruptState {
         path: path.clone(),
@@ -415,7 +415,7 @@ pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<(), Error> {
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if begun.exists() {
+            if begun {
                 return Err(Error::LogGone { directory: directory.to_owned() });
             }
             fs::create_dir_all(directory).map_err(open)?;
@@ -423,11 +423,17 @@ pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<(), Error> {
         }
         Err(source) => return Err(open(source)),
     }
-    if !begun.exists() {
-        let open = |source| Error::Open { path: begun.clone(), source };
-        write_word(&begun, node).map_err(open)?;
-    }
-    Ok(())
+    Ok(begun)
+}
+
+/// Says, once the log is there, that this node may take part with it.
+pub(crate) fn begin(directory: &Path, node: NodeId) -> Result<(), Error> {
+    let path = word_of(directory);
+    write_word(&path, node).map_err(|source| Error::Open { path: path.clone(), source })
+}
+
+fn word_of(directory: &Path) -> PathBuf {
+    directory.with_extension("begun")
 }
 
 /// Writes whose directory it is, on disk from the moment that the file has its name.

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::{
     Error,
     log::file::FileLog,
-    node::{Hold, claim},
+    node::{Hold, begin, claim},
     sim,
     sim::log::LogSession,
     state::{Machine, Shared, disk::DiskState},
@@ -28,7 +28,7 @@ fn hold() -> Hold {
 }
 
 fn open(directory: &Path) -> Result<FileLog, Error> {
-    FileLog::open(directory, hold())
+    FileLog::open(directory, false, hold())
 }
 
 struct OnDisk;
@@ -224,19 +224,33 @@ fn a_directory_belongs_to_one_node_and_one_format() {
 fn a_node_that_took_part_does_not_begin_anew() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = &directory.path().join("consensus");
-    claim(path, NodeId(3)).expect("claimed");
+    // As a node starts.
+    let start = || {
+        let begun = claim(path, NodeId(3))?;
+        drop(FileLog::open(path, begun, hold())?);
+        if begun { Ok(()) } else { begin(path, NodeId(3)) }
+    };
+    start().expect("a fresh node");
+    start().expect("again");
+    // The log goes, mark and all; the rest stays.
+    fs::remove_dir_all(path.join("log")).expect("lost");
+    fs::remove_file(path.join("log.synced")).expect("lost");
+    for _ in 0..2 {
+        assert!(matches!(start(), Err(Error::CorruptLog { .. })));
+    }
     fs::remove_dir_all(path).expect("the directory is lost");
     for _ in 0..2 {
-        assert!(matches!(claim(path, NodeId(3)), Err(Error::LogGone { .. })));
+        assert!(matches!(start(), Err(Error::LogGone { .. })));
     }
     // An unmounted disk leaves an empty directory.
     fs::create_dir(path).expect("made");
-    assert!(matches!(claim(path, NodeId(3)), Err(Error::LogGone { .. })));
-    // One that was made before there was such a word goes on, and has it from then on.
-    let older = &directory.path().join("older");
-    claim(older, NodeId(3)).expect("claimed");
-    fs::remove_file(directory.path().join("older.begun")).expect("it never was");
-    claim(older, NodeId(3)).expect("claimed again");
-    fs::remove_dir_all(older).expect("the directory is lost");
-    assert!(matches!(claim(older, NodeId(3)), Err(Error::LogGone { .. })));
+    assert!(matches!(start(), Err(Error::LogGone { .. })));
+    // One that was made before there was such a word goes on, and has it from then on; so does one
+    // that died before it had written it.
+    fs::remove_file(directory.path().join("consensus.begun")).expect("it never was");
+    start().expect("claimed");
+    fs::remove_file(directory.path().join("consensus.begun")).expect("it never was");
+    start().expect("claimed again");
+    fs::remove_dir_all(path).expect("the directory is lost");
+    assert!(matches!(start(), Err(Error::LogGone { .. })));
 }

@@ -66,7 +66,8 @@ impl FileLog {
     /// A tail that was being written when the process or the power died is cut off, because nobody
     /// was told that it had been synced. Everything else that does not read back, and a log that
     /// ends before its mark, is damage: the node must not vote with it.
-    pub(crate) fn open(directory: &Path, hold: Hold) -> Result<Self, Error> {
+    /// A node that has `begun` has a log.
+    pub(crate) fn open(directory: &Path, begun: bool, hold: Hold) -> Result<Self, Error> {
         let chunks = directory.join(CHUNKS);
         let marked = directory.join(MARK);
         fs::create_dir_all(&chunks)
@@ -76,7 +77,7 @@ impl FileLog {
             .map_err(|source| Error::Open { path: chunks.clone(), source })?
             .next()
             .is_some();
-        if is_log && !marked.exists() {
+        if (is_log || begun) && !marked.exists() {
             return Err(Error::CorruptLog {
                 file: marked,
                 reason: "it is missing, and nothing else says how far the log had been synced"

@@ -248,7 +248,7 @@ impl Reader for Inner {
         if let Some(value) = self.hot.get(key) {
             return Some(value);
         }
-        if let Some(written) = self.young.read().rows.get(key) {
+        if let Some(written) = self.young.read_recursive().rows.get(key) {
             return written.clone();
         }
         let value = self.settled(key)?;
@@ -305,17 +305,17 @@ impl Reader for DiskState {
         if let Some(value) = self.0.hot.get(key) {
             return Some(value);
         }
-        self.0.now().get(key)
+        self.0.now(self.0.young.read_recursive()).get(key)
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
-        self.0.now().scan(from, to, visit);
+        self.0.now(self.0.young.read_recursive()).scan(from, to, visit);
     }
 }
 
 impl Inner {
-    fn now(&self) -> Now<'_> {
-        Now { young: self.young.read_recursive(), inner: self }
+    fn now<'a>(&'a self, young: RwLockReadGuard<'a, Young>) -> Now<'a> {
+        Now { young, inner: self }
     }
 }
 
@@ -354,7 +354,8 @@ impl StateDisk for DiskState {
     }
 
     fn now(&self) -> Box<dyn Reader + '_> {
-        Box::new(self.0.now())
+        // Behind a writer that waits: many readers together must not keep it waiting for ever.
+        Box::new(self.0.now(self.0.young.read()))
     }
 
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {

@@ -96,6 +96,69 @@ fn rows_are_settled_with_their_position_when_they_are_many() {
     reads(&*state.now(), &rows, "young and settled");
 }
 
+/// Everybody at once: whoever looks at one moment sees one batch whole, and never an older one than
+/// before, while rows are written, settled, looked at and replaced.
+#[test]
+fn readers_see_whole_batches_while_rows_settle() {
+    /// Enough for some dozen settlings.
+    const BATCHES: u32 = 600;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let state = DiskState::open(directory.path()).expect("a fresh state opens");
+    let batch = |number: u32| {
+        let value = [&number.to_be_bytes()[..], &[7; 1_000]].concat();
+        (0..40).map(move |row| (key(row), Some(value.clone())))
+    };
+    state.write(&mut batch(0), b"0".to_vec()).expect("a write");
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let watch = |look: &dyn Fn() -> Rows| {
+        let mut seen = 0;
+        loop {
+            // One look more when all is written.
+            let is_last = is_over.load(Ordering::Acquire);
+            let rows = look();
+            assert_eq!(rows.len(), 40, "every row");
+            let numbers: Vec<_> = rows.values().map(|value| &value[..4]).collect();
+            assert!(numbers.windows(2).all(|pair| pair[0] == pair[1]), "one batch");
+            let number = u32::from_be_bytes(numbers[0].try_into().expect("four octets"));
+            assert!(number >= seen, "{number} after {seen}");
+            seen = number;
+            if is_last {
+                return assert_eq!(seen, BATCHES, "the last one");
+            }
+        }
+    };
+    let rows_of = |reader: &dyn Reader| {
+        let mut rows = Rows::new();
+        reader.scan(&key(0), &key(40), &mut |key, value| {
+            rows.insert(key.to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        });
+        // Row by row it is the same moment.
+        let one_by_one = (0..40).filter_map(|row| Some((key(row), reader.get(&key(row))?)));
+        assert!(one_by_one.eq(rows.clone()), "rows of a scan, one by one");
+        rows
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| watch(&|| rows_of(&*state.now())));
+        scope.spawn(|| watch(&|| rows_of(&*state.view().expect("a view").0)));
+        for number in 1..=BATCHES {
+            if number % 7 == 0 {
+                drop(state.reader().get(&key((number % 40) as u8)));
+            }
+            if number % 97 == 0 {
+                let mut stage = state.stage().expect("a stage");
+                let rows = batch(number).filter_map(|(key, value)| Some((key, value?)));
+                stage.put(rows.collect()).expect("staged");
+                stage.switch(number.to_string().into()).expect("a switch");
+            } else {
+                state.write(&mut batch(number), number.to_string().into()).expect("a write");
+            }
+        }
+        is_over.store(true, Ordering::Release);
+    });
+    assert_eq!(position(&state), Some(BATCHES.to_string().into()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
