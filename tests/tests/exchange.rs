@@ -55,6 +55,7 @@ async fn packets_travel_and_wrong_requests_change_nothing() {
     well("rejected and cancelled", scene.refused_by_people().await);
     well("wrong requests", scene.wrong().await);
     well("a wrong digest", scene.wrong_digest().await);
+    well("sizes that come late", scene.late_sizes().await);
     well("a deadline", scene.deadline().await);
     well("units", scene.units().await);
     well("a fourth node", scene.a_fourth_node().await);
@@ -350,6 +351,31 @@ impl Scene {
         let refused = self.first.confirm(&self.at(0), &packet, &digest_of(b"other")).await?;
         ensure!(refused.word() == "digest_mismatch", "{}", refused.summary());
         self.first.confirm(&self.at(1), &packet, &digest_of(&content)).await?.success()?;
+        self.ended(&packet, "completed").await
+    }
+
+    /// A size that cannot be right does not stick, whichever node it is told; a whole content goes on
+    /// from what another node has taken in.
+    async fn late_sizes(&self) -> Result<()> {
+        let content = random(MIB);
+        let (size, digest) = (content.len() as u64, digest_of(&content));
+        let (packet, space, token) =
+            self.source.open(&self.at(0), &[&self.first.unit], "Kích thước", None).await?;
+        let piece = Party::patch(&space, &token, 0, Bytes::copy_from_slice(&content[..1_000]));
+        Conn::new(&self.at(0)).call(&piece).await?.success()?;
+        let put = |body: &[u8]| {
+            Request::new("PUT", format!("/v1/spaces/{space}/content"))
+                .bearer(&token)
+                .header("content-digest", auth::content_digest_sha256(&certs::sha256(body)))
+                .body("application/octet-stream", Bytes::copy_from_slice(body))
+        };
+        for node in [1, 0, 2] {
+            let small = Conn::new(&self.at(node)).call(&put(&content[..500])).await?;
+            small.problem(422, "size_mismatch").with_context(|| format!("at node {node}"))?;
+        }
+        Conn::new(&self.at(1)).call(&put(&content)).await?.success()?;
+        self.source.commit(&self.at(2), &packet, size, &digest).await?.success()?;
+        ensure!(self.first.receive(&self.at(0), &packet).await? == content, "the whole");
         self.ended(&packet, "completed").await
     }
 

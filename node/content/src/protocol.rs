@@ -14,7 +14,7 @@ use crate::{Error, layout::Span, record::RecordHead};
 pub const VERSION: u8 = 1;
 /// Octets before a body.
 pub const PREFIX: usize = 4;
-/// Spans of epochs that a message may carry: more takeovers than any upload lives to see.
+/// Spans of epochs that a message may carry: more takeovers than an upload lives to see that goes by the token.
 pub const SPANS_MAX: usize = 4096;
 /// Octets of a header of a stream: an identity, spans, and room.
 pub const STREAM_HEADER_MAX: usize = 128 << 10;

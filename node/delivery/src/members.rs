@@ -162,7 +162,7 @@ impl Exchange {
             },
             clock_offset_ms: vitals.as_ref().map(|vitals| vitals.now.0 as i64 - middle.0 as i64),
             vitals,
-            purge_debt_count: View::new(&*self.consensus().view()).debt_count(node),
+            purge_debt_count: View::new(&*self.consensus().now()).debt_count(node),
             record,
         }
     }

@@ -49,7 +49,7 @@ impl Exchange {
 
     /// Units in the order of their codes; plain directory search, answered even without a majority.
     pub fn units(&self, after: Option<&UnitCode>, limit: usize) -> Vec<UnitRecord> {
-        View::new(&*self.consensus().view()).units(after, limit)
+        View::new(&*self.consensus().now()).units(after, limit)
     }
 
     /// Units whose name or code fits, best first, without regard to diacritics, Article 9(7).

@@ -152,6 +152,20 @@ pub(crate) struct Finished {
     pub(crate) epoch: u32,
 }
 
+/// Whether a request belongs to what is here: where it goes on, and the size that it announces.
+fn fits(open: &Open, offset: Option<u64>, size: Option<u64>) -> Result<(), Error> {
+    let here = open.writer.offset();
+    if offset.is_some_and(|offset| offset != here) {
+        return Err(Error::OffsetMismatch { offset: here });
+    }
+    match (size, open.size) {
+        (Some(size), announced) if size < here || announced.is_some_and(|it| it != size) => {
+            Err(Error::Refused(Refusal::SizeMismatch))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A space that is this node's to write.
 struct Claimed {
     packet: PacketId,
@@ -228,13 +242,7 @@ impl Exchange {
         if record.sealed_at.is_some() {
             return Err(Error::Refused(Refusal::AlreadySealed));
         }
-        let upload = self.take_space(&record, access, create.unwrap_or_default()).await?;
-        match offset {
-            Some(offset) if offset != upload.offset() => {
-                Err(Error::OffsetMismatch { offset: upload.offset() })
-            }
-            _ => Ok(upload),
-        }
+        self.take_space(&record, access, offset, create.unwrap_or_default()).await
     }
 
     /// How far a space is. The offset is one that a majority holds and never goes back.
@@ -254,7 +262,7 @@ impl Exchange {
                 content::Offset::Unclaimed => {
                     let token = SpaceToken::of(&self.inner.parts.cluster_key, space);
                     let access = SpaceAccess::Token(token.as_str());
-                    self.take_space(&record, access, NewUpload::default()).await?.offset()
+                    self.take_space(&record, access, None, NewUpload::default()).await?.offset()
                 }
             },
         };
@@ -306,6 +314,7 @@ impl Exchange {
         &self,
         record: &PacketRecord,
         access: SpaceAccess<'_>,
+        offset: Option<u64>,
         create: NewUpload,
     ) -> Result<Upload, Error> {
         let session = self.inner.uploads.session(record.space, &record.app)?;
@@ -314,18 +323,24 @@ impl Exchange {
             .map_err(|_| Error::SpaceBusy)?;
         // Another node may have taken the space over since: its epoch is then in the state.
         let known = open.as_ref().filter(|open| open.epoch == record.epoch);
-        if let (Some(open), Some(size)) = (known, create.size)
-            && (open.size.is_some_and(|announced| announced != size) || size < open.writer.offset())
-        {
-            return Err(Error::Refused(Refusal::SizeMismatch));
-        }
-        // A size that is announced only now reaches the state by a new claim, and what is signed claims
-        // the space always: that command spends its nonce, once in the whole cluster.
+        known.map_or(Ok(()), |open| fits(open, offset, create.size))?;
+        // What is signed claims the space always: that command spends its nonce, once in the whole cluster.
         let signed = matches!(access, SpaceAccess::Caller(_));
-        if signed || known.is_none_or(|open| open.size.is_none() && create.size.is_some()) {
-            let claimed = self.claim(record, access, create.size).await?;
+        if known.is_none() || signed {
+            // A size goes into the state for good, so what is here is looked at before.
+            let claimed = self.claim(record, access, create.size.and(record.size)).await?;
             *open = None;
-            *open = Some(self.open_claimed(record, claimed, create).await?);
+            *open = Some(self.open_claimed(record, claimed, create.clone()).await?);
+        }
+        if let Some(here) = &*open {
+            fits(here, offset, create.size)?;
+            if here.size.is_none() && create.size.is_some() {
+                let token = SpaceToken::of(&self.inner.parts.cluster_key, record.space);
+                let token = SpaceAccess::Token(token.as_str());
+                let claimed = self.claim(record, token, create.size).await?;
+                *open = None;
+                *open = Some(self.open_claimed(record, claimed, create).await?);
+            }
         }
         Ok(Upload { open, content_max: self.inner.parts.content_max, failed: false })
     }
@@ -372,7 +387,7 @@ impl Exchange {
         // The commit's nonce rides in the seal, so the claim goes without it.
         let token = SpaceToken::of(&self.inner.parts.cluster_key, record.space);
         let access = SpaceAccess::Token(token.as_str());
-        let mut upload = self.take_space(record, access, NewUpload::default()).await?;
+        let mut upload = self.take_space(record, access, None, NewUpload::default()).await?;
         if upload.offset() < size {
             return Err(Error::ContentIncomplete);
         }

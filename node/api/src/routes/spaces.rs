@@ -150,7 +150,7 @@ async fn take_whole(
 }
 
 /// Takes a body whose beginning is here already, because an answer or its node was lost: what is here
-/// is compared, the rest is taken in. Nothing of it counts if the whole is not what it was promised.
+/// is compared, the rest is taken in, and taken back if the whole is not what it was promised.
 async fn go_on(
     octets: &mut Octets,
     upload: &mut Upload,
@@ -181,13 +181,18 @@ async fn take_rest(
         }
         if left == 0 {
             same |= beginning.take().is_some_and(|beginning| beginning.finish().is_ok());
-            if same && !piece.is_empty() {
+            if !same {
+                break;
+            }
+            if !piece.is_empty() {
                 upload.write(piece).await?;
             }
         }
     }
-    whole.finish()?;
-    if same { Ok(()) } else { Err(Error::OffsetMismatch { offset }.into()) }
+    if !same {
+        return Err(Error::OffsetMismatch { offset }.into());
+    }
+    Ok(whole.finish()?)
 }
 
 /// Goes on when the connection breaks and the handler is dropped with it: what has arrived is still
