@@ -280,6 +280,7 @@ async fn full_disk(cluster: &mut Cluster) -> Result<()> {
     ensure!(target.receive(&at, &packet).await? == b"after"[..], "space again");
     ensure!(Conn::new(&at).call(&second).await?.status == 204, "the second half has room");
     let whole = [vec![1; 1 << 20], vec![2; 1 << 20]].concat();
+    source.commit(&at, &begun, 2 << 20, &digest_of(&whole)).await?.success()?;
     ensure!(target.receive(&at, &begun).await? == whole, "both halves, whole");
     Ok(())
 }

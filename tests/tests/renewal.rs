@@ -24,13 +24,13 @@ use model::{Moment, NodeId};
 
 /// What is left of the old certificate of the node that joins: enough for a slow start, and an end
 /// that the scene can wait for.
-const LEFT: Duration = Duration::from_secs(30);
+const LEFT: Duration = Duration::from_secs(45);
 /// What is left of the first node's: long due, by weeks.
 const LEFT_OF_FIRST: Duration = Duration::from_secs(10 * 24 * 3600);
 /// A renewed certificate is good for longer than this.
 const FRESH: Duration = Duration::from_secs(80 * 24 * 3600);
 /// How long a step may take.
-const STEP_TIME_MAX: Duration = Duration::from_secs(60);
+const STEP_TIME_MAX: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_renew_themselves_without_a_restart() {

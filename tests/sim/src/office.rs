@@ -386,7 +386,12 @@ impl Office {
         let waiting = exchange.inbox(&sign()?, None, 20).await?;
         let mut receipts = Vec::new();
         for record in waiting {
+            let is_back = self.ledger.is_cancelled(record.packet);
             let pickup = exchange.accept(&sign()?, record.packet).await?;
+            if is_back {
+                let packet = record.packet;
+                self.ledger.violation(format!("{packet} was accepted after it was taken back"));
+            }
             let proof = PickupProof::Token(pickup.token.as_str());
             let mut download = exchange.download(record.packet, proof, None).await?;
             let mut stream = download.stream.take().expect("a download streams");
@@ -412,7 +417,8 @@ impl Office {
             for answer in exchange.confirm(&sign()?, receipts).await? {
                 match answer.refusal {
                     None => self.ledger.confirmed(answer.packet, &self.unit),
-                    Some(_) if self.ledger.may_be_taken_back(answer.packet) => {}
+                    // A refusal that this office did not wait for to the end may have come first.
+                    Some(_) if self.ledger.may_have_ended(answer.packet) => {}
                     Some(refusal) => self.ledger.violation(format!(
                         "a good receipt was refused: {refusal} of {}",
                         answer.packet

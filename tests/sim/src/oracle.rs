@@ -118,6 +118,16 @@ impl Ledger {
         self.0.lock().wanted_back.contains(&packet)
     }
 
+    /// Whether a packet may have come to an end otherwise than by receipts.
+    pub fn may_have_ended(&self, packet: PacketId) -> bool {
+        self.may_be_taken_back(packet) || self.0.lock().unwanted.contains(&packet)
+    }
+
+    /// Whether a source knows that it has a packet back.
+    pub fn is_cancelled(&self, packet: PacketId) -> bool {
+        self.0.lock().cancelled.contains(&packet)
+    }
+
     /// The first octets of an acknowledged content, if it is long enough to be searched for.
     pub fn needle(&self, packet: PacketId) -> Option<Bytes> {
         let books = self.0.lock();
@@ -336,8 +346,9 @@ fn records_say_what_happened(world: &World, ledger: &Ledger) -> Vec<String> {
             }
         }
         for packet in &books.cancelled {
-            let open = |delivery: &DeliveryRecord| !delivery.state.is_final();
-            if view.packet(*packet).is_none_or(|record| record.deliveries.iter().any(open)) {
+            // It was open when it was taken back, so somebody will not get it.
+            let back = |delivery: &DeliveryRecord| delivery.state == DeliveryState::Cancelled;
+            if !view.packet(*packet).is_some_and(|record| record.deliveries.iter().any(back)) {
                 wrong.push(format!("{packet} was taken back, and node {node} does not know it"));
             }
         }
