@@ -463,6 +463,9 @@ pub struct NodeStatus {
     /// All octets of its disk.
     #[serde(default)]
     pub disk_total: Option<u64>,
+    /// Free octets below which it takes no contents.
+    #[serde(default)]
+    pub disk_reserve: Option<u64>,
     /// The last entry it has applied.
     #[serde(default)]
     pub applied: Option<u64>,

@@ -315,6 +315,7 @@ impl Client {
         let deadline = Instant::now() + self.inner.patience;
         let mut pause = PAUSE_MIN;
         let mut attempt = 1;
+        let mut said = None;
         loop {
             let (error, wait) = match self.once(&call).await {
                 Ok(answer) => return Ok(answer),
@@ -329,13 +330,14 @@ impl Client {
                 Duration::ZERO
             };
             if !again || attempt >= ATTEMPTS_MAX || Instant::now() + wait >= deadline {
-                return Err(error);
+                return Err(more_telling(said, error));
             }
             if round_over {
                 sleep(wait).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
             *doubt |= error.may_have_happened();
+            said = Some(more_telling(said, error));
             attempt += 1;
         }
     }
@@ -413,6 +415,17 @@ impl Client {
     }
 }
 
+/// What a node has answered says more than that another one was not reached; else the later one, which
+/// may have been heard.
+fn more_telling(before: Option<Error>, last: Error) -> Error {
+    match before {
+        Some(before) if before.status().is_some() && matches!(last, Error::Unreachable { .. }) => {
+            before
+        }
+        _ => last,
+    }
+}
+
 /// A failed attempt, and how long the node asked to be left alone.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -478,6 +491,21 @@ mod tests {
             assert_eq!(is_tried_again(&error, Repeat::Harmless), harmless, "{error}");
             assert_eq!(is_tried_again(&error, Repeat::OnlyUnsent), only_unsent, "{error}");
         }
+    }
+
+    #[test]
+    fn an_answer_says_more_than_a_node_that_is_away() {
+        let url = || "https://10.0.0.1:8443".to_owned();
+        let away = || {
+            let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+            Error::Unreachable { url: url(), source: refused.into() }
+        };
+        let full = || problem(507, "disk_full");
+        assert_eq!(more_telling(Some(full()), away()).status(), Some(507));
+        assert_eq!(more_telling(Some(away()), full()).status(), Some(507));
+        assert_eq!(more_telling(Some(full()), problem(503, "unavailable")).status(), Some(503));
+        let late = Error::Timeout { url: url(), after: PAUSE_MIN };
+        assert!(more_telling(Some(full()), late).may_have_happened(), "it may have been heard");
     }
 
     #[tokio::test]

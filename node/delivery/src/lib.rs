@@ -87,6 +87,9 @@ pub struct Vitals {
     /// The version of its program.
     #[n(5)]
     pub version: String,
+    /// Free octets below which it takes no contents; none from a program that did not tell.
+    #[n(6)]
+    pub disk_reserve: Option<u64>,
 }
 
 /// What the conductor is made of.

@@ -291,6 +291,9 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
         {
             warn("clock_offset", offset);
         }
+        if vitals.disk_reserve.is_some_and(|reserve| vitals.disk_free <= reserve) {
+            warn("disk_full", (vitals.disk_free >> 20) as i64);
+        }
         if let Some(percent) = (vitals.disk_free * 100).checked_div(vitals.disk_total)
             && percent < DISK_FREE_WARNED_PERCENT
         {

@@ -226,7 +226,9 @@ impl Cluster {
                 // How full the disk of this machine is says nothing of the cluster.
                 let warned = status["warnings"].as_array()?;
                 let well = status["health"] != "unavailable"
-                    && warned.iter().all(|warning| warning["word"] == "disk_free");
+                    && warned.iter().all(|warning| {
+                        matches!(warning["word"].as_str(), Some("disk_free" | "disk_full"))
+                    });
                 if !well || voters.count() != count {
                     return None;
                 }

@@ -257,6 +257,8 @@ pub(crate) struct Member {
     clock_offset_ms: Option<i64>,
     disk_free: Option<u64>,
     disk_total: Option<u64>,
+    /// Free octets below which it takes no contents.
+    disk_reserve: Option<u64>,
     applied: Option<u64>,
     /// Contents that it holds.
     contents: Option<u64>,
@@ -285,6 +287,7 @@ impl From<MemberStatus> for Member {
             clock_offset_ms: member.clock_offset_ms,
             disk_free: told.map(|vitals| vitals.disk_free),
             disk_total: told.map(|vitals| vitals.disk_total),
+            disk_reserve: told.and_then(|vitals| vitals.disk_reserve),
             applied: told.map(|vitals| vitals.applied),
             contents: told.map(|vitals| vitals.contents_count),
             purge_debt: member.purge_debt_count,

@@ -24,6 +24,8 @@ pub struct Own {
     pub clock: Arc<dyn Clock>,
     /// Its data directory.
     pub root: PathBuf,
+    /// Octets of its disk that contents must leave free.
+    pub reserve: u64,
 }
 
 impl Own {
@@ -39,6 +41,7 @@ impl Own {
             disk_free,
             disk_total,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            disk_reserve: Some(self.reserve),
         }
     }
 }

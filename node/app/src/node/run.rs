@@ -125,6 +125,7 @@ async fn start(config: Config, directory: Directory, identity: Identity) -> anyh
         content: content.clone(),
         clock: clock.clone(),
         root: config.data_dir.clone(),
+        reserve: config.storage.reserve.0,
     });
     let exchange = Exchange::new(Parts {
         node: identity.node,

@@ -109,6 +109,7 @@ texts! {
     CHECK_CLOCK_NONE = "chưa đo được lệch giờ", "clocks have not been compared yet";
     CHECK_CLOCK_OFF = "{node} lệch giờ {ms} ms", "the clock of {node} is off by {ms} ms";
     CHECK_DISK = "{node} còn {free} ({percent} %)", "{node} has {free} free ({percent} %)";
+    CHECK_DISK_FULL = "{node} không nhận nội dung nữa: chỉ còn {free} ({percent} %), tới mức storage.reserve", "{node} takes no contents: {free} free ({percent} %) is within storage.reserve";
     CHECK_DISK_LOW = "{node} chỉ còn {free} ({percent} %)", "{node} has only {free} free ({percent} %)";
     CHECK_DISK_NONE = "{node} chưa báo chỗ trống", "{node} has not told its free space";
     CHECK_CERT = "chứng thư {node} còn {days} ngày", "the certificate of {node} is good for {days} days";

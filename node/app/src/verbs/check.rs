@@ -134,7 +134,10 @@ impl Findings<'_> {
             let text = out.fill(w::CHECK_VERSIONS, &[("versions", &versions.join(", "))]);
             self.add(group, "versions", Mark::Warn, text, None);
         }
-        for warning in &status.warnings {
+        // What has a line of its own below is not said twice.
+        let own_line = ["disk_free", "disk_full", "clock_offset", "node_unreachable"];
+        let others = status.warnings.iter();
+        for warning in others.filter(|warning| !own_line.contains(&warning.word.as_str())) {
             let text =
                 out.fill(w::CHECK_WARNING, &[("word", &warning.word), ("detail", &warning.detail)]);
             self.add(group, "warning", Mark::Warn, text, None);
@@ -190,6 +193,9 @@ impl Findings<'_> {
             let values: [(&str, &dyn std::fmt::Display); 3] =
                 [("node", &node.name), ("free", &size), ("percent", &percent)];
             let (mark, text) = match percent {
+                _ if node.disk_reserve.is_some_and(|reserve| free <= reserve) => {
+                    (Mark::Bad, w::CHECK_DISK_FULL)
+                }
                 low if low < DISK_BAD_PERCENT => (Mark::Bad, w::CHECK_DISK_LOW),
                 low if low < DISK_LOW_PERCENT => (Mark::Warn, w::CHECK_DISK_LOW),
                 _ => (Mark::Good, w::CHECK_DISK),
@@ -440,7 +446,8 @@ mod tests {
             {"access_key": "AKAAAAAAAAAAAAAAAAAAAB", "app": "a1", "status": "revoked", "legacy": true},
         ]);
         let all = findings(
-            json!({"health": "degraded", "tolerates": 0, "leader": 1, "nodes": nodes}),
+            json!({"health": "degraded", "tolerates": 0, "leader": 1, "nodes": nodes,
+                "warnings": [{"word": "disk_free", "detail": "node 1: 10"}]}),
             key,
         );
         let marks = |word: &str| {
@@ -452,6 +459,13 @@ mod tests {
         assert_eq!(marks("quorum"), [Mark::Good]);
         assert_eq!(marks("node_away"), [Mark::Bad]);
         assert_eq!(marks("disk"), [Mark::Warn, Mark::Bad]);
+        let mut full = node(1, "leader", true, 90, 0);
+        full["disk_reserve"] = 90.into();
+        let full =
+            findings(json!({"health": "degraded", "tolerates": 0, "nodes": [full]}), json!([]));
+        let full: Vec<_> = full.iter().filter(|finding| finding.word == "disk").collect();
+        assert!(full.len() == 1 && full[0].mark == Mark::Bad && full[0].fix.is_some(), "{full:?}");
+        assert!(all.iter().all(|finding| finding.word != "warning"), "not twice");
         assert_eq!(marks("hmac_sha1"), [Mark::Warn]);
         assert_eq!(marks("purge_debt"), [Mark::Warn, Mark::Warn]);
         assert_eq!(exit(&all), Exit::Failed);
