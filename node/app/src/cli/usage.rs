@@ -27,7 +27,9 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let text =
                 t::USAGE_VALUE.fill(lang, &[("value", &format!("{value:?}")), ("arg", &arg)]);
-            let allowed = context(ContextKind::ValidValue).map(|words| format!(" ({words})"));
+            let allowed = context(ContextKind::ValidValue)
+                .filter(|words| !words.is_empty())
+                .map(|words| format!(" ({words})"));
             reason.map(|reason| format!("{text}: {reason}")).unwrap_or(text)
                 + &allowed.unwrap_or_default()
         }
