@@ -234,6 +234,7 @@ fn a_node_that_took_part_does_not_begin_anew() {
     start().expect("again");
     // The log goes, mark and all; the rest stays.
     fs::remove_dir_all(path.join("log")).expect("lost");
+    assert!(matches!(start(), Err(Error::CorruptLog { .. })));
     fs::remove_file(path.join("log.synced")).expect("lost");
     for _ in 0..2 {
         assert!(matches!(start(), Err(Error::CorruptLog { .. })));

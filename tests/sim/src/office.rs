@@ -405,7 +405,7 @@ impl Office {
             }
             self.ledger.received(record.packet, digest, &self.unit);
             if self.world.dice().chance(80) {
-                self.ledger.refuses(record.packet);
+                self.ledger.refuses(record.packet, &self.unit);
                 let reason = "Gửi nhầm đơn vị".parse().expect("a reason");
                 exchange.reject(&sign()?, record.packet, reason).await?;
                 self.ledger.rejected(record.packet, &self.unit);
@@ -418,7 +418,7 @@ impl Office {
                 match answer.refusal {
                     None => self.ledger.confirmed(answer.packet, &self.unit),
                     // A refusal that this office did not wait for to the end may have come first.
-                    Some(_) if self.ledger.may_have_ended(answer.packet) => {}
+                    Some(_) if self.ledger.may_have_ended(answer.packet, &self.unit) => {}
                     Some(refusal) => self.ledger.violation(format!(
                         "a good receipt was refused: {refusal} of {}",
                         answer.packet

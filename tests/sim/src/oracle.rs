@@ -41,8 +41,8 @@ struct Books {
     received_count: u64,
     confirmed: BTreeSet<(PacketId, UnitCode)>,
     rejected: BTreeSet<(PacketId, UnitCode)>,
-    /// Which some target was about to refuse.
-    unwanted: BTreeSet<PacketId>,
+    /// What a unit was about to refuse.
+    unwanted: BTreeSet<(PacketId, UnitCode)>,
     /// Whose source wanted it back, and whose source was told that it has it back.
     wanted_back: BTreeSet<PacketId>,
     cancelled: BTreeSet<PacketId>,
@@ -94,8 +94,8 @@ impl Ledger {
     }
 
     /// A unit is about to refuse.
-    pub fn refuses(&self, packet: PacketId) {
-        self.0.lock().unwanted.insert(packet);
+    pub fn refuses(&self, packet: PacketId, unit: &UnitCode) {
+        self.0.lock().unwanted.insert((packet, unit.clone()));
     }
 
     /// A unit's refusal was taken.
@@ -118,9 +118,9 @@ impl Ledger {
         self.0.lock().wanted_back.contains(&packet)
     }
 
-    /// Whether a packet may have come to an end otherwise than by receipts.
-    pub fn may_have_ended(&self, packet: PacketId) -> bool {
-        self.may_be_taken_back(packet) || self.0.lock().unwanted.contains(&packet)
+    /// Whether a delivery may have come to an end otherwise than by a receipt.
+    pub fn may_have_ended(&self, packet: PacketId, unit: &UnitCode) -> bool {
+        self.may_be_taken_back(packet) || self.0.lock().unwanted.contains(&(packet, unit.clone()))
     }
 
     /// Whether a source knows that it has a packet back.
@@ -208,7 +208,9 @@ impl Ledger {
     fn is_end(&self, packet: PacketId, state: PacketState) -> bool {
         match state {
             PacketState::Completed => true,
-            PacketState::Rejected => self.0.lock().unwanted.contains(&packet),
+            PacketState::Rejected => {
+                self.0.lock().unwanted.iter().any(|(unwanted, _)| *unwanted == packet)
+            }
             PacketState::Cancelled => self.may_be_taken_back(packet),
             _ => false,
         }

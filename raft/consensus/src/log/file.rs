@@ -84,6 +84,10 @@ impl FileLog {
                     .into(),
             });
         }
+        if begun && !is_log {
+            let reason = "its files are missing".into();
+            return Err(Error::CorruptLog { file: chunks, reason });
+        }
         let mark = Mark::open(&marked).map_err(|source| match source.kind() {
             io::ErrorKind::InvalidData => {
                 Error::CorruptLog { file: marked.clone(), reason: source.to_string() }

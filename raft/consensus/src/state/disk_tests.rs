@@ -138,7 +138,15 @@ fn readers_see_whole_batches_while_rows_settle() {
         assert!(one_by_one.eq(rows.clone()), "rows of a scan, one by one");
         rows
     };
+    /// Whoever writes may fail: those who look must not wait for it.
+    struct Over<'a>(&'a std::sync::atomic::AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
     std::thread::scope(|scope| {
+        let _over = Over(&is_over);
         scope.spawn(|| watch(&|| rows_of(&*state.now())));
         scope.spawn(|| watch(&|| rows_of(&*state.view().expect("a view").0)));
         for number in 1..=BATCHES {
@@ -154,7 +162,6 @@ fn readers_see_whole_batches_while_rows_settle() {
                 state.write(&mut batch(number), number.to_string().into()).expect("a write");
             }
         }
-        is_over.store(true, Ordering::Release);
     });
     assert_eq!(position(&state), Some(BATCHES.to_string().into()));
 }
