@@ -328,19 +328,20 @@ impl Exchange {
         let signed = matches!(access, SpaceAccess::Caller(_));
         if known.is_none() || signed {
             // A size goes into the state for good, so what is here is looked at before.
-            let claimed = self.claim(record, access, create.size.and(record.size)).await?;
+            let claimed = self.claim(record, access, record.size.and(create.size)).await?;
             *open = None;
             *open = Some(self.open_claimed(record, claimed, create.clone()).await?);
         }
-        if let Some(here) = &*open {
-            fits(here, offset, create.size)?;
-            if here.size.is_none() && create.size.is_some() {
-                let token = SpaceToken::of(&self.inner.parts.cluster_key, record.space);
-                let token = SpaceAccess::Token(token.as_str());
-                let claimed = self.claim(record, token, create.size).await?;
-                *open = None;
-                *open = Some(self.open_claimed(record, claimed, create).await?);
-            }
+        let size = create.size;
+        open.as_ref().map_or(Ok(()), |here| fits(here, offset, size))?;
+        if size.is_some() && open.as_ref().is_some_and(|here| here.size.is_none()) {
+            let token = SpaceToken::of(&self.inner.parts.cluster_key, record.space);
+            let token = SpaceAccess::Token(token.as_str());
+            let claimed = self.claim(record, token, size).await?;
+            *open = None;
+            *open = Some(self.open_claimed(record, claimed, create).await?);
+            // Another node may have written between the two.
+            open.as_ref().map_or(Ok(()), |here| fits(here, offset, size))?;
         }
         Ok(Upload { open, content_max: self.inner.parts.content_max, failed: false })
     }

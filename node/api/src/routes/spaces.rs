@@ -461,20 +461,24 @@ async fn put_in(app: App, space: String, request: Request) -> Answer {
             return Err(Problem::new(Fault::ContentTooLarge).member("max", max));
         }
         let metadata = Metadata::of(headers)?;
+        // Its length is no announcement for the state: what counts is the commit.
         let new = NewUpload {
-            size,
+            size: None,
             file_name: metadata.file_name,
             media_type: metadata.media_type.or(essence(headers).and_then(|text| text.parse().ok())),
         };
         let mut upload = visit.upload(None, Some(new)).await?;
         let offset = upload.offset();
+        if let Some(size) = size
+            && (size < offset || upload.size().is_some_and(|announced| announced != size))
+        {
+            return Err(Error::Refused(Refusal::SizeMismatch).into());
+        }
         if offset == 0 {
             let promised = Promised { checksum: None, digest: Some(digest) };
             visit.write(octets, &mut upload, promised).await?;
-        } else if size.is_none_or(|size| size >= offset) {
-            go_on(octets, &mut upload, digest).await?;
         } else {
-            return Err(Error::OffsetMismatch { offset }.into());
+            go_on(octets, &mut upload, digest).await?;
         }
         let mut response = answer::empty(StatusCode::NO_CONTENT);
         set_offset(&mut response, upload.sync().await?);

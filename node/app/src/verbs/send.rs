@@ -1,6 +1,7 @@
 //! `packet send`: a small file in one round trip, a large one piece by piece.
 
 use std::{
+    ffi::OsString,
     io::IsTerminal,
     path::Path,
     time::{Duration, Instant},
@@ -147,21 +148,30 @@ async fn pieces(
         sent = upload => sent.map_err(&failed)?,
         _ = tokio::signal::ctrl_c() => {
             let what = out.fill(w::STAYS_UPLOAD, &[("packet", &opened.packet)]);
-            let again = again(std::env::args().skip(1), args.idempotency_key.is_none().then_some(&key));
-            return Err(Failure::new(Exit::Failed, out.fill(w::STAYS, &[("what", &what)]))
-                .fix(out.fill(t::FIX_SEND_AGAIN, &[("command", &again)]))
-                .code(9403));
+            let stopped = Failure::new(Exit::Failed, out.fill(w::STAYS, &[("what", &what)]));
+            let key = args.idempotency_key.is_none().then_some(&key);
+            return Err(match again(std::env::args_os().skip(1), key) {
+                Some(again) => stopped.fix(out.fill(t::FIX_SEND_AGAIN, &[("command", &again)])),
+                None => stopped,
+            }
+            .code(9403));
         }
     };
     progress.end();
     client.commit(opened.packet, sent.digest, size, packet.policy.as_ref()).await.map_err(&failed)
 }
 
-/// The command that goes on where this one was interrupted, as a shell takes it.
-fn again(args: impl Iterator<Item = String>, key: Option<&IdempotencyKey>) -> String {
-    let key = key.map(|key| format!("--idempotency-key={key}"));
-    let words = std::iter::once("lgsp".to_owned()).chain(args).chain(key);
-    words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
+/// The command that goes on where this one was interrupted, as a shell takes it; none if a terminal
+/// could not show it.
+fn again(args: impl Iterator<Item = OsString>, key: Option<&IdempotencyKey>) -> Option<String> {
+    let mut words: Vec<String> = args.map(|word| word.into_string().ok()).collect::<Option<_>>()?;
+    // Behind `--` there are no options.
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    if let Some(key) = key {
+        words.insert(end, format!("--idempotency-key={key}"));
+    }
+    words.insert(0, "lgsp".to_owned());
+    Some(words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
 }
 
 fn quoted(word: &str) -> String {
@@ -259,13 +269,23 @@ mod tests {
     #[test]
     fn an_interrupted_command_is_told_as_a_shell_takes_it() {
         let args = ["packet", "send", "công văn.pdf", "--to", "H41.02", "--title", "it's", ""];
-        let args = || args.iter().map(ToString::to_string);
+        let args = || args.iter().map(OsString::from);
         let key = "ik-1234567890123456".parse().expect("a key");
         assert_eq!(
-            again(args(), Some(&key)),
-            r"lgsp packet send 'công văn.pdf' --to H41.02 --title 'it'\''s' '' --idempotency-key=ik-1234567890123456"
+            again(args(), Some(&key)).as_deref(),
+            Some(
+                r"lgsp packet send 'công văn.pdf' --to H41.02 --title 'it'\''s' '' --idempotency-key=ik-1234567890123456"
+            )
         );
-        assert!(again(args(), None).ends_with(" ''"), "it was given already");
+        assert!(
+            again(args(), None).is_some_and(|line| line.ends_with(" ''")),
+            "it was given already"
+        );
+        let behind = ["packet", "send", "--", "-a.pdf"].into_iter().map(OsString::from);
+        let behind = again(behind, Some(&key)).expect("all of it is text");
+        assert!(behind.ends_with("--idempotency-key=ik-1234567890123456 -- -a.pdf"), "{behind}");
+        let strange = std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]);
+        assert_eq!(again(std::iter::once(strange), None), None);
     }
 
     #[test]
