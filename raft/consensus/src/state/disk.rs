@@ -305,7 +305,7 @@ impl Reader for DiskState {
         if let Some(value) = self.0.hot.get(key) {
             return Some(value);
         }
-        self.0.now(self.0.young.read_recursive()).get(key)
+        self.0.now(self.0.young.read_recursive()).get_cold(key)
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
@@ -325,17 +325,21 @@ struct Now<'a> {
     inner: &'a Inner,
 }
 
-impl Reader for Now<'_> {
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        if let Some(value) = self.inner.hot.get(key) {
-            return Some(value);
-        }
+impl Now<'_> {
+    /// A row that is not among the hot ones.
+    fn get_cold(&self, key: &[u8]) -> Option<Vec<u8>> {
         if let Some(written) = self.young.rows.get(key) {
             return written.clone();
         }
         let value = self.inner.settled(key).map(|value| value.to_vec());
         self.inner.failure.trusted();
         value
+    }
+}
+
+impl Reader for Now<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.inner.hot.get(key).or_else(|| self.get_cold(key))
     }
 
     fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
