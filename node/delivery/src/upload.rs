@@ -113,6 +113,16 @@ pub enum SpaceAccess<'a> {
     Caller(&'a VerifiedCaller),
 }
 
+impl<'a> SpaceAccess<'a> {
+    /// Who has signed, if anybody has.
+    fn caller(self) -> Option<&'a VerifiedCaller> {
+        match self {
+            Self::Token(_) => None,
+            Self::Caller(caller) => Some(caller),
+        }
+    }
+}
+
 /// What an upload's creation tells of the content.
 #[derive(Debug, Clone, Default)]
 pub struct NewUpload {
@@ -242,7 +252,7 @@ impl Exchange {
         if record.sealed_at.is_some() {
             return Err(Error::Refused(Refusal::AlreadySealed));
         }
-        self.take_space(&record, access, offset, create.unwrap_or_default()).await
+        self.take_space(&record, access.caller(), offset, create.unwrap_or_default()).await
     }
 
     /// How far a space is. The offset is one that a majority holds and never goes back.
@@ -260,9 +270,7 @@ impl Exchange {
                 // Its writer is gone: who writes next learns from the holders where it stands.
                 // This node claims it in its own name: who only asks need not sign for a command.
                 content::Offset::Unclaimed => {
-                    let token = SpaceToken::of(&self.inner.parts.cluster_key, space);
-                    let access = SpaceAccess::Token(token.as_str());
-                    self.take_space(&record, access, None, NewUpload::default()).await?.offset()
+                    self.take_space(&record, None, None, NewUpload::default()).await?.offset()
                 }
             },
         };
@@ -280,9 +288,9 @@ impl Exchange {
         let record = self.space(space, access).await?;
         self.inner.uploads.forget(space);
         let abandon = Command::AbandonSpace(machine::AbandonSpace { space: record.space });
-        match access {
-            SpaceAccess::Token(_) => self.propose(None, abandon).await.map(drop),
-            SpaceAccess::Caller(caller) => self.propose_for(caller, abandon).await.map(drop),
+        match access.caller() {
+            None => self.propose(None, abandon).await.map(drop),
+            Some(caller) => self.propose_for(caller, abandon).await.map(drop),
         }
     }
 
@@ -310,10 +318,12 @@ impl Exchange {
         Ok(record)
     }
 
+    /// Makes this node the writer of a space. What a caller has signed claims the space always: that
+    /// command spends the nonce, once in the whole cluster.
     async fn take_space(
         &self,
         record: &PacketRecord,
-        access: SpaceAccess<'_>,
+        caller: Option<&VerifiedCaller>,
         offset: Option<u64>,
         create: NewUpload,
     ) -> Result<Upload, Error> {
@@ -323,25 +333,22 @@ impl Exchange {
             .map_err(|_| Error::SpaceBusy)?;
         // Another node may have taken the space over since: its epoch is then in the state.
         let known = open.as_ref().filter(|open| open.epoch == record.epoch);
-        known.map_or(Ok(()), |open| fits(open, offset, create.size))?;
-        // What is signed claims the space always: that command spends its nonce, once in the whole cluster.
-        let signed = matches!(access, SpaceAccess::Caller(_));
-        if known.is_none() || signed {
+        let size = create.size;
+        let checked = |open: Option<&Open>| open.map_or(Ok(()), |open| fits(open, offset, size));
+        checked(known)?;
+        if known.is_none() || caller.is_some() {
             // A size goes into the state for good, so what is here is looked at before.
-            let claimed = self.claim(record, access, record.size.and(create.size)).await?;
+            let claimed = self.claim(record, caller, record.size.and(size)).await?;
             *open = None;
             *open = Some(self.open_claimed(record, claimed, create.clone()).await?);
+            checked(open.as_ref())?;
         }
-        let size = create.size;
-        open.as_ref().map_or(Ok(()), |here| fits(here, offset, size))?;
         if size.is_some() && open.as_ref().is_some_and(|here| here.size.is_none()) {
-            let token = SpaceToken::of(&self.inner.parts.cluster_key, record.space);
-            let token = SpaceAccess::Token(token.as_str());
-            let claimed = self.claim(record, token, size).await?;
+            let claimed = self.claim(record, None, size).await?;
             *open = None;
             *open = Some(self.open_claimed(record, claimed, create).await?);
             // Another node may have written between the two.
-            open.as_ref().map_or(Ok(()), |here| fits(here, offset, size))?;
+            checked(open.as_ref())?;
         }
         Ok(Upload { open, content_max: self.inner.parts.content_max, failed: false })
     }
@@ -349,14 +356,14 @@ impl Exchange {
     async fn claim(
         &self,
         record: &PacketRecord,
-        access: SpaceAccess<'_>,
+        caller: Option<&VerifiedCaller>,
         size: Option<u64>,
     ) -> Result<Claimed, Error> {
         let claim =
             Command::ClaimSpace(ClaimSpace { space: record.space, node: self.node(), size });
-        let outcome = match access {
-            SpaceAccess::Token(_) => self.propose(None, claim).await?,
-            SpaceAccess::Caller(caller) => self.propose_for(caller, claim).await?,
+        let outcome = match caller {
+            None => self.propose(None, claim).await?,
+            Some(caller) => self.propose_for(caller, claim).await?,
         };
         let Outcome::SpaceClaimed { packet, epoch, size } = outcome else {
             unreachable!("a claimed space is claimed, not {outcome:?}")
@@ -386,9 +393,7 @@ impl Exchange {
         size: u64,
     ) -> Result<Finished, Error> {
         // The commit's nonce rides in the seal, so the claim goes without it.
-        let token = SpaceToken::of(&self.inner.parts.cluster_key, record.space);
-        let access = SpaceAccess::Token(token.as_str());
-        let mut upload = self.take_space(record, access, None, NewUpload::default()).await?;
+        let mut upload = self.take_space(record, None, None, NewUpload::default()).await?;
         if upload.offset() < size {
             return Err(Error::ContentIncomplete);
         }

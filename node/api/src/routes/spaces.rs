@@ -91,7 +91,8 @@ impl Visit {
         }
         let length = content_length(&self.head.headers);
         if length.is_none_or(|length| length > HELD_MAX as u64) {
-            return stream_whole(octets, upload, promised).await;
+            let taken = take_whole(octets, upload, promised).await;
+            return or_taken_back(upload, taken).await;
         }
         // The upload was opened by a token or a key.
         octets.known();
@@ -123,19 +124,15 @@ async fn stream(octets: &mut Octets, upload: &mut Upload) -> Result<(), Problem>
     }
 }
 
-/// Takes in what was promised a checksum, as it comes. It is whole and has it, or it was never there.
-async fn stream_whole(
-    octets: &mut Octets,
-    upload: &mut Upload,
-    promised: Promised,
-) -> Result<(), Problem> {
-    let taken = take_whole(octets, upload, promised).await;
+/// What was promised a checksum is whole and has it, or it was never there.
+async fn or_taken_back(upload: &mut Upload, taken: Result<(), Problem>) -> Result<(), Problem> {
     if taken.is_err() {
         upload.rollback().await?;
     }
     taken
 }
 
+/// Takes in what was promised a checksum, as it comes.
 async fn take_whole(
     octets: &mut Octets,
     upload: &mut Upload,
@@ -150,19 +147,7 @@ async fn take_whole(
 }
 
 /// Takes a body whose beginning is here already, because an answer or its node was lost: what is here
-/// is compared, the rest is taken in, and taken back if the whole is not what it was promised.
-async fn go_on(
-    octets: &mut Octets,
-    upload: &mut Upload,
-    digest: ContentDigest,
-) -> Result<(), Problem> {
-    let taken = take_rest(octets, upload, digest).await;
-    if taken.is_err() {
-        upload.rollback().await?;
-    }
-    taken
-}
-
+/// is compared, the rest is taken in.
 async fn take_rest(
     octets: &mut Octets,
     upload: &mut Upload,
@@ -478,7 +463,8 @@ async fn put_in(app: App, space: String, request: Request) -> Answer {
             let promised = Promised { checksum: None, digest: Some(digest) };
             visit.write(octets, &mut upload, promised).await?;
         } else {
-            go_on(octets, &mut upload, digest).await?;
+            let taken = take_rest(octets, &mut upload, digest).await;
+            or_taken_back(&mut upload, taken).await?;
         }
         let mut response = answer::empty(StatusCode::NO_CONTENT);
         set_offset(&mut response, upload.sync().await?);

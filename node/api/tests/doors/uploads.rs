@@ -1,8 +1,8 @@
 //! Uploads that are repeated or checked.
 
+use auth::Signer;
 use base64::{Engine, prelude::BASE64_STANDARD};
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     SPACE,
@@ -10,13 +10,29 @@ use crate::{
     new_packet, text,
 };
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_put_whose_answer_was_lost_is_answered_again() {
+/// A node, and the key of an office that sends to `H41.05`.
+async fn offices() -> (House, Signer) {
     let house = House::found().await;
     let source = house.party("H41.02", &["send"]).await;
     house.party("H41.05", &["receive"]).await;
-    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
-    let opened = house.ask(opened).await.ok(201);
+    (house, source)
+}
+
+/// What a packet whose content comes next was answered.
+async fn open(house: &House, source: &Signer) -> Value {
+    let asked = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(source);
+    house.ask(asked).await.ok(201)
+}
+
+/// A request of tus with the token of a packet's space.
+fn tus(opened: &Value, method: &'static str, target: &str) -> Ask {
+    Ask::new(method, target).header("tus-resumable", "1.0.0").bearer(&opened["space"]["token"])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_whose_answer_was_lost_is_answered_again() {
+    let (house, source) = offices().await;
+    let opened = open(&house, &source).await;
     let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
     let put = |body: &'static str| {
         let digest = auth::content_digest_sha256(&certs::sha256(body.as_bytes()));
@@ -39,17 +55,10 @@ async fn a_put_whose_answer_was_lost_is_answered_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_chunk_counts_with_its_checksum_and_not_without() {
-    let house = House::found().await;
-    let source = house.party("H41.02", &["send"]).await;
-    house.party("H41.05", &["receive"]).await;
-    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
-    let opened = house.ask(opened).await.ok(201);
+    let (house, source) = offices().await;
+    let opened = open(&house, &source).await;
     let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
-    let tus = |method| {
-        Ask::new(method, &content)
-            .header("tus-resumable", "1.0.0")
-            .bearer(&opened["space"]["token"])
-    };
+    let tus = |method| tus(&opened, method, &content);
     // More than is held, so it streams.
     let large = "x".repeat((4 << 20) + 1);
     let patch = |sum_of: &str| {
@@ -69,17 +78,11 @@ async fn a_large_chunk_counts_with_its_checksum_and_not_without() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_creation_is_repeated_or_refused_and_never_ignored() {
-    let house = House::found().await;
-    let source = house.party("H41.02", &["send"]).await;
-    house.party("H41.05", &["receive"]).await;
-    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
-    let opened = house.ask(opened).await.ok(201);
+    let (house, source) = offices().await;
+    let opened = open(&house, &source).await;
     let url = format!("/v1/spaces/{}", text(&opened, "/space/id"));
     let content = format!("{url}/content");
-    let tus = |method, target: &str| {
-        let ask = Ask::new(method, target).header("tus-resumable", "1.0.0");
-        ask.bearer(&opened["space"]["token"])
-    };
+    let tus = |method, target: &str| tus(&opened, method, target);
     let head = async || house.ask(tus("HEAD", &content)).await;
     let unknown = head().await;
     assert_eq!(unknown.header("upload-defer-length"), "1");
@@ -108,17 +111,11 @@ async fn a_creation_is_repeated_or_refused_and_never_ignored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_size_that_comes_late_does_not_cut_what_is_here() {
-    let house = House::found().await;
-    let source = house.party("H41.02", &["send"]).await;
-    house.party("H41.05", &["receive"]).await;
-    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
-    let opened = house.ask(opened).await.ok(201);
+    let (house, source) = offices().await;
+    let opened = open(&house, &source).await;
     let url = format!("/v1/spaces/{}", text(&opened, "/space/id"));
     let content = format!("{url}/content");
-    let tus = |method, target: &str| {
-        let ask = Ask::new(method, target).header("tus-resumable", "1.0.0");
-        ask.bearer(&opened["space"]["token"])
-    };
+    let tus = |method, target: &str| tus(&opened, method, target);
     let patch = |offset: &str, body: &'static str| {
         let patch = tus("PATCH", &content).header("upload-offset", offset).body(body);
         patch.header("content-type", "application/offset+octet-stream")
@@ -154,23 +151,18 @@ async fn every_answer_of_a_space_says_which_tus_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_goes_on_where_a_dead_node_has_left_off() {
-    let house = House::found().await;
-    let source = house.party("H41.02", &["send"]).await;
-    house.party("H41.05", &["receive"]).await;
+    let (house, source) = offices().await;
     // Larger than what is held before it counts.
     let whole: Vec<u8> = (0..5 << 20).map(|at: u32| (at / 7) as u8).collect();
     let mut altered = whole.clone();
     altered[9] ^= 1;
     for begun in [1, 300_000, whole.len()] {
-        let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
-        let opened = house.ask(opened).await.ok(201);
+        let opened = open(&house, &source).await;
         let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
         // What a takeover leaves of a body that did not arrive whole looks like a piece of it.
-        let piece = Ask::new("PATCH", &content)
-            .header("tus-resumable", "1.0.0")
+        let piece = tus(&opened, "PATCH", &content)
             .header("content-type", "application/offset+octet-stream")
             .header("upload-offset", "0")
-            .bearer(&opened["space"]["token"])
             .body(whole[..begun].to_vec());
         house.ask(piece).await.ok(204);
         let put = |body: &[u8]| {
@@ -194,11 +186,8 @@ async fn a_put_goes_on_where_a_dead_node_has_left_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_signed_in_a_space_passes_once() {
-    let house = House::found().await;
-    let source = house.party("H41.02", &["send"]).await;
-    house.party("H41.05", &["receive"]).await;
-    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
-    let opened = house.ask(opened).await.ok(201);
+    let (house, source) = offices().await;
+    let opened = open(&house, &source).await;
     let space = format!("/v1/spaces/{}", text(&opened, "/space/id"));
     let content = format!("{space}/content");
     let create = Ask::new("POST", &space).header("tus-resumable", "1.0.0");
