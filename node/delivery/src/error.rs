@@ -116,6 +116,7 @@ impl From<consensus::ProposeError> for Error {
             consensus::ProposeError::Unavailable { retry_after } => {
                 Self::Unavailable { retry_after }
             }
+            consensus::ProposeError::TooLarge { max, .. } => Self::TooLarge { max: max as u64 },
             consensus::ProposeError::Unknown => Self::Unknown,
         }
     }

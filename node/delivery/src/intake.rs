@@ -187,8 +187,8 @@ impl Exchange {
         let outcome = self.propose_for(caller, command).await;
         let useless = match &outcome {
             Ok(Outcome::Accepted { repeated, .. }) => *repeated,
-            // Both have certainly not happened and will not; only an unknown outcome may.
-            Err(Error::Refused(_) | Error::Unavailable { .. }) => true,
+            // These have certainly not happened and will not; only an unknown outcome may.
+            Err(Error::Refused(_) | Error::Unavailable { .. } | Error::TooLarge { .. }) => true,
             _ => false,
         };
         if useless {

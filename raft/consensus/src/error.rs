@@ -110,6 +110,14 @@ pub enum ProposeError {
         /// When trying again makes sense.
         retry_after: Duration,
     },
+    /// It is larger than any that can travel. It has not happened, and never will.
+    #[error("the proposal has {octets} octets, and no more than {max} can be carried")]
+    TooLarge {
+        /// How large it is.
+        octets: usize,
+        /// The largest.
+        max: usize,
+    },
     /// It may happen or have happened: the same proposal, with the same command id, may be repeated.
     #[error("it is not known whether the proposal has been or will be accepted")]
     Unknown,

@@ -173,7 +173,7 @@ impl Inner {
         let now = metrics.borrow_watched();
         let matched = now.replication.as_ref().and_then(|progress| progress.get(&node)?.as_ref());
         let last = now.last_log_index.unwrap_or(0);
-        matched.is_some_and(|id| id.index() + CAUGHT_UP_ENTRIES >= last)
+        matched.is_some_and(|id| id.index().saturating_add(CAUGHT_UP_ENTRIES) >= last)
     }
 
     /// Hands leadership to the voter that has the most of the log, and waits until it has it.

@@ -154,7 +154,7 @@ impl Peer {
                 None => now.last_log_index,
             };
             let voters = now.membership_config.voter_ids().collect::<Vec<_>>();
-            (quorum, voters, committed.map_or(0, |index| index + 1))
+            (quorum, voters, committed.map_or(0, |index| index.saturating_add(1)))
         };
         let head = self.shared.pulse.speak(self.target, quorum, &voters, self.shared.own);
         (wire::head(head.proven, head.clock), committed)

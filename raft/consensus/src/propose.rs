@@ -23,7 +23,7 @@ use crate::{
         RETRY_AFTER,
     },
     types::EntryBytes,
-    wire::{self, Fate, Kind, Propose},
+    wire::{self, Fate, Kind, Propose, WireError},
 };
 
 /// Before a proposal is tried again although nothing is known to have changed.
@@ -65,6 +65,12 @@ impl Waiting {
         drop(self.reply.send(Err(failed)));
     }
 
+    /// Nobody here can say what became of it.
+    fn lose(mut self) {
+        self.maybe = true;
+        self.fail();
+    }
+
     fn done(self, index: u64, answer: Answer) {
         drop(self.reply.send(Ok((index, answer))));
     }
@@ -75,7 +81,7 @@ pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer
     let unavailable = ProposeError::Unavailable { retry_after: RETRY_AFTER };
     let proposal: Bytes = wire::to_cbor(proposal).into();
     if proposal.len() > PROPOSAL_BYTES_MAX {
-        return Err(unavailable);
+        return Err(ProposeError::TooLarge { octets: proposal.len(), max: PROPOSAL_BYTES_MAX });
     }
     let deadline = Instant::now() + inner.timing.propose_deadline;
     let (reply, answer) = oneshot::channel();
@@ -184,33 +190,61 @@ async fn forward(
             Err(NetworkError::NoAnswer("another leader came".into()))
         }
     };
-    let fates = answer.map(|answer| {
-        let body = wire::parse_answer(&answer)?;
-        wire::from_cbor::<Vec<Fate>>(&body)
-    });
-    match fates {
-        Ok(Ok(fates)) if fates.len() == batch.len() => {
-            let mut left = Vec::new();
-            for (mut waiting, fate) in batch.into_iter().zip(fates) {
-                match fate {
-                    Fate::Applied(index, answer) => waiting.done(index, answer),
-                    Fate::NotTaken => left.push(waiting),
-                    Fate::Unknown => {
-                        waiting.maybe = true;
-                        left.push(waiting);
-                    }
-                }
-            }
-            return left;
-        }
-        // Certainly not arrived, or not understood and so not taken.
-        Err(NetworkError::Unreachable(_)) => {}
-        Ok(Err(error)) => tracing::warn!(leader, %error, "the leader did not take proposals"),
-        Ok(Ok(_)) | Err(NetworkError::NoAnswer(_)) => {
+    let answer = match answer {
+        Ok(answer) => answer,
+        // Certainly not arrived.
+        Err(NetworkError::Unreachable(_)) => return batch,
+        Err(NetworkError::NoAnswer(_)) => {
             batch.iter_mut().for_each(|waiting| waiting.maybe = true);
+            return batch;
+        }
+    };
+    // Nobody is at home over there yet, so nobody has read them.
+    if answer.is_empty() {
+        return batch;
+    }
+    settle(leader, batch, wire::parse_answer(&answer).and_then(|body| wire::fates(&body)))
+}
+
+/// Gives each proposal the fate that the leader tells. Gives back what may be tried again.
+///
+/// What cannot be read here has been read there: it is unknown what became of it, and whoever
+/// proposed it again would get the same answer again.
+fn settle(
+    leader: u64,
+    batch: Vec<Waiting>,
+    fates: Result<Vec<Option<Fate>>, WireError>,
+) -> Vec<Waiting> {
+    let fates = match fates {
+        Ok(fates) if fates.len() == batch.len() => fates,
+        Err(error @ WireError::Refused(_)) => {
+            tracing::warn!(leader, %error, "the leader did not take proposals");
+            batch.into_iter().for_each(Waiting::fail);
+            return Vec::new();
+        }
+        Ok(_) | Err(_) => {
+            tracing::warn!(leader, "the leader's answer to proposals cannot be read");
+            batch.into_iter().for_each(Waiting::lose);
+            return Vec::new();
+        }
+    };
+    let mut left = Vec::new();
+    for (mut waiting, fate) in batch.into_iter().zip(fates) {
+        match fate {
+            Some(Fate::Applied(index, answer)) => waiting.done(index, answer),
+            Some(Fate::NotTaken) => left.push(waiting),
+            Some(Fate::Unknown) => {
+                waiting.maybe = true;
+                left.push(waiting);
+            }
+            Some(Fate::Unreadable) => waiting.fail(),
+            None => {
+                tracing::warn!(leader, "the leader's answer to a proposal cannot be read");
+                waiting.lose();
+            }
         }
     }
-    batch
+    left
 }
 
 /// An encoded [`machine::Entry`] around encoded proposals.

@@ -133,7 +133,10 @@ impl Pulse {
         if head.proven.life != self.life {
             return;
         }
-        let at = self.born + Duration::from_millis(head.proven.at);
+        let Some(at) = self.born.checked_add(Duration::from_millis(head.proven.at)) else {
+            // Not a moment that this node has ever told.
+            return;
+        };
         let mut proven = self.proven.lock();
         if proven.newest.is_none_or(|known| known < at) && at <= Instant::now() {
             proven.newest = Some(at);
@@ -260,6 +263,22 @@ mod tests {
         // A node of an older version does not say how much is committed.
         accept(2, 0, 70);
         assert_eq!(pulse.covered(70), Some(signs[2].0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_cannot_tell_a_moment_that_breaks_the_arithmetic() {
+        let pulse = Pulse::new(Arc::new(SystemClock));
+        let life = pulse.answer().sign.life;
+        for at in [u64::MAX, u64::MAX / 2] {
+            let proven = Sign { life, at };
+            pulse.accept(AppendHead { proven, clock: u64::MAX }, u64::MAX, u64::MAX);
+            pulse.hear(2, AnswerHead { sign: proven, clock: u64::MAX });
+            tokio::time::advance(Duration::from_millis(1)).await;
+            pulse.stamp(&[1, 2], 1, Moment(u64::MAX));
+            pulse.measure(&[1, 2], 1);
+            pulse.speak(2, Some(Instant::now()), &[1, 2], 1);
+        }
+        assert_eq!((pulse.proven(), pulse.covered(u64::MAX)), (None, None));
     }
 
     #[tokio::test(start_paused = true)]

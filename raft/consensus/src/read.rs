@@ -17,7 +17,10 @@ use crate::{
 };
 
 /// A waiter of a round.
-pub(crate) type Reader = oneshot::Sender<Result<(), Unavailable>>;
+pub(crate) struct Reader {
+    deadline: Instant,
+    reply: oneshot::Sender<Result<(), Unavailable>>,
+}
 
 /// Before a round is tried again although nothing is known to have changed.
 const RETRY_PAUSE: Duration = Duration::from_millis(25);
@@ -25,29 +28,37 @@ const RETRY_PAUSE: Duration = Duration::from_millis(25);
 /// See [`crate::Consensus::read_index`].
 pub(crate) async fn read_index(inner: &Inner) -> Result<(), Unavailable> {
     let unavailable = Unavailable { retry_after: RETRY_AFTER };
-    let (reader, answer) = oneshot::channel();
-    inner.reads.try_send(reader).map_err(|_| unavailable)?;
-    answer.await.unwrap_or(Err(unavailable))
+    let (reply, answer) = oneshot::channel();
+    let deadline = Instant::now() + inner.timing.propose_deadline;
+    inner.reads.try_send(Reader { deadline, reply }).map_err(|_| unavailable)?;
+    // Who comes during a round that fails would else wait for that one and for the next.
+    match timeout_at(deadline, answer).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) | Err(_) => Err(unavailable),
+    }
 }
 
 /// Runs one round after the other until the node stops. Who comes during a round waits for the
 /// next one: the running one may have begun before.
 pub(crate) async fn rounds(inner: Arc<Inner>, mut queue: mpsc::Receiver<Reader>) {
     while let Some(first) = queue.recv().await {
-        let mut waiting = vec![first];
+        let (mut waiting, mut deadline) = (vec![first], Instant::now());
         while let Ok(next) = queue.try_recv() {
             waiting.push(next);
         }
-        let result = round(&inner).await;
+        // For nobody else: those whose time is up have gone already.
+        for reader in &waiting {
+            deadline = deadline.max(reader.deadline);
+        }
+        let result = round(&inner, deadline).await;
         for reader in waiting {
             // A reader that went away no longer cares.
-            reader.send(result).ok();
+            reader.reply.send(result).ok();
         }
     }
 }
 
-async fn round(inner: &Inner) -> Result<(), Unavailable> {
-    let deadline = Instant::now() + inner.timing.propose_deadline;
+async fn round(inner: &Inner, deadline: Instant) -> Result<(), Unavailable> {
     loop {
         let leader = inner.leader();
         if let Some(leader) = leader

@@ -104,19 +104,19 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
         if !is_proposal(&proposal) {
             // It alone is not taken: others of the batch may stand in the log already.
             tracing::warn!("a proposal that cannot be read was not taken");
-            replies.push(None);
+            replies.push(Err(Fate::Unreadable));
             continue;
         }
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting::forwarded(Vec::from(proposal).into(), deadline, reply);
-        let taken = inner.proposals.try_send(waiting).is_ok();
-        replies.push(taken.then_some(answer));
+        let taken = inner.proposals.try_send(waiting);
+        replies.push(taken.map(|()| answer).map_err(|_| Fate::NotTaken));
     }
     let mut fates = Vec::with_capacity(replies.len());
     for reply in replies {
         fates.push(match reply {
-            None => Fate::NotTaken,
-            Some(reply) => match reply.await {
+            Err(fate) => fate,
+            Ok(reply) => match reply.await {
                 Ok(Ok((index, answer))) => Fate::Applied(index, answer),
                 Ok(Err(Failed::NotTaken)) => Fate::NotTaken,
                 // This node stops, and the proposal may stand in its log.

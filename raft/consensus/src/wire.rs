@@ -222,6 +222,30 @@ pub(crate) enum Fate {
     /// It may happen or have happened.
     #[n(2)]
     Unknown,
+    /// This node cannot read it, so it has not happened and asking again does not help.
+    #[n(3)]
+    Unreadable,
+}
+
+/// The fates in an answer, in the order of the proposals. One that cannot be read here is none, and
+/// spoils no other.
+pub(crate) fn fates(body: &[u8]) -> Result<Vec<Option<Fate>>, WireError> {
+    let unread = |_| WireError::Malformed("the fates cannot be read");
+    let mut decoder = minicbor::Decoder::new(body);
+    let count = decoder.array().map_err(unread)?;
+    let count = count.ok_or(WireError::Malformed("the fates are not counted"))?;
+    let mut fates = Vec::new();
+    // Each round takes octets or fails, so a wrong count does no harm.
+    for _ in 0..count {
+        let start = decoder.position();
+        let fate = decoder.decode::<Fate>().ok();
+        if fate.is_none() {
+            decoder.set_position(start);
+            decoder.skip().map_err(unread)?;
+        }
+        fates.push(fate);
+    }
+    Ok(fates)
 }
 
 /// A change of the membership.

@@ -29,7 +29,12 @@ struct Plan {
     cut: BTreeSet<NodeId>,
     mute: BTreeSet<NodeId>,
     bulk: u64,
+    garble: Option<Garble>,
+    messages: BTreeMap<u8, u64>,
 }
+
+/// Changes the answer to a message.
+pub type Garble = fn(message: &[u8], answer: Bytes) -> Bytes;
 
 impl Wires {
     pub fn attach(&self, id: NodeId, node: Consensus) {
@@ -61,6 +66,16 @@ impl Wires {
         self.0.lock().bulk
     }
 
+    /// Answers come changed from now on, or as they are.
+    pub fn garble(&self, garble: Option<Garble>) {
+        self.0.lock().garble = garble;
+    }
+
+    /// Messages of a kind sent so far.
+    pub fn messages(&self, kind: u8) -> u64 {
+        self.0.lock().messages.get(&kind).copied().unwrap_or_default()
+    }
+
     fn way(&self, from: NodeId, to: NodeId) -> Option<Consensus> {
         let plan = self.0.lock();
         let open =
@@ -89,8 +104,12 @@ impl Network for Socket {
             }
             let peer = wires.way(from, to);
             let peer = peer.ok_or_else(|| NetworkError::Unreachable("cut".into()))?;
+            *wires.0.lock().messages.entry(message[1]).or_default() += 1;
+            let asked = message.clone();
             let answer = tokio::spawn(async move { peer.handle(from, message).await }).await;
             let answer = answer.map_err(|_| NetworkError::NoAnswer("it died".into()))?;
+            let garble = wires.0.lock().garble;
+            let answer = garble.map_or(answer.clone(), |garble| garble(&asked, answer));
             // The answer needs the wire too.
             wires.way(from, to).ok_or_else(|| NetworkError::NoAnswer("cut".into()))?;
             Ok(answer)

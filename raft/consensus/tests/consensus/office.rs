@@ -55,6 +55,12 @@ pub fn command(number: u128) -> Proposal {
     Proposal { id, proof: None, command: Command::UpdateNode(update) }
 }
 
+/// A command that is larger than any that can travel.
+pub fn huge() -> Proposal {
+    let update = UpdateNode { node: NodeId(1), now: node("9".repeat(5 << 20)) };
+    Proposal { id: CommandId(2), proof: None, command: Command::UpdateNode(update) }
+}
+
 /// Whether a state has applied a command: it remembers the answer under the command's id.
 pub fn holds(state: &StateView, proposal: &Proposal) -> bool {
     let (id, mut found) = (proposal.id.to_bytes(), false);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use consensus::{MemberError, ProposeError, Role};
 use futures_util::future::join_all;
 use machine::Outcome;
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     cluster::{Cluster, PATIENCE, caught_up, id, until},
-    office::{command, content, found, holds},
+    office::{command, content, found, holds, huge},
 };
 
 #[tokio::test(start_paused = true)]
@@ -198,6 +199,78 @@ async fn what_a_stopping_leader_has_taken_may_happen_and_nobody_says_that_it_wil
     let node = cluster.node(third.0);
     node.read_index().await.expect("two of three are back");
     assert!(holds(&node.view(), &proposal), "it has happened");
+}
+
+/// The kind of a message that carries proposals.
+const PROPOSE: u8 = 16;
+
+/// An answer that this program cannot read says nothing about what became of the proposal.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_is_unknown_and_is_not_asked_for_again() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let other = cluster.node(leader.0 % 3 + 1);
+    cluster.wires.garble(Some(|message, answer| {
+        let garbled = Bytes::from_static(&[1, 0, 0xff, 0xff]);
+        if message[1] == PROPOSE { garbled } else { answer }
+    }));
+    let (sent, begin) = (cluster.wires.messages(PROPOSE), Instant::now());
+    let answer = other.propose(command(1)).await;
+    assert_eq!(answer.expect_err("nobody can read it"), ProposeError::Unknown);
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(cluster.wires.messages(PROPOSE) - sent, 1, "it was proposed once");
+    other.read_index().await.expect("read");
+    assert!(holds(&other.view(), &command(1)), "it has happened");
+    cluster.wires.garble(None);
+    other.propose(command(1)).await.expect("the same command again").expect("accepted");
+}
+
+/// One answer of a kind that this program does not know spoils none of the others in the batch.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_spoils_no_other() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let other = cluster.node(leader.0 % 3 + 1);
+    // The first of several fates becomes one of a number that nobody knows.
+    cluster.wires.garble(Some(|message, answer| {
+        if message[1] != PROPOSE || answer[2] < 0x82 {
+            return answer;
+        }
+        assert_eq!(answer[3..5], [0x82, 0x00], "a fate is a number and what belongs to it");
+        [&answer[..4], &[0x18, 0x63], &answer[5..]].concat().into()
+    }));
+    let both = join_all([other.propose(command(1)), other.propose(command(2))]).await;
+    let unknown = both.iter().filter(|answer| **answer == Err(ProposeError::Unknown)).count();
+    let accepted = both.iter().filter(|answer| matches!(answer, Ok(Ok(_)))).count();
+    assert_eq!((unknown, accepted), (1, 1), "{both:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proposal_that_cannot_travel_is_refused_for_good() {
+    let cluster = Cluster::of(3).await;
+    for node in cluster.running() {
+        let answer = node.propose(huge()).await.expect_err("it is too large");
+        assert!(matches!(answer, ProposeError::TooLarge { octets, max } if octets > max));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_waits_its_own_time_and_not_that_of_another() {
+    let cluster = Cluster::of(3).await;
+    let cut = id(cluster.leader().await.0 % 3 + 1);
+    let node = cluster.node(cut.0);
+    cluster.wires.cut(cut);
+    let first = tokio::spawn({
+        let node = node.clone();
+        async move { node.read_index().await }
+    });
+    // The first one's round is under way and will fail.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let begin = Instant::now();
+    node.read_index().await.expect_err("no majority confirms a read");
+    let waited = begin.elapsed();
+    assert!(waited <= Duration::from_millis(5_100), "it waited {waited:?}");
+    first.await.expect("it runs").expect_err("no majority confirms a read");
 }
 
 #[tokio::test(start_paused = true)]
