@@ -5,7 +5,7 @@
 
 use std::{fmt, net::IpAddr, path::Path, time::Duration};
 
-use model::{Moment, NodeId};
+use model::{Digest, Moment, NodeId};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -50,10 +50,22 @@ pub struct NodeRequest {
 }
 
 /// Checks what a node asks for that has no number yet: what [`Authority::issue`] would refuse, and
-/// what passes here it certifies under any number.
-pub fn check_request(request: &[u8], names: &[String], addresses: &[IpAddr]) -> Result<(), Error> {
-    read_request(request)?;
-    host_names(names, addresses).map(drop)
+/// what passes here it certifies under any number. Answers the digest of the key that is asked for,
+/// as [`crate::key_digest`] finds it in the certificate.
+pub fn check_request(
+    request: &[u8],
+    names: &[String],
+    addresses: &[IpAddr],
+) -> Result<Digest, Error> {
+    let asked = requested_key(request)?;
+    host_names(names, addresses)?;
+    Ok(asked)
+}
+
+/// The digest of the key that a request asks to be certified, and by which it is signed.
+pub fn requested_key(request: &[u8]) -> Result<Digest, Error> {
+    let asked = read_request(request)?;
+    Ok(Digest(sha256(&asked.public_key.subject_public_key_info())))
 }
 
 /// The cluster's authority: a self-signed certificate and its key.
@@ -146,6 +158,11 @@ impl NodeKey {
     /// The key of such octets (PKCS#8 DER).
     pub fn from_pkcs8(octets: &[u8]) -> Result<Self, Error> {
         read_key(octets).map(Self)
+    }
+
+    /// The SHA-256 of its public half, by which the cluster knows the node.
+    pub fn digest(&self) -> Digest {
+        Digest(sha256(&self.0.subject_public_key_info()))
     }
 
     /// A request for a certificate in DER, signed by this key.
@@ -271,8 +288,11 @@ mod tests {
     #[test]
     fn a_certificate_names_its_node_and_renews_when_a_third_is_left() {
         let authority = Authority::create("nghe-an", NOW).unwrap();
-        let certificate = authority.issue(&ask(&["n7.nghean.gov.vn"]), NOW).unwrap();
+        let ask = ask(&["n7.nghean.gov.vn"]);
+        let certificate = authority.issue(&ask, NOW).unwrap();
         assert_eq!(identity_of(&certificate, "nghe-an").unwrap(), NodeId(7));
+        let key = crate::key_digest(&certificate).unwrap();
+        assert_eq!(key, requested_key(&ask.request).unwrap(), "one form of the key");
         assert!(matches!(identity_of(&certificate, "ha-tinh"), Err(Error::Identity)));
         assert!(matches!(identity_of(authority.certificate(), "nghe-an"), Err(Error::Identity)));
         assert_eq!(not_after(&certificate).unwrap(), NOW.plus(CERTIFICATE_LIFE));

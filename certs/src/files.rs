@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -32,6 +32,51 @@ pub fn write_file(path: &Path, octets: &[u8], access: Access) -> Result<(), Erro
         let _ = fs::remove_file(&temporary);
     }
     result.map_err(|source| Error::File { action: "write", path: path.to_owned(), source })
+}
+
+/// Writes a secret's file like [`write_file`], and then overwrites on the disk what the file held
+/// before: a secret that is replaced is to be gone.
+pub(crate) fn replace_secret(path: &Path, octets: &[u8]) -> Result<(), Error> {
+    let fail = |source| Error::File { action: "replace", path: path.to_owned(), source };
+    let old = named(path, ".old");
+    destroy_left_over(path)?;
+    match fs::hard_link(path, &old) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    write_file(path, octets, Access::Secret)?;
+    destroy(&old).map_err(fail)
+}
+
+/// Overwrites and removes what a crash in the midst of [`replace_secret`] left beside a secret's file.
+pub(crate) fn destroy_left_over(path: &Path) -> Result<(), Error> {
+    let fail = |source| Error::File { action: "tidy up beside", path: path.to_owned(), source };
+    let old = named(path, ".old");
+    // Before the new file took its place, the old one had two names: then it is still the good one.
+    let same = match (fs::metadata(path), fs::metadata(&old)) {
+        (Ok(now), Ok(old)) => (now.dev(), now.ino()) == (old.dev(), old.ino()),
+        _ => false,
+    };
+    if same {
+        fs::remove_file(&old).map_err(fail)?;
+    } else {
+        destroy(&old).map_err(fail)?;
+    }
+    destroy(&beside(path)).map_err(fail)
+}
+
+/// Overwrites a file with zeros, durably, and removes it; one that is not there is gone already.
+fn destroy(path: &Path) -> io::Result<()> {
+    let mut file = match OpenOptions::new().write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let size = file.metadata()?.len().min(FILE_MAX);
+    file.write_all(&vec![0; size as usize])?;
+    file.sync_all()?;
+    fs::remove_file(path)?;
+    sync_directory(path)
 }
 
 /// Reads a secret's file; refuses one that others may read.
@@ -67,8 +112,12 @@ fn read_all(file: File, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 fn beside(path: &Path) -> PathBuf {
+    named(path, ".new")
+}
+
+fn named(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(ending);
     path.with_file_name(name)
 }
 
@@ -87,6 +136,10 @@ fn replace(path: &Path, temporary: &Path, octets: &[u8], access: Access) -> io::
     file.write_all(octets)?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
+    sync_directory(path)
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -109,6 +162,31 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read_secret(&path), Err(Error::Exposed { .. })));
+    }
+
+    #[test]
+    fn a_crash_while_a_secret_is_replaced_leaves_one_good_file_and_no_old_octets() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let (old, new) = (named(&path, ".old"), beside(&path));
+        let files = || fs::read_dir(directory.path()).unwrap().count();
+        write_file(&path, b"one", Access::Secret).unwrap();
+        // Before the new file took its place.
+        fs::hard_link(&path, &old).unwrap();
+        fs::write(&new, b"tw").unwrap();
+        destroy_left_over(&path).unwrap();
+        assert_eq!((&**read_secret(&path).unwrap(), files()), (&b"one"[..], 1));
+        // After it did.
+        fs::hard_link(&path, &old).unwrap();
+        write_file(&path, b"two", Access::Secret).unwrap();
+        let mut before = File::open(&old).unwrap();
+        destroy_left_over(&path).unwrap();
+        assert_eq!((&**read_secret(&path).unwrap(), files()), (&b"two"[..], 1));
+        let mut octets = Vec::new();
+        before.read_to_end(&mut octets).unwrap();
+        assert_eq!(octets, [0; 3]);
+        replace_secret(&path, b"three").unwrap();
+        assert_eq!((&**read_secret(&path).unwrap(), files()), (&b"three"[..], 1));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-use model::{Moment, NodeId};
+use model::{Digest, Moment, NodeId};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
 use crate::Error;
@@ -38,6 +38,12 @@ pub fn identity_of(certificate: &[u8], cluster: &str) -> Result<NodeId, Error> {
         }
     }
     node.ok_or(Error::Identity)
+}
+
+/// The SHA-256 of the public key (SubjectPublicKeyInfo, DER) that a certificate is for. A renewal
+/// keeps the key, so this is what a node is known by for life.
+pub fn key_digest(certificate: &[u8]) -> Result<Digest, Error> {
+    Ok(Digest(crate::sha256(parse(certificate)?.public_key().raw)))
 }
 
 /// When a certificate stops being valid.

@@ -4,15 +4,16 @@
 //! are its nonce. So any number of messages may be sealed under one version of the key without
 //! a nonce meeting another, and nothing has to be counted or remembered over a restart.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::fmt;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     hmac,
 };
+use model::Digest;
 use zeroize::Zeroizing;
 
-use crate::{Access, Error, read_secret, sha256, write_file};
+use crate::Error;
 
 /// The one form of sealed octets so far.
 const FORMAT: u8 = 1;
@@ -23,12 +24,6 @@ const DERIVING: usize = HEADER - 12;
 const TAG: usize = 16;
 /// How many octets longer sealed octets are than what they seal.
 pub const SEAL_OVERHEAD: usize = HEADER + TAG;
-
-const MAGIC: &[u8; 8] = b"LGSPKEY1";
-/// Older versions are kept only until everything is sealed anew; a ring is never long.
-const VERSIONS_MAX: usize = 16;
-/// A version and its 32 octets.
-const RECORD: usize = 4 + 32;
 
 /// One version of the cluster's key, 256 bits. It prints as nothing but its version.
 pub struct ClusterKey {
@@ -62,6 +57,17 @@ impl ClusterKey {
     /// Its version.
     pub const fn version(&self) -> u32 {
         self.version
+    }
+
+    /// The key itself, for a member that lacks it and for the file. It leaves memory with its owner.
+    pub fn octets(&self) -> Zeroizing<[u8; 32]> {
+        self.octets.clone()
+    }
+
+    /// What the state knows of this version: nodes that hold the same key hold the same check, and
+    /// the key does not follow from it.
+    pub fn check(&self) -> Digest {
+        Digest(self.derive(b"lgsp/cluster-key-check/v1", &self.version.to_be_bytes()))
     }
 
     /// Seals octets; `aad` says what they are and where they belong, and opening must repeat it.
@@ -133,115 +139,12 @@ impl fmt::Debug for ClusterKey {
     }
 }
 
-fn version_of(sealed: &[u8]) -> Result<u32, Error> {
+pub(crate) fn version_of(sealed: &[u8]) -> Result<u32, Error> {
     match sealed {
         [FORMAT, a, b, c, d, ..] if sealed.len() >= SEAL_OVERHEAD => {
             Ok(u32::from_be_bytes([*a, *b, *c, *d]))
         }
         _ => Err(Error::Forged),
-    }
-}
-
-/// The versions of the cluster key that a node holds: the newest seals, all of them open.
-#[derive(Debug)]
-pub struct Keyring {
-    keys: BTreeMap<u32, ClusterKey>,
-}
-
-impl Keyring {
-    /// A ring with one key.
-    pub fn new(key: ClusterKey) -> Self {
-        Self { keys: BTreeMap::from([(key.version, key)]) }
-    }
-
-    /// The version that seals.
-    pub fn current(&self) -> &ClusterKey {
-        self.keys.values().next_back().expect("a ring is made with a key and keeps its newest")
-    }
-
-    /// Adds a version; a newer one seals from now on.
-    pub fn insert(&mut self, key: ClusterKey) -> Result<(), Error> {
-        if self.keys.len() >= VERSIONS_MAX && !self.keys.contains_key(&key.version) {
-            return Err(Error::Keyring("too many versions"));
-        }
-        self.keys.insert(key.version, key);
-        Ok(())
-    }
-
-    /// Forgets the versions below the given one; the newest stays in any case.
-    pub fn forget_below(&mut self, version: u32) {
-        let newest = self.current().version;
-        self.keys.retain(|held, _| *held >= version.min(newest));
-    }
-
-    /// Seals under the newest version.
-    pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
-        self.current().seal(aad, plaintext)
-    }
-
-    /// Opens under whichever version sealed.
-    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let version = version_of(sealed)?;
-        self.keys.get(&version).ok_or(Error::KeyVersion(version))?.open(aad, sealed)
-    }
-
-    /// Derives a token under the newest version.
-    pub fn derive(&self, purpose: &[u8], context: &[u8]) -> [u8; 32] {
-        self.current().derive(purpose, context)
-    }
-
-    /// Whether the token was derived under any version held.
-    pub fn derived(&self, purpose: &[u8], context: &[u8], token: &[u8]) -> bool {
-        self.keys.values().rev().any(|key| key.derived(purpose, context, token))
-    }
-
-    /// The ring in octets, as its file holds it and as a joining node receives it.
-    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let size = MAGIC.len() + 2 + self.keys.len() * RECORD + 32;
-        let mut octets = Zeroizing::new(Vec::with_capacity(size));
-        octets.extend_from_slice(MAGIC);
-        octets.extend_from_slice(&(self.keys.len() as u16).to_be_bytes());
-        for key in self.keys.values() {
-            octets.extend_from_slice(&key.version.to_be_bytes());
-            octets.extend_from_slice(&*key.octets);
-        }
-        let sum = sha256(&octets);
-        octets.extend_from_slice(&sum);
-        octets
-    }
-
-    /// Reads such octets.
-    pub fn from_bytes(octets: &[u8]) -> Result<Self, Error> {
-        let (body, sum) = octets.split_last_chunk::<32>().ok_or(Error::Keyring("cut short"))?;
-        let records = body.strip_prefix(MAGIC).ok_or(Error::Keyring("another kind of file"))?;
-        if sha256(body) != *sum {
-            return Err(Error::Keyring("damaged"));
-        }
-        let (count, records) =
-            records.split_first_chunk::<2>().ok_or(Error::Keyring("cut short"))?;
-        let count = usize::from(u16::from_be_bytes(*count));
-        if count == 0 || count > VERSIONS_MAX || records.len() != count * RECORD {
-            return Err(Error::Keyring("a wrong number of versions"));
-        }
-        let mut keys = BTreeMap::new();
-        for record in records.chunks_exact(RECORD) {
-            let (version, secret) = record.split_at(4);
-            let version = u32::from_be_bytes(version.try_into().expect("split at 4"));
-            let mut octets = Zeroizing::new([0; 32]);
-            octets.copy_from_slice(secret);
-            keys.insert(version, ClusterKey::from_octets(version, octets));
-        }
-        Ok(Self { keys })
-    }
-
-    /// Writes the ring to a file that only its owner may read, durably.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        write_file(path, &self.to_bytes(), Access::Secret)
-    }
-
-    /// Reads the ring from such a file.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        Self::from_bytes(&read_secret(path)?)
     }
 }
 
@@ -299,45 +202,14 @@ mod tests {
         0xf3, 0xad, 0xbf,
     ];
 
-    #[test]
-    fn a_rotated_ring_seals_with_the_new_key_and_opens_the_old() {
-        let mut ring = Keyring::new(key(1));
-        let old = ring.seal(b"a", b"old");
-        let token = ring.derive(b"space", b"x");
-        ring.insert(key(2)).unwrap();
-        assert_eq!(ring.current().version(), 2);
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("cluster.key");
-        ring.save(&path).unwrap();
-        let mut ring = Keyring::load(&path).unwrap();
-        assert_eq!(&**ring.open(b"a", &old).unwrap(), b"old");
-        assert!(ring.derived(b"space", b"x", &token));
-        ring.forget_below(9);
-        assert!(matches!(ring.open(b"a", &old), Err(Error::KeyVersion(1))));
-        assert_eq!(ring.current().version(), 2);
-        assert_eq!(format!("{ring:?}"), "Keyring { keys: {2: ClusterKey(2)} }");
-    }
-
-    #[test]
-    fn a_damaged_ring_is_refused() {
-        let octets = Keyring::new(key(1)).to_bytes();
-        for index in 0..octets.len() {
-            let mut damaged = octets.to_vec();
-            damaged[index] ^= 1;
-            assert!(Keyring::from_bytes(&damaged).is_err());
-            assert!(Keyring::from_bytes(&octets[..index]).is_err());
-        }
-    }
-
     proptest! {
         #[test]
         fn any_octets_are_opened_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let ring = Keyring::new(ClusterKey::from_octets(0x0101_0101, Zeroizing::new([1; 32])));
-            prop_assert!(ring.open(b"", &octets).is_err());
+            let key = ClusterKey::from_octets(0x0101_0101, Zeroizing::new([1; 32]));
+            prop_assert!(key.open(b"", &octets).is_err());
             let mut octets = octets;
             octets.splice(0..0, [FORMAT, 1, 1, 1, 1]);
-            prop_assert!(ring.open(b"", &octets).is_err());
-            prop_assert!(Keyring::from_bytes(&octets).is_err());
+            prop_assert!(key.open(b"", &octets).is_err());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Identity of a cluster: its authority, its nodes' certificates, its key, its join tokens.
 //!
-//! The authority is one ECDSA P-256 key; a node is known by the name in its certificate. The
+//! The authority is one ECDSA P-256 key; a node is known by its number and its
+//! own key, and the certificate ties them together. The
 //! cluster key seals secrets at rest and derives tokens. TLS settings for the mesh and for
 //! HTTPS are built here, always with one cryptographic provider and never a global one.
 //! There is no network here, no clock (a moment is handed in) and no revocation list: a removed
@@ -11,15 +12,21 @@ mod error;
 mod files;
 mod identity;
 mod key;
+mod keyring;
 mod pem;
 mod tls;
 mod token;
 
-pub use authority::{Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest, check_request};
+pub use authority::{
+    Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest, check_request, requested_key,
+};
 pub use error::Error;
 pub use files::{Access, read_secret, write_file};
-pub use identity::{carries_hosts, identity_of, needs_renewal, node_name, not_after, renew_at};
-pub use key::{ClusterKey, Keyring, SEAL_OVERHEAD};
+pub use identity::{
+    carries_hosts, identity_of, key_digest, needs_renewal, node_name, not_after, renew_at,
+};
+pub use key::{ClusterKey, SEAL_OVERHEAD};
+pub use keyring::Keyring;
 pub use pem::{certificates_from_pem, certificates_to_pem, load_certified_pem};
 pub use tls::{
     Presented, Trust, https_client_config, https_server_config, mesh_client_config,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lgsp_certs::{
     Authority, CERTIFICATE_LIFE, Error, NodeKey, NodeRequest, carries_hosts, check_request,
-    identity_of, needs_renewal, not_after, renew_at,
+    identity_of, key_digest, needs_renewal, not_after, renew_at,
 };
 use model::{Moment, NodeId};
 use proptest::{prelude::*, sample::Index};
@@ -103,12 +103,13 @@ fn read_certificate(octets: &[u8]) -> Result<NodeId, Error> {
 fn read_request(octets: &[u8]) -> Result<(), TestCaseError> {
     let asked = ask(octets);
     match check_request(octets, &asked.names, &asked.addresses) {
-        Ok(()) => {
+        Ok(key) => {
             let issued = authority().issue(&asked, NOW);
             prop_assert!(issued.is_ok(), "passed the check and is refused: {:?}", issued.err());
             let issued = issued.expect("just checked");
             prop_assert_eq!(identity_of(&issued, CLUSTER).ok(), Some(NodeId(7)));
             prop_assert_eq!(not_after(&issued).ok(), Some(NOW.plus(CERTIFICATE_LIFE)));
+            prop_assert_eq!(key_digest(&issued).ok(), Some(key), "one key, one digest");
         }
         Err(error) => prop_assert!(
             matches!(error, Error::Request(_) | Error::KeyKind),
@@ -204,7 +205,7 @@ proptest! {
         let (request, _) = genuine();
         let asked = NodeRequest { names: names.clone(), ..ask(&request) };
         match check_request(&request, &asked.names, &asked.addresses) {
-            Ok(()) => {
+            Ok(_) => {
                 let issued = authority().issue(&asked, NOW);
                 let issued = issued.map_err(|error| TestCaseError::fail(format!("{names:?}: {error:?}")))?;
                 prop_assert_eq!(identity_of(&issued, CLUSTER).ok(), Some(NodeId(7)));

@@ -1,25 +1,15 @@
 //! A node's certificate nears its end: the node renews it by itself, without a restart, and stays in
 //! the cluster, where nobody would speak to it once the old one had ended.
 
-use std::{
-    fs,
-    future::{Future, ready},
-    net::IpAddr,
-    path::Path,
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, net::IpAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use certs::{Access, Authority, CERTIFICATE_LIFE, Keyring, NodeKey, NodeRequest};
-use consensus::{Clock, Consensus, Lane, Network, NetworkError, SystemClock};
+use certs::{Access, Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest};
+use consensus::{Clock, SystemClock};
 use lgsp_tests::{
-    harness::{Cluster, NodeProcess, Program, eventually},
+    harness::{Cluster, Loot, NodeProcess, Program, eventually},
     wire::Endpoint,
 };
-use machine::View;
 use model::{Moment, NodeId};
 
 /// What is left of the old certificate of the node that joins: enough for a slow start, and an end
@@ -43,7 +33,8 @@ async fn certificates_renew_themselves_without_a_restart() {
 async fn play(cluster: &mut Cluster) -> Result<()> {
     // The first node certifies itself: the authority's key lies sealed in its own state.
     cluster.nodes[0].stop().await?;
-    let (authority, name) = authority_of(&cluster.nodes[0]).await?;
+    let loot = Loot::take(&cluster.nodes[0].data, NodeId(1)).await?;
+    let (authority, name) = (loot.authority()?, loot.cluster.cluster);
     let old = age(&cluster.nodes[0], NodeId(1), &name, &authority, LEFT_OF_FIRST)?;
     cluster.restart(0).await?;
     renewed(cluster, 0, NodeId(1), &name, &old).await.context("the first node")?;
@@ -130,50 +121,4 @@ fn age(
     ensure!(certs::needs_renewal(&old, now)?, "what it is given is due");
     certs::write_file(&certificate(node), &old, Access::Public)?;
     Ok(old)
-}
-
-/// The authority of a cluster and the cluster's name, from a copy of the directory of its only node,
-/// which does not run.
-async fn authority_of(node: &NodeProcess) -> Result<(Authority, String)> {
-    let copy = tempfile::tempdir()?;
-    copy_all(&node.data.join("consensus"), &copy.path().join("consensus"))?;
-    let options = consensus::Options::new(NodeId(1), copy.path().join("consensus"));
-    let consensus = Consensus::start(options, Arc::new(Alone), Arc::new(SystemClock)).await?;
-    let record = eventually("the state knows its cluster", STEP_TIME_MAX, async || {
-        View::new(&*consensus.view()).cluster()
-    })
-    .await;
-    consensus.shutdown().await;
-    let record = record?;
-    let keyring = Keyring::load(&node.data.join("cluster.key"))?;
-    let key = keyring.open(delivery::AUTHORITY_PURPOSE, &record.authority_key_sealed)?;
-    Ok((Authority::from_parts(&record.authority, &key)?, record.cluster))
-}
-
-fn copy_all(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_all(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}
-
-/// The copy speaks to nobody.
-struct Alone;
-
-impl Network for Alone {
-    fn request(
-        &self,
-        _: NodeId,
-        _: Lane,
-        _: Bytes,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, NetworkError>> + Send>> {
-        Box::pin(ready(Err(NetworkError::Unreachable("a copy is alone".into()))))
-    }
 }

@@ -552,6 +552,8 @@ pub struct Member {
     pub node: NodeId,
     /// Its address.
     pub mesh_address: String,
+    /// The SHA-256 of its public key.
+    pub key: Digest,
 }
 
 /// Whether a node takes requests, and if not, why.

@@ -207,16 +207,16 @@ impl Exchange {
         }
         // Before the token is spent and a number given: what is wrong here would leave a node behind
         // that never comes.
-        certs::check_request(&join.certificate_request, &join.names, &join.addresses).map_err(
-            |source| Error::JoinRequest {
-                field: match source {
-                    certs::Error::HostName(_) => "dns_names",
-                    _ => "certificate_request",
-                },
-                source,
+        let asked = certs::check_request(&join.certificate_request, &join.names, &join.addresses);
+        let key = asked.map_err(|source| Error::JoinRequest {
+            field: match source {
+                certs::Error::HostName(_) => "dns_names",
+                _ => "certificate_request",
             },
-        )?;
-        let admit = AdmitNode { secret_digest: join.token.secret_digest(), node: join.node };
+            source,
+        })?;
+        let secret_digest = join.token.secret_digest();
+        let admit = AdmitNode { secret_digest, node: join.node, key };
         let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
         let Outcome::NodeAdmitted(node) = outcome else {
             unreachable!("an admitted node has a number, not {outcome:?}")
@@ -234,9 +234,16 @@ impl Exchange {
         Ok(Admission { node, cluster, certificate, cluster_key, members })
     }
 
-    /// Renews the certificate of a member that asks over the mesh.
+    /// Renews the certificate of a member that asks over the mesh, for the key that its record pins:
+    /// a request for another key is not the member's.
     pub fn renew_certificate(&self, request: &NodeRequest) -> Result<Vec<u8>, Error> {
         let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        let asked = certs::requested_key(&request.request)?;
+        let record = View::new(&*self.consensus().now()).node(request.node);
+        let is_member = |record: &NodeRecord| record.removed_at.is_none() && record.key == asked;
+        if !record.as_ref().is_some_and(is_member) {
+            return Err(Error::Refused(Refusal::NodeUnknown));
+        }
         Ok(self.authority(&cluster)?.issue(request, self.now())?.to_vec())
     }
 

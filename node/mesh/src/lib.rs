@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use model::NodeId;
+use model::{Digest, NodeId};
 
 pub use bulk::{CHUNK_MAX, Receiver, Sender};
 pub use error::Error;
@@ -72,8 +72,18 @@ pub trait Names: Send + Sync + 'static {
     /// The name that the certificate of a node carries.
     fn server_name(&self, node: NodeId) -> String;
 
-    /// The node that a verified certificate (DER) names, if it is one of this cluster.
-    fn node_of(&self, certificate: &[u8]) -> Option<NodeId>;
+    /// Whom a verified certificate (DER) claims to be, if it names a node of this cluster.
+    fn claim_of(&self, certificate: &[u8]) -> Option<Claim>;
+}
+
+/// Whom a certificate claims to be. The number alone is nobody: whoever has the authority's key can
+/// have any number certified, but only the node has the key that its record pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The number in the certificate's name.
+    pub node: NodeId,
+    /// The SHA-256 of the public key (SubjectPublicKeyInfo) that the certificate is for.
+    pub key: Digest,
 }
 
 /// The TLS settings of both sides; each holds the node's certificate and trusts the authority.
@@ -85,5 +95,5 @@ pub struct Identity {
     pub client: Arc<rustls::ClientConfig>,
 }
 
-/// Whether a node is a member of the cluster now.
-pub type Allowed = Arc<dyn Fn(NodeId) -> bool + Send + Sync>;
+/// Whether a node with this number and this key is a member of the cluster now.
+pub type Allowed = Arc<dyn Fn(Claim) -> bool + Send + Sync>;

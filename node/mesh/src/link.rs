@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    Channel, Error, Receiver, Sender,
+    Allowed, Channel, Claim, Error, Receiver, Sender,
     frame::{Frame, Kind, Outbox},
     lane::Lane,
     mesh::Shared,
@@ -73,6 +73,8 @@ impl Purpose {
 /// A connection that works.
 pub(crate) struct Live {
     pub connection: quinn::Connection,
+    /// Whom the peer's certificate claims to be; it was a member when we connected.
+    claim: Claim,
     lanes: Vec<(Channel, Lane)>,
     /// Tells apart the peer's lives.
     pub life: u64,
@@ -134,6 +136,13 @@ impl Link {
             Some(live) if live.life != life => live.connection.close(CLOSE_BROKEN, b""),
             Some(_) => {}
             None => self.wanted.notify_one(),
+        }
+    }
+
+    /// Closes the connection if the peer is no member any more.
+    pub fn recheck(&self, allowed: &Allowed) {
+        if let Some(live) = self.current().filter(|live| !allowed(live.claim)) {
+            live.connection.close(CLOSE_REFUSED, b"");
         }
     }
 
@@ -211,6 +220,10 @@ async fn keep(dialler: Dialler, publish: watch::Sender<Option<Arc<Live>>>, wante
     loop {
         let live = Arc::new(dialler.connect(&wanted).await);
         publish.send_replace(Some(live.clone()));
+        // It may have been removed between the check and the publication.
+        if !(dialler.shared.allowed)(live.claim) {
+            live.connection.close(CLOSE_REFUSED, b"");
+        }
         let began = Instant::now();
         watch_over(&live).await;
         publish.send_replace(None);
@@ -277,10 +290,12 @@ impl Dialler {
         let connecting =
             self.shared.endpoint.connect_with(config, address, &name).map_err(|_| unreachable())?;
         let connection = connecting.await.map_err(|_| unreachable())?;
-        if self.shared.node_of(&connection) != Some(self.node) {
+        let claim = self.shared.claim_of(&connection);
+        let Some(claim) = claim.filter(|claim| claim.node == self.node && self.allows(claim))
+        else {
             connection.close(CLOSE_REFUSED, b"");
             return Err(unreachable());
-        }
+        };
         let (mut lanes, mut life) = (Vec::new(), 0);
         // The peer judges our certificate after our handshake has ended: only its answer on a
         // lane shows that we are in.
@@ -290,7 +305,11 @@ impl Dialler {
             lanes.push((channel, lane));
         }
         let heard = Mutex::new(Heard { datagrams: 0, at: Instant::now() });
-        Ok(Live { connection, lanes, life, heard })
+        Ok(Live { connection, claim, lanes, life, heard })
+    }
+
+    fn allows(&self, claim: &Claim) -> bool {
+        (self.shared.allowed)(*claim)
     }
 
     async fn resolve(&self) -> Option<SocketAddr> {

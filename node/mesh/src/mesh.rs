@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::NodeId;
+use model::{Digest, NodeId};
 use parking_lot::Mutex;
 use quinn::{ClientConfig, Connection, Endpoint};
 use rustls_pki_types::CertificateDer;
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    Allowed, Channel, Error, Handler, Identity, MESSAGE_MAX, Names, Receiver, Sender,
+    Allowed, Channel, Claim, Error, Handler, Identity, MESSAGE_MAX, Names, Receiver, Sender,
     link::{CLOSE_DONE, CLOSE_REFUSED, Link, Purpose},
     serve, transport,
 };
@@ -137,7 +137,7 @@ pub(crate) struct Shared {
     /// A random number for this life of the node: peers see by it that we were restarted.
     pub life: u64,
     client: Mutex<ClientConfig>,
-    incoming: Mutex<BTreeMap<NodeId, Vec<Connection>>>,
+    incoming: Mutex<BTreeMap<NodeId, Vec<(Digest, Connection)>>>,
     peers: Weak<Peers>,
     stop: watch::Sender<bool>,
 }
@@ -147,30 +147,30 @@ impl Shared {
         self.client.lock().clone()
     }
 
-    /// The node in the certificate of a connection's other side, which TLS has verified.
-    pub fn node_of(&self, connection: &Connection) -> Option<NodeId> {
+    /// Whom the certificate of a connection's other side, which TLS has verified, claims to be.
+    pub fn claim_of(&self, connection: &Connection) -> Option<Claim> {
         let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-        self.names.node_of(chain.first()?)
+        self.names.claim_of(chain.first()?)
     }
 
     pub fn stopped(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
     }
 
-    pub fn register(&self, from: NodeId, connection: &Connection) {
+    pub fn register(&self, from: Claim, connection: &Connection) {
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         let mut incoming = self.incoming.lock();
-        let held = incoming.entry(from).or_default();
+        let held = incoming.entry(from.node).or_default();
         if held.len() >= CONNECTIONS_MAX {
-            held.remove(0).close(CLOSE_REFUSED, b"");
+            held.remove(0).1.close(CLOSE_REFUSED, b"");
         }
-        held.push(connection.clone());
+        held.push((from.key, connection.clone()));
     }
 
     pub fn unregister(&self, from: NodeId, connection: &Connection) {
         let mut incoming = self.incoming.lock();
         if let Some(held) = incoming.get_mut(&from) {
-            held.retain(|held| held.stable_id() != connection.stable_id());
+            held.retain(|(_, held)| held.stable_id() != connection.stable_id());
             if held.is_empty() {
                 incoming.remove(&from);
             }
@@ -186,10 +186,11 @@ impl Shared {
         }
     }
 
-    /// Closes the connections from nodes of which the predicate says so.
-    fn close_incoming(&self, which: impl Fn(NodeId) -> bool) {
-        for (_, held) in self.incoming.lock().iter().filter(|(node, _)| which(**node)) {
-            held.iter().for_each(|connection| connection.close(CLOSE_REFUSED, b""));
+    /// Closes the connections from those of whom the predicate says so.
+    fn close_incoming(&self, which: impl Fn(Claim) -> bool) {
+        for (node, held) in &*self.incoming.lock() {
+            let closed = held.iter().filter(|(key, _)| which(Claim { node: *node, key: *key }));
+            closed.for_each(|(_, connection)| connection.close(CLOSE_REFUSED, b""));
         }
     }
 }
@@ -253,14 +254,16 @@ impl Mesh {
     pub fn remove_peer(&self, node: NodeId) {
         let removed = self.peers.lock().remove(&node);
         drop(removed);
-        self.shared.close_incoming(|from| from == node);
+        self.shared.close_incoming(|from| from.node == node);
     }
 
     /// Asks again who is a member, and closes the connections of those who are no more.
     pub fn recheck(&self) {
         let allowed = &self.shared.allowed;
-        let removed: Vec<_> = self.peers.lock().extract_if(.., |node, _| !allowed(*node)).collect();
-        drop(removed);
+        for peer in self.peers.lock().values() {
+            peer.control.recheck(allowed);
+            peer.content.recheck(allowed);
+        }
         self.shared.close_incoming(|from| !allowed(from));
     }
 

@@ -60,17 +60,18 @@ async fn welcome(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphore
         return;
     };
     drop(permit);
-    let from = match shared.node_of(&connection) {
-        Some(node) if node != shared.node && (shared.allowed)(node) => node,
+    let claim = match shared.claim_of(&connection) {
+        Some(claim) if claim.node != shared.node && (shared.allowed)(claim) => claim,
         _ => {
             shared.counters.refused();
             connection.close(CLOSE_REFUSED, b"");
             return;
         }
     };
-    shared.register(from, &connection);
+    let from = claim.node;
+    shared.register(claim, &connection);
     // The member may have been removed between the check and the entry in the list.
-    if !(shared.allowed)(from) {
+    if !(shared.allowed)(claim) {
         connection.close(CLOSE_REFUSED, b"");
     }
     while let Ok((send, recv)) = connection.accept_bi().await {

@@ -71,6 +71,52 @@ async fn a_node_that_is_no_member_gets_nothing() {
     is_refused(&cluster, cluster.identity(9, CLUSTER)).await;
 }
 
+/// What somebody can make who holds the authority's key: a good certificate for a number, for a key
+/// that is not the number's.
+fn forged(cluster: &Cluster, node: u64) -> Identity {
+    cluster.certified(node, CLUSTER, now(), &certs::NodeKey::generate().unwrap())
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_key_is_nobody_whatever_its_number() {
+    let cluster = Cluster::new();
+    is_refused(&cluster, forged(&cluster, 1)).await;
+    is_refused(&cluster, forged(&cluster, 999)).await;
+}
+
+#[tokio::test]
+async fn whoever_answers_with_another_key_is_not_the_node_that_was_called() {
+    let cluster = Cluster::new();
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let (one, false_two) = (cluster.start(1), cluster.start_at(2, listen, forged(&cluster, 2)));
+    // The true node 2 has been there before, so its key is known.
+    let two = cluster.start(2);
+    one.knows(2, &two);
+    one.ask(2, Channel::Raft, b"").await.unwrap();
+    two.mesh.shutdown().await;
+    one.knows(2, &false_two);
+    assert!(one.ask(2, Channel::Raft, b"for two only").await.is_err());
+    assert!(!one.mesh.peers()[0].connected);
+    assert!(false_two.echo.seen.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_is_pinned_no_more_is_cut_off_in_both_directions() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.start(1), cluster.start(2));
+    one.knows(2, &two);
+    two.knows(1, &one);
+    one.ask(2, Channel::Raft, b"").await.unwrap();
+    two.ask(1, Channel::Raft, b"").await.unwrap();
+    cluster.members.lock().remove(&NodeId(1));
+    two.mesh.recheck();
+    until("neither calls the other", async || {
+        one.ask(2, Channel::Raft, b"").await.is_err()
+            && two.ask(1, Channel::Raft, b"").await.is_err()
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn nobody_calls_a_node_in_its_own_name() {
     let cluster = Cluster::new();

@@ -3,7 +3,7 @@
 //! Two lists: the nodes that belong (admitted and not removed), and the members, those of them that
 //! vote (decision 0006). Who votes is for consensus, which says so here by [`seat_voters`].
 
-use model::{Grant, NodeId, PacketId};
+use model::{Digest, Grant, NodeId, PacketId};
 
 use crate::{
     AdmitNode, Answer, ClusterRecord, Effect, Found, IssueJoinToken, JoinTokenRecord, NewNode,
@@ -40,7 +40,7 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
         next_node: NodeId(1),
         founded_at: tables.at,
     };
-    let node = add_node(tables, cluster, &command.node);
+    let node = add_node(tables, cluster, &command.node, command.node_key);
     // A cluster is founded by the one node that votes.
     tables.put(&MEMBERS, &(), &vec![node]);
     registry::add_zone_unit(tables, &command.admin.unit, &command.name)?;
@@ -49,12 +49,18 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
     Ok(Outcome::NodeAdmitted(node))
 }
 
-fn add_node(tables: &mut Tables, mut cluster: ClusterRecord, node: &NewNode) -> NodeId {
+fn add_node(
+    tables: &mut Tables,
+    mut cluster: ClusterRecord,
+    node: &NewNode,
+    key: Digest,
+) -> NodeId {
     let id = cluster.next_node;
     // Given out once and never again.
     cluster.next_node = NodeId(id.0 + 1);
     tables.put(&CLUSTER, &(), &cluster);
-    let node = NodeRecord { node: id, now: node.clone(), admitted_at: tables.at, removed_at: None };
+    let (now, admitted_at) = (node.clone(), tables.at);
+    let node = NodeRecord { node: id, now, admitted_at, removed_at: None, key };
     tables.put(&NODES, &id, &node);
     tables.effects.push(Effect::NodesChanged);
     id
@@ -115,7 +121,12 @@ pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
         return Err(Refusal::TokenExpired);
     }
     let cluster = tables.get(&CLUSTER, &()).ok_or(Refusal::NotFounded)?;
-    let node = add_node(tables, cluster, &command.node);
+    // A node is its key, so a key that has been a node is no other one. Nodes are few.
+    let nodes = NODES.rows(&tables.store, &NODES.all(), usize::MAX);
+    if nodes.iter().any(|(_, other)| other.key == command.key) {
+        return Err(Refusal::IdExists);
+    }
+    let node = add_node(tables, cluster, &command.node, command.key);
     token.node = Some(node);
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::NodeAdmitted(node))

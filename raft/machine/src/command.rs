@@ -164,6 +164,9 @@ pub struct Found {
     /// The first administrator's key.
     #[n(7)]
     pub admin_key: IssueKey,
+    /// The SHA-256 of the first node's public key.
+    #[n(8)]
+    pub node_key: Digest,
 }
 
 /// A node as it presents itself.
@@ -206,6 +209,9 @@ pub struct AdmitNode {
     /// The node.
     #[n(1)]
     pub node: NewNode,
+    /// The SHA-256 of its public key (SubjectPublicKeyInfo): what the node is from now on.
+    #[n(2)]
+    pub key: Digest,
 }
 
 /// See [`Command::UpdateNode`].

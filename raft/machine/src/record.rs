@@ -54,6 +54,10 @@ pub struct NodeRecord {
     /// When it was removed; its certificate is worth nothing from then on.
     #[n(3)]
     pub removed_at: Option<Moment>,
+    /// The SHA-256 of its public key, pinned when it was admitted. It never changes: a certificate
+    /// for another key is not this node.
+    #[n(4)]
+    pub key: Digest,
 }
 
 /// A unit.

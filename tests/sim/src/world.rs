@@ -200,6 +200,7 @@ impl World {
                 legacy: false,
                 hmac_sha1: false,
             },
+            node_key: node_key(NodeId(1)),
         });
         Proposal { id: self.command_id(), proof: None, command }
     }
@@ -211,8 +212,11 @@ impl World {
         // The token's pin is of the authority in the state; the join itself needs no certificate here.
         let (token, _) = exchange.join_token(&caller, hour).await.expect("an administrator asks");
         let token: certs::JoinToken = token.parse().expect("just made");
-        let admit =
-            machine::AdmitNode { secret_digest: token.secret_digest(), node: new_node(node.0) };
+        let admit = machine::AdmitNode {
+            secret_digest: token.secret_digest(),
+            node: new_node(node.0),
+            key: node_key(node),
+        };
         let proposal =
             Proposal { id: self.command_id(), proof: None, command: Command::AdmitNode(admit) };
         let consensus = self.consensus(NodeId(1)).expect("the first node is up");
@@ -484,6 +488,11 @@ fn mint_key(dice: &Dice, keyring: &Keyring) -> (Credentials, AccessKey, Vec<u8>)
     let (key, secret) = (AccessKey::from_random(name), Secret::from_random(&octets));
     let material = delivery::seal_secret(keyring, &key, secret.expose());
     (World::credentials(key.clone(), &secret), key, material)
+}
+
+/// A digest that stands for a node's key: there are no certificates in the simulation.
+fn node_key(node: NodeId) -> model::Digest {
+    model::Digest([node.0 as u8; 32])
 }
 
 fn new_node(number: u64) -> NewNode {

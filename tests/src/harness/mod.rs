@@ -5,6 +5,7 @@
 //! again and again whether something is so, up to a deadline.
 
 mod cluster;
+mod loot;
 mod parties;
 mod process;
 mod scan;
@@ -12,6 +13,7 @@ mod traffic;
 mod wait;
 
 pub use cluster::{Cluster, Layout};
+pub use loot::Loot;
 pub use parties::{Accepted, Party, digest_of};
 pub use process::{NodeProcess, Program, free_port};
 pub use scan::{Found, forms_of, scan};

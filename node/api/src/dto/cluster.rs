@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use delivery::{Admission, JoinRequest};
 use machine::NewNode;
-use model::NodeId;
+use model::{Digest, NodeId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -149,6 +149,9 @@ pub(crate) struct JoinedMember {
     node: NodeId,
     #[schema(example = "10.0.0.1:7443")]
     mesh_address: String,
+    /// The SHA-256 of its public key (SubjectPublicKeyInfo): a certificate for another is not it.
+    #[schema(schema_with = schemas::digest)]
+    key: Digest,
 }
 
 impl From<Admission> for Joined {
@@ -156,6 +159,7 @@ impl From<Admission> for Joined {
         let members = admission.members.into_iter().map(|record| JoinedMember {
             node: record.node,
             mesh_address: record.now.mesh_address,
+            key: record.key,
         });
         Self {
             node: admission.node,

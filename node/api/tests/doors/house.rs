@@ -421,6 +421,7 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
             legacy: false,
             hmac_sha1: false,
         },
+        node_key: model::Digest([1; 32]),
     });
     let id = CommandId::mint(clock.now(), 1);
     (signer(key, &secret), Proposal { id, proof: None, command })

@@ -15,7 +15,7 @@ use super::{
     nodes::Own,
     peers::{sink, source},
 };
-use crate::node::Renewal;
+use crate::node::{Renewal, tell};
 
 /// What answers. It is complete only after the mesh is bound, as consensus and content call over it.
 pub struct Services {
@@ -59,6 +59,7 @@ impl Handler for DispatchHandler {
                 Topic::Content => services.content.handle(from, message).await,
                 Topic::Vitals => encode(&services.own.vitals()),
                 Topic::Renewal => renew(&services.exchange, from, &message),
+                Topic::Members => encode(&tell(&services.exchange)),
                 Topic::Discard => {
                     if let Ok(octets) = <[u8; 16]>::try_from(&message[..]) {
                         services.exchange.destroy_unnamed(SpaceId::from_bytes(octets)).await;
@@ -88,9 +89,15 @@ impl Handler for DispatchHandler {
 }
 
 fn topic(octet: u8) -> Option<Topic> {
-    [Topic::Consensus, Topic::Content, Topic::Vitals, Topic::Renewal, Topic::Discard]
-        .into_iter()
-        .find(|topic| *topic as u8 == octet)
+    const ALL: [Topic; 6] = [
+        Topic::Consensus,
+        Topic::Content,
+        Topic::Vitals,
+        Topic::Renewal,
+        Topic::Discard,
+        Topic::Members,
+    ];
+    ALL.into_iter().find(|topic| *topic as u8 == octet)
 }
 
 fn encode(value: &impl minicbor::Encode<()>) -> Bytes {

@@ -36,6 +36,8 @@ pub enum Topic {
     Renewal = 4,
     /// A content that no command will ever name.
     Discard = 5,
+    /// Who the members are, for a node that was away.
+    Members = 6,
 }
 
 impl Topic {

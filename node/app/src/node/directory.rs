@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use model::NodeId;
+use model::{Digest, NodeId};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ pub struct Identity {
     pub cluster: String,
     /// The node.
     pub node: NodeId,
-    /// Where the other nodes were reached when this one joined: enough to hear of the present ones.
+    /// All other members at the time when this node joined: whom it believes before it has a state.
     #[serde(default)]
     pub first_peers: Vec<FirstPeer>,
 }
@@ -89,6 +89,8 @@ pub struct FirstPeer {
     pub node: NodeId,
     /// Where it was reached.
     pub mesh_address: String,
+    /// The digest of its public key.
+    pub key: Digest,
 }
 
 impl Identity {

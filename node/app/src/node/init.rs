@@ -52,13 +52,13 @@ pub async fn init(options: InitOptions) -> anyhow::Result<Founded> {
     };
     let certificate = authority.issue(&request, now)?;
     let (access_key, secret) = new_secret();
-    let command = first_command(&options, &cluster, &authority, &keyring, &access_key, &secret)?;
+    let command = first_command(&options, &authority, &keyring, (&access_key, &secret), &request)?;
 
     keyring.save(&directory.cluster_key())?;
     node_key.save(&directory.node_key())?;
     certs::write_file(&directory.node_certificate(), &certificate, Access::Public)?;
     certs::write_file(&directory.authority(), authority.certificate(), Access::Public)?;
-    write_first_entry(&directory, command, now).await?;
+    write_first_entry(&directory, Command::Found(command), now).await?;
     // Last: a directory with an identity is complete.
     directory.set_identity(&Identity::new(&cluster, FIRST_NODE, Vec::new()))?;
     Ok(Founded {
@@ -72,17 +72,16 @@ pub async fn init(options: InitOptions) -> anyhow::Result<Founded> {
 
 fn first_command(
     options: &InitOptions,
-    cluster: &str,
     authority: &Authority,
     keyring: &Keyring,
-    access_key: &AccessKey,
-    secret: &auth::Secret,
-) -> anyhow::Result<Command> {
+    (access_key, secret): (&AccessKey, &auth::Secret),
+    node: &NodeRequest,
+) -> anyhow::Result<Found> {
     let app: AppId = ADMIN_APP.parse()?;
-    Ok(Command::Found(Found {
+    Ok(Found {
         name: options.cluster_name.clone(),
         zone: options.zone.clone(),
-        cluster: cluster.to_owned(),
+        cluster: node.cluster.clone(),
         authority: authority.certificate().to_vec(),
         authority_key_sealed: keyring.seal(delivery::AUTHORITY_PURPOSE, &authority.key_pkcs8()),
         node: presented(&options.config),
@@ -101,7 +100,8 @@ fn first_command(
             legacy: false,
             hmac_sha1: false,
         },
-    }))
+        node_key: certs::requested_key(&node.request)?,
+    })
 }
 
 async fn write_first_entry(

@@ -38,6 +38,8 @@ pub async fn join(options: JoinOptions) -> anyhow::Result<Joined> {
     let certificate = decode(&joined.certificate, "the answer's certificate is no base64")?;
     let named = certs::identity_of(&certificate, &joined.cluster)?;
     anyhow::ensure!(named == joined.node, "the answer's certificate is another node's");
+    let certified = certs::key_digest(&certificate)?;
+    anyhow::ensure!(certified == node_key.digest(), "the answer's certificate is for another key");
     let cluster_key = decode(joined.cluster_key.expose(), "the answer's key is no base64")?;
     Keyring::from_bytes(&cluster_key)?.save(&directory.cluster_key())?;
     node_key.save(&directory.node_key())?;
@@ -46,7 +48,11 @@ pub async fn join(options: JoinOptions) -> anyhow::Result<Joined> {
     let first_peers = joined
         .members
         .iter()
-        .map(|member| FirstPeer { node: member.node, mesh_address: member.mesh_address.clone() })
+        .map(|member| FirstPeer {
+            node: member.node,
+            mesh_address: member.mesh_address.clone(),
+            key: member.key,
+        })
         .collect();
     directory.set_identity(&Identity::new(&joined.cluster, joined.node, first_peers))?;
     Ok(Joined { node: joined.node, cluster: joined.cluster, cluster_name: joined.name, authority })

@@ -1,80 +1,25 @@
 //! What a running node keeps in order beside its work: who its peers are, its own announcement, and
 //! its certificate, which renews itself without a restart.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use certs::{Access, NodeKey, Presented};
 use consensus::Consensus;
 use delivery::Exchange;
 use machine::{Effect, NewNode, View};
-use mesh::{Channel, Mesh};
+use mesh::{Channel, Claim, Mesh};
 use model::NodeId;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Directory, Identity, Renewal, run::Node};
+use super::{Directory, Renewal, members::Members, run::Node};
 use crate::{config::Config, links::Topic};
 
 /// Between two looks at the certificate and the announcement; both are days away.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Until the first look has found a majority.
 const FIRST_LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Who belongs to the cluster, as far as this node's own state knows.
-pub(super) struct Members {
-    first: Vec<(NodeId, String)>,
-    own: NodeId,
-    consensus: OnceLock<Consensus>,
-}
-
-impl Members {
-    pub(super) fn new(identity: &Identity) -> Self {
-        let first = identity.first_peers.iter();
-        Self {
-            first: first.map(|peer| (peer.node, peer.mesh_address.clone())).collect(),
-            own: identity.node,
-            consensus: OnceLock::new(),
-        }
-    }
-
-    /// From now on the state says who belongs.
-    pub(super) fn follow(&self, consensus: Consensus) {
-        assert!(self.consensus.set(consensus).is_ok(), "a node's members follow one consensus");
-    }
-
-    /// A new node knows nobody: until it has a state, whoever the authority has certified may speak.
-    pub(super) fn allowed(self: &Arc<Self>) -> mesh::Allowed {
-        let members = self.clone();
-        Arc::new(move |node| {
-            let Some(consensus) = members.consensus.get() else { return false };
-            let reader = consensus.now();
-            let view = View::new(&*reader);
-            match view.node(node) {
-                Some(record) => record.removed_at.is_none(),
-                // A member that was admitted while this node was away is not in its state yet: its
-                // number is then higher than any that is known here.
-                None => view.cluster().is_none_or(|cluster| node >= cluster.next_node),
-            }
-        })
-    }
-
-    /// Where the others are: the state's word, or the word of the member that let this node in.
-    pub(super) fn addresses(&self) -> Vec<(NodeId, String)> {
-        let Some(consensus) = self.consensus.get() else { return self.first.clone() };
-        let nodes = View::new(&*consensus.now()).nodes();
-        if nodes.is_empty() {
-            return self.first.clone();
-        }
-        let present = nodes.into_iter().filter(|record| record.removed_at.is_none());
-        let others = present.filter(|record| record.node != self.own);
-        others.map(|record| (record.node, record.now.mesh_address)).collect()
-    }
-}
 
 /// How nodes are named in this cluster's certificates.
 pub(super) struct ClusterNames(pub(super) String);
@@ -84,8 +29,9 @@ impl mesh::Names for ClusterNames {
         certs::node_name(node, &self.0)
     }
 
-    fn node_of(&self, certificate: &[u8]) -> Option<NodeId> {
-        certs::identity_of(certificate, &self.0).ok()
+    fn claim_of(&self, certificate: &[u8]) -> Option<Claim> {
+        let node = certs::identity_of(certificate, &self.0).ok()?;
+        Some(Claim { node, key: certs::key_digest(certificate).ok()? })
     }
 }
 
@@ -156,6 +102,10 @@ pub(super) struct Keeper {
 
 /// Keeps peers, announcement and certificate in order until it is dropped.
 pub(super) async fn keep(keeper: Keeper) {
+    tokio::join!(look_after(&keeper), keeper.members.ask(&keeper.mesh));
+}
+
+async fn look_after(keeper: &Keeper) {
     let mut effects = keeper.consensus.subscribe();
     let mut look = tokio::time::interval(FIRST_LOOK_EVERY);
     let mut announced = false;

@@ -5,6 +5,7 @@ mod gauges;
 mod init;
 mod join;
 mod keeper;
+mod members;
 mod renewal;
 mod run;
 
@@ -16,6 +17,7 @@ use crate::config::Config;
 pub use directory::{Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
 pub use init::init;
 pub use join::join;
+pub use members::{Told, tell};
 pub use renewal::Renewal;
 pub use run::run;
 

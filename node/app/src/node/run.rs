@@ -13,7 +13,7 @@ use model::NodeId;
 use rustls_pki_types::CertificateDer;
 use tokio::net::TcpListener;
 
-use super::{Directory, Identity, keeper, presented};
+use super::{Directory, Identity, keeper, members::Members, presented};
 use crate::{
     config::Config,
     links::{
@@ -37,7 +37,7 @@ pub(super) struct Node {
     pub(super) consensus: Consensus,
     pub(super) content: Content,
     pub(super) exchange: Exchange,
-    pub(super) members: Arc<keeper::Members>,
+    pub(super) members: Arc<Members>,
 }
 
 /// Runs the node of a configuration until it is told to stop, or cannot keep its promises.
@@ -92,7 +92,7 @@ async fn start(config: Config, directory: Directory, identity: Identity) -> anyh
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let dispatch = Arc::new(Dispatch::default());
-    let members = Arc::new(keeper::Members::new(&identity));
+    let members = Arc::new(Members::new(&identity));
     let mesh = Mesh::bind(mesh::Options {
         node: identity.node,
         listen: config.mesh.listen,

@@ -1,7 +1,7 @@
 //! A small cluster of meshes on loopback, certified by an authority of its own.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use certs::{Authority, NodeKey, NodeRequest, Presented};
 use futures_util::future::BoxFuture;
-use lgsp_mesh::{Channel, Handler, Identity, Mesh, Names, Options, Receiver, Sender};
+use lgsp_mesh::{Channel, Claim, Handler, Identity, Mesh, Names, Options, Receiver, Sender};
 use model::{Moment, NodeId};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -24,8 +24,9 @@ impl Names for Named {
         certs::node_name(node, self.0)
     }
 
-    fn node_of(&self, certificate: &[u8]) -> Option<NodeId> {
-        certs::identity_of(certificate, self.0).ok()
+    fn claim_of(&self, certificate: &[u8]) -> Option<Claim> {
+        let node = certs::identity_of(certificate, self.0).ok()?;
+        Some(Claim { node, key: certs::key_digest(certificate).ok()? })
     }
 }
 
@@ -89,6 +90,8 @@ impl Handler for Echo {
 pub struct Cluster {
     pub authority: Authority,
     pub members: Arc<Mutex<BTreeSet<NodeId>>>,
+    /// The key of each number, as records pin them.
+    keys: Arc<Mutex<BTreeMap<NodeId, Arc<NodeKey>>>>,
 }
 
 pub struct Node {
@@ -106,7 +109,7 @@ impl Cluster {
     pub fn new() -> Self {
         let members = (1..=3).map(NodeId).collect();
         let authority = Authority::create(CLUSTER, now()).unwrap();
-        Self { authority, members: Arc::new(Mutex::new(members)) }
+        Self { authority, members: Arc::new(Mutex::new(members)), keys: Arc::default() }
     }
 
     pub fn identity(&self, node: u64, cluster: &str) -> Identity {
@@ -114,7 +117,15 @@ impl Cluster {
     }
 
     pub fn identity_at(&self, node: u64, cluster: &str, at: Moment) -> Identity {
-        let key = NodeKey::generate().unwrap();
+        self.certified(node, cluster, at, &self.key_of(NodeId(node)))
+    }
+
+    fn key_of(&self, node: NodeId) -> Arc<NodeKey> {
+        let mut keys = self.keys.lock();
+        keys.entry(node).or_insert_with(|| Arc::new(NodeKey::generate().unwrap())).clone()
+    }
+
+    pub fn certified(&self, node: u64, cluster: &str, at: Moment, key: &NodeKey) -> Identity {
         let request = NodeRequest {
             node: NodeId(node),
             cluster: cluster.to_owned(),
@@ -140,14 +151,17 @@ impl Cluster {
     }
 
     pub fn start_at(&self, node: u64, listen: SocketAddr, identity: Identity) -> Node {
-        let members = self.members.clone();
+        let (members, keys) = (self.members.clone(), self.keys.clone());
+        let pinned = move |claim: &Claim| {
+            keys.lock().get(&claim.node).is_some_and(|key| key.digest() == claim.key)
+        };
         let echo = Arc::new(Echo::default());
         let mesh = Mesh::bind(Options {
             node: NodeId(node),
             listen,
             identity,
             names: Arc::new(Named(CLUSTER)),
-            allowed: Arc::new(move |node| members.lock().contains(&node)),
+            allowed: Arc::new(move |claim| members.lock().contains(&claim.node) && pinned(&claim)),
             handler: echo.clone(),
         })
         .unwrap();

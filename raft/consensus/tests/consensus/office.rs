@@ -44,6 +44,7 @@ pub fn found() -> Proposal {
         node: node("0".into()),
         admin,
         admin_key,
+        node_key: model::Digest([1; 32]),
     };
     Proposal { id: CommandId(1), proof: None, command: Command::Found(found) }
 }

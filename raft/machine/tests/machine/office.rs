@@ -112,6 +112,7 @@ pub fn founding() -> Found {
         node: new_node("nut-1"),
         admin: new_app("quan-tri", "H41", &[Grant::Admin], &[]),
         admin_key: new_key("quan-tri", "quan-tri"),
+        node_key: digest_of("nut-1"),
     }
 }
 
@@ -152,7 +153,7 @@ impl Office {
             let expires_at = Moment(office.at.0 + 3_600_000);
             let token = IssueJoinToken { secret_digest, expires_at };
             office.must(Some("quan-tri"), Command::IssueJoinToken(token));
-            let node = AdmitNode { secret_digest, node: new_node(node) };
+            let node = AdmitNode { secret_digest, node: new_node(node), key: digest_of(node) };
             office.must(None, Command::AdmitNode(node));
         }
         seat_voters(&mut office.state, &[NodeId(1), NodeId(2), NodeId(3)]);

@@ -120,7 +120,10 @@ fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
             secret_digest,
             expires_at: Moment(at.0 + 1_000_000 * u64::from(c)),
         }),
-        17 => Command::AdmitNode(AdmitNode { secret_digest, node: new_node("moi") }),
+        17 => {
+            let key = digest_of(["k1", "k2", "k3"][usize::from(c % 3)]);
+            Command::AdmitNode(AdmitNode { secret_digest, node: new_node("moi"), key })
+        }
         18 => Command::UpdateNode(UpdateNode { node, now: new_node("khac") }),
         19 => Command::RemoveNode(RemoveNode { node }),
         20 => {

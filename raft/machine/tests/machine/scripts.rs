@@ -288,6 +288,7 @@ impl Script {
             "admit" => Command::AdmitNode(AdmitNode {
                 secret_digest: secret_digest(),
                 node: new_node(or("name", "nut-9")),
+                key: digest_of(or("key", get("secret"))),
             }),
             "update-node" => {
                 Command::UpdateNode(UpdateNode { node: node(), now: new_node(get("name")) })

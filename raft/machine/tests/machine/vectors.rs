@@ -18,11 +18,6 @@ fn hex(octets: &[u8]) -> String {
     })
 }
 
-fn hex_octets(text: &str) -> Vec<u8> {
-    let pair = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
-    (0..text.len()).step_by(2).map(pair).collect()
-}
-
 /// Compares lines with a file of vectors; prints what they are now where they differ.
 fn compare(file: &str, lines: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
@@ -81,7 +76,11 @@ fn commands() -> Vec<(&'static str, Command)> {
         ),
         (
             "admit-node",
-            Command::AdmitNode(AdmitNode { secret_digest: digest, node: new_node("nut-2") }),
+            Command::AdmitNode(AdmitNode {
+                secret_digest: digest,
+                node: new_node("nut-2"),
+                key: digest_of("nut-2"),
+            }),
         ),
         ("update-node", Command::UpdateNode(UpdateNode { node, now: new_node("nut-2") })),
         ("remove-node", Command::RemoveNode(RemoveNode { node })),
@@ -240,51 +239,6 @@ fn rows_of_the_state_have_their_octets() {
     let lines: Vec<_> =
         state.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
     compare("state.txt", &lines);
-}
-
-/// A node that is upgraded goes on with the state that it has.
-#[test]
-fn a_state_of_the_first_programs_is_read() {
-    goes_on(include_str!("../vectors/state-first.txt"));
-}
-
-#[test]
-fn a_state_of_the_second_programs_is_read() {
-    goes_on(include_str!("../vectors/state-second.txt"));
-}
-
-fn goes_on(text: &str) {
-    let rows = text.lines().filter(|line| !line.starts_with('#'));
-    let rows = rows.map(|line| line.split_once(' ').expect("a key and a value"));
-    let mut office = Office::founded();
-    office.state = rows.map(|(key, value)| (hex_octets(key), hex_octets(value))).collect();
-    assert_eq!(audit(&office.state), Vec::<String>::new());
-    let view = office.view();
-    assert_eq!(view.packet(PacketId(2)).expect("a packet").purged[0].0, NodeId(2));
-    assert!(view.evidence(PacketId(2)).is_some() && view.evidence(PacketId(4)).is_some());
-    assert!(view.receipt_evidence(PacketId(2), &word("H41.03")).is_some());
-    assert!(view.receipt_evidence(PacketId(3), &word("G22")).is_some());
-    // So late that no answer to an earlier command is remembered.
-    office.at = Moment(view.clock().0 + 3_600_000);
-    // What was purged before counts, and what comes now stands beside it.
-    let purge = RecordPurge { node: NodeId(1), packets: vec![PacketId(2)] };
-    office.must(None, Command::RecordPurge(purge));
-    let packet = office.view().packet(PacketId(2)).expect("a packet");
-    assert_eq!(packet.purged.iter().map(|(node, _)| node.0).collect::<Vec<_>>(), [2, 1]);
-    assert_eq!(packet.debtors, []);
-    // What was asked for then may be sealed now, and the seal's signature is the evidence.
-    let asked = office.view().evidence(PacketId(1)).expect("the signature of the request");
-    let seal = SealPacket {
-        packet: PacketId(1),
-        epoch: 1,
-        digest: digest_of("d1"),
-        size: 10,
-        holders: vec![NodeId(1), NodeId(2)],
-        policy: None,
-    };
-    office.must(Some("noi-vu"), Command::SealPacket(seal));
-    assert_ne!(office.view().evidence(PacketId(1)), Some(asked));
-    assert_eq!(audit(&office.state), Vec::<String>::new());
 }
 
 /// They kept a nonce with its command alone, and the answer in a table of its own.
