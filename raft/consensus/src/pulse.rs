@@ -260,7 +260,7 @@ mod tests {
         accept(1, 90, 49);
         assert_eq!(pulse.covered(50), Some(signs[0].0));
         assert_eq!(pulse.covered(70), Some(signs[1].0));
-        // A node of an older version does not say how much is committed.
+        // A sign that asks for no entry is covered at once.
         accept(2, 0, 70);
         assert_eq!(pulse.covered(70), Some(signs[2].0));
     }

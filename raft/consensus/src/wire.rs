@@ -128,21 +128,21 @@ pub(crate) fn from_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError
 }
 
 /// Puts the number of entries that are committed behind the body of an append.
-///
-/// It came later than the head, and whoever does not know it passes over it.
 pub(crate) fn with_committed(mut body: Vec<u8>, committed: u64) -> Vec<u8> {
     body.extend_from_slice(&committed.to_be_bytes());
     body
 }
 
-/// An append and the number of committed entries behind it; zero from a node that does not say it.
+/// An append and the number of committed entries behind it.
 pub(crate) fn from_body_with_committed<T: DeserializeOwned>(
     body: &[u8],
 ) -> Result<(T, u64), WireError> {
     let unread = |_| WireError::Malformed("the body cannot be read");
     let (value, rest) = postcard::take_from_bytes(body).map_err(unread)?;
-    let committed = rest.first_chunk::<8>().map_or(0, |octets| u64::from_be_bytes(*octets));
-    Ok((value, committed))
+    let committed = rest
+        .try_into()
+        .map_err(|_| WireError::Malformed("the number of committed entries is missing"))?;
+    Ok((value, u64::from_be_bytes(committed)))
 }
 
 /// One of our own values as a body.
@@ -347,14 +347,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_append_is_read_with_and_without_what_is_behind_it() {
-        let old = to_body(Vec::new(), &(7_u64, "entries"));
+    fn an_append_carries_the_number_of_committed_entries() {
+        let bare = to_body(Vec::new(), &(7_u64, "entries"));
         let read = |body: &[u8]| from_body_with_committed::<(u64, String)>(body);
-        assert_eq!(read(&old), Ok(((7, "entries".into()), 0)));
-        let new = with_committed(old.clone(), 300);
-        assert_eq!(read(&new), Ok(((7, "entries".into()), 300)));
-        // An older node reads the new form as the old one.
-        assert_eq!(from_body::<(u64, String)>(&new), Ok((7, "entries".into())));
-        assert!(read(&old[..3]).is_err());
+        let whole = with_committed(bare.clone(), 300);
+        assert_eq!(read(&whole), Ok(((7, "entries".into()), 300)));
+        for cut in 0..whole.len() {
+            assert!(read(&whole[..cut]).is_err(), "cut at {cut}");
+        }
+        assert!(read(&[&whole[..], &[0]].concat()).is_err(), "an octet too many");
     }
 }

@@ -227,13 +227,10 @@ impl Past {
         let nonce = (proof.created, proof.key.clone(), proof.nonce.clone());
         let (answer, spent) = match NONCES.get(store, &nonce) {
             None => (None, false),
-            Some(spent) if spent.command == proposal.id => {
-                // Before, the answer was kept elsewhere.
-                (spent.answer.or_else(|| answered(store, at, proposal.id)), true)
-            }
+            Some(spent) if spent.command == proposal.id => (Some(spent.answer), true),
             // Whom a node named as holders is not the signer's doing: the node may copy the content
             // anew and ask again with the same signature.
-            Some(spent) => (None, spent.answer != Some(Err(Refusal::HoldersTooFew))),
+            Some(spent) => (None, spent.answer != Err(Refusal::HoldersTooFew)),
         };
         Self { answer, nonce: Some(nonce), spent }
     }
@@ -255,8 +252,8 @@ fn remember<S: Store>(
 ) {
     match past.nonce {
         Some(nonce) if decided.proven => {
-            let answer = Some(decided.answer.clone());
-            NONCES.put(store, &nonce, &Spent { command: proposal.id, answer });
+            let spent = Spent { command: proposal.id, answer: decided.answer.clone() };
+            NONCES.put(store, &nonce, &spent);
         }
         None if !matches!(proposal.command, Command::PassTime(_)) => {
             ANSWERS.put(store, &(generation(at), proposal.id), &decided.answer);

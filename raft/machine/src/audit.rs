@@ -120,10 +120,6 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.debtors.iter().all(known), "is owed by an unknown node");
             rule(packet.debtors.is_sorted_by(|a, b| a < b), "names a debtor twice");
             rule(ended || packet.debtors.is_empty(), "is owed before its end");
-            rule(ended || packet.purged.is_empty(), "was purged before its end");
-            let purged = packet.purged.iter().map(|(node, _)| node);
-            let once: BTreeSet<_> = purged.clone().chain(&packet.debtors).collect();
-            rule(once.len() == purged.count() + packet.debtors.len(), "is purged twice");
             rule(packet.epoch >= 1, "has no epoch");
             for delivery in &packet.deliveries {
                 let settled = delivery.settled_at.is_some();
@@ -154,16 +150,8 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             for delivery in packet.deliveries.iter().filter(|d| !d.state.is_final()) {
                 inbox.extend(packet.sealed_at.map(|at| (delivery.target.clone(), at, *id)));
             }
-            // Kept in one place: the sent list, or where the programs before kept it.
-            let asked = SENT.get(self.reader, &(packet.source.clone(), Newest(*id)));
-            if asked.is_some_and(|asked| asked.0.is_none()) && packet.evidence.is_none() {
-                signed.insert((*id, 0));
-            }
             let told = [DeliveryState::Confirmed, DeliveryState::Rejected];
-            let told = packet
-                .deliveries
-                .iter()
-                .map(|delivery| told.contains(&delivery.state) && delivery.evidence.is_none());
+            let told = packet.deliveries.iter().map(|delivery| told.contains(&delivery.state));
             signed.extend((1..).zip(told).filter(|(_, told)| *told).map(|(place, _)| (*id, place)));
             // Who owed it has destroyed it, or was removed, or owes it still.
             for node in &packet.debtors {

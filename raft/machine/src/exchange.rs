@@ -12,10 +12,8 @@ use crate::{
     cluster,
     keys::Newest,
     lifecycle::{self, delivery_deadline, is_majority},
-    record::Asked,
     tables::{
-        APPS, DUE, EVIDENCE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT,
-        SPACES, Tables,
+        APPS, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT, SPACES, Tables,
     },
 };
 
@@ -85,10 +83,6 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
     packet.policy = policy;
     packet.due_at = due_at;
     packet.holders = held(tables, &command.holders)?;
-    // Where the first programs kept the signature of the request.
-    packet.evidence = None;
-    // Where the second programs kept it.
-    tables.delete(&EVIDENCE, &(packet.packet, 0));
     keep_proof(tables, caller, &packet);
     accept(tables, &mut packet, (command.digest, command.size))
 }
@@ -184,7 +178,6 @@ fn requested(
         ended_at: None,
         purged: Vec::new(),
         debtors: Vec::new(),
-        evidence: None,
     })
 }
 
@@ -197,7 +190,6 @@ fn planned(target: UnitCode) -> DeliveryRecord {
         picked_up_at: None,
         settled_at: None,
         reason: None,
-        evidence: None,
         mismatched_at: None,
     }
 }
@@ -232,8 +224,7 @@ fn register(tables: &mut Tables, caller: &Caller, packet: &PacketRecord) {
 }
 
 fn keep_proof(tables: &mut Tables, caller: &Caller, packet: &PacketRecord) {
-    let asked = Asked(Some(caller.proof.clone()));
-    tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &asked);
+    tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &caller.proof);
 }
 
 /// What follows from a seal.

@@ -188,7 +188,6 @@ mod tests {
             picked_up_at: None,
             settled_at: None,
             reason: None,
-            evidence: None,
             mismatched_at: None,
         }
     }

@@ -1,13 +1,13 @@
 //! Records, version 1: what the state keeps, encoded by field number.
 
-use minicbor::{Decode, Decoder, Encode, data::Type, decode};
+use minicbor::{Decode, Encode};
 use model::{
     AccessKey, AppId, CommandId, DeliveryState, Digest, Grants, Importance, KeyAlgorithm,
     KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode,
     UnitKind, Zone,
 };
 
-use crate::{Answer, ExchangePolicy, NewNode, Proof};
+use crate::{Answer, ExchangePolicy, NewNode};
 
 /// The cluster itself.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -209,17 +209,14 @@ pub struct PacketRecord {
     /// When it came to an end.
     #[n(18)]
     pub ended_at: Option<Moment>,
-    /// Which node destroyed the content, and when. Each purge is a row of its own, and a
-    /// [`crate::View`] puts them in; the first programs kept them here.
-    #[n(19)]
-    pub purged: Vec<(NodeId, Moment)>,
     /// Nodes that owe its destruction (the purge debt). The row keeps those of its end, and a
     /// [`crate::View`] leaves out who has paid and who was removed.
-    #[n(20)]
+    #[n(19)]
     pub debtors: Vec<NodeId>,
-    /// Where the first programs kept what stands in the sent list now: see [`crate::View::evidence`].
-    #[n(21)]
-    pub(crate) evidence: Option<Proof>,
+    /// Which node destroyed the content, and when. Each purge is a row of its own, not part of this
+    /// one; a [`crate::View`] fills them in.
+    #[cbor(skip)]
+    pub purged: Vec<(NodeId, Moment)>,
 }
 
 impl PacketRecord {
@@ -263,12 +260,8 @@ pub struct DeliveryRecord {
     /// Why it was rejected.
     #[n(6)]
     pub reason: Option<Label>,
-    /// Where the first programs kept what is a row of its own now: see
-    /// [`crate::View::receipt_evidence`].
-    #[n(7)]
-    pub(crate) evidence: Option<Proof>,
     /// When the target first confirmed another digest than the one that the source signed.
-    #[n(8)]
+    #[n(7)]
     pub mismatched_at: Option<Moment>,
 }
 
@@ -306,51 +299,15 @@ pub struct IdempotencyRecord {
 }
 
 /// A nonce that passed.
-#[derive(Debug, Clone, PartialEq, Encode)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Spent {
     /// With which command.
     #[n(0)]
     pub(crate) command: CommandId,
-    /// What that was answered; none in the rows of programs before, which have the command alone.
+    /// What that command was answered.
     #[n(1)]
-    pub(crate) answer: Option<Answer>,
-}
-
-/// The form of [`Spent`] that is written now.
-#[derive(Decode)]
-#[cbor(map)]
-struct SpentFields {
-    #[n(0)]
-    command: CommandId,
-    #[n(1)]
-    answer: Option<Answer>,
-}
-
-impl<'b, C> Decode<'b, C> for Spent {
-    fn decode(d: &mut Decoder<'b>, c: &mut C) -> Result<Self, decode::Error> {
-        if d.datatype()? == Type::Bytes {
-            return Ok(Self { command: d.decode_with(c)?, answer: None });
-        }
-        let SpentFields { command, answer } = d.decode_with(c)?;
-        Ok(Self { command, answer })
-    }
-}
-
-/// The signature under the request of a packet; none in the rows of programs before, which are an
-/// empty list.
-#[derive(Debug, Clone, PartialEq, Encode)]
-#[cbor(transparent)]
-pub(crate) struct Asked(#[n(0)] pub(crate) Option<Proof>);
-
-impl<'b, C> Decode<'b, C> for Asked {
-    fn decode(d: &mut Decoder<'b>, c: &mut C) -> Result<Self, decode::Error> {
-        if d.datatype()? == Type::Array {
-            d.skip()?;
-            return Ok(Self(None));
-        }
-        Ok(Self(d.decode_with(c)?))
-    }
+    pub(crate) answer: Answer,
 }
 
 /// Where a unit's feed and inbox stand.
@@ -440,25 +397,5 @@ impl EventKind {
             Self::Completed => "packet.completed",
             Self::Mismatched => "packet.mismatched",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Outcome, Refusal};
-
-    #[test]
-    fn nonces_and_sent_rows_are_read_in_every_form_that_they_had() {
-        let (command, read) = (CommandId(7), |octets: &[u8]| minicbor::decode::<Spent>(octets));
-        for answer in [None, Some(Ok(Outcome::Done)), Some(Err(Refusal::UnitUnknown))] {
-            let spent = Spent { command, answer };
-            let octets = minicbor::to_vec(&spent).expect("a vector takes every octet");
-            assert_eq!(read(&octets).expect("just encoded"), spent);
-        }
-        let first = minicbor::to_vec(command).expect("a vector takes every octet");
-        assert_eq!(read(&first).expect("the first form"), Spent { command, answer: None });
-        let first = minicbor::to_vec(()).expect("a vector takes every octet");
-        assert_eq!(minicbor::decode::<Asked>(&first).expect("the first form"), Asked(None));
     }
 }

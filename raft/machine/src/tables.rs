@@ -14,7 +14,7 @@ use crate::{
     Answer, AppRecord, ClusterRecord, Effect, Event, IdempotencyRecord, JoinTokenRecord, KeyRecord,
     NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead, UnitRecord, Write,
     keys::{Key, Newest},
-    record::{Asked, PacketEnd, Spent},
+    record::{PacketEnd, Spent},
 };
 
 /// The cluster, once it is founded.
@@ -42,7 +42,7 @@ pub(crate) const PACKETS: Table<PacketId, PacketRecord> = Table::new(10);
 pub(crate) const SPACES: Table<SpaceId, PacketId> = Table::new(11);
 /// Packets of a source, newest first, with the signature under the request, or under the seal where
 /// that was another.
-pub(crate) const SENT: Table<(UnitCode, Newest), Asked> = Table::new(12);
+pub(crate) const SENT: Table<(UnitCode, Newest), Proof> = Table::new(12);
 /// Sealed packets whose delivery to the unit is not final, in the order of their seals.
 pub(crate) const INBOX: Table<(UnitCode, Moment, PacketId), ()> = Table::new(13);
 /// Feeds.
@@ -72,8 +72,8 @@ pub(crate) const FLOORS: Table<u8, ByteVec> = Table::new(25);
 /// When something was pruned last.
 pub(crate) const PRUNED: Table<(), Moment> = Table::new(26);
 /// Signatures kept as evidence: each delivery's receipt or refusal stands under its place, counted
-/// from 1. They are written once and seldom read, so the packet's record, which every step writes
-/// anew, does not carry them. Under 0 the second programs kept what [`SENT`] has now.
+/// from 1. They are written once and seldom read, so the packet's record, which every step rewrites,
+/// does not carry them.
 pub(crate) const EVIDENCE: Table<(PacketId, u64), Proof> = Table::new(27);
 /// Which node destroyed a content, and when; written once for the same reason.
 pub(crate) const PURGES: Table<(PacketId, NodeId), Moment> = Table::new(28);

@@ -144,16 +144,14 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// The signature under the request of a packet, or under its seal where that was another.
     pub fn evidence(&self, packet: PacketId) -> Option<Proof> {
         let record = self.packet_row(packet)?;
-        let asked = SENT.get(self.reader, &(record.source, Newest(packet)))?.0;
-        // Where the programs before kept it.
-        asked.or_else(|| EVIDENCE.get(self.reader, &(packet, 0))).or(record.evidence)
+        SENT.get(self.reader, &(record.source, Newest(packet)))
     }
 
     /// The signature under the receipt or the refusal of a unit.
     pub fn receipt_evidence(&self, packet: PacketId, target: &UnitCode) -> Option<Proof> {
         let mut deliveries = (1..).zip(self.packet_row(packet)?.deliveries);
-        let (place, delivery) = deliveries.find(|(_, delivery)| delivery.target == *target)?;
-        EVIDENCE.get(self.reader, &(packet, place)).or(delivery.evidence)
+        let (place, _) = deliveries.find(|(_, delivery)| delivery.target == *target)?;
+        EVIDENCE.get(self.reader, &(packet, place))
     }
 
     /// The packet that a space belongs to.
