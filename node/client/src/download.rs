@@ -1,6 +1,7 @@
 //! Fetching a content into a file: streamed, resumed by Range, and kept only with its digest.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use model::{Digest, PacketId};
 use reqwest::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, remove_file},
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
     time::{sleep, timeout},
 };
@@ -165,15 +166,13 @@ impl Part {
         let mut name = to.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let path = to.with_file_name(name);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        // What is fetched was sealed on every disk of the cluster: here too it is the owner's alone.
-        #[cfg(unix)]
-        options.mode(0o600);
-        let file = options
-            .open(&path)
-            .await
-            .map_err(|source| Error::File { path: path.clone(), source })?;
+        let opened = async {
+            match owned(&path).await? {
+                Some(file) => Ok(file),
+                None => created(&path).await,
+            }
+        };
+        let file = opened.await.map_err(|source| Error::File { path: path.clone(), source })?;
         let mut part = Self { path, file, hasher: Sha256::new(), size: 0 };
         part.hash_what_is_there().await?;
         if part.size > size_max {
@@ -217,12 +216,74 @@ impl Part {
         self.file.flush().await.map_err(|source| self.fail(source))?;
         self.file.sync_all().await.map_err(|source| self.fail(source))?;
         if let Err(error) = check(self.hasher.clone().finalize().into(), expected) {
-            let _ = tokio::fs::remove_file(&self.path).await;
+            let _ = remove_file(&self.path).await;
             return Err(error);
+        }
+        if !same_file(&self.file, &self.path).await.map_err(|source| self.fail(source))? {
+            return Err(self.fail(io::Error::other("another file was put in its place")));
         }
         tokio::fs::rename(&self.path, to).await.map_err(|source| self.fail(source))?;
         sync_name(to).await
     }
+}
+
+/// Opens a part that an earlier call left, if it is a plain file of ours that no other name leads to.
+/// Anything else under that name was put there by somebody else: a link would have us write into
+/// its target, a file of theirs would let them read the content. It is removed.
+#[cfg(unix)]
+async fn owned(path: &Path) -> io::Result<Option<File>> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    // A pipe must not hold us up, and a link must not be followed.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).expect("the flags of open fit in its argument");
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).await;
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(_) => return remove_file(path).await.map(|()| None),
+    };
+    let meta = file.metadata().await?;
+    let own = meta.uid() == rustix::process::geteuid().as_raw();
+    if meta.is_file() && own && meta.nlink() == 1 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600)).await?;
+        return Ok(Some(file));
+    }
+    remove_file(path).await?;
+    Ok(None)
+}
+
+/// Makes a part that was not there. The cluster kept the content sealed on every disk: here too it
+/// is readable by its owner alone.
+#[cfg(unix)]
+async fn created(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).await
+}
+
+/// Whether the open file still stands under its name.
+#[cfg(unix)]
+async fn same_file(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (file.metadata().await?, tokio::fs::symlink_metadata(path).await?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// Elsewhere directories have owners of their own, and names are opened as they are.
+#[cfg(not(unix))]
+async fn owned(path: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().read(true).write(true).open(path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+#[cfg(not(unix))]
+async fn created(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).open(path).await
+}
+
+#[cfg(not(unix))]
+async fn same_file(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Makes a file's name durable. Whoever confirms lets every node destroy its copy: a file that a
@@ -254,6 +315,56 @@ mod tests {
         sync_name(Path::new("cong-van.pdf")).await.expect("the working directory is there");
         let nowhere = sync_name(&directory.path().join("none/cong-van.pdf")).await;
         assert!(matches!(nowhere, Err(Error::File { .. })), "a failed sync is no success");
+    }
+
+    /// F9 of the attack: another user of a shared directory prepares the name of the part.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_part_that_somebody_else_prepared_is_not_written_into() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        let (to, part, victim) = (at("a.txt"), at("a.txt.part"), at("victim"));
+        let expected = Digest(Sha256::digest(b"secret").into());
+        let fetch = async || {
+            let mut part = Part::open(&to, 6).await.expect("a part");
+            assert_eq!(part.size, 0, "what others wrote is no beginning of ours");
+            part.append(b"secret").await.expect("written");
+            part.keep(&to, expected).await.expect("kept");
+            let meta = std::fs::symlink_metadata(&to).expect("the file");
+            assert!(meta.is_file());
+            assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+            assert_eq!(std::fs::read(&victim).expect("the victim"), b"keep");
+        };
+        std::fs::write(&victim, "keep").expect("written");
+        symlink(&victim, &part).expect("a link");
+        fetch().await;
+        std::fs::hard_link(&victim, &part).expect("a second name");
+        fetch().await;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &part, rustix::fs::Mode::RUSR).expect("a pipe");
+        fetch().await;
+        // The name that the content gets may be a link too: it is replaced, not followed.
+        std::fs::remove_file(&to).expect("removed");
+        symlink(&victim, &to).expect("a link");
+        fetch().await;
+        // A part of our own that others may read is closed before more is written into it.
+        std::fs::write(&part, "").expect("written");
+        std::fs::set_permissions(&part, PermissionsExt::from_mode(0o666)).expect("opened");
+        fetch().await;
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_part_that_is_exchanged_on_the_way_is_not_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let to = directory.path().join("a.txt");
+        let mut part = Part::open(&to, 6).await.expect("a part");
+        part.append(b"secret").await.expect("written");
+        std::fs::remove_file(&part.path).expect("removed");
+        std::fs::write(&part.path, "forged").expect("written");
+        let kept = part.keep(&to, Digest(Sha256::digest(b"secret").into())).await;
+        assert!(matches!(kept, Err(Error::File { .. })));
+        assert!(!to.exists());
     }
 
     #[tokio::test]
