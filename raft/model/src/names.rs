@@ -118,18 +118,50 @@ fn check_line(text: &str, chars_max: usize) -> Result<(), &'static str> {
     if text.chars().count() > chars_max {
         return Err("it is too long");
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(breaks_a_line) {
         return Err("it has a control character or a line break");
     }
+    if text.chars().any(turns_text) {
+        return Err("it has a mark that reverses the direction of text");
+    }
+    if text.chars().all(is_invisible) {
+        return Err("it has no visible character");
+    }
     Ok(())
+}
+
+/// Controls, and the two separators that many programs take for the end of a line.
+fn breaks_a_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// The characters with the Unicode property Bidi_Control: they make `fdp.exe` look like `exe.pdf`.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Spaces, and characters that take no room: a text of these alone looks empty.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn check_file_name(text: &str) -> Result<(), &'static str> {
     if text.is_empty() || text.len() > 255 {
         return Err("1 to 255 octets are expected");
     }
-    if text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\')) {
+    if text.chars().any(|c| breaks_a_line(c) || matches!(c, '/' | '\\')) {
         return Err("it has a path separator or a control character");
+    }
+    if text.chars().any(turns_text) {
+        return Err("it has a mark that reverses the direction of text");
+    }
+    if text.chars().all(is_invisible) {
+        return Err("it has no visible character");
     }
     if matches!(text, "." | "..") {
         return Err("it names a directory");
@@ -184,6 +216,27 @@ mod tests {
         for text in ["", "a/b", "..", "a\\b", "a\nb"] {
             assert!(text.parse::<FileName>().is_err(), "{text:?}");
         }
+    }
+
+    /// F13 of the attack: what people read must be what is there.
+    #[test]
+    fn no_text_for_people_deceives_them() {
+        fn refused<T: std::str::FromStr>(text: &str) -> bool {
+            text.parse::<T>().is_err()
+        }
+        let marks = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}\u{85}";
+        for mark in marks.chars() {
+            let text = format!("cong-van-{mark}fdp.exe");
+            assert!(refused::<Title>(&text), "{text:?}");
+            assert!(refused::<Label>(&text), "{text:?}");
+            assert!(refused::<FileName>(&text), "{text:?}");
+        }
+        for text in ["\u{200b}", "\u{a0}\u{3000}", "\u{feff}\u{2060}", "\u{3164}", "\u{2800}"] {
+            assert!(refused::<Title>(text) && refused::<FileName>(text), "{text:?}");
+        }
+        // Emoji are joined and chosen by invisible characters, and stay what they are.
+        assert!("Hỏa tốc ❤\u{fe0f}".parse::<Title>().is_ok());
+        assert!("👩\u{200d}💻.txt".parse::<FileName>().is_ok());
     }
 
     #[test]
