@@ -244,6 +244,14 @@ fn items(data: impl Serialize) -> Vec<Value> {
 
 /// Rows under the names of all members, in the order in which they first come. It begins with the mark
 /// of UTF-8, without which office programs take Vietnamese for something else.
+/// A text as a spreadsheet shows it. Titles and names come from strangers: one that begins like a
+/// formula would be run by whoever opens the list, so an apostrophe stands before it.
+fn plain(text: &str) -> String {
+    // The wide forms count as the narrow ones in East Asian editions.
+    const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+    if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
+}
+
 fn csv_of(items: &[Value]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for name in items.iter().filter_map(Value::as_object).flat_map(|item| item.keys()) {
@@ -256,9 +264,9 @@ fn csv_of(items: &[Value]) -> String {
     }
     let cell = |value: Option<&Value>| match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => plain(text),
         Some(Value::Array(all)) if all.iter().all(Value::is_string) => {
-            all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+            plain(&all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
         }
         Some(other) => other.to_string(),
     };
@@ -355,6 +363,20 @@ mod tests {
         let text = table(vec!["TÊN".into()], vec![vec![long.clone()]], true);
         assert_eq!(text.lines().count(), 2);
         assert!(text.contains(long.trim_end()));
+    }
+
+    /// F10 of the attack, case 7 of the field: titles come from strangers.
+    #[test]
+    fn no_cell_of_a_spreadsheet_is_a_formula() {
+        let titles = ["=1+1", "+84 238", "-2+3", "@SUM(1)", "\t=1", "\r=1", "＝1"];
+        for title in titles {
+            let written = csv_of(&items(json!([{ "title": title, "to": [title] }])));
+            let mut read = csv::Reader::from_reader(written.as_bytes());
+            let row = read.records().next().expect("a row").expect("it is CSV");
+            assert!(row.iter().all(|cell| cell == format!("'{title}")), "{row:?}");
+        }
+        let plain = json!([{ "title": "Công văn 1-2 = 3", "size": -7 }]);
+        assert!(csv_of(&items(plain)).ends_with("-7,Công văn 1-2 = 3\n"));
     }
 
     #[test]
