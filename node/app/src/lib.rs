@@ -23,5 +23,7 @@ pub fn main() -> ExitCode {
 /// The same, from given arguments, the first of which is the program's name: for tools that are a
 /// node under another name.
 pub fn main_from(args: Vec<OsString>) -> ExitCode {
+    // What the program or a library of it writes is its user's alone, unless a file asks for more.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     ExitCode::from(verbs::main(args) as u8)
 }

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the directory's layout; a newer one is refused.
 const FORMAT: u32 = 1;
 
+/// Only the owner may enter a data directory: titles and the record lie in it as they are.
+const DIRECTORY_MODE: u32 = 0o700;
+
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -122,11 +125,30 @@ impl Directory {
     pub fn create(&self) -> Result<(), Error> {
         use std::os::unix::fs::DirBuilderExt;
         let io = |source| Error::Io { path: self.root.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(io)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(DIRECTORY_MODE)
+            .create(&self.root)
+            .map_err(io)?;
         if std::fs::read_dir(&self.root).map_err(io)?.next().is_some() {
             return Err(Error::NotEmpty { path: self.root.clone() });
         }
-        Ok(())
+        // One that was there keeps the mode it had, and a mode is narrowed by the umask.
+        self.close().map(|_| ())
+    }
+
+    /// Makes the directory readable by its owner only. Log, state and contents below it rely on
+    /// that. Answers whether it stood open until now.
+    pub fn close(&self) -> Result<bool, Error> {
+        use std::os::unix::fs::PermissionsExt;
+        let io = |source| Error::Io { path: self.root.clone(), source };
+        let mode = std::fs::metadata(&self.root).map_err(io)?.permissions().mode() & 0o777;
+        if mode == DIRECTORY_MODE {
+            return Ok(false);
+        }
+        let closed = std::fs::Permissions::from_mode(DIRECTORY_MODE);
+        std::fs::set_permissions(&self.root, closed).map_err(io)?;
+        Ok(mode & 0o077 != 0)
     }
 
     /// Keeps other processes out.
@@ -228,6 +250,27 @@ mod tests {
         drop(lock);
         directory.lock().expect("free again");
         assert!(matches!(directory.create(), Err(Error::NotEmpty { .. })));
+    }
+
+    /// F12 of the attack: `mkdir -m 755 d; lgsp init --data-dir d`.
+    #[test]
+    fn a_directory_that_was_there_is_closed() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let root = temp.path().join("n1");
+        let open = || {
+            std::fs::set_permissions(&root, PermissionsExt::from_mode(0o755)).expect("our own");
+        };
+        let mode = || std::fs::metadata(&root).expect("it is there").permissions().mode() & 0o777;
+        std::fs::create_dir(&root).expect("a directory");
+        open();
+        let directory = Directory::at(&root);
+        directory.create().expect("it is empty");
+        assert_eq!(mode(), 0o700);
+        assert!(!directory.close().expect("our own"), "it is closed already");
+        open();
+        assert!(directory.close().expect("our own"));
+        assert_eq!(mode(), 0o700);
     }
 
     #[test]

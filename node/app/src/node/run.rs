@@ -45,6 +45,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let directory = Directory::at(&config.data_dir);
     let identity = directory.identity()?;
     let _lock = directory.lock()?;
+    if directory.close()? {
+        let path = directory.root().display();
+        tracing::warn!(%path, "other users could read the data directory; it is closed now (0700)");
+    }
     let node = start(config, directory, identity).await?;
     let listener = TcpListener::bind(node.config.api.listen)
         .await
