@@ -115,8 +115,11 @@ mod tests {
     fn examples_are_commands_that_parse() {
         for entry in help::ALL {
             for example in entry.examples {
-                let line = example.split_once("lgsp ").map(|(_, rest)| rest).unwrap_or_default();
-                let words = split(line);
+                let (before, line) = example.split_once("lgsp ").unwrap_or_default();
+                // A variable in front of the program stands for its option.
+                let token = before.trim().strip_prefix("LGSP_JOIN_TOKEN=");
+                let token = token.into_iter().flat_map(|token| ["--token", token]);
+                let words = split(line).into_iter().chain(token.map(str::to_owned));
                 let parsed = command(Lang::En)
                     .try_get_matches_from(std::iter::once("lgsp".to_owned()).chain(words));
                 if let Err(error) = parsed

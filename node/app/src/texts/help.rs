@@ -132,8 +132,8 @@ pub const ALL: &[Entry] = &[
         path: "join",
         about: t("Đưa máy này vào cụm đã có", "Let this machine join a cluster"),
         examples: [
-            "lgsp join https://10.0.0.11:8443 --token jn_… --data-dir /var/lib/lgsp --name nut-2 --mesh-advertise 10.0.0.12:7443 --api-url https://10.0.0.12:8443",
-            "LGSP_JOIN_TOKEN=jn_… lgsp join https://127.0.0.1:8443 --token jn_… --data-dir d2 --name nut-2 --mesh-listen 127.0.0.1:7444 --mesh-advertise 127.0.0.1:7444 --api-listen 127.0.0.1:8444 --api-url https://127.0.0.1:8444",
+            "LGSP_JOIN_TOKEN=jn_… lgsp join https://10.0.0.11:8443 --data-dir /var/lib/lgsp --name nut-2 --mesh-advertise 10.0.0.12:7443 --api-url https://10.0.0.12:8443",
+            "LGSP_JOIN_TOKEN=jn_… lgsp join https://127.0.0.1:8443 --data-dir d2 --name nut-2 --mesh-listen 127.0.0.1:7444 --mesh-advertise 127.0.0.1:7444 --api-listen 127.0.0.1:8444 --api-url https://127.0.0.1:8444",
         ],
         args: &[
             ("url", t("API của một thành viên", "The API of a member")),

@@ -211,7 +211,7 @@ fn next_commands(
         (words::INIT_NEXT_TOKEN, format!("lgsp member token --profile {profile}")),
         (
             words::INIT_NEXT_JOIN,
-            format!("lgsp join {url} --token jn_… --data-dir DIR --name nut-2 {ports}"),
+            format!("LGSP_JOIN_TOKEN=jn_… lgsp join {url} --data-dir DIR --name nut-2 {ports}"),
         ),
         (words::INIT_NEXT_STATUS, format!("lgsp status --profile {profile}")),
     ]

@@ -78,7 +78,7 @@ pub async fn token(context: &Context, minutes: Option<u32>) -> Done {
     let url = &loaded.profile.urls[0];
     let expires = issued.expires_at.as_deref().unwrap_or("?");
     let line = format!(
-        "lgsp join {url} --token {token} --data-dir /var/lib/lgsp --name NAME --mesh-advertise HOST:7443 --api-url https://HOST:8443"
+        "LGSP_JOIN_TOKEN={token} lgsp join {url} --data-dir /var/lib/lgsp --name NAME --mesh-advertise HOST:7443 --api-url https://HOST:8443"
     );
     if out.is_table() {
         out.say(out.fill(words::TOKEN_HINT, &[("expires", &expires)]));
