@@ -273,6 +273,10 @@ impl From<Error> for Problem {
             Error::TooMany { what, max } => {
                 Self::new(Fault::TooMany).member("what", what).member("max", max)
             }
+            Error::OnlyCopy { node, entries, contents } => Self::new(Fault::OnlyCopy)
+                .member("node", node.0)
+                .member("entries", entries)
+                .member("contents", contents),
             Error::JoinToken => Self::new(Fault::JoinTokenMalformed),
             Error::JoinRequest { field, .. } => {
                 Self::new(Fault::JoinRequestMalformed).member("field", field)

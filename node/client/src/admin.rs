@@ -159,9 +159,10 @@ impl Client {
         })
     }
 
-    /// Removes a member.
-    pub async fn remove_member(&self, node: NodeId) -> Result<(), Error> {
-        let mut call = Call::post(format!("/v1/admin/members/{node}/remove"), &json!({}));
+    /// Removes a member; one that holds what no other does only by `force`.
+    pub async fn remove_member(&self, node: NodeId, force: bool) -> Result<(), Error> {
+        let body = json!({ "force": force });
+        let mut call = Call::post(format!("/v1/admin/members/{node}/remove"), &body);
         // Every content must find its majority among those who stay, which may take a while.
         call.timeout = Some(Duration::from_secs(120));
         let mut doubt = false;

@@ -475,6 +475,12 @@ pub struct NodeStatus {
     /// The contents it has yet to forget.
     #[serde(default)]
     pub purge_debt: Option<u64>,
+    /// Whether it takes part: `full`, `copied`, `went_back`, `catching_up` or `apart`.
+    #[serde(default)]
+    pub standing: Option<String>,
+    /// Whether it has told of entries that no other node that answers holds.
+    #[serde(default)]
+    pub holds_more: bool,
     /// When its certificate ends.
     #[serde(default)]
     pub certificate_expires_at: Option<String>,

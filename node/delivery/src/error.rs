@@ -69,6 +69,16 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// A member that holds what no other member does.
+    #[error("node {node} may hold what no other node does")]
+    OnlyCopy {
+        /// Which node.
+        node: model::NodeId,
+        /// Whether it holds entries that the others lack.
+        entries: bool,
+        /// Contents that no other node that answers holds, counted up to a limit.
+        contents: usize,
+    },
     /// A public key that cannot be used.
     #[error("the public key cannot be used")]
     PublicKey(#[source] auth::Rejection),

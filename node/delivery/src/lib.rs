@@ -8,6 +8,7 @@ mod conductor;
 mod discard;
 mod error;
 mod intake;
+mod leaving;
 mod members;
 mod notices;
 mod pickup;
@@ -90,6 +91,9 @@ pub struct Vitals {
     /// Free octets below which it takes no contents; none from a program that did not tell.
     #[n(6)]
     pub disk_reserve: Option<u64>,
+    /// Whether it takes part in votes and acknowledgements, as a word of [`consensus::Standing`].
+    #[n(7)]
+    pub standing: Option<String>,
 }
 
 /// What the conductor is made of.

@@ -70,6 +70,19 @@ pub struct MemberStatus {
     pub clock_offset_ms: Option<i64>,
     /// Packets whose content it has yet to destroy, counted up to a limit.
     pub purge_debt_count: u64,
+    /// Whether it takes part in votes and acknowledgements, as a word of [`consensus::Standing`]: what
+    /// it says now, or, where it does not answer, said last.
+    pub standing: Option<String>,
+    /// Whether it has told of committed entries that no other member that answers holds.
+    pub holds_more: bool,
+}
+
+impl MemberStatus {
+    /// Whether it answers, and counts for a majority.
+    fn takes_part(&self) -> bool {
+        let told = self.vitals.as_ref().map(|vitals| vitals.standing.as_deref());
+        matches!(told, Some(None | Some("full")))
+    }
 }
 
 /// Something that an operator should see.
@@ -114,12 +127,13 @@ impl Exchange {
         let status = self.consensus().status();
         let now = self.now();
         let nodes = View::new(&*self.consensus().now()).nodes();
-        let members: Vec<_> =
+        let mut members: Vec<_> =
             join_all(nodes.into_iter().map(|record| self.member_status(record, &status))).await;
+        self.tell_who_holds_more(&mut members);
         let present = |member: &&MemberStatus| member.record.removed_at.is_none();
         let voters = members.iter().filter(|member| matches!(member.role, "leader" | "voter"));
         let (voter_count, alive_count) = voters.fold((0usize, 0usize), |(all, alive), member| {
-            (all + 1, alive + usize::from(member.vitals.is_some()))
+            (all + 1, alive + usize::from(member.takes_part()))
         });
         let majority = voter_count / 2 + 1;
         let fresh = self.consensus().fresh().is_ok();
@@ -161,6 +175,8 @@ impl Exchange {
                 () => "waiting",
             },
             clock_offset_ms: vitals.as_ref().map(|vitals| vitals.now.0 as i64 - middle.0 as i64),
+            standing: vitals.as_ref().and_then(|vitals| vitals.standing.clone()),
+            holds_more: false,
             vitals,
             purge_debt_count: View::new(&*self.consensus().now()).debt_count(node),
             record,
@@ -178,6 +194,10 @@ impl Exchange {
         }
         if *self.content().failed().borrow() {
             reasons.push("content_store_failed");
+        }
+        let standing = self.consensus().status().standing;
+        if !standing.is_full() {
+            reasons.push(standing.word());
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
@@ -247,8 +267,18 @@ impl Exchange {
         Ok(self.authority(&cluster)?.issue(request, self.now())?.to_vec())
     }
 
-    /// Removes a member for ever; its certificate is worth nothing from then on.
-    pub async fn remove_member(&self, caller: &VerifiedCaller, node: NodeId) -> Result<(), Error> {
+    /// Removes a member for ever; its certificate is worth nothing from then on. A member that holds
+    /// what no other does is removed only by `force`.
+    pub async fn remove_member(
+        &self,
+        caller: &VerifiedCaller,
+        node: NodeId,
+        force: bool,
+    ) -> Result<(), Error> {
+        Self::require(caller, Grant::Admin)?;
+        if !force {
+            self.nothing_goes_with(node).await?;
+        }
         self.propose_for(caller, Command::RemoveNode(RemoveNode { node })).await.map(drop)
     }
 
@@ -290,6 +320,14 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
     for member in members.iter().filter(|member| member.record.removed_at.is_none()) {
         let node = member.record.node;
         let mut warn = |word, value| warnings.push(Warning { word, node, value });
+        match member.standing.as_deref() {
+            Some("copied") => warn("node_copied", 0),
+            Some("went_back") => warn("node_went_back", 0),
+            Some("catching_up") => warn("node_catching_up", 0),
+            Some("apart") => warn("node_apart", 0),
+            _ if member.holds_more => warn("node_holds_more", 0),
+            _ => {}
+        }
         let Some(vitals) = &member.vitals else {
             warn("node_unreachable", 0);
             continue;

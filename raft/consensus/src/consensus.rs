@@ -12,12 +12,13 @@ use model::NodeId;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
-    Clock, Error, FoundError, MemberError, Network, Options, ProposeError, StateView, Status,
-    Unavailable,
+    Clock, Error, FoundError, Heard, MemberError, Network, Options, ProposeError, StateView,
+    Status, Unavailable,
     log::file::FileLog,
     member,
     node::{self, Inner},
     options::RETRY_AFTER,
+    pledge::greet::Pledges,
     propose, read, serve, sim,
     state::disk::DiskState,
 };
@@ -43,12 +44,14 @@ impl Consensus {
             let begun = node::claim(&options.directory, options.node)?;
             let (hold, released) = mpsc::channel(1);
             let log = FileLog::open(&options.directory, begun, hold.clone())?;
+            let pledges = node::pledge(&options, &log, begun, clock.clone())?;
             if !begun {
                 node::begin(&options.directory, options.node)?;
             }
             let state = Arc::new(DiskState::open(&options.directory)?);
             let (mark, log) = (Some(log.mark()), (log, hold, released));
-            let inner = Inner::start(options, log, mark, state, network, clock).await?;
+            let kept = (mark, Arc::new(pledges));
+            let inner = Inner::start(options, log, kept, state, network, clock).await?;
             Ok(Self { inner })
         })
     }
@@ -64,9 +67,15 @@ impl Consensus {
     ) -> BoxFuture<'static, Result<Self, Error>> {
         let state = Arc::new(state.session());
         let (hold, released) = mpsc::channel(1);
-        let log = (log.session(), hold, released);
+        let blind = log.is_blind();
+        let log = log.session();
         Box::pin(async move {
-            let inner = Inner::start(options, log, None, state, network, clock).await?;
+            let vault = Arc::new(log.clone());
+            let born = crate::types::draw();
+            let pledges = Pledges::begin(options.node, vault, clock.clone(), born, blind);
+            let pledges = pledges.map_err(|error| Error::Stopped { reason: error.to_string() })?;
+            let (kept, log) = ((None, Arc::new(pledges)), (log, hold, released));
+            let inner = Inner::start(options, log, kept, state, network, clock).await?;
             Ok(Self { inner })
         })
     }
@@ -140,6 +149,12 @@ impl Consensus {
     /// What this node knows now.
     pub fn status(&self) -> Status {
         self.inner.read_status()
+    }
+
+    /// What the other nodes were last heard to say of themselves, in this life of the node or an
+    /// earlier one.
+    pub fn heard(&self) -> Vec<(NodeId, Heard)> {
+        self.inner.pledges.heard()
     }
 
     /// The status as it changes.

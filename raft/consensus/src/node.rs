@@ -25,15 +25,19 @@ use tokio::{
 
 use crate::{
     Clock, Error, Network, Options, Role, Status, Timing,
-    log::mark::Mark,
+    log::{file::FileLog, mark::Mark, read::Entries},
     options::{KEEP_ENTRIES, PAYLOAD_ENTRIES, PURGE_BATCH, WAITING_PROPOSALS, WAITING_READS},
     peer::Peers,
+    pledge::{
+        greet::{self, Pledges},
+        vault,
+    },
     propose::{self, Waiting},
     pulse::Pulse,
     read::{self, Reader},
     serve::Incoming,
     state::{Machine, Shared, StateDisk},
-    types::{Raft, Types},
+    types::{LogId, Raft, Types, draw},
 };
 
 /// What all parts of a node share.
@@ -52,10 +56,16 @@ pub(crate) struct Inner {
     pub(crate) installing: Arc<AtomicBool>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) may_lead: AtomicBool,
+    pub(crate) pledges: Arc<Pledges>,
+    /// The id of the entry at an index of the log, if it is there.
+    pub(crate) id_at: IdAt,
     mark: Option<Mark>,
     tasks: Mutex<Option<JoinSet<()>>>,
     released: Mutex<Released>,
 }
+
+/// Looks up an entry's id in the log.
+pub(crate) type IdAt = Box<dyn Fn(u64) -> io::Result<Option<LogId>> + Send + Sync>;
 
 /// Resolves once every part of the Raft core has let go of the stores.
 pub(crate) type Released = mpsc::Receiver<Infallible>;
@@ -72,7 +82,7 @@ fn stopped(error: &impl std::fmt::Display) -> Error {
 }
 
 /// The Raft library's settings.
-fn config(options: &Options) -> Result<Arc<Config>, Error> {
+fn config(options: &Options, may_elect: bool) -> Result<Arc<Config>, Error> {
     let timing = &options.timing;
     timing.check()?;
     let config = Config {
@@ -93,6 +103,7 @@ fn config(options: &Options) -> Result<Arc<Config>, Error> {
         api_batch_capacity: 256,
         notification_channel_size: Some(4_096),
         broadcast_submitted_on_append: Some(true),
+        enable_elect: may_elect,
         enable_pre_vote: Some(true),
         enable_leader_restore: Some(false),
         ..Config::default()
@@ -103,24 +114,33 @@ fn config(options: &Options) -> Result<Arc<Config>, Error> {
 
 impl Inner {
     /// Starts a node on its stores.
-    pub(crate) async fn start<L: RaftLogStorage<Types>>(
+    pub(crate) async fn start<L: RaftLogStorage<Types> + Entries>(
         options: Options,
         (log, hold, released): (L, Hold, Released),
-        mark: Option<Mark>,
+        (mark, pledges): (Option<Mark>, Arc<Pledges>),
         disk: Arc<dyn StateDisk>,
         network: Arc<dyn Network>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Error> {
-        let config = config(&options)?;
+        let config = config(&options, pledges.standing().is_full())?;
         let shared = Arc::new(Shared::new());
         let machine = Machine::open(disk.clone(), shared.clone(), hold).map_err(|e| stopped(&e))?;
         let pulse = Arc::new(Pulse::new(clock));
         let own = options.node.0;
-        let peers = Peers::new(own, network.clone(), pulse.clone(), options.timing.heartbeat);
+        let retry_every = options.timing.heartbeat;
+        let peers = Peers::new(own, network.clone(), pulse.clone(), pledges.clone(), retry_every);
+        let id_at: IdAt = {
+            let log = log.clone();
+            Box::new(move |index| {
+                let found = log.entries(index, index.saturating_add(1), 0)?;
+                Ok(found.first().map(|entry| entry.log_id).filter(|id| id.index() == index))
+            })
+        };
         let raft = Raft::new(own, config, peers.clone(), log, machine)
             .await
             .map_err(|error| stopped(&error))?;
         peers.attach(raft.clone());
+        pledges.attach(raft.clone());
         let (proposals, proposal_queue) = mpsc::channel(WAITING_PROPOSALS);
         let (reads, read_queue) = mpsc::channel(WAITING_READS);
         let inner = Arc::new(Self {
@@ -137,6 +157,8 @@ impl Inner {
             installing: Arc::default(),
             status: watch::Sender::new(Status::default()),
             may_lead: AtomicBool::new(true),
+            pledges,
+            id_at,
             mark,
             tasks: Mutex::new(Some(JoinSet::new())),
             released: Mutex::new(released),
@@ -146,6 +168,7 @@ impl Inner {
         inner.spawn(read::rounds(inner.clone(), read_queue));
         inner.spawn(follow(inner.clone()));
         inner.spawn(keep(inner.clone()));
+        inner.spawn(greet::rounds(inner.clone()));
         Ok(inner)
     }
 
@@ -263,8 +286,14 @@ impl Inner {
             since_quorum,
             clock_offset_ms: self.pulse.offset_ms(),
             may_lead: self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted(),
+            standing: self.pledges.standing(),
             failure: now.running_state.as_ref().err().map(ToString::to_string),
         }
+    }
+
+    /// Tells the status anew.
+    pub(crate) fn refresh(&self) {
+        self.status.send_replace(self.read_status());
     }
 
     /// Stops everything and brings what is written to the disk.
@@ -297,6 +326,7 @@ impl Inner {
 
     async fn persist(&self) -> io::Result<()> {
         self.disk.persist().await?;
+        self.pledges.aside(Pledges::keep).await?;
         if let Some(mark) = self.mark.clone() {
             let synced = tokio::task::spawn_blocking(move || mark.sync()).await;
             synced.map_err(io::Error::other)??;
@@ -373,7 +403,8 @@ impl Inner {
         if self.leads() {
             self.pulse.measure(&self.members().0, self.node.0);
         }
-        let may = self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted();
+        let full = self.pledges.standing().is_full();
+        let may = full && self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted();
         self.raft.runtime_config().elect(may);
         if !may && self.leads() {
             tracing::warn!(offset_ms = self.pulse.offset_ms(), "this node gives up leadership");
@@ -430,6 +461,29 @@ pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<bool, Error> {
 pub(crate) fn begin(directory: &Path, node: NodeId) -> Result<(), Error> {
     let path = word_of(directory);
     write_word(&path, node).map_err(|source| Error::Open { path: path.clone(), source })
+}
+
+/// Takes up what a node has promised, beside its log.
+pub(crate) fn pledge(
+    options: &Options,
+    log: &FileLog,
+    begun: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<Pledges, Error> {
+    let path = vault::own_path(&options.directory);
+    if begun && !path.exists() {
+        let reason = "it is missing, and nothing else says what this node has promised".into();
+        return Err(Error::CorruptLog { file: path, reason });
+    }
+    let files = log.vault(&options.directory);
+    Pledges::begin(options.node, Arc::new(files), clock, draw(), false).map_err(|source| {
+        match source.kind() {
+            io::ErrorKind::InvalidData => {
+                Error::CorruptLog { file: path, reason: source.to_string() }
+            }
+            _ => Error::Open { path, source },
+        }
+    })
 }
 
 fn word_of(directory: &Path) -> PathBuf {

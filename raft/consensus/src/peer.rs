@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 use crate::{
     Lane, Network, NetworkError,
+    pledge::greet::Pledges,
     pulse::Pulse,
     state::snapshot::{self, SnapshotData},
     types::{LogId, Raft, Types, Vote},
@@ -55,6 +56,7 @@ struct Shared {
     own: u64,
     network: Arc<dyn Network>,
     pulse: Arc<Pulse>,
+    pledges: Arc<Pledges>,
     raft: OnceLock<Raft>,
     retry_every: Duration,
     tokens: AtomicU64,
@@ -65,11 +67,12 @@ impl Peers {
         own: u64,
         network: Arc<dyn Network>,
         pulse: Arc<Pulse>,
+        pledges: Arc<Pledges>,
         retry_every: Duration,
     ) -> Self {
         let raft = OnceLock::new();
         let tokens = AtomicU64::new(1);
-        Self(Arc::new(Shared { own, network, pulse, raft, retry_every, tokens }))
+        Self(Arc::new(Shared { own, network, pulse, pledges, raft, retry_every, tokens }))
     }
 
     /// The Raft node that the peers belong to, once there is one.
@@ -107,6 +110,26 @@ impl Peer {
         self.shared.network.request(NodeId(self.target), lane, wire::request(kind, body))
     }
 
+    /// Asks a peer that has told what it remembers of this node: one that has begun another life in
+    /// between is met again. A node that takes no part asks nothing.
+    async fn met_ask(&self, kind: Kind, body: &[u8]) -> Result<Bytes, RPCError<Types>> {
+        let Shared { pledges, network, .. } = &*self.shared;
+        for again in [true, false] {
+            let met = pledges.meet(&**network, self.target).await;
+            met.map_err(|error| unreachable(&error))?;
+            let standing = pledges.standing();
+            if !standing.is_full() {
+                return Err(unreachable(&format!("this node takes no part: {}", standing.word())));
+            }
+            let answer = self.ask(Lane::Raft, kind, body).await;
+            match wire::parse_answer(&answer.map_err(|error| unreachable(&error))?) {
+                Err(WireError::Unmet) if again => pledges.meet_again(self.target),
+                answer => return answer.map_err(|error| unreachable(&error)),
+            }
+        }
+        Err(unreachable(&WireError::Unmet))
+    }
+
     async fn body(
         &self,
         kind: Kind,
@@ -114,9 +137,8 @@ impl Peer {
         action: RPCTypes,
         limit: Duration,
     ) -> Result<Bytes, RPCError<Types>> {
-        match tokio::time::timeout(limit, self.ask(Lane::Raft, kind, &body)).await {
-            Ok(Ok(answer)) => wire::parse_answer(&answer).map_err(|error| unreachable(&error)),
-            Ok(Err(error)) => Err(unreachable(&error)),
+        match tokio::time::timeout(limit, self.met_ask(kind, &body)).await {
+            Ok(answer) => answer,
             Err(_) => Err(RPCError::Timeout(Timeout {
                 action,
                 id: self.shared.own,

@@ -1,12 +1,14 @@
 //! Answers the messages of peers.
 
-use std::sync::atomic::Ordering;
+use std::{cmp::Ordering, sync::atomic};
 
 use bytes::Bytes;
 use model::NodeId;
 use openraft::{
     Snapshot,
+    async_runtime::WatchReceiver as _,
     raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest},
+    vote::RaftLeaderId as _,
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
@@ -15,6 +17,7 @@ use tokio::time::{Duration, Instant};
 use crate::{
     node::Inner,
     options::{BATCH_PROPOSALS, PROPOSAL_BYTES_MAX},
+    pledge::Standing,
     propose::{Failed, Waiting},
     state::{
         Stage,
@@ -41,19 +44,22 @@ pub(crate) async fn handle(inner: &Inner, from: NodeId, message: Bytes) -> Bytes
     let answered = async {
         let (kind, body) = wire::parse_request(&message)?;
         match kind {
-            Kind::Append => append(inner, &body).await,
+            Kind::Append => append(inner, from, &body).await,
             Kind::Vote => {
                 let request: VoteRequest<Types> = wire::from_body(&body)?;
+                may_vote(inner, from).await?;
                 let answer = inner.raft.vote(request).await.map_err(|e| refused(&e))?;
                 Ok(wire::to_body(Vec::new(), &answer))
             }
             Kind::PreVote => {
                 let request: VoteRequest<Types> = wire::from_body(&body)?;
+                may_vote(inner, from).await?;
                 let answer = inner.raft.pre_vote(request).await.map_err(|e| refused(&e))?;
                 Ok(wire::to_body(Vec::new(), &answer))
             }
             Kind::Transfer => {
                 let request: TransferLeaderRequest<Types> = wire::from_body(&body)?;
+                may_lead(inner, from)?;
                 let answer = inner.raft.handle_transfer_leader(request).await;
                 Ok(wire::to_body(Vec::new(), &answer.map_err(|e| refused(&e))?))
             }
@@ -68,6 +74,8 @@ pub(crate) async fn handle(inner: &Inner, from: NodeId, message: Bytes) -> Bytes
                 let changed = inner.change_here(wire::from_cbor(&body)?).await;
                 Ok(wire::to_cbor(&changed))
             }
+            Kind::Greet => inner.pledges.greeted(from, &body).await,
+            Kind::Return => Ok(wire::to_cbor(&inner.take_in(from.0).await)),
         }
     };
     wire::answer(answered.await)
@@ -77,10 +85,46 @@ fn refused(error: &impl std::fmt::Display) -> WireError {
     WireError::Refused(error.to_string())
 }
 
-async fn append(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
+/// Whether this node may promise anything to a peer that asks for its vote.
+async fn may_vote(inner: &Inner, from: NodeId) -> Result<(), WireError> {
+    if inner.pledges.met(from.0) {
+        inner.pledges.before_vote(&inner.others()).await;
+    }
+    may_lead(inner, from)
+}
+
+/// Whether this node may stand for election when a peer asks it to.
+fn may_lead(inner: &Inner, from: NodeId) -> Result<(), WireError> {
+    if !inner.pledges.met(from.0) {
+        return Err(WireError::Unmet);
+    }
+    let standing = inner.pledges.standing();
+    if standing.is_full() { Ok(()) } else { Err(no_part(standing)) }
+}
+
+/// Whether this node takes what a leader of this term sends.
+fn may_follow(inner: &Inner, from: NodeId, term: u64) -> Result<(), WireError> {
+    if !inner.pledges.met(from.0) {
+        return Err(WireError::Unmet);
+    }
+    let standing = inner.pledges.standing();
+    if standing.follows(term) { Ok(()) } else { Err(no_part(standing)) }
+}
+
+fn no_part(standing: Standing) -> WireError {
+    WireError::Refused(format!("this node takes no part: {}", standing.word()))
+}
+
+async fn append(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let (proven, clock, rest) = wire::split_head(body)?;
     let (request, committed): (AppendEntriesRequest<Types>, u64) =
         wire::from_body_with_committed(rest)?;
+    may_follow(inner, from, request.vote.leader_id.term())?;
+    if let Some(index) = inner.contradicted(&request) {
+        inner.pledges.part(index).map_err(|e| refused(&e))?;
+        inner.refresh();
+        return Err(no_part(Standing::Apart(index)));
+    }
     // Taken before the answer waits for the disk: the sign must not be younger than the follower's
     // agreement.
     let sign = inner.pulse.answer();
@@ -136,10 +180,38 @@ fn is_proposal(octets: &[u8]) -> bool {
         && decoder.position() == octets.len()
 }
 
+impl Inner {
+    /// The first entry that is committed here and that a leader's message contradicts. A majority
+    /// has agreed on both, so one of its nodes has forgotten something.
+    fn contradicted(&self, request: &AppendEntriesRequest<Types>) -> Option<u64> {
+        let metrics = self.raft.metrics();
+        let (vote, committed) = {
+            let now = metrics.borrow_watched();
+            (now.vote, now.local_committed.max(now.last_applied)?)
+        };
+        // Only what would be taken: an old leader may contradict what it has not heard of.
+        if request.vote.partial_cmp(&vote).is_none_or(Ordering::is_lt) {
+            return None;
+        }
+        let sent = request.prev_log_id.iter().copied();
+        let sent = sent.chain(request.entries.iter().map(|entry| entry.log_id));
+        for id in sent.take_while(|id| id.index() <= committed.index()) {
+            if id == committed {
+                return None;
+            }
+            let own = (self.id_at)(id.index()).ok().flatten();
+            if own.is_some_and(|own| own != id) {
+                return Some(id.index());
+            }
+        }
+        None
+    }
+}
+
 fn begin(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let SnapshotHead { token } = wire::from_cbor(body)?;
     let mut incoming = inner.incoming.lock();
-    if inner.installing.load(Ordering::Acquire) {
+    if inner.installing.load(atomic::Ordering::Acquire) {
         return Err(refused(&"a snapshot is being installed"));
     }
     let stage = inner.disk.stage().map_err(|e| refused(&e))?;
@@ -165,6 +237,7 @@ fn block(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError>
 async fn end(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let tail: SnapshotTail = wire::from_cbor(body)?;
     let (vote, meta): (Vote, SnapshotMeta) = wire::from_body(&tail.meta)?;
+    may_follow(inner, from, vote.leader_id.term())?;
     let (incoming, pending) = {
         let mut incoming = inner.incoming.lock();
         let taken = incoming.take_if(|known| {

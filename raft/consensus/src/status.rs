@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::NodeId;
 
+use crate::Standing;
+
 /// The part that a node plays now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
@@ -47,6 +49,8 @@ pub struct Status {
     pub clock_offset_ms: Option<i64>,
     /// Whether this node may lead: it is allowed to, and its clock is near the cluster's.
     pub may_lead: bool,
+    /// Whether this node takes part in votes and acknowledgements.
+    pub standing: Standing,
     /// Why the node has stopped, if it has.
     pub failure: Option<String>,
 }

@@ -96,6 +96,11 @@ pub(crate) fn seed_elections(seed: Option<u64>) {
     ELECTIONS.set(seed);
 }
 
+/// A number that tells two starts of a node apart.
+pub(crate) fn draw() -> u64 {
+    Runtime::thread_rng().next_u64()
+}
+
 /// Tokio, with randomness that a simulation can seed.
 #[derive(Debug)]
 pub(crate) struct Runtime(TokioRuntime);

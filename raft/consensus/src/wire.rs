@@ -14,6 +14,7 @@ pub(crate) const VERSION: u8 = 1;
 
 const ANSWERED: u8 = 0;
 const REFUSED: u8 = 1;
+const UNMET: u8 = 2;
 
 /// What a message asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub(crate) enum Kind {
     ReadIndex = 17,
     /// A change of the membership, for the leader.
     Member = 18,
+    /// What the sender has promised, and what it remembers of the receiver's promises.
+    Greet = 19,
+    /// A node whose disk went back asks the leader to be taken in again.
+    Return = 20,
 }
 
 impl Kind {
@@ -53,6 +58,8 @@ impl Kind {
             Self::Propose,
             Self::ReadIndex,
             Self::Member,
+            Self::Greet,
+            Self::Return,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == octet)
@@ -71,6 +78,9 @@ pub(crate) enum WireError {
     /// The other side answered with an error.
     #[error("the other node refuses: {0}")]
     Refused(String),
+    /// The other side has begun another life and must be greeted first.
+    #[error("the other node must be greeted first")]
+    Unmet,
 }
 
 /// A message of a kind.
@@ -89,6 +99,7 @@ pub(crate) fn parse_request(message: &Bytes) -> Result<(Kind, Bytes), WireError>
 pub(crate) fn answer(result: Result<Vec<u8>, WireError>) -> Bytes {
     match result {
         Ok(body) => framed(ANSWERED, &body),
+        Err(WireError::Unmet) => framed(UNMET, &[]),
         Err(error) => framed(REFUSED, error.to_string().as_bytes()),
     }
 }
@@ -97,6 +108,7 @@ pub(crate) fn answer(result: Result<Vec<u8>, WireError>) -> Bytes {
 pub(crate) fn parse_answer(message: &Bytes) -> Result<Bytes, WireError> {
     match split(message)? {
         (ANSWERED, body) => Ok(body),
+        (UNMET, _) => Err(WireError::Unmet),
         (REFUSED, text) => Err(WireError::Refused(String::from_utf8_lossy(&text).into_owned())),
         _ => Err(WireError::Malformed("neither an answer nor a refusal")),
     }

@@ -33,6 +33,9 @@ pub enum Planted {
     LogAckBeforeSync,
     /// The disks of contents say that they have synced and have not.
     ContentLies,
+    /// A node compares nothing of what it had promised with what its peers remember. Found only
+    /// where disks go back.
+    PledgesUnread,
 }
 
 /// Runs simulated clusters and says whether every promise held.
@@ -47,6 +50,9 @@ struct Arguments {
     /// Virtual seconds with faults; healing comes on top.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Disks of log and state go back to older copies of themselves, too.
+    #[arg(long)]
+    disks: bool,
     /// Plants a bug that must be found.
     #[arg(long, value_enum)]
     plant: Option<Planted>,
@@ -59,6 +65,9 @@ impl Arguments {
     /// What follows the seed on a command line.
     fn rest(&self) -> Vec<String> {
         let mut rest = vec!["--seconds".to_owned(), self.seconds.to_string()];
+        if self.disks {
+            rest.push("--disks".to_owned());
+        }
         if let Some(bug) = self.plant.and_then(|bug| bug.to_possible_value()) {
             rest.extend(["--plant".to_owned(), bug.get_name().to_owned()]);
         }
@@ -124,8 +133,9 @@ async fn run(seed: u64, arguments: &Arguments) -> (String, Vec<String>) {
     let world = World::found(Dice::new(seed), arguments.plant).await;
     let ledger = Ledger::default();
     let offices = office::open_all(&world, &ledger).await;
-    let faults = tokio::spawn(plan::faults(world.clone(), Duration::from_secs(arguments.seconds)));
-    faults.await.expect("the plan of faults does not panic");
+    let span = Duration::from_secs(arguments.seconds);
+    let faults = tokio::spawn(plan::faults(world.clone(), span, arguments.disks));
+    let untold = faults.await.expect("the plan of faults does not panic");
     world.end_faults().await;
     offices.finish_sending().await;
     offices.every_node_takes_one().await;
@@ -134,6 +144,7 @@ async fn run(seed: u64, arguments: &Arguments) -> (String, Vec<String>) {
     // The loss first: what else is broken mostly follows from it.
     let mut violations = oracle::losses(&world, &ledger);
     violations.extend(ledger.violations());
+    violations.extend(untold);
     violations.extend(ledger.too_little(arguments.seconds));
     let is_quiet = liveness.is_empty();
     violations.extend(liveness);

@@ -11,10 +11,17 @@ const BEFORE_THE_LAST: Duration = Duration::from_secs(2);
 
 /// Lets faults befall the cluster for so long. The last one is always a power cut of all: what was
 /// acknowledged a moment before it must be on the disks.
-pub async fn faults(world: World, span: Duration) {
+///
+/// Where `disks` may go back, gives what a node did not notice that should have.
+pub async fn faults(world: World, span: Duration, disks: bool) -> Vec<String> {
     let end = Instant::now() + span;
+    let mut untold = Vec::new();
     while Instant::now() < end {
         sleep(Duration::from_millis(200 + world.dice().below(3_000))).await;
+        if disks && world.dice().below(3) == 0 {
+            untold.extend(disk_goes_back(&world).await);
+            continue;
+        }
         match world.dice().below(100) {
             0..25 => crash_one(&world).await,
             25..33 => crash_all(&world).await,
@@ -29,6 +36,60 @@ pub async fn faults(world: World, span: Duration) {
     }
     sleep(BEFORE_THE_LAST).await;
     crash_all(&world).await;
+    untold
+}
+
+/// Longer than between two greetings of a peer.
+const GREETED: Duration = Duration::from_secs(4);
+
+/// Until every node takes part again after a fault, in good weather.
+const WHOLE_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How long a node may take to notice that its disk went back.
+const TOLD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// One node goes back to an older copy of its disk in the worst moment: one of the others was away
+/// meanwhile, and the only one that knows all goes away before the first comes back.
+///
+/// A copy that the file system shows, or one that the node was started on since; the third kind, a
+/// machine that was taken back whole while nobody was left who had heard of it since, nobody can
+/// tell, and it is not in the plan. Nor are two disks that go back at once.
+async fn disk_goes_back(world: &World) -> Option<String> {
+    world.heal().await;
+    let whole = async {
+        while !world.nodes().iter().all(|node| world.takes_part(*node)) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WHOLE_TIME_MAX, whole).await.ok()?;
+    let mut nodes = world.nodes();
+    let mut pick = || nodes.swap_remove(world.dice().below(nodes.len() as u64) as usize);
+    let (back, behind, knows) = (pick(), pick(), pick());
+    let copied = world.dice().below(2) == 0;
+    let backup = world.back_up(back);
+    if copied {
+        world.crash(behind).await;
+    } else {
+        restart(world, back, 500).await;
+        sleep(GREETED).await;
+        world.crash(behind).await;
+    }
+    sleep(Duration::from_millis(1_000 + world.dice().below(4_000))).await;
+    world.crash(back).await;
+    world.go_back(back, &backup, copied);
+    world.crash(knows).await;
+    world.boot(behind).await;
+    world.boot(back).await;
+    world.count("disks that went back");
+    let told = async {
+        while world.takes_part(back) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let told = tokio::time::timeout(TOLD_TIME_MAX, told).await.is_ok();
+    sleep(Duration::from_millis(world.dice().below(4_000))).await;
+    world.boot(knows).await;
+    (!told).then(|| format!("{back} was not told that its disk went back"))
 }
 
 async fn crash_one(world: &World) {

@@ -173,6 +173,8 @@ impl World {
                     slot.log.set_ack_before_sync(true);
                 }
                 Some(Planted::ContentLies) => slot.disk.set_lies(true),
+                // Read at the next start, which every plan has.
+                Some(Planted::PledgesUnread) => slot.log.set_blind(true),
             }
         }
     }
@@ -405,6 +407,25 @@ impl World {
             counts.join(", "),
             self.0.net.message_count()
         )
+    }
+
+    /// Whether a node runs and counts for a majority.
+    pub fn takes_part(&self, node: NodeId) -> bool {
+        self.consensus(node).is_some_and(|consensus| consensus.status().standing.is_full())
+    }
+
+    /// What is on the disk of a node's log and state.
+    pub fn back_up(&self, node: NodeId) -> (sim::LogCopy, sim::StateCopy) {
+        let slots = self.0.slots.lock();
+        (slots[&node].log.copy(), slots[&node].state.copy())
+    }
+
+    /// The disk of log and state goes back, by a copy or with the whole machine. The node is down.
+    pub fn go_back(&self, node: NodeId, backup: &(sim::LogCopy, sim::StateCopy), copied: bool) {
+        let slots = self.0.slots.lock();
+        assert!(slots[&node].running.is_none(), "a disk goes back while its node is down");
+        slots[&node].log.go_back(&backup.0, copied);
+        slots[&node].state.go_back(&backup.1);
     }
 
     /// Waits for something that must come about; a world without faults gets there.

@@ -8,6 +8,8 @@ use std::{
 
 /// Seeds of an ordinary run; `LGSP_SIM_SEEDS` asks for more.
 const SEEDS: usize = 6;
+/// The same, where disks go back.
+const SEEDS_WITH_DISKS: usize = 3;
 /// Virtual seconds with faults for each.
 const SECONDS: &str = "30";
 /// Virtual seconds of the run that is repeated.
@@ -31,8 +33,17 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn every_promise_holds_on_every_seed() {
+    hold(SEEDS, &[]);
+}
+
+#[test]
+fn every_promise_holds_where_disks_go_back() {
+    hold(SEEDS_WITH_DISKS, &["--disks"]);
+}
+
+fn hold(seeds: usize, more: &[&str]) {
     let wanted = std::env::var("LGSP_SIM_SEEDS").ok().and_then(|count| count.parse().ok());
-    let count: usize = wanted.unwrap_or(SEEDS);
+    let count: usize = wanted.unwrap_or(seeds);
     let next = AtomicUsize::new(0);
     let failed = parking_lot::Mutex::new(Vec::new());
     // One process a seed, two at a time: libraries keep counters that seeds would share.
@@ -44,7 +55,9 @@ fn every_promise_holds_on_every_seed() {
                     if seed >= count {
                         return;
                     }
-                    let output = simulate(&["--seed", &seed.to_string(), "--seconds", SECONDS]);
+                    let seed = seed.to_string();
+                    let arguments = [&["--seed", &seed, "--seconds", SECONDS], more].concat();
+                    let output = simulate(&arguments);
                     println!("{}", text(&output).trim());
                     if !output.status.success() {
                         failed.lock().push(text(&output));
@@ -68,18 +81,25 @@ fn a_seed_replays_to_the_same_end() {
 
 #[test]
 fn a_log_that_acknowledges_before_its_sync_is_found() {
-    must_be_found("log-ack-before-sync", "knows it");
+    must_be_found("log-ack-before-sync", "knows it", &[]);
+}
+
+#[test]
+fn a_node_that_reads_no_pledges_is_found() {
+    must_be_found("pledges-unread", "knows it", &["--disks"]);
 }
 
 #[test]
 fn disks_of_contents_that_lie_are_found() {
-    must_be_found("content-lies", "holds its content");
+    must_be_found("content-lies", "holds its content", &[]);
 }
 
-fn must_be_found(bug: &str, how: &str) {
+fn must_be_found(bug: &str, how: &str, more: &[&str]) {
     let loss = format!("{LOSS}{how}");
     for seed in 1000..1000 + PATIENCE {
-        let output = simulate(&["--seed", &seed.to_string(), "--seconds", SECONDS, "--plant", bug]);
+        let seed = seed.to_string();
+        let arguments = ["--seed", &seed, "--seconds", SECONDS, "--plant", bug];
+        let output = simulate(&[&arguments, more].concat());
         let said = String::from_utf8_lossy(&output.stdout);
         let failed = output.status.code() == Some(1) && said.contains("FAILED");
         if failed && said.contains(&loss) {

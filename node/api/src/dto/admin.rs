@@ -264,6 +264,11 @@ pub(crate) struct Member {
     contents: Option<u64>,
     /// Packets whose content it has yet to destroy.
     purge_debt: u64,
+    /// `full`, `copied`, `went_back`, `catching_up` or `apart`.
+    #[schema(example = "full")]
+    standing: Option<String>,
+    /// It has told of entries that no other member that answers holds.
+    holds_more: bool,
 }
 
 /// Something to look at.
@@ -291,6 +296,8 @@ impl From<MemberStatus> for Member {
             applied: told.map(|vitals| vitals.applied),
             contents: told.map(|vitals| vitals.contents_count),
             purge_debt: member.purge_debt_count,
+            standing: member.standing,
+            holds_more: member.holds_more,
             name: record.now.name,
             mesh_address: record.now.mesh_address,
             api_url: record.now.api_url,
@@ -347,6 +354,15 @@ pub(crate) struct NewJoinToken {
     /// How long it is valid; 30 when not given, at most a day.
     #[schema(example = 30)]
     pub(crate) minutes: Option<u32>,
+}
+
+/// How a member is removed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Removal {
+    /// Also where the member holds what no other does.
+    #[serde(default)]
+    pub(crate) force: bool,
 }
 
 /// A join token; shown once.

@@ -16,7 +16,7 @@ use crate::{
         At, Page,
         admin::{
             AppAdded, AppView, IssueKey, JoinTokenIssued, KeyIssued, KeyRevoked, KeyView,
-            MemberRemoved, Members, NewApp, NewJoinToken, StatusView,
+            MemberRemoved, Members, NewApp, NewJoinToken, Removal, StatusView,
         },
         units::{AddUnits, UnitsAdded},
     },
@@ -172,7 +172,7 @@ pub(crate) async fn members(State(app): State<App>, request: Request) -> Answer 
 #[utoipa::path(
     post, path = "/v1/admin/members/{id}/remove", tag = "admin", operation_id = "remove_member", security(("lgsp-v1" = [])),
     params(("id" = u64, Path, description = "The node's number", example = 3)),
-    responses((status = 200, description = "Removed", body = MemberRemoved))
+    request_body = Option<Removal>, responses((status = 200, description = "Removed", body = MemberRemoved))
 )]
 pub(crate) async fn remove_member(
     State(app): State<App>,
@@ -180,8 +180,14 @@ pub(crate) async fn remove_member(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
+    let body = signed.body(JSON_MAX).await?;
+    let removal = if body.is_empty() {
+        Removal::default()
+    } else {
+        check_json_type(&signed.head.headers)?;
+        from_json::<Option<_>>(&body)?.unwrap_or_default()
+    };
     let node: NodeId = id(&node)?;
-    app.exchange.remove_member(&signed.caller, node).await?;
+    app.exchange.remove_member(&signed.caller, node, removal.force).await?;
     Ok(answer::json(StatusCode::OK, &MemberRemoved { node }))
 }

@@ -57,6 +57,7 @@ pub enum Verb {
     Status,
     #[command(visible_alias = "doctor")]
     Check(CheckArgs),
+    Recover(RecoverArgs),
     #[command(subcommand)]
     Member(MemberVerb),
     #[command(subcommand)]
@@ -132,6 +133,18 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct RecoverArgs {
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    #[arg(long, conflicts_with = "as_source")]
+    pub trust: bool,
+    #[arg(long)]
+    pub as_source: bool,
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CheckArgs {
     #[arg(long)]
     pub nagios: bool,
@@ -146,6 +159,8 @@ pub enum MemberVerb {
     },
     Remove {
         node: NodeId,
+        #[arg(long)]
+        force: bool,
         #[arg(long)]
         yes: bool,
     },

@@ -42,6 +42,7 @@ impl Own {
             disk_total,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             disk_reserve: Some(self.reserve),
+            standing: Some(self.consensus.status().standing.word().to_owned()),
         }
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn all(consensus: &Consensus, content: &Content, mesh: &Mesh) -> Vec<
             "Index of the last entry in the state.",
             status.applied.unwrap_or_default(),
         ),
+        gauge(
+            "lgsp_raft_takes_part",
+            "1 unless the node's disk went back, or it holds what the leader lacks.",
+            status.standing.is_full().into(),
+        ),
         gauge("lgsp_raft_voters", "Nodes that vote.", status.voters.len() as u64),
         gauge("lgsp_contents", "Contents that this node holds.", content.count() as u64),
         gauge(

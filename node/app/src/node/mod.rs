@@ -6,6 +6,7 @@ mod init;
 mod join;
 mod keeper;
 mod members;
+mod recover;
 mod renewal;
 mod run;
 
@@ -18,6 +19,7 @@ pub use directory::{Directory, Error as DirectoryError, FirstPeer, Identity, Loc
 pub use init::init;
 pub use join::join;
 pub use members::{Told, tell};
+pub use recover::{held, make_source, trust};
 pub use renewal::Renewal;
 pub use run::run;
 

@@ -174,6 +174,34 @@ pub const ALL: &[Entry] = &[
         )],
     },
     Entry {
+        path: "recover",
+        about: t(
+            "Khi đĩa quay về bản cũ: nút đã dừng này giữ gì, và quyết định thay nó",
+            "Where a disk went back: what this stopped node holds, and how to decide for it",
+        ),
+        examples: [
+            "lgsp recover --data-dir /var/lib/lgsp",
+            "lgsp recover --data-dir /var/lib/lgsp --as-source",
+        ],
+        args: &[
+            ("data_dir", t("Thư mục của nút", "The node's directory")),
+            (
+                "trust",
+                t(
+                    "Cho nút bỏ phiếu lại với trí nhớ hiện có; cái đã quên thì mất",
+                    "Lets the node vote again with the memory it has; what it forgot is lost",
+                ),
+            ),
+            (
+                "as_source",
+                t(
+                    "Lấy nút này làm nút duy nhất; các nút khác gia nhập lại",
+                    "Makes this the only node; the others join anew",
+                ),
+            ),
+        ],
+    },
+    Entry {
         path: "member",
         about: t("Các nút của cụm", "The nodes of the cluster"),
         examples: ["lgsp member list", "lgsp member token"],
@@ -195,7 +223,16 @@ pub const ALL: &[Entry] = &[
         path: "member remove",
         about: t("Gỡ một nút khỏi cụm, mãi mãi", "Remove a node from the cluster, for ever"),
         examples: ["lgsp member remove 3", "lgsp member remove 3 --yes"],
-        args: &[("node", t("Số của nút", "The node's number"))],
+        args: &[
+            ("node", t("Số của nút", "The node's number")),
+            (
+                "force",
+                t(
+                    "Gỡ cả khi nút giữ bản duy nhất của bản ghi hoặc nội dung, và mất chúng",
+                    "Even where the node holds the only copy of entries or contents, which are lost then",
+                ),
+            ),
+        ],
     },
     Entry {
         path: "unit",

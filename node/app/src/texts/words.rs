@@ -55,6 +55,9 @@ texts! {
     UNKNOWN = "chưa rõ", "unknown";
     GOOD = "tốt", "good";
     AWAY = "mất liên lạc", "away";
+    COPIED = "thư mục chép", "a copy";
+    WENT_BACK = "đĩa quay về bản cũ", "disk went back";
+    APART = "đứng riêng", "apart";
     WARNINGS = "{count} cảnh báo.   Xem: lgsp check", "{count} warnings.   See: lgsp check";
 
     ASK_NAME = "{what}\nKhông quay lại được. Gõ lại tên {name} để làm: ", "{what}\nThis cannot be undone. Type the name {name} to do it: ";
@@ -69,6 +72,13 @@ texts! {
     SECRET_WRITTEN = "khoá bí mật ở {path} (chỉ chủ tệp đọc được)", "the secret key is in {path} (its owner alone can read it)";
     PROFILE_WRITTEN = "hồ sơ kết nối ở {path}", "the connection profile is in {path}";
     DONE_KEY_REVOKED = "đã thu hồi khoá {key}; mọi nút từ chối khoá này trong 2 giây", "the key {key} was revoked; every node refuses it within 2 seconds";
+    ASK_TRUST = "Nút {name} sẽ bỏ phiếu lại với trí nhớ hiện có. Những gì nó từng xác nhận mà nay không nút nào còn giữ thì mất.", "The node {name} will vote again with the memory it has. What it had acknowledged and no node holds any more is lost.";
+    ASK_SOURCE = "Nút {name} sẽ là nút duy nhất của cụm, với bản ghi của nó. Những gì các nút khác đã nhận mà không có nó thì mất; chúng phải dừng trước.", "The node {name} will be the only one of its cluster, with its log. What the others have taken without it is lost; they must be stopped first.";
+    DONE_TRUSTED = "nút {node} bỏ phiếu lại từ lần chạy tới", "node {node} votes again from its next start";
+    DONE_SOURCE = "nút {node} là nguồn: từ lần chạy tới, cụm chỉ có nó", "node {node} is the source: from its next start the cluster is this node alone";
+    SOURCE_NEXT = "Chạy nút này; gỡ từng nút khác: lgsp member remove N --force; xoá thư mục của chúng; cho gia nhập lại: lgsp member token, lgsp join", "Run this node; remove each of the others: lgsp member remove N --force; wipe their directories; let them join again: lgsp member token, lgsp join";
+    HELD = "nút {node}: bản ghi cuối {last} của nhiệm kỳ {term}, đã xác nhận tới {committed}, tình trạng {standing}", "node {node}: last entry {last} of term {term}, committed up to {committed}, standing {standing}";
+    HELD_NEXT = "So các nút: nhiệm kỳ cao hơn là mới hơn, cùng nhiệm kỳ thì bản ghi dài hơn là mới hơn. Lấy nút này làm nguồn: lgsp recover --data-dir {directory} --as-source", "Compare the nodes: the higher term is the newer log, and of one term the longer. To make this one the source: lgsp recover --data-dir {directory} --as-source";
     DONE_MEMBER_REMOVED = "đã gỡ nút {node}", "the node {node} was removed";
     DONE_SENT = "đã gửi {packet} · {size} · sha256 {digest} · tới {targets}", "sent {packet} · {size} · sha256 {digest} · to {targets}";
     DONE_RECEIVED = "đã nhận {packet} → {path} · {size} · mã băm khớp", "received {packet} → {path} · {size} · the digest fits";
@@ -123,7 +133,15 @@ texts! {
     CHECK_DEBT = "{node} còn nợ xoá {count} nội dung", "{node} still has to purge {count} contents";
     CHECK_WARNING = "{word}: {detail}", "{word}: {detail}";
     CHECK_RESULT = "Kết quả: {bad} hỏng, {warned} cảnh báo, {good} tốt", "Result: {bad} failed, {warned} warnings, {good} good";
-    FIX_AWAY = "trên máy đó: systemctl status lgsp; nếu mất hẳn: lgsp member remove {node}", "on that machine: systemctl status lgsp; if it is lost for good: lgsp member remove {node}";
+    FIX_AWAY = "trên máy đó: systemctl status lgsp; chỉ khi máy mất hẳn mới gỡ (lgsp member remove {node}; lệnh này tự xem nút có giữ bản duy nhất không)", "on that machine: systemctl status lgsp; only if it is lost for good: lgsp member remove {node}, which looks first whether it holds what no other does";
+    CHECK_HOLDS_MORE = "{node} giữ bản ghi đã xác nhận mà không nút nào khác có: ĐỪNG gỡ nút này", "{node} holds acknowledged entries that no other node has: do NOT remove it";
+    CHECK_COPIED = "{node}: thư mục dữ liệu là bản chép, có thể cũ; nút chưa bỏ phiếu", "{node} runs on a copied directory, which may be old; it does not vote";
+    CHECK_WENT_BACK = "{node}: đĩa quay về bản cũ; nút không bỏ phiếu, không dẫn đầu, không xác nhận", "the disk of {node} went back; it neither votes, leads nor acknowledges";
+    CHECK_CATCHING_UP = "{node} đã được nhận lại và đang bắt kịp, chưa có phiếu", "{node} was taken in again and is catching up; it has no vote yet";
+    CHECK_STUCK = "{node} không tiến: đứng ở {applied} trong khi cụm đã tới {most}", "{node} does not come forward: it stands at {applied} where the cluster is at {most}";
+    FIX_HOLDS_MORE = "chạy lại nút đó; nếu nó đứng riêng: sách vận hành, «Đĩa quay về bản cũ»", "start that node; if it stands apart: operations guide, «A disk went back»";
+    FIX_WENT_BACK = "chạy lại các nút còn lại: đa số của chúng tự nhận nút này về; xem «Đĩa quay về bản cũ»", "start the other nodes: a majority of them takes it in again by itself; see «A disk went back»";
+    FIX_STUCK = "xem nhật ký nút đó (journalctl -u lgsp), rồi khởi động lại nó", "see that node's log (journalctl -u lgsp), then restart it";
     FIX_GROW = "thêm nút: lgsp member token, rồi lgsp join trên máy mới", "add a node: lgsp member token, then lgsp join on the new machine";
     FIX_CLOCK = "trên máy đó: timedatectl set-ntp true", "on that machine: timedatectl set-ntp true";
     FIX_DISK = "gắn thêm ổ hoặc dọn chỗ; dưới mức storage.reserve nút từ chối nhận nội dung (507)", "add or free space; below storage.reserve the node refuses content (507)";

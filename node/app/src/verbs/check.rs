@@ -23,7 +23,7 @@ const KEYS_MAX: u32 = 10_000;
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Finding {
+pub(super) struct Finding {
     group: Text,
     word: &'static str,
     mark: Mark,
@@ -46,6 +46,13 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     };
     let mut findings = Findings { out, all: Vec::new() };
     findings.cluster(&status);
+    findings.standing(&status);
+    if super::forward::somebody_is_behind(&status) {
+        // Who is behind for a moment has moved by then.
+        tokio::time::sleep(super::forward::LOOK_AGAIN_AFTER).await;
+        let later = client.status().await.map_err(context.failed())?;
+        findings.forward(&status, &later);
+    }
     findings.time(&status);
     findings.storage(&status);
     let keys = super::registry::all_keys(&client, KEYS_MAX).await;
@@ -60,13 +67,13 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     Ok(if args.nagios { nagios(out, &all) } else { report(out, &status, &all) })
 }
 
-struct Findings<'a> {
-    out: &'a Out,
+pub(super) struct Findings<'a> {
+    pub(super) out: &'a Out,
     all: Vec<Finding>,
 }
 
 impl Findings<'_> {
-    fn add(
+    pub(super) fn add(
         &mut self,
         group: Text,
         word: &'static str,
@@ -82,7 +89,10 @@ impl Findings<'_> {
         let voters: Vec<&NodeStatus> = members(status)
             .filter(|node| matches!(node.role.as_str(), "leader" | "voter"))
             .collect();
-        let reachable = voters.iter().filter(|node| node.reachable).count();
+        let takes_part = |node: &&&NodeStatus| {
+            node.reachable && node.standing.as_deref().is_none_or(|standing| standing == "full")
+        };
+        let reachable = voters.iter().filter(takes_part).count();
         let values: [(&str, &dyn std::fmt::Display); 2] =
             [("reachable", &reachable), ("voters", &voters.len())];
         if reachable * 2 > voters.len() {
@@ -117,10 +127,14 @@ impl Findings<'_> {
                 Some(out.text(w::FIX_GROW).into()),
             );
         }
+        let forgetful = super::forward::somebody_forgot(status);
         for node in members(status) {
             let named: [(&str, &dyn std::fmt::Display); 1] = [("node", &node.name)];
             if !node.reachable {
-                let fix = out.fill(w::FIX_AWAY, &[("node", &node.node)]);
+                // Where a memory is short, whoever is away may hold the only copy.
+                let keep = node.holds_more || forgetful;
+                let fix = if keep { w::FIX_HOLDS_MORE } else { w::FIX_AWAY };
+                let fix = out.fill(fix, &[("node", &node.node)]);
                 self.add(group, "node_away", Mark::Bad, out.fill(w::CHECK_AWAY, &named), Some(fix));
             } else if node.role == "learner" {
                 self.add(group, "learner", Mark::Warn, out.fill(w::CHECK_LEARNER, &named), None);
@@ -135,7 +149,17 @@ impl Findings<'_> {
             self.add(group, "versions", Mark::Warn, text, None);
         }
         // What has a line of its own below is not said twice.
-        let own_line = ["disk_free", "disk_full", "clock_offset", "node_unreachable"];
+        let own_line = [
+            "disk_free",
+            "disk_full",
+            "clock_offset",
+            "node_unreachable",
+            "node_copied",
+            "node_went_back",
+            "node_catching_up",
+            "node_apart",
+            "node_holds_more",
+        ];
         let others = status.warnings.iter();
         for warning in others.filter(|warning| !own_line.contains(&warning.word.as_str())) {
             let text =
@@ -312,7 +336,7 @@ async fn days_left(context: &Context, loaded: &Loaded, url: &str) -> Result<i64,
     Ok((end.secs() as i64 - now.as_secs() as i64) / 86_400)
 }
 
-fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
+pub(super) fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
     status.nodes.iter().filter(|node| node.role != "removed")
 }
 

@@ -53,6 +53,14 @@ pub async fn list(context: &Context) -> Done {
 pub fn standing(member: &NodeStatus) -> (Mark, Text) {
     match (member.reachable, member.role.as_str()) {
         (false, _) => (Mark::Bad, words::AWAY),
+        (true, _) if member.standing.as_deref() == Some("copied") => (Mark::Bad, words::COPIED),
+        (true, _) if member.standing.as_deref() == Some("went_back") => {
+            (Mark::Bad, words::WENT_BACK)
+        }
+        (true, _) if member.standing.as_deref() == Some("apart") => (Mark::Bad, words::APART),
+        (true, _) if member.standing.as_deref() == Some("catching_up") => {
+            (Mark::Warn, words::LEARNER)
+        }
         (true, "learner") => (Mark::Warn, words::LEARNER),
         (true, _) => (Mark::Good, words::GOOD),
     }
@@ -93,7 +101,7 @@ pub async fn token(context: &Context, minutes: Option<u32>) -> Done {
 }
 
 /// Removes a node, after asking for its name.
-pub async fn remove(context: &Context, node: NodeId, yes: bool) -> Done {
+pub async fn remove(context: &Context, node: NodeId, (force, yes): (bool, bool)) -> Done {
     let out = &context.out;
     let (client, _) = context.client()?;
     let members = client.members().await.map_err(context.failed())?;
@@ -109,7 +117,7 @@ pub async fn remove(context: &Context, node: NodeId, yes: bool) -> Done {
     };
     let name = if member.name.is_empty() { node.to_string() } else { member.name.clone() };
     context.confirm(words::ASK_REMOVE, &name, yes)?;
-    client.remove_member(node).await.map_err(|error| {
+    client.remove_member(node, force).await.map_err(|error| {
         let mut failure = context.failed_doing(t::LOOK_MEMBERS)(error);
         failure.fix.get_or_insert_with(|| out.text(t::FIX_STATUS).to_owned());
         failure

@@ -1,10 +1,12 @@
 //! What each command does.
 
 mod check;
+mod forward;
 mod founding;
 mod members;
 mod packets;
 mod receive;
+mod recover;
 mod registry;
 mod run;
 mod send;
@@ -183,9 +185,12 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::Run(args) => run::run(context, args).await,
         Verb::Status => status::status(context).await,
         Verb::Check(args) => check::check(context, args).await,
+        Verb::Recover(args) => recover::recover(context, args).await,
         Verb::Member(MemberVerb::List) => members::list(context).await,
         Verb::Member(MemberVerb::Token { minutes }) => members::token(context, minutes).await,
-        Verb::Member(MemberVerb::Remove { node, yes }) => members::remove(context, node, yes).await,
+        Verb::Member(MemberVerb::Remove { node, force, yes }) => {
+            members::remove(context, node, (force, yes)).await
+        }
         Verb::Unit(verb) => unit(context, verb).await,
         Verb::App(AppVerb::Add { app, unit, name, grant, target }) => {
             registry::add_app(

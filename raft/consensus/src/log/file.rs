@@ -30,6 +30,7 @@ use crate::{
     },
     node::Hold,
     options::PAYLOAD_BYTES,
+    pledge::vault::Files,
     types::{LeaderId, LogEntry, LogId, Types, Vote},
 };
 
@@ -104,7 +105,17 @@ impl FileLog {
         let log = RaftLog::<LogTypes>::open(Arc::new(config))
             .map_err(|source| explain(&chunks, source))?;
         check_opened(&log, &chunks, mark.end())?;
+        // What was read may be in no more than the memory of the system, and peers are told how far
+        // the log is on disk.
+        let open = |source| Error::Open { path: marked.clone(), source };
+        fs::File::open(newest(&chunks)).and_then(|file| file.sync_all()).map_err(open)?;
+        mark.advance(log.stat().open_chunk.global_end).map_err(open)?;
         Ok(Self { log: Arc::new(RwLock::new(log)), mark, _hold: hold })
+    }
+
+    /// What else is kept beside the log.
+    pub(crate) fn vault(&self, directory: &Path) -> Files {
+        Files::beside(directory, directory.join(MARK), self.mark.clone())
     }
 
     /// The mark, to be synced now and then.

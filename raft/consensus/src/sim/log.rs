@@ -15,6 +15,7 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     log::read::{self, Entries},
     options::PAYLOAD_BYTES,
+    pledge::vault::{Vault, Word},
     types::{LeaderId, LogEntry, LogId, Types, Vote},
 };
 
@@ -38,6 +39,20 @@ struct Store {
     failing: bool,
     session: u64,
     syncs: u64,
+    /// How far the log is on disk, in writes.
+    synced_to: u64,
+    words: BTreeMap<Word, Vec<u8>>,
+    /// Another one for each copy.
+    place: u64,
+    blind: bool,
+}
+
+/// A log as it was once, to go back to.
+#[derive(Clone)]
+pub struct LogCopy {
+    image: Image,
+    synced_to: u64,
+    words: BTreeMap<Word, Vec<u8>>,
 }
 
 #[derive(Clone, Default)]
@@ -109,6 +124,40 @@ impl Log {
         store.busy_until = None;
     }
 
+    /// What is on disk now, as a backup keeps it.
+    pub fn copy(&self) -> LogCopy {
+        let store = self.0.lock();
+        LogCopy {
+            image: store.synced.clone(),
+            synced_to: store.synced_to,
+            words: store.words.clone(),
+        }
+    }
+
+    /// The disk goes back: the log is what it was at the copy. Where it was `copied`, the file system
+    /// gives it another place; a machine that was taken back whole has the same one. The node must
+    /// not run.
+    pub fn go_back(&self, copy: &LogCopy, copied: bool) {
+        let mut store = self.0.lock();
+        let LogCopy { image, synced_to, words } = copy.clone();
+        store.synced = image.clone();
+        store.seen = image;
+        (store.written, store.synced_to, store.words) = (synced_to, synced_to, words);
+        store.pending.clear();
+        store.busy_until = None;
+        store.session += 1;
+        store.place += u64::from(copied);
+    }
+
+    /// The negative control: the node compares no promise with what its peers remember.
+    pub fn set_blind(&self, blind: bool) {
+        self.0.lock().blind = blind;
+    }
+
+    pub(crate) fn is_blind(&self) -> bool {
+        self.0.lock().blind
+    }
+
     /// The index of the last entry that a crash would leave.
     pub fn synced_last(&self) -> Option<u64> {
         self.0.lock().synced.last().map(|id| id.index())
@@ -175,6 +224,7 @@ impl LogSession {
                 store.synced.change(change);
             }
             store.syncs += 1;
+            store.synced_to = store.synced_to.max(upto);
             Ok(())
         })?
     }
@@ -212,6 +262,28 @@ impl LogSession {
         // A caller that went away no longer cares.
         self.sync_later(upto, move |result| drop(sender.send(result)))?;
         receiver.await.map_err(|_| gone())?
+    }
+}
+
+impl Vault for LogSession {
+    fn load(&self, word: Word) -> io::Result<Option<Vec<u8>>> {
+        self.with(|store| store.words.get(&word).cloned())
+    }
+
+    fn save(&self, word: Word, octets: &[u8]) -> io::Result<()> {
+        self.with(|store| drop(store.words.insert(word, octets.to_vec())))
+    }
+
+    fn end(&self) -> u64 {
+        self.log.0.lock().synced_to
+    }
+
+    fn blocks(&self) -> bool {
+        false
+    }
+
+    fn place(&self) -> io::Result<Vec<u8>> {
+        self.with(|store| store.place.to_be_bytes().to_vec())
     }
 }
 

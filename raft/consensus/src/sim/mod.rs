@@ -6,8 +6,8 @@
 pub(crate) mod log;
 mod state;
 
-pub use log::Log;
-pub use state::State;
+pub use log::{Log, LogCopy};
+pub use state::{State, StateCopy};
 
 /// Makes the election timeouts that are drawn on this thread follow from a seed.
 pub fn seed_elections(seed: u64) {

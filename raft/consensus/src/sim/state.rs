@@ -28,6 +28,10 @@ struct Image {
     position: Option<Vec<u8>>,
 }
 
+/// A state as it was once, to go back to.
+#[derive(Clone)]
+pub struct StateCopy(Image);
+
 impl State {
     /// An empty state.
     pub fn new() -> Self {
@@ -40,6 +44,19 @@ impl State {
         let mut store = self.0.lock();
         store.dead = (store.session, store.seen.clone());
         store.seen = store.synced.clone();
+        store.session += 1;
+    }
+
+    /// What is on disk now, as a backup keeps it.
+    pub fn copy(&self) -> StateCopy {
+        StateCopy(self.0.lock().synced.clone())
+    }
+
+    /// The disk goes back to a copy. The node must not run.
+    pub fn go_back(&self, copy: &StateCopy) {
+        let mut store = self.0.lock();
+        store.dead = (store.session, store.seen.clone());
+        (store.seen, store.synced) = (copy.0.clone(), copy.0.clone());
         store.session += 1;
     }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod disk;
 mod hot;
-mod machine;
+pub(crate) mod machine;
 pub(crate) mod snapshot;
 
 use std::{io, sync::Arc};

@@ -5,6 +5,7 @@ extern crate lgsp_consensus as consensus;
 
 mod cluster;
 mod disk;
+mod gone_back;
 mod office;
 mod simulated;
 mod wire;
