@@ -411,9 +411,15 @@ pub struct Status {
     /// How many more nodes it can lose.
     #[serde(default)]
     pub tolerates: u64,
-    /// The time of the node that answered.
+    /// The cluster's date.
     #[serde(default)]
     pub time: Option<String>,
+    /// The same, in milliseconds since 1970.
+    #[serde(default)]
+    pub time_ms: Option<u64>,
+    /// How far the trusted date is ahead of it.
+    #[serde(default)]
+    pub trusted_ahead_ms: Option<i64>,
     /// Its nodes.
     #[serde(default)]
     pub nodes: Vec<NodeStatus>,
@@ -454,7 +460,7 @@ pub struct NodeStatus {
     /// The version of its program.
     #[serde(default)]
     pub version: Option<String>,
-    /// How far its clock is from the answering node's.
+    /// How far its clock is ahead of the cluster's date.
     #[serde(default)]
     pub clock_offset_ms: Option<i64>,
     /// Free octets on its disk.

@@ -106,7 +106,7 @@ pub struct Parts {
     pub content: Content,
     /// Seals secrets and derives tokens.
     pub cluster_key: Arc<Keyring>,
-    /// The wall clock.
+    /// The wall clock of this node: what it tells the others, and what it goes by before it has heard.
     pub clock: Arc<dyn consensus::Clock>,
     /// Random octets.
     pub random: Arc<dyn Random>,
@@ -131,6 +131,7 @@ struct Inner {
     policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
     discards: discard::Discards,
+    unclaimed: Mutex<reconcile::Unclaimed>,
     /// When the last look for unknown keys began.
     key_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
 }
@@ -146,6 +147,7 @@ impl Exchange {
                 uploads: upload::Uploads::default(),
                 pickups: Mutex::default(),
                 discards: discard::Discards::default(),
+                unclaimed: Mutex::default(),
                 key_look: tokio::sync::Mutex::default(),
             }),
         }
@@ -156,9 +158,10 @@ impl Exchange {
         self.inner.parts.node
     }
 
-    /// The wall clock of this node.
+    /// The cluster's date, whatever this node's own clock shows; its own clock before it has heard of
+    /// one since its start.
     pub fn now(&self) -> Moment {
-        self.inner.parts.clock.now()
+        self.consensus().date().unwrap_or_else(|| self.inner.parts.clock.now())
     }
 
     fn consensus(&self) -> &Consensus {

@@ -8,10 +8,11 @@ use certs::{Authority, JoinToken, NodeRequest};
 use consensus::Role;
 use futures_util::future::join_all;
 use machine::{
-    AdmitNode, ClusterRecord, Command, IssueJoinToken, NewNode, NodeRecord, Outcome, Refusal,
-    RemoveNode, UpdateNode, View,
+    AdmitNode, ClusterRecord, Command, ConfirmTime, IssueJoinToken, NewNode, NodeRecord, Outcome,
+    Refusal, RemoveNode, UpdateNode, View,
 };
-use model::{Grant, Moment, NodeId};
+use model::{Grant, Label, Moment, NodeId};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{Error, Exchange, Vitals};
@@ -27,6 +28,12 @@ const CLOCK_OFFSET_WARNED_MS: i64 = 500;
 
 /// Less than this part of the disk free is worth a warning.
 const DISK_FREE_WARNED_PERCENT: u64 = 15;
+
+/// The trusted date ahead of the cluster's by more refuses signatures that are good.
+const TRUST_AHEAD_WARNED_MS: i64 = 60_000;
+
+/// Behind by more, nonces are kept for a day longer than they need be.
+const TRUST_BEHIND_WARNED_MS: i64 = 24 * 3_600_000;
 
 /// A node that wants to join.
 #[derive(Debug)]
@@ -66,7 +73,7 @@ pub struct MemberStatus {
     pub role: &'static str,
     /// What it says of itself; none when it does not answer.
     pub vitals: Option<Vitals>,
-    /// How far its clock is from the asked node's, in milliseconds.
+    /// How far its clock is ahead of the cluster's date, in milliseconds.
     pub clock_offset_ms: Option<i64>,
     /// Packets whose content it has yet to destroy, counted up to a limit.
     pub purge_debt_count: u64,
@@ -83,6 +90,19 @@ impl MemberStatus {
         let told = self.vitals.as_ref().map(|vitals| vitals.standing.as_deref());
         matches!(told, Some(None | Some("full")))
     }
+}
+
+/// What clocks show.
+#[derive(Debug, Clone)]
+pub struct Clocks {
+    /// This node's own clock.
+    pub own: Moment,
+    /// The cluster's date.
+    pub date: Moment,
+    /// How far the trusted date is ahead of the cluster's, in milliseconds.
+    pub trusted_ahead_ms: Option<i64>,
+    /// Of every node that was not removed: its name, and how far its clock is ahead of the date.
+    pub nodes: Vec<(NodeId, Label, Option<i64>)>,
 }
 
 /// Something that an operator should see.
@@ -105,8 +125,10 @@ pub struct Status {
     pub health: &'static str,
     /// How many more nodes may die.
     pub tolerates: usize,
-    /// This node's clock.
+    /// The cluster's date.
     pub now: Moment,
+    /// How far the trusted date is ahead of it, in milliseconds.
+    pub trusted_ahead_ms: Option<i64>,
     /// Every node, the removed ones too.
     pub members: Vec<MemberStatus>,
     /// Who leads.
@@ -138,7 +160,9 @@ impl Exchange {
         let majority = voter_count / 2 + 1;
         let fresh = self.consensus().fresh().is_ok();
         let all_well = members.iter().filter(present).all(|member| member.vitals.is_some());
-        let warnings = warnings(&members);
+        let trusted_ahead_ms = self.trusted_ahead_ms();
+        let mut warnings = warnings(&members);
+        warnings.extend(self.warning_of_time(trusted_ahead_ms));
         Ok(Status {
             cluster,
             health: match (fresh, all_well && warnings.is_empty()) {
@@ -148,6 +172,7 @@ impl Exchange {
             },
             tolerates: alive_count.saturating_sub(majority),
             now,
+            trusted_ahead_ms,
             leader: status.leader,
             term: status.term,
             applied: status.applied.unwrap_or_default(),
@@ -158,14 +183,14 @@ impl Exchange {
 
     async fn member_status(&self, record: NodeRecord, status: &consensus::Status) -> MemberStatus {
         let node = record.node;
-        let asked_at = self.now();
+        let asked = Instant::now();
         let vitals = match node {
             _ if record.removed_at.is_some() => None,
             node if node == self.node() => Some(self.inner.parts.nodes.own_vitals()),
             node => self.inner.parts.nodes.vitals(node).await,
         };
         // The answer was made somewhere between asking and now: the middle is the best guess.
-        let middle = asked_at.plus(self.now().since(asked_at) / 2);
+        let middle = self.now().minus(asked.elapsed() / 2);
         MemberStatus {
             role: match () {
                 () if record.removed_at.is_some() => "removed",
@@ -181,6 +206,45 @@ impl Exchange {
             purge_debt_count: View::new(&*self.consensus().now()).debt_count(node),
             record,
         }
+    }
+
+    /// What clocks show, for whoever is at this node: nobody signs for it.
+    pub async fn clocks(&self) -> Clocks {
+        let status = self.consensus().status();
+        let nodes = View::new(&*self.consensus().now()).nodes();
+        let present = nodes.into_iter().filter(|record| record.removed_at.is_none());
+        let asked = present.map(|record| self.member_status(record, &status));
+        let members = join_all(asked).await.into_iter();
+        Clocks {
+            own: self.inner.parts.clock.now(),
+            date: self.now(),
+            trusted_ahead_ms: self.trusted_ahead_ms(),
+            nodes: members
+                .map(|member| (member.record.node, member.record.now.name, member.clock_offset_ms))
+                .collect(),
+        }
+    }
+
+    /// Whoever is at this node has seen that the clocks are right; see [`machine::ConfirmTime`].
+    pub async fn confirm_time(&self) -> Result<(), Error> {
+        let confirm = Command::ConfirmTime(ConfirmTime { node: self.node() });
+        self.propose(None, confirm).await.map(|_| ())
+    }
+
+    fn trusted_ahead_ms(&self) -> Option<i64> {
+        let reader = self.consensus().now();
+        let view = View::new(&*reader);
+        let (trusted, _) = view.trusted()?;
+        Some(trusted.0 as i64 - view.clock().date.0 as i64)
+    }
+
+    fn warning_of_time(&self, trusted_ahead_ms: Option<i64>) -> Option<Warning> {
+        let word = match trusted_ahead_ms? {
+            ahead if ahead > TRUST_AHEAD_WARNED_MS => "time_ahead",
+            ahead if ahead < -TRUST_BEHIND_WARNED_MS => "time_behind",
+            _ => return None,
+        };
+        Some(Warning { word, node: self.node(), value: trusted_ahead_ms? })
     }
 
     /// Whether this node can take requests now, and if not, why.

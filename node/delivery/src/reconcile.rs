@@ -1,13 +1,14 @@
 //! Reconciliation: what this node holds and what the state says come together again (D4).
 //!
 //! A node that was away first applies up to a read index. Then it destroys only what belongs to a
-//! packet that is terminal in the state, or to a space past its deadline in replicated time; and it
-//! fetches what live packets claim and it lacks.
+//! packet that is terminal in the state, or to a space that is past its deadline by the cluster's date
+//! and that nothing has claimed for a while of counted time, for dates may jump; and it fetches what
+//! live packets claim and it lacks.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use machine::{Command, PacketRecord, RecordHolding, SPACE_TIME_MS, View};
-use model::{Moment, PacketId, SpaceId};
+use model::{PacketId, SpaceId, Tick};
 
 use crate::{Error, Exchange};
 
@@ -18,6 +19,13 @@ const PAGE: usize = 500;
 /// A sealed packet is given so long to reach its last holder by itself, or to end, before this node
 /// fetches it: most packets never cost the second copy's record.
 pub(crate) const HOLDING_AFTER: Duration = Duration::from_secs(60);
+
+/// A content whose command may still be on its way is destroyed only after this node has seen for so
+/// long that nothing claims it: far longer than a command may take, whatever clocks show.
+const UNCLAIMED_MIN: Duration = Duration::from_secs(3600);
+
+/// Since which tick contents that look old have been seen here without a packet that claims them.
+pub(crate) type Unclaimed = BTreeMap<SpaceId, Tick>;
 
 /// Holdings that one record names.
 const HOLDINGS_A_RECORD_MAX: usize = 500;
@@ -32,19 +40,31 @@ impl Exchange {
     }
 
     async fn destroy_orphans(&self) -> Result<(), Error> {
-        let mut after = None;
+        let (mut after, mut unclaimed) = (None, Unclaimed::new());
+        let now = self.consensus().tick();
         loop {
             let held = self.content().list_held(after, PAGE);
-            let Some(last) = held.last() else { return Ok(()) };
+            let Some(last) = held.last() else {
+                // What was claimed or destroyed meanwhile is left out.
+                *self.inner.unclaimed.lock() = unclaimed;
+                return Ok(());
+            };
             after = Some(last.space);
             let orphans: Vec<SpaceId> = {
                 let reader = self.consensus().view();
                 let view = View::new(&*reader);
-                let clock = view.clock();
-                held.iter()
-                    .filter(|held| is_orphan(&view, clock, held.packet, held.space))
-                    .map(|held| held.space)
-                    .collect()
+                let before = self.inner.unclaimed.lock();
+                let mut is_orphan = |packet, space| match claim(&view, packet, space) {
+                    Claim::Ended => true,
+                    Claim::Live | Claim::Young => false,
+                    Claim::None => {
+                        let since = before.get(&space).copied().unwrap_or(now);
+                        unclaimed.insert(space, since);
+                        now.since(since) >= UNCLAIMED_MIN
+                    }
+                };
+                let orphans = held.iter().filter(|held| is_orphan(held.packet, held.space));
+                orphans.map(|held| held.space).collect()
             };
             if !orphans.is_empty() {
                 tracing::info!(
@@ -58,7 +78,7 @@ impl Exchange {
     }
 
     async fn fetch_missing(&self, holding_after: Duration) -> Result<(), Error> {
-        let mut after: Option<(Moment, PacketId)> = None;
+        let mut after: Option<(Tick, PacketId)> = None;
         loop {
             let (last, lacking) = {
                 let reader = self.consensus().view();
@@ -101,11 +121,11 @@ impl Exchange {
         holding_after: Duration,
     ) -> Option<PacketRecord> {
         let record = view.packet(packet)?;
-        let sealed_at = record.sealed_at.filter(|_| !record.state.is_terminal())?;
+        let sealed_tick = record.sealed_tick.filter(|_| !record.state.is_terminal())?;
         let claimed = record.holders.contains(&self.node());
         // What the state says is here and is not (a damaged copy, say) is fetched at once.
         let held = claimed && self.content().holds(record.space);
-        let young = !claimed && view.clock().since(sealed_at) < holding_after;
+        let young = !claimed && view.clock().tick.since(sealed_tick) < holding_after;
         (!held && !young).then_some(record)
     }
 
@@ -125,16 +145,29 @@ impl Exchange {
     }
 }
 
-/// Whether nothing will ever ask for this content again. A space that the state does not know may
-/// be one whose command is still on its way, until its deadline in replicated time has passed.
-fn is_orphan<R: machine::Reader + ?Sized>(
+/// What the state says of a content that is held.
+enum Claim {
+    /// A packet needs it.
+    Live,
+    /// Its packet has ended.
+    Ended,
+    /// No packet is known; its command may still be on its way.
+    Young,
+    /// No packet is known, and by the cluster's date its time is over.
+    None,
+}
+
+fn claim<R: machine::Reader + ?Sized>(
     view: &View<'_, R>,
-    clock: Moment,
     packet: PacketId,
     space: SpaceId,
-) -> bool {
+) -> Claim {
     match view.packet(packet) {
-        Some(record) if record.space == space => record.state.is_terminal(),
-        _ => clock.since(space.minted_at()) > Duration::from_millis(SPACE_TIME_MS),
+        Some(record) if record.space == space && record.state.is_terminal() => Claim::Ended,
+        Some(record) if record.space == space => Claim::Live,
+        _ if view.clock().date.since(space.minted_at()) > Duration::from_millis(SPACE_TIME_MS) => {
+            Claim::None
+        }
+        _ => Claim::Young,
     }
 }

@@ -58,7 +58,7 @@ impl Exchange {
         let mut more = false;
         for _ in 0..PASS_TIMES_A_SWEEP_MAX {
             let Some(due) = View::new(&*self.consensus().now()).next_due() else { return Ok(()) };
-            let wait = due.since(self.now());
+            let wait = due.since(self.consensus().tick());
             if !wait.is_zero() {
                 // Only where the last command was cut short: what is left of its rows is due after
                 // a short pause, and a look a second would forget fewer than a busy cluster makes.

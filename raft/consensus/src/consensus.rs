@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use machine::{Answer, Effect, Proposal, Reader};
-use model::NodeId;
+use model::{Moment, NodeId, Tick};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
@@ -160,6 +160,17 @@ impl Consensus {
     /// The status as it changes.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.inner.status.subscribe()
+    }
+
+    /// The date that a majority of the cluster's clocks shows, as far as this node knows, whatever its
+    /// own clock does; none before it has heard of one since its start.
+    pub fn date(&self) -> Option<Moment> {
+        self.inner.pulse.date()
+    }
+
+    /// How long the cluster has run, as far as this node knows.
+    pub fn tick(&self) -> Tick {
+        self.inner.pulse.tick()
     }
 
     /// Whether this node leads, as far as it knows.

@@ -5,6 +5,7 @@
 //! exchange, no sockets, no wall clock of its own: see [`Network`] and [`Clock`].
 
 mod consensus;
+mod dates;
 mod error;
 mod log;
 mod member;

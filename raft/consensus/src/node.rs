@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use model::{Moment, NodeId};
+use machine::Time;
+use model::NodeId;
 use openraft::{
     Config, Instant as _, ServerState, SnapshotPolicy, async_runtime::WatchReceiver as _,
     storage::RaftLogStorage,
@@ -25,6 +26,7 @@ use tokio::{
 
 use crate::{
     Clock, Error, Network, Options, Role, Status, Timing,
+    dates::Dates,
     log::{file::FileLog, mark::Mark, read::Entries},
     options::{KEEP_ENTRIES, PAYLOAD_ENTRIES, PURGE_BATCH, WAITING_PROPOSALS, WAITING_READS},
     peer::Peers,
@@ -123,9 +125,10 @@ impl Inner {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Error> {
         let config = config(&options, pledges.standing().is_full())?;
-        let shared = Arc::new(Shared::new());
+        let dates = Arc::new(Dates::new());
+        let shared = Arc::new(Shared::new(dates.clone()));
         let machine = Machine::open(disk.clone(), shared.clone(), hold).map_err(|e| stopped(&e))?;
-        let pulse = Arc::new(Pulse::new(clock));
+        let pulse = Arc::new(Pulse::new(clock, dates));
         let own = options.node.0;
         let retry_every = options.timing.heartbeat;
         let peers = Peers::new(own, network.clone(), pulse.clone(), pledges.clone(), retry_every);
@@ -198,10 +201,9 @@ impl Inner {
         (voters, membership.membership().learner_ids().collect())
     }
 
-    /// The moment for the next entry; none while a new leader waits for the others' clocks.
-    pub(crate) fn stamp(&self) -> Option<Moment> {
-        let last = Moment(*self.shared.last_at.borrow());
-        self.pulse.stamp(&self.members().0, self.node.0, last)
+    /// The time for the next entry; none while a new leader waits for the others' clocks.
+    pub(crate) fn stamp(&self) -> Option<Time> {
+        self.pulse.stamp(&self.members().0, self.node.0)
     }
 
     /// Waits until somebody other than `known` leads, or the deadline.
@@ -404,7 +406,10 @@ impl Inner {
             self.pulse.measure(&self.members().0, self.node.0);
         }
         let full = self.pledges.standing().is_full();
-        let may = full && self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted();
+        // Better a leader with a wrong clock than none: entries carry what a majority shows.
+        let nobody = self.since_quorum().is_none_or(|since| since > self.timing.fresh_max);
+        let may =
+            full && self.may_lead.load(Ordering::Relaxed) && (self.pulse.trusted() || nobody);
         self.raft.runtime_config().elect(may);
         if !may && self.leads() {
             tracing::warn!(offset_ms = self.pulse.offset_ms(), "this node gives up leadership");

@@ -126,8 +126,9 @@ pub(crate) const EFFECTS_KEPT: usize = 1_024;
 /// Before trying again when no leader is known.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A clock of the leader may be ahead of the median of the known clocks by this much.
-pub(crate) const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10);
+/// Clocks that are no farther apart show the same date: a node that was just started and has not been
+/// set yet by its time service is mostly nearer. As much as the machine lets a date stand still.
+pub(crate) const CLOCKS_NEAR: Duration = Duration::from_millis(machine::DATE_STILL_MS);
 
 /// A new leader waits so long for the clocks of the others before it stamps an entry without them:
 /// many heartbeats, and well inside a proposal's deadline.

@@ -39,7 +39,9 @@ use crate::{
     pulse::Pulse,
     state::snapshot::{self, SnapshotData},
     types::{LogId, Raft, Types, Vote},
-    wire::{self, AnswerHead, Kind, SnapshotBlock, SnapshotHead, SnapshotTail, WireError},
+    wire::{
+        self, AnswerHead, AppendHead, Kind, SnapshotBlock, SnapshotHead, SnapshotTail, WireError,
+    },
 };
 
 /// A block of a snapshot may take so long, disk and wire together.
@@ -163,7 +165,7 @@ impl Peer {
     /// What the leader says with an append: the head, and how many entries are committed.
     fn head(&self) -> (Vec<u8>, u64) {
         let Some(raft) = self.shared.raft.get() else {
-            return (wire::head(Default::default(), 0), 0);
+            return (AppendHead::default().written(), 0);
         };
         let metrics = raft.metrics();
         let (quorum, voters, committed) = {
@@ -179,7 +181,7 @@ impl Peer {
             (quorum, voters, committed.map_or(0, |index| index.saturating_add(1)))
         };
         let head = self.shared.pulse.speak(self.target, quorum, &voters, self.shared.own);
-        (wire::head(head.proven, head.clock), committed)
+        (head.written(), committed)
     }
 
     async fn send_snapshot(
@@ -240,8 +242,8 @@ impl RaftNetworkV2<Types> for Peer {
         let body = wire::with_committed(wire::to_body(head, &request), committed);
         let answer =
             self.body(Kind::Append, body, RPCTypes::AppendEntries, option.hard_ttl()).await?;
-        let (sign, clock, rest) = wire::split_head(&answer).map_err(|error| unreachable(&error))?;
-        self.shared.pulse.hear(self.target, AnswerHead { sign, clock });
+        let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
+        self.shared.pulse.hear(self.target, head);
         wire::from_body(rest).map_err(|error| unreachable(&error))
     }
 

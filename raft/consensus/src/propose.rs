@@ -6,9 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use machine::{Answer, Proposal};
+use machine::{Answer, Proposal, Time};
 use minicbor::Encoder;
-use model::{Moment, NodeId};
+use model::NodeId;
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -151,8 +151,8 @@ async fn submit(inner: Arc<Inner>, mut batch: Vec<Waiting>, _slot: OwnedSemaphor
 /// As leader: one entry for the whole batch. Gives back what has no answer.
 async fn write(inner: &Inner, mut batch: Vec<Waiting>, deadline: Instant) -> Vec<Waiting> {
     // Certainly not taken: it is tried again in a moment, when the followers' clocks are known.
-    let Some(at) = inner.stamp() else { return batch };
-    let entry = encode_entry(at, batch.iter().map(|waiting| &waiting.proposal));
+    let Some(time) = inner.stamp() else { return batch };
+    let entry = encode_entry(time, batch.iter().map(|waiting| &waiting.proposal));
     match timeout_at(deadline, inner.raft.client_write(EntryBytes(entry))).await {
         Ok(Ok(written)) => {
             let index = written.log_id.index();
@@ -249,27 +249,29 @@ fn settle(
 
 /// An encoded [`machine::Entry`] around encoded proposals.
 fn encode_entry<'a>(
-    at: Moment,
+    time: Time,
     proposals: impl ExactSizeIterator<Item = &'a Bytes> + Clone,
 ) -> Bytes {
     const IN_MEMORY: &str = "a vector takes every octet";
     let size: usize = proposals.clone().map(Bytes::len).sum();
     let mut encoder = Encoder::new(Vec::with_capacity(size + 32));
-    encoder.map(2).expect(IN_MEMORY);
-    encoder.u8(0).expect(IN_MEMORY).encode(at).expect(IN_MEMORY);
+    encoder.map(3).expect(IN_MEMORY);
+    encoder.u8(0).expect(IN_MEMORY).encode(time.date).expect(IN_MEMORY);
     encoder.u8(1).expect(IN_MEMORY).array(proposals.len() as u64).expect(IN_MEMORY);
     let mut entry = encoder.into_writer();
     for proposal in proposals {
         entry.extend_from_slice(proposal);
     }
-    entry.into()
+    let mut encoder = Encoder::new(entry);
+    encoder.u8(2).expect(IN_MEMORY).encode(time.tick).expect(IN_MEMORY);
+    encoder.into_writer().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use machine::{Command, Entry, IssueJoinToken};
-    use model::{CommandId, Digest};
+    use model::{CommandId, Digest, Moment, Tick};
 
     #[test]
     fn spliced_entries_read_as_whole_ones() {
@@ -285,8 +287,9 @@ mod tests {
             let proposals: Vec<_> = (0..count).map(proposal).collect();
             let encoded: Vec<Bytes> =
                 proposals.iter().map(|proposal| wire::to_cbor(proposal).into()).collect();
-            let entry = Entry { at: Moment(77), proposals };
-            assert_eq!(encode_entry(Moment(77), encoded.iter()), wire::to_cbor(&entry));
+            let time = Time { date: Moment(77), tick: Tick(300) };
+            let entry = Entry { at: time.date, proposals, tick: time.tick };
+            assert_eq!(encode_entry(time, encoded.iter()), wire::to_cbor(&entry));
         }
     }
 }

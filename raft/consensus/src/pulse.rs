@@ -6,25 +6,28 @@
 //! no clock is compared and no delay is assumed. With the sign comes how much was committed: once the
 //! follower's state holds that, it holds everything that had been acknowledged at that moment.
 //!
-//! The same messages carry wall clocks. The leader never stamps an entry further ahead than what a
-//! majority of the clocks has reached and a named bound, and a node whose clock is far off says so.
+//! The same messages carry wall clocks one way, and the date that the leader makes of them the other
+//! way, with the tick (see [`crate::dates`]). So every node knows what a majority of the clocks shows,
+//! whatever its own does, and a node whose clock is far off says so.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
 
-use model::Moment;
+use machine::Time;
+use model::{Moment, Tick};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
     Clock,
-    options::{CLOCK_AHEAD_MAX, CLOCKS_WAIT_MAX},
+    dates::{Agreed, Dates, judge},
+    options::{CLOCKS_NEAR, CLOCKS_WAIT_MAX},
     wire::{AnswerHead, AppendHead, Sign},
 };
 
@@ -37,12 +40,15 @@ const UNKNOWN: i64 = i64::MIN;
 
 pub(crate) struct Pulse {
     clock: Arc<dyn Clock>,
+    dates: Arc<Dates>,
     born: Instant,
     life: u64,
     peers: Mutex<BTreeMap<u64, Peer>>,
     proven: Mutex<Proven>,
     /// Own clock less the cluster's, in milliseconds.
     offset: AtomicI64,
+    /// A majority of the clocks shows the same date, and the own clock another one.
+    astray: AtomicBool,
     /// Since when this leader has had entries to stamp and known too few clocks.
     unknown_since: Mutex<Option<Instant>>,
 }
@@ -79,16 +85,18 @@ struct Peer {
 }
 
 impl Pulse {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, dates: Arc<Dates>) -> Self {
         // Two lives of a node begin at different moments; zero is kept for "no sign".
         let life = clock.now().0.max(1);
         Self {
             clock,
+            dates,
             born: Instant::now(),
             life,
             peers: Mutex::default(),
             proven: Mutex::default(),
             offset: AtomicI64::new(UNKNOWN),
+            astray: AtomicBool::new(false),
             unknown_since: Mutex::default(),
         }
     }
@@ -101,7 +109,10 @@ impl Pulse {
         voters: &[u64],
         own: u64,
     ) -> AppendHead {
-        let clock = self.agreed(voters, own).map_or(0, |moment| moment.0);
+        let agreed = self.agreed(voters, own);
+        let (clock, by_majority) =
+            agreed.map_or((0, false), |agreed| (agreed.date.0, agreed.by_majority));
+        let tick = self.dates.tick().0;
         let mut peers = self.peers.lock();
         let peer = peers.entry(to).or_default();
         if let (Some((sign, heard)), Some(quorum)) = (peer.pending, quorum)
@@ -110,7 +121,7 @@ impl Pulse {
             peer.proven = sign;
             peer.pending = None;
         }
-        AppendHead { proven: peer.proven, clock }
+        AppendHead { proven: peer.proven, clock, tick, by_majority }
     }
 
     /// As leader, when a follower has answered.
@@ -127,8 +138,11 @@ impl Pulse {
     /// As follower, when an append has come in. What it proves is taken only if the append itself
     /// was accepted, so that an old leader proves nothing.
     pub(crate) fn accept(&self, head: AppendHead, committed: u64, applied: u64) {
+        self.dates.ticked(Tick(head.tick));
         if head.clock > 0 {
-            self.offset.store(signed_ms(self.clock.now().0, head.clock), Ordering::Relaxed);
+            let date = Moment(head.clock);
+            self.dates.set(date);
+            self.compare(Some(Agreed { date, by_majority: head.by_majority }));
         }
         if head.proven.life != self.life {
             return;
@@ -168,46 +182,85 @@ impl Pulse {
         proven.covered
     }
 
-    /// What a majority of the voters' clocks has reached; none while too few are known.
-    fn agreed(&self, voters: &[u64], own: u64) -> Option<Moment> {
-        let now = self.clock.now().0;
-        let peers = self.peers.lock();
-        let clock_of = |voter: &u64| {
-            if *voter == own {
-                return Some(now);
-            }
-            let (clock, heard) = peers.get(voter)?.clock?;
-            Some(clock.saturating_add(heard.elapsed().as_millis() as u64))
+    /// As leader: what date it is by the voters' clocks; none while too few are known.
+    fn agreed(&self, voters: &[u64], own: u64) -> Option<Agreed> {
+        let (now, carried) = (self.clock.now(), self.dates.carried());
+        let clocks = {
+            let peers = self.peers.lock();
+            let clock_of = |voter: &u64| {
+                if *voter == own {
+                    return Some(now);
+                }
+                let (clock, heard) = peers.get(voter)?.clock?;
+                Some(Moment(clock).plus(heard.elapsed()))
+            };
+            voters.iter().filter_map(clock_of).collect()
         };
-        let mut clocks: Vec<u64> = voters.iter().filter_map(clock_of).collect();
-        clocks.sort_unstable_by(|a, b| b.cmp(a));
-        clocks.get(voters.len() / 2).map(|ms| Moment(*ms))
+        let agreed = judge(clocks, voters.len(), carried)?;
+        if let Some(carried) = carried
+            && agreed.date.since(carried).max(carried.since(agreed.date)) > CLOCKS_NEAR
+        {
+            tracing::warn!(from = %carried, to = %agreed.date, "the cluster's date steps");
+        }
+        self.dates.set(agreed.date);
+        Some(agreed)
     }
 
-    /// The moment to stamp on an entry: this node's clock, but not far ahead of a majority's, and
-    /// never behind the last entry.
+    /// The time to stamp on an entry: the date that a majority of the clocks shows, whatever this
+    /// node's own does, and the tick.
     ///
     /// A new leader knows no clock but its own until the others have answered once. Until then
-    /// there is none, for the last entry of an idle cluster may be hours old and every signature
-    /// would be ahead of it. If they stay unknown for longer than [`CLOCKS_WAIT_MAX`], time stands
-    /// still.
-    pub(crate) fn stamp(&self, voters: &[u64], own: u64, last: Moment) -> Option<Moment> {
-        let agreed = self.agreed(voters, own);
+    /// there is none, for the cluster may have been off and every signature would be ahead of the last
+    /// date. If they stay unknown for longer than [`CLOCKS_WAIT_MAX`], the last date goes on.
+    pub(crate) fn stamp(&self, voters: &[u64], own: u64) -> Option<Time> {
+        let agreed = self.agreed(voters, own).map(|agreed| agreed.date);
         let mut unknown_since = self.unknown_since.lock();
-        if let Some(agreed) = agreed {
-            *unknown_since = None;
-            return Some(self.clock.now().min(agreed.plus(CLOCK_AHEAD_MAX)).max(last));
-        }
-        let since = unknown_since.get_or_insert_with(Instant::now);
-        (since.elapsed() >= CLOCKS_WAIT_MAX).then_some(last)
+        let date = match agreed {
+            Some(date) => {
+                *unknown_since = None;
+                date
+            }
+            None => {
+                let since = unknown_since.get_or_insert_with(Instant::now);
+                if since.elapsed() < CLOCKS_WAIT_MAX {
+                    return None;
+                }
+                self.dates.carried().unwrap_or_else(|| self.clock.now())
+            }
+        };
+        Some(Time { date, tick: self.dates.tick() })
     }
 
     /// As leader: compares the own clock with the majority's.
     pub(crate) fn measure(&self, voters: &[u64], own: u64) {
-        let offset = self
-            .agreed(voters, own)
-            .map_or(UNKNOWN, |agreed| signed_ms(self.clock.now().0, agreed.0));
-        self.offset.store(offset, Ordering::Relaxed);
+        self.compare(self.agreed(voters, own));
+    }
+
+    fn compare(&self, agreed: Option<Agreed>) {
+        let offset = agreed.map(|agreed| signed_ms(self.clock.now().0, agreed.date.0));
+        let far = |offset: i64| offset.unsigned_abs() > CLOCKS_NEAR.as_millis() as u64;
+        let astray = agreed.is_some_and(|agreed| agreed.by_majority) && offset.is_some_and(far);
+        self.offset.store(offset.unwrap_or(UNKNOWN), Ordering::Relaxed);
+        if self.astray.swap(astray, Ordering::Relaxed) != astray {
+            if astray {
+                tracing::warn!(
+                    offset_ms = offset,
+                    "this node's clock is not what most clocks show"
+                );
+            } else {
+                tracing::info!("this node's clock is what most clocks show again");
+            }
+        }
+    }
+
+    /// The cluster's date, as far as this node knows.
+    pub(crate) fn date(&self) -> Option<Moment> {
+        self.dates.date()
+    }
+
+    /// How long the cluster has run.
+    pub(crate) fn tick(&self) -> Tick {
+        self.dates.tick()
     }
 
     /// How far the own clock is ahead of the cluster's (behind, if negative), in milliseconds.
@@ -215,10 +268,9 @@ impl Pulse {
         Some(self.offset.load(Ordering::Relaxed)).filter(|offset| *offset != UNKNOWN)
     }
 
-    /// Whether the own clock is near enough to the cluster's to lead.
+    /// Whether the own clock is near what a majority shows, where a majority shows the same.
     pub(crate) fn trusted(&self) -> bool {
-        self.offset_ms()
-            .is_none_or(|offset| offset.unsigned_abs() <= CLOCK_AHEAD_MAX.as_millis() as u64)
+        !self.astray.load(Ordering::Relaxed)
     }
 
     /// Forgets what was heard as leader: in the next leadership only new signs count.
@@ -241,9 +293,13 @@ mod tests {
     use super::*;
     use crate::SystemClock;
 
+    fn pulse() -> Pulse {
+        Pulse::new(Arc::new(SystemClock), Arc::new(Dates::new()))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_sign_counts_once_the_state_holds_what_was_committed() {
-        let pulse = Pulse::new(Arc::new(SystemClock));
+        let pulse = pulse();
         let mut signs = Vec::new();
         for _ in 0..3 {
             tokio::time::advance(Duration::from_millis(100)).await;
@@ -251,7 +307,7 @@ mod tests {
         }
         let accept = |at: usize, committed, applied| {
             let (_, proven) = signs[at];
-            pulse.accept(AppendHead { proven, clock: 0 }, committed, applied);
+            pulse.accept(AppendHead { proven, ..AppendHead::default() }, committed, applied);
         };
         accept(0, 50, 10);
         assert_eq!((pulse.proven(), pulse.covered(49)), (Some(signs[0].0), None));
@@ -267,14 +323,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_cannot_tell_a_moment_that_breaks_the_arithmetic() {
-        let pulse = Pulse::new(Arc::new(SystemClock));
+        let pulse = pulse();
         let life = pulse.answer().sign.life;
         for at in [u64::MAX, u64::MAX / 2] {
             let proven = Sign { life, at };
-            pulse.accept(AppendHead { proven, clock: u64::MAX }, u64::MAX, u64::MAX);
+            let head = AppendHead { proven, clock: u64::MAX, tick: u64::MAX, by_majority: true };
+            pulse.accept(head, u64::MAX, u64::MAX);
             pulse.hear(2, AnswerHead { sign: proven, clock: u64::MAX });
             tokio::time::advance(Duration::from_millis(1)).await;
-            pulse.stamp(&[1, 2], 1, Moment(u64::MAX));
+            pulse.stamp(&[1, 2], 1);
             pulse.measure(&[1, 2], 1);
             pulse.speak(2, Some(Instant::now()), &[1, 2], 1);
         }
@@ -283,18 +340,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_leader_stamps_nothing_before_it_knows_a_majority_of_clocks() {
-        let pulse = Pulse::new(Arc::new(SystemClock));
+        let pulse = pulse();
         let (last, now) = (Moment(7), SystemClock.now());
-        assert!(pulse.stamp(&[1], 1, last).expect("alone it agrees with itself") >= now);
-        assert_eq!(pulse.stamp(&[1, 2, 3], 1, last), None);
-        let clock = now.0;
-        pulse.hear(2, AnswerHead { sign: Sign::default(), clock });
-        assert!(pulse.stamp(&[1, 2, 3], 1, last).expect("two of three agree") >= now);
-        // The next leadership waits anew, and not for ever.
-        assert_eq!(pulse.stamp(&[1, 4, 5], 1, last), None);
+        pulse.dates.found(last);
+        assert_eq!(pulse.stamp(&[1, 2, 3], 1), None);
+        // If they stay unknown, what the state says goes on.
         tokio::time::advance(CLOCKS_WAIT_MAX).await;
-        assert_eq!(pulse.stamp(&[1, 4, 5], 1, last), Some(last));
+        let gone_on = last.plus(CLOCKS_WAIT_MAX);
+        assert_eq!(pulse.stamp(&[1, 2, 3], 1).map(|time| time.date), Some(gone_on));
         pulse.forget_signs();
-        assert_eq!(pulse.stamp(&[1, 4, 5], 1, last), None);
+        assert_eq!(pulse.stamp(&[1, 2, 3], 1), None);
+        pulse.hear(2, AnswerHead { sign: Sign::default(), clock: now.0 });
+        let stamped = pulse.stamp(&[1, 2, 3], 1).expect("two of three agree");
+        assert!(stamped.date >= now && stamped.tick >= Tick(1_000));
+        // The next leadership waits anew, and not for ever.
+        assert_eq!(pulse.stamp(&[1, 4, 5], 1), None);
+        tokio::time::advance(CLOCKS_WAIT_MAX).await;
+        assert!(pulse.stamp(&[1, 4, 5], 1).expect("the date goes on").date >= now);
+        assert!(pulse.stamp(&[1], 1).expect("alone it agrees with itself").date >= now);
     }
 }

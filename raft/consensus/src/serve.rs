@@ -116,7 +116,7 @@ fn no_part(standing: Standing) -> WireError {
 }
 
 async fn append(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
-    let (proven, clock, rest) = wire::split_head(body)?;
+    let (head, rest) = AppendHead::read(body)?;
     let (request, committed): (AppendEntriesRequest<Types>, u64) =
         wire::from_body_with_committed(rest)?;
     may_follow(inner, from, request.vote.leader_id.term())?;
@@ -131,9 +131,9 @@ async fn append(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, Wir
     let answer = inner.raft.append_entries(request).await.map_err(|e| refused(&e))?;
     if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
         let applied = *inner.shared.applied.borrow();
-        inner.pulse.accept(AppendHead { proven, clock }, committed, applied);
+        inner.pulse.accept(head, committed, applied);
     }
-    Ok(wire::to_body(wire::head(sign.sign, sign.clock), &answer))
+    Ok(wire::to_body(sign.written(), &answer))
 }
 
 async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     Error,
+    dates::Dates,
     log::file::FileLog,
     node::{Hold, begin, claim},
     sim,
@@ -22,6 +23,10 @@ use crate::{
     state::{Machine, Shared, disk::DiskState},
     types::{EntryBytes, LeaderId, LogEntry, LogId, Payload, Types, Vote},
 };
+
+fn shared() -> Shared {
+    Shared::new(Arc::new(Dates::new()))
+}
 
 fn hold() -> Hold {
     tokio::sync::mpsc::channel(1).0
@@ -38,7 +43,7 @@ impl StoreBuilder<Types, FileLog, Machine, TempDir> for OnDisk {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = open(directory.path()).expect("a fresh log opens");
         let state = DiskState::open(directory.path()).expect("a fresh state opens");
-        let machine = Machine::open(Arc::new(state), Arc::new(Shared::new()), hold());
+        let machine = Machine::open(Arc::new(state), Arc::new(shared()), hold());
         Ok((directory, log, machine.expect("a fresh machine opens")))
     }
 }
@@ -48,7 +53,7 @@ struct InMemory;
 impl StoreBuilder<Types, LogSession, Machine, ()> for InMemory {
     async fn build(&self) -> Result<((), LogSession, Machine), StorageError<Types>> {
         let state = Arc::new(sim::State::new().session());
-        let machine = Machine::open(state, Arc::new(Shared::new()), hold());
+        let machine = Machine::open(state, Arc::new(shared()), hold());
         Ok(((), sim::Log::new().session(), machine.expect("a fresh machine opens")))
     }
 }

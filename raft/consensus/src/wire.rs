@@ -172,7 +172,12 @@ pub(crate) fn from_cbor<T: for<'b> Decode<'b, ()>>(body: &[u8]) -> Result<T, Wir
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct AppendHead {
     pub(crate) proven: Sign,
+    /// The date; zero where the leader knows none.
     pub(crate) clock: u64,
+    /// How long the cluster has run.
+    pub(crate) tick: u64,
+    /// Whether a majority of the clocks shows the date.
+    pub(crate) by_majority: bool,
 }
 
 /// What a follower says with every answer to an append: a sign of life, and its wall clock.
@@ -191,23 +196,49 @@ pub(crate) struct Sign {
     pub(crate) at: u64,
 }
 
-const HEAD: usize = 24;
-
-/// Three numbers in front of a body.
-pub(crate) fn head(sign: Sign, clock: u64) -> Vec<u8> {
-    [sign.life, sign.at, clock].into_iter().flat_map(u64::to_be_bytes).collect()
+/// The numbers of a head, in front of a body.
+fn written<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
+    numbers.into_iter().flat_map(u64::to_be_bytes).collect()
 }
 
-/// The three numbers and the rest of a body.
-pub(crate) fn split_head(body: &[u8]) -> Result<(Sign, u64, &[u8]), WireError> {
-    let short = WireError::Malformed("the head is too short");
-    let (head, rest) = body.split_first_chunk::<HEAD>().ok_or(short)?;
-    let number = |at: usize| {
-        let mut octets = [0; 8];
-        octets.copy_from_slice(&head[at..at + 8]);
-        u64::from_be_bytes(octets)
-    };
-    Ok((Sign { life: number(0), at: number(8) }, number(16), rest))
+/// The numbers of a head, and the rest of a body.
+fn read<const N: usize>(mut body: &[u8]) -> Result<([u64; N], &[u8]), WireError> {
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        let short = WireError::Malformed("the head is too short");
+        let (octets, rest) = body.split_first_chunk::<8>().ok_or(short)?;
+        *number = u64::from_be_bytes(*octets);
+        body = rest;
+    }
+    Ok((numbers, body))
+}
+
+impl AppendHead {
+    /// In front of the body of an append.
+    pub(crate) fn written(self) -> Vec<u8> {
+        let Self { proven, clock, tick, by_majority } = self;
+        written([proven.life, proven.at, clock, tick, by_majority.into()])
+    }
+
+    /// The head and the rest of a body.
+    pub(crate) fn read(body: &[u8]) -> Result<(Self, &[u8]), WireError> {
+        let ([life, at, clock, tick, by_majority], rest) = read(body)?;
+        let proven = Sign { life, at };
+        Ok((Self { proven, clock, tick, by_majority: by_majority != 0 }, rest))
+    }
+}
+
+impl AnswerHead {
+    /// In front of the body of an answer to an append.
+    pub(crate) fn written(self) -> Vec<u8> {
+        written([self.sign.life, self.sign.at, self.clock])
+    }
+
+    /// The head and the rest of a body.
+    pub(crate) fn read(body: &[u8]) -> Result<(Self, &[u8]), WireError> {
+        let ([life, at, clock], rest) = read(body)?;
+        Ok((Self { sign: Sign { life, at }, clock }, rest))
+    }
 }
 
 /// Proposals on their way to the leader.

@@ -5,14 +5,15 @@
 //! anew when it comes again; a good one does not spend it for another command where the node that
 //! carried it named the wrong holders.
 
-use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, UnitCode};
+use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, Tick, UnitCode};
 
 use crate::{
-    ANSWER_TIME_MS, Answer, Command, Effect, Entry, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS, Proof,
-    Proposal, Refusal, Store, cluster, deadlines, exchange, pickup,
+    ANSWER_TIME_MS, Answer, Command, Effect, Entry, Proof, Proposal, Refusal, Store, cluster,
+    deadlines, exchange, pickup,
     record::Spent,
     registry,
-    tables::{ANSWERS, CLOCK, CLUSTER, KEYS, NONCES, Tables},
+    tables::{ANSWERS, CLUSTER, KEYS, NONCES, Tables},
+    time::{self, Time},
 };
 
 /// What an entry brought about.
@@ -26,22 +27,19 @@ pub struct Applied {
 
 /// Applies an entry. Total, and the same on every node: it reads the store and the entry alone.
 pub fn apply<S: Store>(store: &mut S, entry: &Entry) -> Applied {
-    let clock = CLOCK.get(store, &()).unwrap_or_default();
-    // Article 9(4): one time for all, which no leader's clock can turn back.
-    let at = entry.at.max(clock);
-    if at > clock {
-        CLOCK.put(store, &(), &at);
-    }
+    // Article 9(4): one time for all.
+    let now = time::begin(store, entry);
+    let tick = now.tick;
     let mut founded = CLUSTER.has(store, &());
     let mut applied = Applied::default();
     for proposal in &entry.proposals {
-        let past = Past::of(store, at, proposal);
+        let past = Past::of(store, tick, proposal);
         let answer = match past {
             Past { answer: Some(answer), .. } => answer,
             past => {
-                let decided = decide(store, at, founded, &past, proposal);
+                let decided = decide(store, now, founded, &past, proposal);
                 founded |= decided.answer.is_ok();
-                remember(store, at, past, proposal, &decided);
+                remember(store, tick, past, proposal, &decided);
                 applied.effects.extend(decided.effects);
                 decided.answer
             }
@@ -77,7 +75,8 @@ fn need(command: &Command) -> Need {
         | Command::RecordPurge(_)
         | Command::RecordHolding(_)
         | Command::RecordPickup(_)
-        | Command::PassTime(_) => Need::Nobody,
+        | Command::PassTime(_)
+        | Command::ConfirmTime(_) => Need::Nobody,
         Command::IssueJoinToken(_)
         | Command::RemoveNode(_)
         | Command::AddUnits(_)
@@ -111,7 +110,7 @@ impl Decided {
 
 fn decide<S: Store>(
     store: &mut S,
-    at: Moment,
+    now: Time,
     founded: bool,
     past: &Past,
     proposal: &Proposal,
@@ -119,12 +118,12 @@ fn decide<S: Store>(
     if !founded && !matches!(proposal.command, Command::Found(_)) {
         return Decided::refused(Refusal::NotFounded, false);
     }
-    let caller = match caller(store, at, past, proposal) {
+    let caller = match caller(store, now, past, proposal) {
         Ok(caller) => caller,
         // Of a good proof, only without the grant.
         Err(refusal) => return Decided::refused(refusal, refusal == Refusal::NotGranted),
     };
-    let mut tables = Tables::new(store, at);
+    let mut tables = Tables::new(store, now);
     let dispatched = dispatch(&mut tables, caller.as_ref(), &proposal.command);
     let (writes, effects) = tables.into_parts();
     let outcome = match dispatched {
@@ -165,13 +164,14 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
         Command::RecordPickup(command) => pickup::record_pickup(tables, command),
         Command::AbandonSpace(command) => exchange::abandon(tables, caller, command),
         Command::PassTime(command) => deadlines::pass_time(tables, command),
+        Command::ConfirmTime(command) => time::confirm(tables, command),
     }
 }
 
 /// Checks the proof again, against the entry's time.
 fn caller<S: Store>(
     store: &S,
-    at: Moment,
+    now: Time,
     past: &Past,
     proposal: &Proposal,
 ) -> Result<Option<Caller>, Refusal> {
@@ -184,9 +184,7 @@ fn caller<S: Store>(
     if key.status != KeyStatus::Active {
         return Err(Refusal::KeyRevoked);
     }
-    let oldest = at.0.saturating_sub(PROOF_AGE_MAX_MS);
-    let latest = at.0.saturating_add(PROOF_AHEAD_MAX_MS);
-    if !(oldest..=latest).contains(&proof.created.0) {
+    if !time::may_pass(store, now, proof.created) {
         return Err(Refusal::ClockOutOfWindow);
     }
     if past.spent {
@@ -201,8 +199,8 @@ fn caller<S: Store>(
 /// Answers to what nobody signed are kept by generation, so that a whole generation can be pruned in
 /// one range whatever the clocks were that minted the commands' ids: an answer is known for one to
 /// two of these spans.
-pub(crate) fn generation(at: Moment) -> u64 {
-    at.0 / ANSWER_TIME_MS
+pub(crate) fn generation(tick: Tick) -> u64 {
+    tick.0 / ANSWER_TIME_MS
 }
 
 /// What is known of a proposal before it is judged.
@@ -219,10 +217,10 @@ struct Past {
 impl Past {
     /// One look for what is signed: a command whose nonce has not passed has not been answered. That
     /// is most of the traffic.
-    fn of<S: Store>(store: &S, at: Moment, proposal: &Proposal) -> Self {
+    fn of<S: Store>(store: &S, tick: Tick, proposal: &Proposal) -> Self {
         let proof = match (need(&proposal.command), &proposal.proof) {
             (Need::Signed(_) | Need::MaybeSigned(_), Some(proof)) => proof,
-            _ => return Self { answer: answered(store, at, proposal.id), ..Self::default() },
+            _ => return Self { answer: answered(store, tick, proposal.id), ..Self::default() },
         };
         let nonce = (proof.created, proof.key.clone(), proof.nonce.clone());
         let (answer, spent) = match NONCES.get(store, &nonce) {
@@ -236,8 +234,8 @@ impl Past {
     }
 }
 
-fn answered<S: Store>(store: &S, at: Moment, id: CommandId) -> Option<Answer> {
-    let now = generation(at);
+fn answered<S: Store>(store: &S, tick: Tick, id: CommandId) -> Option<Answer> {
+    let now = generation(tick);
     ANSWERS.get(store, &(now, id)).or_else(|| ANSWERS.get(store, &(now.checked_sub(1)?, id)))
 }
 
@@ -245,7 +243,7 @@ fn answered<S: Store>(store: &S, at: Moment, id: CommandId) -> Option<Answer> {
 // something to be pruned when time passes, without end.
 fn remember<S: Store>(
     store: &mut S,
-    at: Moment,
+    tick: Tick,
     past: Past,
     proposal: &Proposal,
     decided: &Decided,
@@ -256,7 +254,7 @@ fn remember<S: Store>(
             NONCES.put(store, &nonce, &spent);
         }
         None if !matches!(proposal.command, Command::PassTime(_)) => {
-            ANSWERS.put(store, &(generation(at), proposal.id), &decided.answer);
+            ANSWERS.put(store, &(generation(tick), proposal.id), &decided.answer);
         }
         _ => {}
     }

@@ -112,6 +112,8 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.packet == *id, "stands under another id");
             rule(packet.state == state_of(sealed, &packet.deliveries), "is not in its state");
             rule(packet.ended_at.is_some() == ended, "ended without a moment, or the reverse");
+            rule(packet.ended_tick.is_some() == ended, "ended without a tick, or the reverse");
+            rule(packet.sealed_tick.is_some() == sealed, "sealed without a tick, or the reverse");
             rule(packet.digest.is_some() == sealed, "has a digest without a seal, or the reverse");
             rule(packet.holders.is_empty() != (sealed && !ended), "has the wrong holders");
             rule(packet.holders.is_sorted_by(|a, b| a < b), "names a holder twice");
@@ -133,11 +135,10 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
     fn lists(&mut self, packets: &BTreeMap<PacketId, PacketRecord>) {
         let (mut sent, mut spaces, mut due) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
         let (mut inbox, mut debts) = (BTreeSet::new(), BTreeMap::new());
-        let (purges, clock) = (self.rows(&PURGES), CLOCK.get(self.reader, &()).unwrap_or_default());
-        for ((id, _), at) in &purges {
-            let ended_at = packets.get(id).and_then(|packet| packet.ended_at);
-            let holds = ended_at.is_some_and(|ended_at| ended_at <= *at) && *at <= clock;
-            self.check(holds, || format!("{id} was purged before its end, or in the future"));
+        let purges = self.rows(&PURGES);
+        for ((id, _), _) in &purges {
+            let ended = packets.get(id).is_some_and(|packet| packet.ended_at.is_some());
+            self.check(ended, || format!("{id} was purged before its end"));
         }
         let mut purges: BTreeSet<_> = purges.into_iter().map(|(key, _)| key).collect();
         let (present, mut signed) = (self.present(), BTreeSet::new());
@@ -145,19 +146,19 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             sent.insert((packet.source.clone(), *id));
             spaces.insert(packet.space, *id);
             if !packet.state.is_terminal() {
-                due.insert((packet.due_at, *id));
+                due.insert((packet.due_tick, *id));
             }
             for delivery in packet.deliveries.iter().filter(|d| !d.state.is_final()) {
-                inbox.extend(packet.sealed_at.map(|at| (delivery.target.clone(), at, *id)));
+                inbox.extend(packet.sealed_tick.map(|at| (delivery.target.clone(), at, *id)));
             }
             let told = [DeliveryState::Confirmed, DeliveryState::Rejected];
             let told = packet.deliveries.iter().map(|delivery| told.contains(&delivery.state));
             signed.extend((1..).zip(told).filter(|(_, told)| *told).map(|(place, _)| (*id, place)));
             // Who owed it has destroyed it, or was removed, or owes it still.
             for node in &packet.debtors {
-                let ended_at = packet.ended_at.unwrap_or_default();
+                let ended = packet.ended_tick.unwrap_or_default();
                 if !purges.remove(&(*id, *node)) && present.contains(node) {
-                    debts.insert((*node, ended_at, *id), packet.space);
+                    debts.insert((*node, ended, *id), packet.space);
                 }
             }
         }
@@ -206,17 +207,20 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// What is remembered of requests.
     fn memory(&mut self) {
-        let clock = CLOCK.get(self.reader, &()).unwrap_or_default();
+        let clock = CLOCK.get(self.reader, &()).unwrap_or_default().tick;
         let answers = self.keys(&ANSWERS);
         let known = answers.iter().all(|(of, _)| *of <= generation(clock));
         self.check(known, || "an answer is of the future".into());
         let nonces = self.keys(&NONCES);
         let issued = nonces.iter().all(|(_, key, _)| KEYS.has(self.reader, key));
         self.check(issued, || "a nonce passed with an unknown key".into());
+        let trust = TRUST.get(self.reader, &());
+        let counted = trust.is_none_or(|trust| trust.time.tick <= clock);
+        self.check(counted, || "the trusted date is of the future".into());
         let (mut ages, mut counts) = (BTreeSet::new(), BTreeMap::<AppId, u64>::new());
         for ((app, key), record) in self.rows(&IDEMPOTENCY) {
             *counts.entry(app.clone()).or_default() += 1;
-            ages.insert((record.at, app, key));
+            ages.insert((record.tick, app, key));
             let first = PACKETS.get(self.reader, &record.packet);
             let first = first.is_some_and(|packet| packet.space == record.space);
             self.check(first, || "an idempotency key stands for no packet".into());
@@ -240,7 +244,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Nothing stands outside the tables.
     fn strangers(&mut self) {
-        for (from, to) in [(0, CLUSTER.tag), (PURGES.tag + 1, u8::MAX)] {
+        for (from, to) in [(0, CLUSTER.tag), (TRUST.tag + 1, u8::MAX)] {
             let mut found = false;
             self.reader.scan(&[from], &[to], &mut |_, _| {
                 found = true;

@@ -88,15 +88,15 @@ pub fn seat_voters<S: Store>(store: &mut S, voters: &[NodeId]) {
 
 /// Registers a join token by the digest of its secret.
 pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) -> Answer {
-    let latest = tables.at.0.saturating_add(JOIN_TOKEN_TIME_MAX_MS);
-    if command.expires_at <= tables.at || command.expires_at.0 > latest {
+    let span = command.expires_at.since(tables.at).as_millis() as u64;
+    if !(1..=JOIN_TOKEN_TIME_MAX_MS).contains(&span) {
         return Err(Refusal::DeadlineMalformed);
     }
     if tables.has(&TOKENS, &command.secret_digest) {
         return Err(Refusal::IdExists);
     }
     forget_tokens(tables);
-    let token = JoinTokenRecord { expires_at: command.expires_at, node: None };
+    let token = JoinTokenRecord { expires_tick: tables.tick.plus_ms(span), node: None };
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::Done)
 }
@@ -105,7 +105,7 @@ pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) ->
 /// longer serve. Administrators issue few, so that all of them are looked at.
 fn forget_tokens(tables: &mut Tables) {
     for (digest, token) in TOKENS.rows(&tables.store, &TOKENS.all(), usize::MAX) {
-        if token.expires_at.0.saturating_add(JOIN_TOKEN_TIME_MAX_MS) <= tables.at.0 {
+        if token.expires_tick.plus_ms(JOIN_TOKEN_TIME_MAX_MS) <= tables.tick {
             tables.delete(&TOKENS, &digest);
         }
     }
@@ -117,7 +117,7 @@ pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
     if token.node.is_some() {
         return Err(Refusal::TokenUsed);
     }
-    if tables.at >= token.expires_at {
+    if tables.tick >= token.expires_tick {
         return Err(Refusal::TokenExpired);
     }
     let cluster = tables.get(&CLUSTER, &()).ok_or(Refusal::NotFounded)?;

@@ -6,19 +6,22 @@
 use minicbor::{Decode, Encode};
 use model::{
     AccessKey, AppId, CommandId, Digest, Grants, IdempotencyKey, Importance, KeyAlgorithm, Label,
-    MediaType, Moment, NodeId, Nonce, PacketId, SpaceId, Title, UnitCode, UnitKind, Zone,
+    MediaType, Moment, NodeId, Nonce, PacketId, SpaceId, Tick, Title, UnitCode, UnitKind, Zone,
 };
 
-/// One entry of the log: proposals that the leader gathered, under one moment of its clock.
+/// One entry of the log: proposals that the leader gathered, under one time.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub struct Entry {
-    /// Stamped by the leader; the state never lets it run backwards.
+    /// The date: what a majority of the nodes' clocks says. It may step back.
     #[n(0)]
     pub at: Moment,
     /// In order; each gets its own answer.
     #[n(1)]
     pub proposals: Vec<Proposal>,
+    /// How long the cluster has run; the state never lets it run backwards.
+    #[n(2)]
+    pub tick: Tick,
 }
 
 /// A command and, where somebody signed for it, the proof.
@@ -132,6 +135,9 @@ pub enum Command {
     /// Authorised by the space token at the node, or by the source's proof.
     #[n(21)]
     AbandonSpace(#[n(0)] AbandonSpace),
+    /// An administrator at a node has seen that the clocks are right.
+    #[n(22)]
+    ConfirmTime(#[n(0)] ConfirmTime),
 }
 
 /// See [`Command::Found`].
@@ -566,6 +572,15 @@ pub struct RecordPickup {
     /// Who fetched what.
     #[n(0)]
     pub pickups: Vec<(PacketId, UnitCode)>,
+}
+
+/// See [`Command::ConfirmTime`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct ConfirmTime {
+    /// The node at which it was asked.
+    #[n(0)]
+    pub node: NodeId,
 }
 
 /// See [`Command::AbandonSpace`].

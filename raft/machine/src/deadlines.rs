@@ -1,15 +1,16 @@
-//! Time: what happens because nothing else happened, and what may be forgotten.
+//! Time: what happens because nothing else happened, and what may be forgotten. All of it by ticks,
+//! which no clock on a wall can make step.
 //!
 //! Deadlines of settled packets are deleted long before they pass, and most pass in the far future,
 //! so a search for the earliest one would walk over ranges full of deleted rows. A floor stands in
 //! for it: no deadline lies before it. It is lowered when an earlier deadline comes, and raised
 //! when time passes, by a bounded look ahead; so now and then time is passed for nothing.
 
-use model::{DeliveryState, Moment};
+use model::{DeliveryState, Tick};
 
 use crate::{
-    ANSWER_TIME_MS, Answer, EventKind, IDEMPOTENCY_TIME_MS, NONCE_TIME_MS, Outcome,
-    PACKETS_A_COMMAND_MAX, PassTime, Reader,
+    ANSWER_TIME_MS, Answer, EventKind, IDEMPOTENCY_TIME_MS, Outcome, PACKETS_A_COMMAND_MAX,
+    PassTime, Reader,
     apply::generation,
     keys::Key,
     lifecycle,
@@ -17,6 +18,7 @@ use crate::{
         ANSWERS, DUE, DUE_FLOOR, FLOORS, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, NONCES,
         PACKETS, PRUNED, Span, Table, Tables, Value,
     },
+    time,
 };
 
 /// How far the deadline floor is raised at once: an idle cluster passes time once an hour.
@@ -33,28 +35,29 @@ const IDEMPOTENCY_STEP_MS: u64 = 3_600_000;
 /// Settles what is due, a bounded number of packets, and forgets a bounded number of rows.
 pub(crate) fn pass_time(tables: &mut Tables, command: &PassTime) -> Answer {
     let (settled, due) = expire_due(tables, command.due_max)?;
-    let nonces = tables.at.0.checked_sub(NONCE_TIME_MS);
-    let nonces = prune(tables, &NONCES, nonces.map(|oldest| NONCES.prefix(&Moment(oldest)))).len();
-    let answers = generation(tables.at).checked_sub(1);
+    let nonces = forget_nonces(tables);
+    let answers = generation(tables.tick).checked_sub(1);
     let answers = prune(tables, &ANSWERS, answers.map(|oldest| ANSWERS.prefix(&oldest))).len();
-    let ages = tables.at.0.checked_sub(IDEMPOTENCY_TIME_MS);
-    let ages = ages.map(|latest| IDEMPOTENCY_AGES.prefix(&Moment(latest + 1)));
+    let ages = tables.tick.0.checked_sub(IDEMPOTENCY_TIME_MS);
+    let ages = ages.map(|latest| IDEMPOTENCY_AGES.prefix(&Tick(latest + 1)));
     let ages = forget_idempotency(tables, ages);
     let more = due || [nonces, answers, ages].contains(&PRUNED_ROWS_MAX);
     Ok(Outcome::TimePassed { settled, more })
 }
 
-/// The earliest moment at which passing time does something.
-pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Moment> {
+/// The earliest tick at which passing time does something.
+pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Tick> {
     let nonce = first_unpruned(reader, &NONCES)
-        .map(|(created, ..)| next_step(created.0.saturating_add(NONCE_TIME_MS), NONCE_STEP_MS));
+        .and_then(|(created, ..)| time::forgotten_at(reader, created))
+        .map(|tick| next_step(tick.0, NONCE_STEP_MS));
     let answer = first_unpruned(reader, &ANSWERS)
         .map(|(generation, _)| generation.saturating_add(2).saturating_mul(ANSWER_TIME_MS));
-    let idempotency = first_unpruned(reader, &IDEMPOTENCY_AGES)
-        .map(|(at, ..)| next_step(at.0.saturating_add(IDEMPOTENCY_TIME_MS), IDEMPOTENCY_STEP_MS));
+    let idempotency = first_unpruned(reader, &IDEMPOTENCY_AGES).map(|(tick, ..)| {
+        next_step(tick.0.saturating_add(IDEMPOTENCY_TIME_MS), IDEMPOTENCY_STEP_MS)
+    });
     let prunable = [nonce, answer, idempotency].into_iter().flatten().min();
-    let rested = PRUNED.get(reader, &()).map_or(0, |at| at.0.saturating_add(PRUNE_PAUSE_MS));
-    let prunable = prunable.map(|at| Moment(at.max(rested)));
+    let rested = PRUNED.get(reader, &()).map_or(0, |tick| tick.0.saturating_add(PRUNE_PAUSE_MS));
+    let prunable = prunable.map(|tick| Tick(tick.max(rested)));
     [DUE_FLOOR.get(reader, &()), prunable].into_iter().flatten().min()
 }
 
@@ -66,11 +69,11 @@ pub(crate) fn due_span<R: Reader + ?Sized>(reader: &R) -> Span {
 
 fn expire_due(tables: &mut Tables, due_max: u32) -> Result<(u32, bool), crate::Refusal> {
     let Some(floor) = tables.get(&DUE_FLOOR, &()) else { return Ok((0, false)) };
-    if floor > tables.at {
+    if floor > tables.tick {
         return Ok((0, false));
     }
     let due_max = (due_max as usize).min(PACKETS_A_COMMAND_MAX);
-    let after_now = DUE.prefix(&Moment(tables.at.0.saturating_add(1)));
+    let after_now = DUE.prefix(&tables.tick.plus_ms(1));
     let span = due_span(&tables.store).below(after_now.clone());
     // One more than is settled now: it says whether there is more, and from when.
     let mut due = DUE.keys(&tables.store, &span, due_max + 1);
@@ -79,11 +82,11 @@ fn expire_due(tables: &mut Tables, due_max: u32) -> Result<(u32, bool), crate::R
         expire(tables, *packet);
     }
     let floor = match next {
-        Some((moment, _)) => moment,
+        Some((tick, _)) => tick,
         None => {
-            let horizon = Moment(tables.at.0.saturating_add(LOOK_AHEAD_MS));
+            let horizon = tables.tick.plus_ms(LOOK_AHEAD_MS);
             let ahead = DUE.all().from(after_now).below(DUE.prefix(&horizon));
-            DUE.first(&tables.store, &ahead).map_or(horizon, |(moment, _)| moment)
+            DUE.first(&tables.store, &ahead).map_or(horizon, |(tick, _)| tick)
         }
     };
     tables.put(&DUE_FLOOR, &(), &floor);
@@ -107,14 +110,24 @@ fn expire(tables: &mut Tables, id: model::PacketId) {
     tables.put(&PACKETS, &id, &packet);
 }
 
+/// Forgets nonces of signatures that can pass no more; answers how many.
+fn forget_nonces(tables: &mut Tables) -> usize {
+    let Some(oldest) = time::forgettable(tables) else { return 0 };
+    let count = prune(tables, &NONCES, Some(NONCES.prefix(&oldest))).len();
+    if count > 0 {
+        time::shut_before(tables, oldest);
+    }
+    count
+}
+
 /// Forgets idempotency keys whose time is over, with what they stand for; answers how many.
 fn forget_idempotency(tables: &mut Tables, below: Option<Vec<u8>>) -> usize {
     let forgotten = prune(tables, &IDEMPOTENCY_AGES, below);
     let count = forgotten.len();
-    for (at, app, key) in forgotten {
+    for (tick, app, key) in forgotten {
         let name = (app, key);
         let record = tables.get(&IDEMPOTENCY, &name).expect("every age belongs to a key");
-        assert!(record.at == at, "an idempotency key has one age");
+        assert!(record.tick == tick, "an idempotency key has one age");
         tables.delete(&IDEMPOTENCY, &name);
         let kept = tables.get(&IDEMPOTENCY_COUNTS, &name.0).expect("remembered keys are counted");
         tables.put(&IDEMPOTENCY_COUNTS, &name.0, &(kept - 1));
@@ -134,7 +147,7 @@ fn prune<K: Key, V: Value>(
     let Some(last) = keys.last() else { return keys };
     let floor = if keys.len() < PRUNED_ROWS_MAX { span.to } else { table.key(last) };
     tables.put(&FLOORS, &table.tag, &floor.into());
-    let now = tables.at;
+    let now = tables.tick;
     tables.put(&PRUNED, &(), &now);
     for key in &keys {
         tables.delete(table, key);
@@ -154,6 +167,6 @@ fn first_unpruned<K: Key, V: Value, R: Reader + ?Sized>(
     table.first(reader, &unpruned(reader, table))
 }
 
-fn next_step(moment: u64, step: u64) -> u64 {
-    (moment / step).saturating_add(1).saturating_mul(step)
+fn next_step(tick: u64, step: u64) -> u64 {
+    (tick / step).saturating_add(1).saturating_mul(step)
 }

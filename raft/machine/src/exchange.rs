@@ -11,7 +11,7 @@ use crate::{
     apply::Caller,
     cluster,
     keys::Newest,
-    lifecycle::{self, delivery_deadline, is_majority},
+    lifecycle::{self, delivery_ms, is_majority},
     tables::{
         APPS, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT, SPACES, Tables,
     },
@@ -27,7 +27,7 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
     let mut packet = requested(tables, caller, ids, &command.request)?;
     packet.size = command.size;
     packet.writer = command.node;
-    packet.due_at.0 = tables.at.0.saturating_add(SPACE_TIME_MS);
+    lifecycle::give(tables, &mut packet, SPACE_TIME_MS);
     remember(tables, caller, command.idempotency.as_ref(), &packet, false)?;
     lifecycle::schedule(tables, &packet);
     register(tables, caller, &packet);
@@ -78,10 +78,10 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
         return Err(Refusal::SizeMismatch);
     }
     let policy = command.policy.as_ref().unwrap_or(&packet.policy).clone();
-    let due_at = delivery_deadline(tables.at, policy.deliver_by)?;
-    tables.delete(&DUE, &(packet.due_at, packet.packet));
+    let span = delivery_ms(tables.at, policy.deliver_by)?;
+    tables.delete(&DUE, &(packet.due_tick, packet.packet));
     packet.policy = policy;
-    packet.due_at = due_at;
+    lifecycle::give(tables, &mut packet, span);
     packet.holders = held(tables, &command.holders)?;
     keep_proof(tables, caller, &packet);
     accept(tables, &mut packet, (command.digest, command.size))
@@ -96,7 +96,8 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
     let mut packet = requested(tables, caller, ids, &command.request)?;
     packet.holders = held(tables, &command.holders)?;
     packet.writer = packet.holders[0];
-    packet.due_at = delivery_deadline(tables.at, packet.policy.deliver_by)?;
+    let span = delivery_ms(tables.at, packet.policy.deliver_by)?;
+    lifecycle::give(tables, &mut packet, span);
     remember(tables, caller, command.idempotency.as_ref(), &packet, true)?;
     register(tables, caller, &packet);
     accept(tables, &mut packet, (command.digest, command.size))
@@ -152,7 +153,7 @@ fn requested(
     request: &Request,
 ) -> Result<PacketRecord, Refusal> {
     let targets = targets(tables, caller, &request.targets)?;
-    delivery_deadline(tables.at, request.policy.deliver_by)?;
+    delivery_ms(tables.at, request.policy.deliver_by)?;
     if tables.has(&PACKETS, &packet) || tables.has(&SPACES, &space) {
         return Err(Refusal::IdExists);
     }
@@ -178,6 +179,9 @@ fn requested(
         ended_at: None,
         purged: Vec::new(),
         debtors: Vec::new(),
+        sealed_tick: None,
+        due_tick: tables.tick,
+        ended_tick: None,
     })
 }
 
@@ -266,7 +270,7 @@ fn check_open(tables: &Tables, packet: &PacketRecord) -> Result<(), Refusal> {
     match packet.state {
         PacketState::Expired => Err(Refusal::SpaceExpired),
         state if state.is_terminal() => Err(Refusal::AlreadyEnded),
-        _ if tables.at >= packet.due_at => Err(Refusal::SpaceExpired),
+        _ if tables.tick >= packet.due_tick => Err(Refusal::SpaceExpired),
         _ => Ok(()),
     }
 }
@@ -307,9 +311,9 @@ fn first_answer(
     }))
 }
 
-// By the clock and not by the pruning, which lags behind it.
+// By the tick and not by the pruning, which lags behind it.
 fn is_forgotten(tables: &Tables, first: &IdempotencyRecord) -> bool {
-    tables.at.0 >= first.at.0.saturating_add(IDEMPOTENCY_TIME_MS)
+    tables.tick >= first.tick.plus_ms(IDEMPOTENCY_TIME_MS)
 }
 
 /// Remembers the use of an idempotency key.
@@ -325,7 +329,7 @@ fn remember(
     let name = (app.clone(), key.clone());
     // A row that is forgotten but not yet pruned gives its place to the new one.
     if let Some(old) = tables.get(&IDEMPOTENCY, &name) {
-        tables.delete(&IDEMPOTENCY_AGES, &(old.at, app.clone(), key.clone()));
+        tables.delete(&IDEMPOTENCY_AGES, &(old.tick, app.clone(), key.clone()));
     } else {
         let count = tables.get(&IDEMPOTENCY_COUNTS, &app).unwrap_or_default();
         if count >= IDEMPOTENCY_KEYS_MAX {
@@ -339,8 +343,9 @@ fn remember(
         space: packet.space,
         at: tables.at,
         submitted,
+        tick: tables.tick,
     };
     tables.put(&IDEMPOTENCY, &name, &record);
-    tables.put(&IDEMPOTENCY_AGES, &(tables.at, app, key), &());
+    tables.put(&IDEMPOTENCY_AGES, &(tables.tick, app, key), &());
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use model::{
     AccessKey, AppId, CommandId, Digest, IdempotencyKey, Moment, NodeId, Nonce, PacketId, SpaceId,
-    UnitCode,
+    Tick, UnitCode,
 };
 
 /// A part of a key: written in order, and read back where a scan needs it.
@@ -49,6 +49,16 @@ impl Key for u64 {
 }
 
 impl Key for Moment {
+    fn write(&self, key: &mut Vec<u8>) {
+        self.0.write(key);
+    }
+
+    fn take(key: &mut &[u8]) -> Option<Self> {
+        u64::take(key).map(Self)
+    }
+}
+
+impl Key for Tick {
     fn write(&self, key: &mut Vec<u8>) {
         self.0.write(key);
     }

@@ -19,6 +19,7 @@ mod refusal;
 mod registry;
 mod store;
 mod tables;
+mod time;
 mod view;
 
 pub use apply::{Applied, apply};
@@ -30,4 +31,5 @@ pub use record::*;
 pub use refusal::Refusal;
 pub use registry::ALIASES_MAX;
 pub use store::{Overlay, Reader, Store, Visit, Write, Writes, scan_over};
+pub use time::{DATE_STILL_MS, Time};
 pub use view::{Feed, View};

@@ -2,7 +2,7 @@
 //!
 //! No rule about who may ask: the commands' own files have those.
 
-use model::{DeliveryState, Digest, Moment, NodeId, PacketId, PacketState, UnitCode};
+use model::{DeliveryState, Digest, Moment, NodeId, PacketId, PacketState, Tick, UnitCode};
 
 use crate::{
     DELIVERY_TIME_MAX_MS, DeliveryRecord, Effect, Event, EventKind, FEED_EVENTS_MAX, PacketRecord,
@@ -43,21 +43,28 @@ pub(crate) fn is_majority(holders: &[NodeId], members: &[NodeId]) -> bool {
     known && distinct && holders.len() * 2 > members.len()
 }
 
-/// The deadline of deliveries that are sealed (or asked for) at a moment.
-pub(crate) fn delivery_deadline(at: Moment, deliver_by: Option<Moment>) -> Result<Moment, Refusal> {
-    let latest = Moment(at.0.saturating_add(DELIVERY_TIME_MAX_MS));
-    match deliver_by {
-        None => Ok(latest),
-        Some(deadline) if deadline > at && deadline <= latest => Ok(deadline),
-        Some(_) => Err(Refusal::DeadlineMalformed),
+/// How long deliveries may take, in milliseconds, that are sealed (or asked for) at a date.
+pub(crate) fn delivery_ms(at: Moment, deliver_by: Option<Moment>) -> Result<u64, Refusal> {
+    let Some(deadline) = deliver_by else { return Ok(DELIVERY_TIME_MAX_MS) };
+    let span = deadline.since(at).as_millis() as u64;
+    if (1..=DELIVERY_TIME_MAX_MS).contains(&span) {
+        Ok(span)
+    } else {
+        Err(Refusal::DeadlineMalformed)
     }
+}
+
+/// Gives the packet so long from now on: counted, so that a clock that jumps ends nothing.
+pub(crate) fn give(tables: &Tables, packet: &mut PacketRecord, ms: u64) {
+    packet.due_at = Moment(tables.at.0.saturating_add(ms));
+    packet.due_tick = tables.tick.plus_ms(ms);
 }
 
 /// Registers the packet's deadline.
 pub(crate) fn schedule(tables: &mut Tables, packet: &PacketRecord) {
-    tables.put(&DUE, &(packet.due_at, packet.packet), &());
-    if tables.get(&DUE_FLOOR, &()).is_none_or(|floor| packet.due_at < floor) {
-        tables.put(&DUE_FLOOR, &(), &packet.due_at);
+    tables.put(&DUE, &(packet.due_tick, packet.packet), &());
+    if tables.get(&DUE_FLOOR, &()).is_none_or(|floor| packet.due_tick < floor) {
+        tables.put(&DUE_FLOOR, &(), &packet.due_tick);
     }
 }
 
@@ -67,6 +74,7 @@ pub(crate) fn notify(tables: &mut Tables, packet: &mut PacketRecord, digest: Dig
     packet.digest = Some(digest);
     packet.size = Some(size);
     packet.sealed_at = Some(at);
+    packet.sealed_tick = Some(tables.tick);
     for delivery in &mut packet.deliveries {
         delivery.state = DeliveryState::Notified;
         delivery.notified_at = Some(at);
@@ -75,22 +83,22 @@ pub(crate) fn notify(tables: &mut Tables, packet: &mut PacketRecord, digest: Dig
     for delivery in &packet.deliveries {
         let target = &delivery.target;
         tell(tables, target, EventKind::Available, packet, Some(target));
-        tables.put(&INBOX, &(target.clone(), at, packet.packet), &());
+        tables.put(&INBOX, &(target.clone(), tables.tick, packet.packet), &());
     }
 }
 
 /// Makes one delivery final.
 pub(crate) fn settle(
     tables: &mut Tables,
-    (packet, sealed_at): (PacketId, Option<Moment>),
+    (packet, sealed_tick): (PacketId, Option<Tick>),
     delivery: &mut DeliveryRecord,
     state: DeliveryState,
 ) {
     delivery.state = state;
     delivery.settled_at = Some(tables.at);
     // Only a sealed packet stands in inboxes.
-    if let Some(sealed_at) = sealed_at {
-        tables.delete(&INBOX, &(delivery.target.clone(), sealed_at, packet));
+    if let Some(sealed_tick) = sealed_tick {
+        tables.delete(&INBOX, &(delivery.target.clone(), sealed_tick, packet));
     }
 }
 
@@ -100,7 +108,7 @@ pub(crate) fn settle_open(
     packet: &mut PacketRecord,
     state: DeliveryState,
 ) -> Vec<UnitCode> {
-    let (key, mut settled) = ((packet.packet, packet.sealed_at), Vec::new());
+    let (key, mut settled) = ((packet.packet, packet.sealed_tick), Vec::new());
     for delivery in packet.deliveries.iter_mut().filter(|delivery| !delivery.state.is_final()) {
         settle(tables, key, delivery, state);
         settled.push(delivery.target.clone());
@@ -119,8 +127,9 @@ pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRecord) {
 /// Ends the packet: its content goes, and until it has gone every node that may hold it owes its
 /// purge.
 fn end(tables: &mut Tables, packet: &mut PacketRecord) {
-    tables.delete(&DUE, &(packet.due_at, packet.packet));
+    tables.delete(&DUE, &(packet.due_tick, packet.packet));
     packet.ended_at = Some(tables.at);
+    packet.ended_tick = Some(tables.tick);
     // Article 9(3): nothing is kept after the exchange. A member may hold parts without being named
     // a holder, so all of them owe the purge; so does a writer that does not vote.
     packet.debtors = tables.members();
@@ -131,7 +140,7 @@ fn end(tables: &mut Tables, packet: &mut PacketRecord) {
     }
     packet.debtors.sort();
     for node in &packet.debtors {
-        tables.put(&DEBTS, &(*node, tables.at, packet.packet), &packet.space);
+        tables.put(&DEBTS, &(*node, tables.tick, packet.packet), &packet.space);
     }
     tables.effects.push(Effect::Purge { packet: packet.packet, space: packet.space });
     if packet.state == PacketState::Completed {
@@ -169,7 +178,7 @@ pub(crate) fn tell(
     if position.is_multiple_of(INBOX_FLOOR_STEP) {
         let open = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), head.inbox_floor)));
         let first = INBOX.first(&tables.store, &open);
-        head.inbox_floor = first.map_or(tables.at, |(_, sealed_at, _)| sealed_at);
+        head.inbox_floor = first.map_or(tables.tick, |(_, sealed_tick, _)| sealed_tick);
     }
     tables.put(&HEADS, unit, &head);
     tables.effects.push(Effect::Notice { unit: unit.clone(), position });

@@ -73,7 +73,7 @@ fn confirm_one(tables: &mut Tables, caller: &Caller, receipt: &Receipt) -> Resul
         return Err(Refusal::DigestMismatch);
     }
     tables.put(&EVIDENCE, &(packet.packet, index as u64 + 1), &caller.proof);
-    let key = (packet.packet, packet.sealed_at);
+    let key = (packet.packet, packet.sealed_tick);
     lifecycle::settle(tables, key, delivery, DeliveryState::Confirmed);
     // With a single target the completion says the same, at half the cost.
     if packet.deliveries.len() > 1 {
@@ -98,7 +98,7 @@ pub(crate) fn reject(tables: &mut Tables, caller: &Caller, command: &RejectDeliv
     }
     delivery.reason = Some(command.reason.clone());
     tables.put(&EVIDENCE, &(packet.packet, index as u64 + 1), &caller.proof);
-    let key = (packet.packet, packet.sealed_at);
+    let key = (packet.packet, packet.sealed_tick);
     lifecycle::settle(tables, key, delivery, DeliveryState::Rejected);
     lifecycle::tell(tables, &packet.source, EventKind::Rejected, &packet, Some(&caller.unit));
     lifecycle::advance(tables, &mut packet);
@@ -111,8 +111,8 @@ pub(crate) fn record_purge(tables: &mut Tables, command: &RecordPurge) -> Answer
     check_list(command.packets.len())?;
     let (node, at) = (present(tables, command.node)?, tables.at);
     for id in &command.packets {
-        let end = tables.get(&PACKET_ENDS, id).and_then(|packet| packet.ended_at);
-        let Some(debt) = end.map(|ended_at| (node, ended_at, *id)) else { continue };
+        let end = tables.get(&PACKET_ENDS, id).and_then(|packet| packet.ended_tick);
+        let Some(debt) = end.map(|ended_tick| (node, ended_tick, *id)) else { continue };
         if tables.has(&DEBTS, &debt) {
             tables.delete(&DEBTS, &debt);
             tables.put(&PURGES, &(*id, node), &at);
@@ -127,7 +127,7 @@ fn raise_debt_floor(tables: &mut Tables, node: NodeId) {
     let old = tables.get(&DEBT_FLOORS, &node);
     let from = DEBTS.prefix(&(node, old.unwrap_or_default()));
     let first = DEBTS.first(&tables.store, &DEBTS.under(&node).from(from));
-    let floor = first.map_or(tables.at, |(_, ended_at, _)| ended_at);
+    let floor = first.map_or(tables.tick, |(_, ended_tick, _)| ended_tick);
     if old != Some(floor) {
         tables.put(&DEBT_FLOORS, &node, &floor);
     }

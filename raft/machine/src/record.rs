@@ -3,8 +3,8 @@
 use minicbor::{Decode, Encode};
 use model::{
     AccessKey, AppId, CommandId, DeliveryState, Digest, Grants, Importance, KeyAlgorithm,
-    KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Title, UnitCode,
-    UnitKind, Zone,
+    KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Tick, Title,
+    UnitCode, UnitKind, Zone,
 };
 
 use crate::{Answer, ExchangePolicy, NewNode};
@@ -203,7 +203,8 @@ pub struct PacketRecord {
     /// When it was sealed.
     #[n(16)]
     pub sealed_at: Option<Moment>,
-    /// The present deadline: of the space until the seal, of the deliveries after it.
+    /// The date of the present deadline: of the space until the seal, of the deliveries after it. The
+    /// row keeps what was meant when it was given; a [`crate::View`] says what is to be expected now.
     #[n(17)]
     pub due_at: Moment,
     /// When it came to an end.
@@ -213,6 +214,15 @@ pub struct PacketRecord {
     /// [`crate::View`] leaves out who has paid and who was removed.
     #[n(19)]
     pub debtors: Vec<NodeId>,
+    /// When it was sealed, counted: its place in its targets' inboxes.
+    #[n(20)]
+    pub sealed_tick: Option<Tick>,
+    /// The present deadline, counted: what ends the packet.
+    #[n(21)]
+    pub due_tick: Tick,
+    /// When it came to an end, counted: its place among the debts.
+    #[n(22)]
+    pub ended_tick: Option<Tick>,
     /// Which node destroyed the content, and when. Each purge is a row of its own, not part of this
     /// one; a [`crate::View`] fills them in.
     #[cbor(skip)]
@@ -230,9 +240,9 @@ impl PacketRecord {
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct PacketEnd {
-    /// See [`PacketRecord::ended_at`].
-    #[n(18)]
-    pub(crate) ended_at: Option<Moment>,
+    /// See [`PacketRecord::ended_tick`].
+    #[n(22)]
+    pub(crate) ended_tick: Option<Tick>,
 }
 
 /// One delivery.
@@ -269,9 +279,9 @@ pub struct DeliveryRecord {
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub struct JoinTokenRecord {
-    /// After this moment nobody may spend it.
+    /// From this tick on nobody may spend it.
     #[n(0)]
-    pub expires_at: Moment,
+    pub expires_tick: Tick,
     /// The node that spent it.
     #[n(1)]
     pub node: Option<NodeId>,
@@ -296,6 +306,9 @@ pub struct IdempotencyRecord {
     /// Whether it was a submission; otherwise a space was asked for.
     #[n(4)]
     pub submitted: bool,
+    /// When it was asked, counted: its age.
+    #[n(5)]
+    pub tick: Tick,
 }
 
 /// A nonce that passed.
@@ -317,9 +330,9 @@ pub struct UnitHead {
     /// The last position of its feed; 0 before the first event.
     #[n(0)]
     pub last: u64,
-    /// No open delivery to the unit was sealed before this moment.
+    /// No open delivery to the unit was sealed before this tick.
     #[n(1)]
-    pub inbox_floor: Moment,
+    pub inbox_floor: Tick,
 }
 
 /// What happened, for one unit's feed.

@@ -7,7 +7,7 @@ use std::{marker::PhantomData, ops::ControlFlow};
 use minicbor::{Decode, Encode, bytes::ByteVec};
 use model::{
     AccessKey, AppId, CommandId, Digest, IdempotencyKey, Moment, NodeId, Nonce, PacketId, SpaceId,
-    UnitCode,
+    Tick, UnitCode,
 };
 
 use crate::{
@@ -15,12 +15,13 @@ use crate::{
     NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead, UnitRecord, Write,
     keys::{Key, Newest},
     record::{PacketEnd, Spent},
+    time::{Time, Trust},
 };
 
 /// The cluster, once it is founded.
 pub(crate) const CLUSTER: Table<(), ClusterRecord> = Table::new(1);
-/// The moment of the latest entry; never runs backwards.
-pub(crate) const CLOCK: Table<(), Moment> = Table::new(2);
+/// The date and the tick of the latest entry; the tick never runs backwards.
+pub(crate) const CLOCK: Table<(), Time> = Table::new(2);
 /// Nodes, present and removed.
 pub(crate) const NODES: Table<NodeId, NodeRecord> = Table::new(3);
 /// The nodes that vote and were not removed, in one row: every seal and every end of a packet asks
@@ -44,19 +45,19 @@ pub(crate) const SPACES: Table<SpaceId, PacketId> = Table::new(11);
 /// that was another.
 pub(crate) const SENT: Table<(UnitCode, Newest), Proof> = Table::new(12);
 /// Sealed packets whose delivery to the unit is not final, in the order of their seals.
-pub(crate) const INBOX: Table<(UnitCode, Moment, PacketId), ()> = Table::new(13);
+pub(crate) const INBOX: Table<(UnitCode, Tick, PacketId), ()> = Table::new(13);
 /// Feeds.
 pub(crate) const FEEDS: Table<(UnitCode, u64), Event> = Table::new(14);
 /// Where a unit's feed and inbox stand.
 pub(crate) const HEADS: Table<UnitCode, UnitHead> = Table::new(15);
 /// Deadlines of the packets that are not terminal.
-pub(crate) const DUE: Table<(Moment, PacketId), ()> = Table::new(16);
-/// No row of [`DUE`] lies before this moment; see `deadlines`.
-pub(crate) const DUE_FLOOR: Table<(), Moment> = Table::new(17);
+pub(crate) const DUE: Table<(Tick, PacketId), ()> = Table::new(16);
+/// No row of [`DUE`] lies before this tick; see `deadlines`.
+pub(crate) const DUE_FLOOR: Table<(), Tick> = Table::new(17);
 /// Purge debts: node, end of the packet, packet.
-pub(crate) const DEBTS: Table<(NodeId, Moment, PacketId), SpaceId> = Table::new(18);
+pub(crate) const DEBTS: Table<(NodeId, Tick, PacketId), SpaceId> = Table::new(18);
 /// No debt of the node is older than this.
-pub(crate) const DEBT_FLOORS: Table<NodeId, Moment> = Table::new(19);
+pub(crate) const DEBT_FLOORS: Table<NodeId, Tick> = Table::new(19);
 /// Nonces that passed, by the moment that the signer wrote, with the answer.
 pub(crate) const NONCES: Table<(Moment, AccessKey, Nonce), Spent> = Table::new(20);
 /// Answers to commands that nobody signed, by generation (see `apply`) and command.
@@ -64,19 +65,21 @@ pub(crate) const ANSWERS: Table<(u64, CommandId), Answer> = Table::new(21);
 /// Idempotency keys of an application.
 pub(crate) const IDEMPOTENCY: Table<(AppId, IdempotencyKey), IdempotencyRecord> = Table::new(22);
 /// The same in the order of time, for pruning.
-pub(crate) const IDEMPOTENCY_AGES: Table<(Moment, AppId, IdempotencyKey), ()> = Table::new(23);
+pub(crate) const IDEMPOTENCY_AGES: Table<(Tick, AppId, IdempotencyKey), ()> = Table::new(23);
 /// How many idempotency keys are remembered for an application.
 pub(crate) const IDEMPOTENCY_COUNTS: Table<AppId, u64> = Table::new(24);
 /// By table: everything below this key was pruned, so a scan need not walk over it.
 pub(crate) const FLOORS: Table<u8, ByteVec> = Table::new(25);
 /// When something was pruned last.
-pub(crate) const PRUNED: Table<(), Moment> = Table::new(26);
+pub(crate) const PRUNED: Table<(), Tick> = Table::new(26);
 /// Signatures kept as evidence: each delivery's receipt or refusal stands under its place, counted
 /// from 1. They are written once and seldom read, so the packet's record, which every step rewrites,
 /// does not carry them.
 pub(crate) const EVIDENCE: Table<(PacketId, u64), Proof> = Table::new(27);
 /// Which node destroyed a content, and when; written once for the same reason.
 pub(crate) const PURGES: Table<(PacketId, NodeId), Moment> = Table::new(28);
+/// How far clocks are believed; see `time`.
+pub(crate) const TRUST: Table<(), Trust> = Table::new(29);
 /// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 
@@ -228,16 +231,19 @@ impl Span {
 pub(crate) struct Tables<'a> {
     /// Kept only if the rule says yes.
     pub(crate) store: Overlay<'a, dyn Reader + 'a>,
-    /// The entry's moment.
+    /// The entry's date.
     pub(crate) at: Moment,
+    /// The entry's tick.
+    pub(crate) tick: Tick,
     /// Kept only if the rule says yes.
     pub(crate) effects: Vec<Effect>,
 }
 
 impl<'a> Tables<'a> {
-    /// The state as it is at a moment.
-    pub(crate) fn new(below: &'a (dyn Reader + 'a), at: Moment) -> Self {
-        Self { store: Overlay::new(below), at, effects: Vec::new() }
+    /// The state as it is at a time.
+    pub(crate) fn new(below: &'a (dyn Reader + 'a), time: Time) -> Self {
+        let Time { date: at, tick } = time;
+        Self { store: Overlay::new(below), at, tick, effects: Vec::new() }
     }
 
     /// What the rule wrote, and its effects.

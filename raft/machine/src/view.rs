@@ -2,7 +2,7 @@
 //!
 //! It reads one state and nothing else; whether that state is fresh is for consensus to say.
 
-use model::{AccessKey, AppId, Label, Moment, NodeId, PacketId, SpaceId, UnitCode, fold};
+use model::{AccessKey, AppId, Label, Moment, NodeId, PacketId, SpaceId, Tick, UnitCode, fold};
 
 use crate::{
     AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, KeyRecord, NodeRecord, PacketRecord, Proof,
@@ -10,9 +10,10 @@ use crate::{
     keys::{Key, Newest},
     tables::{
         ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
-        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, Table, UNITS,
-        Value,
+        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, TRUST, Table,
+        UNITS, Value,
     },
+    time::Time,
 };
 
 /// Debts are counted up to this number: beyond it, how many there are changes nothing.
@@ -54,9 +55,16 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         CLUSTER.get(self.reader, &())
     }
 
-    /// The moment of the latest entry.
-    pub fn clock(&self) -> Moment {
+    /// The date and the tick of the latest entry.
+    pub fn clock(&self) -> Time {
         CLOCK.get(self.reader, &()).unwrap_or_default()
+    }
+
+    /// The trusted date as of the latest entry, and the date before which no signature passes; none
+    /// before there is an entry. See decision 0007.
+    pub fn trusted(&self) -> Option<(Moment, Moment)> {
+        let trust = TRUST.get(self.reader, &())?;
+        Some((trust.date_at(self.clock().tick), trust.floor))
     }
 
     /// A node, present or removed.
@@ -122,14 +130,19 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// A packet.
     pub fn packet(&self, packet: PacketId) -> Option<PacketRecord> {
         let mut packet = self.packet_row(packet)?;
-        let Some(ended_at) = packet.ended_at else { return Some(packet) };
+        let Some(ended_tick) = packet.ended_tick else {
+            // Counted time lags behind dates by what the cluster was down for.
+            let now = self.clock();
+            packet.due_at = now.date.plus(packet.due_tick.since(now.tick));
+            return Some(packet);
+        };
         let (id, purged) = (packet.packet, &mut packet.purged);
         packet.debtors.retain(|node| match PURGES.get(self.reader, &(id, *node)) {
             Some(at) => {
                 purged.push((*node, at));
                 false
             }
-            None => DEBTS.has(self.reader, &(*node, ended_at, id)),
+            None => DEBTS.has(self.reader, &(*node, ended_tick, id)),
         });
         purged.sort_by_key(|(node, at)| (*at, *node));
         Some(packet)
@@ -184,9 +197,9 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     ) -> Vec<PacketRecord> {
         let floor = HEADS.get(self.reader, unit).unwrap_or_default().inbox_floor;
         let mut span = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), floor)));
-        let sealed = |packet| self.packet_row(packet).and_then(|packet| packet.sealed_at);
-        if let Some((after, sealed_at)) = after.and_then(|after| Some((after, sealed(after)?))) {
-            span = span.after(INBOX.key(&(unit.clone(), sealed_at, after)));
+        let sealed = |packet| self.packet_row(packet).and_then(|packet| packet.sealed_tick);
+        if let Some((after, sealed_tick)) = after.and_then(|after| Some((after, sealed(after)?))) {
+            span = span.after(INBOX.key(&(unit.clone(), sealed_tick, after)));
         }
         let keys = INBOX.keys(self.reader, &span, limit);
         keys.into_iter().map(|(_, _, packet)| self.listed_packet(packet)).collect()
@@ -215,9 +228,9 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     ) -> Vec<(PacketId, SpaceId)> {
         let mut span = self.debt_span(node);
         let ended =
-            |packet| PACKET_ENDS.get(self.reader, &packet).and_then(|packet| packet.ended_at);
-        if let Some((after, ended_at)) = after.and_then(|after| Some((after, ended(after)?))) {
-            span = span.after(DEBTS.key(&(node, ended_at, after)));
+            |packet| PACKET_ENDS.get(self.reader, &packet).and_then(|packet| packet.ended_tick);
+        if let Some((after, ended_tick)) = after.and_then(|after| Some((after, ended(after)?))) {
+            span = span.after(DEBTS.key(&(node, ended_tick, after)));
         }
         let rows = DEBTS.rows(self.reader, &span, limit);
         rows.into_iter().map(|((_, _, packet), space)| (packet, space)).collect()
@@ -229,7 +242,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     }
 
     /// Every packet that is not terminal, in the order of the deadlines.
-    pub fn live(&self, after: Option<(Moment, PacketId)>, limit: usize) -> Vec<(Moment, PacketId)> {
+    pub fn live(&self, after: Option<(Tick, PacketId)>, limit: usize) -> Vec<(Tick, PacketId)> {
         let mut span = deadlines::due_span(self.reader);
         if let Some(after) = after {
             span = span.after(DUE.key(&after));
@@ -237,9 +250,9 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         DUE.keys(self.reader, &span, limit)
     }
 
-    /// The earliest moment at which passing time does something: a deadline (or the end of a
+    /// The earliest tick at which passing time does something: a deadline (or the end of a
     /// bounded look ahead, so it may be for nothing), or rows that may be forgotten.
-    pub fn next_due(&self) -> Option<Moment> {
+    pub fn next_due(&self) -> Option<Tick> {
         deadlines::next_due(self.reader)
     }
 

@@ -1,6 +1,7 @@
-//! Moments: milliseconds since 1970 in UTC, as a leader stamps them on an entry.
+//! Two kinds of time. A [`Moment`] is a date, as clocks on walls show it. A [`Tick`] counts how long
+//! the cluster has run, as no clock on a wall can change it.
 //!
-//! There is no `now` here: a moment is always handed in.
+//! There is no `now` here: both are always handed in.
 
 use std::{fmt, time::Duration};
 
@@ -64,6 +65,24 @@ impl fmt::Display for Moment {
     }
 }
 
+/// Counted time: the milliseconds for which the cluster has run since it was founded, as its leaders
+/// counted them one after the other. It never steps, so deadlines are written in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Tick(#[n(0)] pub u64);
+
+impl Tick {
+    /// So many milliseconds later; stays at the end of time instead of wrapping.
+    pub const fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// The span from `earlier` to this tick; zero when `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
 /// The civil date of a day number since 1970 (proleptic Gregorian calendar, eras of 400 years).
 fn civil(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
@@ -93,5 +112,7 @@ mod tests {
         assert_eq!(Moment(5).minus(Duration::from_secs(1)), Moment(0));
         assert_eq!(Moment(u64::MAX).plus(Duration::from_secs(1)), Moment(u64::MAX));
         assert_eq!(Moment(5).since(Moment(9)), Duration::ZERO);
+        assert_eq!(Tick(u64::MAX).plus_ms(1), Tick(u64::MAX));
+        assert_eq!(Tick(5).since(Tick(9)), Duration::ZERO);
     }
 }

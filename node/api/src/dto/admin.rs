@@ -227,9 +227,15 @@ pub(crate) struct StatusView {
     health: &'static str,
     /// How many more nodes may die.
     tolerates: usize,
-    /// The clock of the node that answers.
+    /// The cluster's date: what a majority of the nodes' clocks shows.
     #[schema(schema_with = schemas::moment)]
     time: At,
+    /// The same, in milliseconds since 1970.
+    #[schema(example = 1_795_334_851_204_u64)]
+    time_ms: u64,
+    /// How far the trusted date is ahead of the cluster's date: nonces are kept by it.
+    #[schema(example = -1200)]
+    trusted_ahead_ms: Option<i64>,
     nodes: Vec<Member>,
     #[schema(value_type = Option<u64>)]
     leader: Option<NodeId>,
@@ -254,6 +260,7 @@ pub(crate) struct Member {
     #[schema(schema_with = schemas::url)]
     api_url: String,
     version: String,
+    /// How far its clock is ahead of the cluster's date.
     clock_offset_ms: Option<i64>,
     disk_free: Option<u64>,
     disk_total: Option<u64>,
@@ -319,6 +326,8 @@ impl From<Status> for StatusView {
             health: status.health,
             tolerates: status.tolerates,
             time: At(status.now),
+            time_ms: status.now.0,
+            trusted_ahead_ms: status.trusted_ahead_ms,
             nodes: status.members.into_iter().map(Member::from).collect(),
             leader: status.leader,
             term: status.term,

@@ -10,8 +10,8 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt};
-use machine::{Effect, Entry, Overlay, View};
-use model::{Moment, NodeId};
+use machine::{Effect, Entry, Overlay, Time, View};
+use model::{NodeId, Tick};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    dates::Dates,
     node::Hold,
     options::EFFECTS_KEPT,
     state::{
@@ -81,28 +82,25 @@ pub(crate) struct Shared {
     pub(crate) effects: broadcast::Sender<Arc<Vec<Effect>>>,
     /// How often a snapshot has replaced the state.
     pub(crate) replaced: watch::Sender<u64>,
-    /// The newest moment of an applied entry, in milliseconds.
-    pub(crate) last_at: watch::Sender<u64>,
+    /// What time it is for the cluster.
+    pub(crate) dates: Arc<Dates>,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(dates: Arc<Dates>) -> Self {
         Self {
             applied: watch::Sender::new(0),
             term: AtomicU64::new(0),
             effects: broadcast::Sender::new(EFFECTS_KEPT),
             replaced: watch::Sender::new(0),
-            last_at: watch::Sender::new(0),
+            dates,
         }
     }
 
-    /// An entry of this moment is in the state.
-    fn passed(&self, at: Moment) {
-        self.last_at.send_if_modified(|known| {
-            let newer = at.0 > *known;
-            *known = at.0.max(*known);
-            newer
-        });
+    /// The state was found to stand at this time.
+    fn found(&self, time: Time) {
+        self.dates.ticked(time.tick);
+        self.dates.found(time.date);
     }
 
     fn reached(&self, position: &Position) {
@@ -133,7 +131,7 @@ impl Machine {
         let position = Position::decode(position.as_deref())?;
         shared.reached(&position);
         // Time goes on from where the state stands, not from the beginning of all time.
-        shared.passed(View::new(&*view).clock());
+        shared.found(View::new(&*view).clock());
         Ok(Self { disk, shared, position, _hold: hold })
     }
 
@@ -142,7 +140,7 @@ impl Machine {
         let mut position = self.position.clone();
         let mut overlay = Overlay::new(self.disk.reader());
         let (mut replies, mut effects) = (Vec::with_capacity(batch.len()), Vec::new());
-        let mut last_at = Moment::default();
+        let mut tick = Tick::default();
         for (entry, responder) in batch {
             position.applied = Some(entry.log_id);
             let mut answers = Answers::default();
@@ -158,7 +156,7 @@ impl Machine {
                 EntryPayload::Normal(bytes) => {
                     let entry = decode(&bytes.0)?;
                     let applied = machine::apply(&mut overlay, &entry);
-                    last_at = last_at.max(entry.at);
+                    tick = tick.max(entry.tick);
                     answers.0 = applied.answers;
                     effects.extend(applied.effects);
                 }
@@ -169,7 +167,7 @@ impl Machine {
         self.disk.check()?;
         self.disk.write(&mut overlay.into_writes(), position.encode()?)?;
         self.position = position;
-        self.tell(replies, effects, last_at);
+        self.tell(replies, effects, tick);
         Ok(())
     }
 
@@ -177,9 +175,9 @@ impl Machine {
         &self,
         replies: Vec<(Option<ApplyResponder<Types>>, Answers)>,
         effects: Vec<Effect>,
-        last_at: Moment,
+        tick: Tick,
     ) {
-        self.shared.passed(last_at);
+        self.shared.dates.ticked(tick);
         self.shared.reached(&self.position);
         for (responder, answers) in replies {
             if let Some(responder) = responder {
@@ -259,7 +257,7 @@ impl RaftStateMachine<Types> for Machine {
         stage.switch(position.encode()?)?;
         self.position = position;
         let (view, _) = self.disk.view()?;
-        self.shared.passed(View::new(&*view).clock());
+        self.shared.found(View::new(&*view).clock());
         self.shared.reached(&self.position);
         self.shared.replaced.send_modify(|count| *count += 1);
         drop(self.shared.effects.send(Arc::new(vec![Effect::NodesChanged])));

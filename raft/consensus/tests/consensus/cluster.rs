@@ -134,10 +134,16 @@ impl WallClock {
     }
 }
 
+impl WallClock {
+    /// What a right clock shows.
+    pub fn right(&self) -> Moment {
+        Moment(1_795_000_000_000 + self.start.elapsed().as_millis() as u64)
+    }
+}
+
 impl Clock for WallClock {
     fn now(&self) -> Moment {
-        let right = 1_795_000_000_000 + self.start.elapsed().as_millis() as u64;
-        Moment(right.saturating_add_signed(self.wrong_by.load(Ordering::Relaxed)))
+        Moment(self.right().0.saturating_add_signed(self.wrong_by.load(Ordering::Relaxed)))
     }
 }
 

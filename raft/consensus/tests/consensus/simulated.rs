@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use consensus::{MemberError, ProposeError, Role};
+use consensus::{Consensus, MemberError, ProposeError, Role};
 use futures_util::future::join_all;
 use machine::Outcome;
 use tokio::time::{Instant, timeout};
@@ -367,9 +367,10 @@ async fn a_node_with_a_wrong_clock_does_not_lead_nor_drag_time_along() {
     node.propose(command(1)).await.expect("answered").expect("accepted");
     cluster.nodes[&leader].clock.set_wrong_by(3_600_000);
     node.propose(command(2)).await.expect("answered").expect("accepted");
-    let clock = machine::View::new(&*node.view()).clock();
+    let date = machine::View::new(&*node.view()).clock().date;
     let right = consensus::Clock::now(&cluster.nodes[&id(leader.0 % 3 + 1)].clock);
-    assert!(clock.since(right) <= Duration::from_secs(11), "{clock} where it is {right}");
+    assert!(date <= right, "{date} where it is {right}");
+    assert!(node.date().is_some_and(|date| date <= right), "its own clock is not asked");
     until(&node, "it gives up", |status| status.leader != Some(leader)).await;
     assert!(!node.status().may_lead);
     assert!(node.status().clock_offset_ms.expect("known") > 3_500_000);
@@ -390,10 +391,87 @@ async fn what_waits_through_an_election_gets_the_time_that_it_is() {
         cluster.crash(leader).await;
         other.propose(command(round)).await.expect("answered").expect("accepted");
         let right = consensus::Clock::now(&cluster.nodes[&other.status().node].clock);
-        let clock = machine::View::new(&*other.view()).clock();
-        assert!(right.since(clock) <= Duration::from_secs(5), "{clock} where it is {right}");
+        let date = machine::View::new(&*other.view()).clock().date;
+        assert!(right.since(date) <= Duration::from_secs(5), "{date} where it is {right}");
         cluster.start(leader).await;
     }
+}
+
+const DAY: i64 = 86_400_000;
+
+/// The date and the tick of what is applied, and the right date now.
+fn times(cluster: &Cluster, node: &Consensus) -> (machine::Time, model::Moment) {
+    let right = cluster.nodes[&node.status().node].clock.right();
+    (machine::View::new(&*node.view()).clock(), right)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_majority_of_clocks_moves_dates_and_not_what_is_counted() {
+    let cluster = Cluster::of(3).await;
+    let (node, begun) = (cluster.node(2), Instant::now());
+    node.propose(command(1)).await.expect("answered").expect("accepted");
+    let (first, _) = times(&cluster, &node);
+    for (n, days) in [100, -100, 1000, -2000].into_iter().enumerate() {
+        for number in [1, 3] {
+            cluster.nodes[&id(number)].clock.set_wrong_by(days * DAY);
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        node.propose(command(n as u128 * 2 + 2)).await.expect("answered").expect("accepted");
+        let (now, right) = times(&cluster, &node);
+        let wrong = now.date.0 as i64 - right.0 as i64;
+        assert!((wrong - days * DAY).abs() < 1_000, "{} where it is {right}", now.date);
+        for number in [1, 3] {
+            cluster.nodes[&id(number)].clock.set_wrong_by(0);
+        }
+        // Some heartbeats later everybody knows.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        node.propose(command(n as u128 * 2 + 3)).await.expect("answered").expect("accepted");
+        let (now, right) = times(&cluster, &node);
+        assert!(right.since(now.date) < Duration::from_secs(1), "{} is not {right}", now.date);
+        assert!(now.date <= right);
+        let (counted, ran) = (now.tick.since(first.tick), begun.elapsed());
+        assert!(counted <= ran && ran - counted < Duration::from_secs(1), "{counted:?}, {ran:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_was_off_for_months_starts_with_the_date_that_it_is() {
+    let mut cluster = Cluster::of(3).await;
+    cluster.node(2).propose(command(1)).await.expect("answered").expect("accepted");
+    let (before, _) = times(&cluster, &cluster.node(2));
+    for number in 1..=3 {
+        cluster.crash(id(number)).await;
+        cluster.nodes[&id(number)].clock.set_wrong_by(60 * DAY);
+    }
+    for number in 1..=3 {
+        cluster.start(id(number)).await;
+    }
+    let leader = cluster.leader().await;
+    cluster.node(leader.0).propose(command(2)).await.expect("answered").expect("accepted");
+    let (now, right) = times(&cluster, &cluster.node(leader.0));
+    assert!(now.date.since(right) > Duration::from_secs(59 * 86_400), "{} and {right}", now.date);
+    // What counts is how long it ran.
+    assert!(now.tick.since(before.tick) < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_wrong_clocks_lead_where_the_right_one_is_down() {
+    let mut cluster = Cluster::of(3).await;
+    cluster.node(1).propose(command(1)).await.expect("answered").expect("accepted");
+    let leader = cluster.leader().await;
+    let others = [leader.0 % 3 + 1, (leader.0 + 1) % 3 + 1];
+    for (number, hours) in others.into_iter().zip([1, -1]) {
+        cluster.nodes[&id(number)].clock.set_wrong_by(hours * 3_600_000);
+    }
+    // Until both know that they are wrong.
+    for number in others {
+        until(&cluster.node(number), "it is astray", |status| !status.may_lead).await;
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    cluster.crash(leader).await;
+    let answer = timeout(Duration::from_secs(30), cluster.leader()).await;
+    let next = answer.expect("better one with a wrong clock than none");
+    cluster.node(next.0).propose(command(2)).await.expect("answered").expect("accepted");
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,7 +76,8 @@ fn rows_are_forgotten_in_portions_and_the_answer_says_that_there_are_more() {
     let cancel = || Command::CancelPacket(CancelPacket { packet: PacketId(99) });
     // What is refused spends its nonce too.
     let proposals = (0..5000).map(|_| office.proposal(Some("noi-vu"), cancel())).collect();
-    apply(&mut office.state, &Entry { at: office.at, proposals });
+    let entry = office.entry(proposals);
+    apply(&mut office.state, &entry);
     let nonces = |office: &Office| office.state.range(vec![20u8]..vec![21]).count();
     assert!(nonces(&office) >= 5000);
     office.at.0 += 400_000;
@@ -84,8 +85,8 @@ fn rows_are_forgotten_in_portions_and_the_answer_says_that_there_are_more() {
     let first = office.must(None, pass());
     assert_eq!(first, Outcome::TimePassed { settled: 0, more: true });
     let due = office.view().next_due().expect("the rest is to be forgotten");
-    assert!(due > office.at && due.0 < office.at.0 + 1000, "soon, and not at once");
-    office.at = due;
+    assert!(due > office.tick() && due < office.tick().plus_ms(1000), "soon, and not at once");
+    office.at = Moment(due.0);
     assert_eq!(office.must(None, pass()), Outcome::TimePassed { settled: 0, more: false });
     assert_eq!(nonces(&office), 0);
 }

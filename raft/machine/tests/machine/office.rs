@@ -132,8 +132,10 @@ pub fn request(targets: &[&str], deliver_by: Option<Moment>) -> Request {
 pub struct Office {
     /// The state.
     pub state: State,
-    /// The moment of the next entry.
+    /// The date of the next entry.
     pub at: Moment,
+    /// How far the clocks are ahead of counted time since the beginning, in milliseconds.
+    pub wrong_ms: i64,
     count: u128,
 }
 
@@ -196,9 +198,26 @@ impl Office {
 
     /// Applies a proposal in an entry of its own.
     pub fn apply(&mut self, proposal: Proposal) -> (Answer, Vec<Effect>) {
-        let entry = Entry { at: self.at, proposals: vec![proposal] };
+        let entry = self.entry(vec![proposal]);
         let mut applied = apply(&mut self.state, &entry);
         (applied.answers.remove(0), applied.effects)
+    }
+
+    /// An entry at this time.
+    pub fn entry(&self, proposals: Vec<Proposal>) -> Entry {
+        Entry { at: self.at, proposals, tick: self.tick() }
+    }
+
+    /// How long the cluster has run; it begins at the date of the beginning, so that both are equal
+    /// where no clock has jumped.
+    pub fn tick(&self) -> Tick {
+        Tick(self.at.0.saturating_add_signed(-self.wrong_ms))
+    }
+
+    /// The clocks jump, and counted time does not.
+    pub fn jump(&mut self, ms: i64) {
+        self.at = Moment(self.at.0.saturating_add_signed(ms));
+        self.wrong_ms += ms;
     }
 
     /// Applies a command that must be obeyed.

@@ -22,11 +22,23 @@ fn asks() -> impl Strategy<Value = Vec<(u8, Vec<Ask>)>> {
     // Most commands are of the exchange: they have the longest life.
     let verb = prop_oneof![4 => 0..12u8, 1 => 12..23u8];
     let ask = (verb, small.clone(), small.clone(), small.clone(), small, any::<u8>());
-    vec((0..14u8, vec(ask, 1..6)), 1..40)
+    // Clocks jump now and then.
+    let step = prop_oneof![15 => 0..14u8, 1 => 14..18u8];
+    vec((step, vec(ask, 1..6)), 1..40)
 }
 
-fn step_ms(step: u8) -> i64 {
-    [
+/// Between two entries: for so long the cluster has run, and so far its clocks have jumped.
+fn step_ms(step: u8) -> (i64, i64) {
+    const DAY: i64 = 86_400_000;
+    let jump = match step {
+        13 => -30_000,
+        14 => 100 * DAY,
+        15 => -100 * DAY,
+        16 => 600_000,
+        17 => -600_000,
+        _ => 0,
+    };
+    let steps = [
         0,
         0,
         0,
@@ -40,8 +52,8 @@ fn step_ms(step: u8) -> i64 {
         7_200_000,
         90_000_000,
         700_000_000,
-        -30_000,
-    ][usize::from(step)]
+    ];
+    (steps.get(usize::from(step)).copied().unwrap_or_default(), jump)
 }
 
 fn command((verb, _, a, b, c, flags): Ask, at: Moment) -> Command {
@@ -159,10 +171,12 @@ fn signer((verb, who, _, _, _, flags): Ask) -> Option<&'static str> {
 }
 
 fn entries(asks: Vec<(u8, Vec<Ask>)>, begin: Moment) -> Vec<Entry> {
-    let (mut at, mut number) = (begin, 0u128);
+    let (mut at, mut tick, mut number) = (begin, Tick(begin.0), 0u128);
     let mut entries: Vec<Entry> = Vec::new();
     for (step, asks) in asks {
-        at = Moment(at.0.saturating_add_signed(step_ms(step)));
+        let (ran, jump) = step_ms(step);
+        at = Moment(at.0.saturating_add_signed(ran + jump));
+        tick = tick.plus_ms(ran as u64);
         let mut proposals = Vec::new();
         for ask in asks {
             number += 1;
@@ -181,7 +195,7 @@ fn entries(asks: Vec<(u8, Vec<Ask>)>, begin: Moment) -> Vec<Entry> {
             let id = if flags % 23 == 7 { number / 2 } else { number };
             proposals.push(Proposal { id: CommandId(id + 5000), proof, command: command(ask, at) });
         }
-        entries.push(Entry { at, proposals });
+        entries.push(Entry { at, proposals, tick });
     }
     entries
 }
@@ -206,6 +220,7 @@ fn without(state: &State, tables: &[u8]) -> State {
 const CLOCK: u8 = 2;
 const NONCES: u8 = 20;
 const ANSWERS: u8 = 21;
+const TRUST: u8 = 29;
 
 /// Checks one proposal: refusals, repeats, nonces, and the whole state after it.
 fn check(
@@ -220,7 +235,7 @@ fn check(
     let refused = answer.as_ref().err();
     if let Some(refusal) = refused {
         assert_eq!(applied.effects, [], "a refusal has effects");
-        let mut may_change = vec![CLOCK, ANSWERS, NONCES];
+        let mut may_change = vec![CLOCK, TRUST, ANSWERS, NONCES];
         let bad_proof = [
             Refusal::ProofMissing,
             Refusal::KeyRevoked,
@@ -241,6 +256,7 @@ fn check(
     }
     assert_eq!(audit(state), Vec::<String>::new(), "after {proposal:?}: {answer:?}");
     ends_are_ends(&before, state);
+    nothing_expires_early(state, entry.tick);
     time_is_due_when_it_says(state);
     if !matches!(proposal.command, Command::PassTime(_)) {
         let after = state.clone();
@@ -274,25 +290,37 @@ fn ends_are_ends(before: &State, after: &State) {
     }
 }
 
+/// Whatever the clocks did, a delivery that expired had its time, counted.
+fn nothing_expires_early(state: &State, tick: Tick) {
+    for packet in (0..6).filter_map(|number| View::new(state).packet(PacketId(number))) {
+        let expired = |delivery: &DeliveryRecord| delivery.state == DeliveryState::Expired;
+        if packet.deliveries.iter().any(expired) {
+            assert!(packet.due_tick <= tick, "{} expired early", packet.packet);
+            assert!(packet.ended_tick.is_some_and(|ended| packet.due_tick <= ended));
+        }
+    }
+}
+
 /// Before the moment that is named nothing is due, and after passing time nothing is.
 fn time_is_due_when_it_says(state: &State) {
     let view = View::new(state);
     if view.cluster().is_none() {
         return;
     }
-    let (at, mut passed) = (view.clock(), state.clone());
+    let (now, mut passed) = (view.clock(), state.clone());
+    let (at, tick) = (now.date, now.tick);
     let id = CommandId(u128::MAX);
     let command = Command::PassTime(PassTime { due_max: 100 });
-    let entry = Entry { at, proposals: vec![Proposal { id, proof: None, command }] };
+    let entry = Entry { at, proposals: vec![Proposal { id, proof: None, command }], tick };
     let due = view.next_due();
     let applied = apply(&mut passed, &entry);
     assert!(matches!(applied.answers[0], Ok(Outcome::TimePassed { more: false, .. })));
-    if due.is_none_or(|due| due > at) {
+    if due.is_none_or(|due| due > tick) {
         let Ok(Outcome::TimePassed { settled, .. }) = applied.answers[0] else { unreachable!() };
         assert_eq!(settled, 0, "something was due that nobody announced");
     }
-    assert!(View::new(&passed).next_due().is_none_or(|due| due > at), "still due");
-    let late = View::new(&passed).live(None, 100).into_iter().any(|(due, _)| due <= at);
+    assert!(View::new(&passed).next_due().is_none_or(|due| due > tick), "still due");
+    let late = View::new(&passed).live(None, 100).into_iter().any(|(due, _)| due <= tick);
     assert!(!late, "a deadline passed unnoticed");
 }
 
@@ -326,7 +354,7 @@ proptest! {
         let mut passed = BTreeSet::new();
         for entry in entries(asks, office.at) {
             for proposal in entry.proposals {
-                let entry = Entry { at: entry.at, proposals: vec![proposal] };
+                let entry = Entry { proposals: vec![proposal], ..entry };
                 check(&mut state, &entry, &mut passed);
                 seat_after(&mut state, &entry);
                 assert_eq!(audit(&state), Vec::<String>::new(), "after others vote");
@@ -342,10 +370,10 @@ proptest! {
         let mut plain = office.state.clone();
         let mut singly = Vec::new();
         for entry in &entries {
-            let Entry { at, proposals } = entry;
+            let Entry { at, proposals, tick } = entry;
             let mut whole = Applied::default();
             for proposal in proposals {
-                let entry = Entry { at: *at, proposals: vec![proposal.clone()] };
+                let entry = Entry { at: *at, proposals: vec![proposal.clone()], tick: *tick };
                 let applied = apply(&mut plain, &entry);
                 whole.answers.extend(applied.answers);
                 whole.effects.extend(applied.effects);

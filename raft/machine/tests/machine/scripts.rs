@@ -1,7 +1,7 @@
 //! Runs the scripts of `tests/scripts`: commands in the regulation's words, and what follows.
 //!
-//! A line at the margin is a command, `verb key=value …`; `wait 5m` moves the clock, `begin` founds
-//! a province, and `vote 1,2` is what consensus says of who votes. Indented lines below say what is expected: `ok`, `ok: …` or
+//! A line at the margin is a command, `verb key=value …`; `wait 5m` lets time pass, `clocks +5m`
+//! makes the clocks jump, `begin` founds a province, and `vote 1,2` is what consensus says of who votes. Indented lines below say what is expected: `ok`, `ok: …` or
 //! `refused: word`; every effect, if any is listed; and what the state then says. After every
 //! command the state is audited, and a refusal must have changed nothing but what it may.
 
@@ -72,7 +72,10 @@ impl Script {
         match verb {
             "begin" => self.office = Office::founded(),
             "wait" => self.office.at.0 += span(rest),
-            "back" => self.office.at.0 -= span(rest),
+            "clocks" => {
+                let ms = span(rest.trim_start_matches(['+', '-'])) as i64;
+                self.office.jump(if rest.starts_with('-') { -ms } else { ms });
+            }
             "look" => {}
             "vote" => {
                 let voters: Vec<_> = list(rest).map(|node| NodeId(number(node))).collect();
@@ -108,7 +111,7 @@ impl Script {
             // All but the clock, the nonces and the remembered answers.
             let kept = |state: &State| {
                 let mut state = state.clone();
-                state.retain(|key, _| ![2, 20, 21].contains(&key[0]));
+                state.retain(|key, _| ![2, 20, 21, 29].contains(&key[0]));
                 state
             };
             let same = kept(&before) == kept(&self.office.state);
@@ -226,6 +229,10 @@ impl Script {
                 });
                 told.collect::<Vec<_>>().join(", ")
             }
+            "trusted" => {
+                let (trusted, _) = view.trusted().expect("there were entries");
+                return (self.moment_told(trusted), rest.into());
+            }
             "members" => return (joined(view.members()), rest.into()),
             "live" => {
                 return (joined(view.live(None, 100).iter().map(|(_, id)| id.0)), rest.into());
@@ -314,6 +321,7 @@ impl Script {
             "claim" => {
                 Command::ClaimSpace(ClaimSpace { space: space(), node: node(), size: size() })
             }
+            "confirm-time" => Command::ConfirmTime(ConfirmTime { node: node() }),
             "abandon" => Command::AbandonSpace(AbandonSpace { space: space() }),
             "seal" => Command::SealPacket(SealPacket {
                 packet: packet(),

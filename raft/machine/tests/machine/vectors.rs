@@ -141,6 +141,7 @@ fn commands() -> Vec<(&'static str, Command)> {
             Command::RecordPickup(RecordPickup { pickups: vec![(packet, word("H41.03"))] }),
         ),
         ("abandon-space", Command::AbandonSpace(AbandonSpace { space })),
+        ("confirm-time", Command::ConfirmTime(ConfirmTime { node })),
     ]
 }
 
@@ -152,7 +153,7 @@ fn commands_have_their_octets() {
     let proof = Some(proof(key_of("noi-vu"), BEGIN, "nonce-0000000001"));
     let proposal = Proposal { id: CommandId(5), proof, command };
     lines.push(vector("proposal", &proposal));
-    lines.push(vector("entry", &Entry { at: BEGIN, proposals: vec![proposal] }));
+    lines.push(vector("entry", &Entry { at: BEGIN, proposals: vec![proposal], tick: Tick(9) }));
     compare("commands.txt", &lines);
 }
 
@@ -163,15 +164,15 @@ fn a_command_of_an_unknown_number_is_not_skipped() {
         let octets = minicbor::to_vec(command).expect("a vector takes every octet");
         assert_eq!(octets[1], number as u8, "{name} has another number");
     }
-    // [23, [{}]]: no number beyond the known ones.
-    assert!(known.len() < 23);
-    assert!(minicbor::decode::<Command>(&[0x82, 23, 0x81, 0xa0]).is_err());
+    // [24, [{}]]: no number beyond the known ones.
+    assert!(known.len() < 24);
+    assert!(minicbor::decode::<Command>(&[0x82, 24, 0x81, 0xa0]).is_err());
     let (_, command) = known.into_iter().last().expect("a command");
     let proposal = Proposal { id: CommandId(5), proof: None, command };
-    let entry = Entry { at: BEGIN, proposals: vec![proposal] };
+    let entry = Entry { at: BEGIN, proposals: vec![proposal], tick: Tick(9) };
     let mut octets = minicbor::to_vec(&entry).expect("a vector takes every octet");
-    let place = octets.windows(3).position(|w| w == [0x82, 21, 0x81]).expect("the command");
-    octets[place + 1] = 23;
+    let place = octets.windows(3).position(|w| w == [0x82, 22, 0x81]).expect("the command");
+    octets[place + 1] = 24;
     assert!(minicbor::decode::<Entry>(&octets).is_err(), "the node must stop here");
 }
 
@@ -233,7 +234,7 @@ fn rows_of_the_state_have_their_octets() {
     let state = full_state();
     assert_eq!(audit(&state), Vec::<String>::new());
     let tables: std::collections::BTreeSet<u8> = state.keys().map(|key| key[0]).collect();
-    assert!(tables.into_iter().eq(1..=28), "a table has no row here");
+    assert!(tables.into_iter().eq(1..=29), "a table has no row here");
     let lines: Vec<_> =
         state.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
     compare("state.txt", &lines);
@@ -251,9 +252,10 @@ fn records_skip_the_fields_of_later_versions() {
     vector("packet", &view.packet_row(PacketId(3)).expect("a packet"));
     vector("delivery", &view.packet(PacketId(2)).expect("a packet").deliveries[0]);
     vector("event", &view.feed(&word("G22"), 0, 1).events[0]);
-    vector("token", &JoinTokenRecord { expires_at: BEGIN, node: Some(NodeId(2)) });
-    vector("head", &UnitHead { last: 7, inbox_floor: BEGIN });
+    vector("token", &JoinTokenRecord { expires_tick: Tick(9), node: Some(NodeId(2)) });
+    vector("head", &UnitHead { last: 7, inbox_floor: Tick(9) });
     let (fingerprint, packet, space) = (digest_of("f1"), PacketId(1), SpaceId(1));
-    let record = IdempotencyRecord { fingerprint, packet, space, at: BEGIN, submitted: true };
+    let record =
+        IdempotencyRecord { fingerprint, packet, space, at: BEGIN, submitted: true, tick: Tick(9) };
     vector("idempotency", &record);
 }
