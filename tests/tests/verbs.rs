@@ -85,7 +85,7 @@ impl Desk {
     /// Types a command; its exit code, its output and its talk come back.
     async fn typed(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
         let words = arguments.iter().take_while(|word| !word.starts_with('-'));
-        let words: Vec<_> = words.take(2).copied().collect();
+        let words: Vec<_> = words.take(3).copied().collect();
         self.typed.lock().extend((1..=words.len()).map(|count| words[..count].join(" ")));
         let output = self.program.run(arguments).await?;
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
@@ -417,6 +417,16 @@ async fn standing(desk: &Desk, cluster: &mut Cluster) -> Result<()> {
     ensure!(nodes.iter().filter(|node| node["reachable"] == true).count() == 3, "{whole:#}");
     check(desk, &["quorum", "leader", "tolerates"], None).await?;
     desk.refused(exit::NOT_FOUND, &desk.path("none.toml"), &["check"]).await?;
+    // Asked at a node, without a signature.
+    let data = cluster.nodes[1].data.display().to_string();
+    for verb in ["show", "confirm"] {
+        let told = ["cluster", "time", verb, "--data-dir", &data];
+        let told = desk.ask(&desk.path("none.toml"), "lgsp.time/1", &told).await?;
+        ensure!(told["answer"]["clocks"].as_array().context("clocks")?.len() == 3, "{told:#}");
+    }
+    let none = desk.path("none");
+    let nobody = ["cluster", "time", "show", "--data-dir", &none];
+    desk.refused(exit::UNREACHABLE, &desk.admin, &nobody).await?;
 
     let index = cluster.follower().await?;
     cluster.nodes[index].kill()?;

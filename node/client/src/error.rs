@@ -119,13 +119,28 @@ impl Error {
         }
     }
 
+    /// Whether a node's certificate was refused for its dates alone. Certificates renew themselves, so
+    /// that mostly a clock is wrong.
+    pub fn is_about_dates(&self) -> bool {
+        use rustls::CertificateError as C;
+        let Self::Tls { source, .. } = self else { return false };
+        let refused = match tls_error(source.as_ref()) {
+            Some(rustls::Error::InvalidCertificate(refused)) => refused,
+            _ => return false,
+        };
+        matches!(
+            refused,
+            C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. }
+        )
+    }
+
     /// Sorts what the HTTP library says.
     pub(crate) fn of(url: &str, after: Duration, error: reqwest::Error) -> Self {
         let url = url.to_owned();
         if error.is_timeout() {
             return Self::Timeout { url, after };
         }
-        let tls = is_tls(&error);
+        let tls = tls_error(&error).is_some();
         let unsent = error.is_connect();
         // The address is already in our own sentence.
         let source: Cause = Box::new(error.without_url());
@@ -138,20 +153,20 @@ fn is_unsent(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
 }
 
-/// Whether a TLS error lies at the bottom: the library hides it under its own.
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+/// The TLS error at the bottom: the library hides it under its own.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls);
         }
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<rustls::Error>() || is_tls(inner)) {
-            return true;
+        if let Some(tls) = inner.and_then(|inner| tls_error(inner)) {
+            return Some(tls);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// A problem as RFC 9457 writes it, with the members of this API.

@@ -59,6 +59,8 @@ pub enum Verb {
     Check(CheckArgs),
     Recover(RecoverArgs),
     #[command(subcommand)]
+    Cluster(ClusterVerb),
+    #[command(subcommand)]
     Member(MemberVerb),
     #[command(subcommand)]
     Unit(UnitVerb),
@@ -148,6 +150,25 @@ pub struct RecoverArgs {
 pub struct CheckArgs {
     #[arg(long)]
     pub nagios: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ClusterVerb {
+    #[command(subcommand)]
+    Time(TimeVerb),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TimeVerb {
+    Show(DataDirArgs),
+    Confirm(DataDirArgs),
+}
+
+/// Which node of this machine is asked.
+#[derive(Debug, Args)]
+pub struct DataDirArgs {
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

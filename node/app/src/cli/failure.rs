@@ -169,6 +169,13 @@ fn of_client(lang: Lang, profile: &str, error: &client::Error) -> Failure {
             .why(format!("{url}: {source}"))
             .fix(t::FIX_UNREACHABLE.fill(lang, &[("profile", &profile)]))
             .code(9101),
+        E::Tls { url, .. } if error.is_about_dates() => {
+            let now = crate::verbs::own_clock();
+            Failure::new(Exit::Unreachable, t::TLS_DATES.fill(lang, &[("url", url), ("now", &now)]))
+                .why(source)
+                .fix(t::FIX_TLS_DATES.in_lang(lang))
+                .code(9109)
+        }
         E::Tls { url, .. } => Failure::new(Exit::Unreachable, t::TLS.fill(lang, &[("url", url)]))
             .why(source)
             .fix(t::FIX_TLS.fill(lang, &[("profile", &profile)]))
@@ -256,7 +263,11 @@ fn fix_of(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Option<S
         "token_unknown" | "token_used" | "token_expired" => t::FIX_TOKEN,
         "app_unknown" => t::FIX_APP,
         "packet_unknown" => t::FIX_PACKET,
-        "clock_out_of_window" => return Some(t::FIX_CLOCK.fill(lang, &[("skew", &skew)])),
+        "clock_out_of_window" => {
+            let server = problem.more.get("server_time").and_then(|time| time.as_str());
+            let server = server.unwrap_or("?");
+            return Some(t::FIX_CLOCK.fill(lang, &[("skew", &skew), ("server", &server)]));
+        }
         _ if status == 401 => return Some(t::FIX_SIGNATURE.fill(lang, &[("profile", &profile)])),
         _ if status == 403 => t::FIX_PERMISSION,
         _ if status == 503 || problem.retryable => t::FIX_RETRY,

@@ -205,6 +205,11 @@ impl Directory {
         self.root.join("consensus")
     }
 
+    /// Where the running node is asked from its own machine.
+    pub fn asks(&self) -> PathBuf {
+        self.root.join("asks")
+    }
+
     /// Contents.
     pub fn content(&self) -> PathBuf {
         self.root.join("content")

@@ -16,8 +16,9 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{Directory, Renewal, members::Members, run::Node};
 use crate::{config::Config, links::Topic};
 
-/// Between two looks at the certificate and the announcement; both are days away.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Between two looks at the certificate and the announcement. Both are days away, but where clocks
+/// jump, a certificate that was made under the other date is good for nobody.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Until the first look has found a majority.
 const FIRST_LOOK_EVERY: Duration = Duration::from_millis(500);
 

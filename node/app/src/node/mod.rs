@@ -1,5 +1,6 @@
 //! The node itself: founded, joined, run.
 
+mod asks;
 mod directory;
 mod gauges;
 mod init;
@@ -15,6 +16,7 @@ use model::NodeId;
 
 use crate::config::Config;
 
+pub use asks::{Answer, Ask, ask};
 pub use directory::{Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
 pub use init::init;
 pub use join::join;

@@ -13,7 +13,7 @@ use model::NodeId;
 use rustls_pki_types::CertificateDer;
 use tokio::net::TcpListener;
 
-use super::{Directory, Identity, keeper, members::Members, presented};
+use super::{Directory, Identity, asks, keeper, members::Members, presented};
 use crate::{
     config::Config,
     links::{
@@ -61,6 +61,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     let mut conductor = tokio::spawn(Conductor::new(node.exchange.clone()).run());
     let keeper = tokio::spawn(keeper::keep(node.keeper()));
+    let asks = tokio::spawn(asks::answer_all(node.directory.asks(), node.exchange.clone()));
     tracing::info!(node = %node.identity.node, api = %node.config.api.listen, "the node runs");
 
     let ended = tokio::select! {
@@ -76,6 +77,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     server.drain().await;
     keeper.abort();
+    asks.abort();
     conductor.abort();
     node.content.shutdown().await;
     node.consensus.shutdown().await;

@@ -28,7 +28,7 @@ texts! {
     REFUSED = "Cụm không nhận yêu cầu ({status}).", "The cluster did not take the request ({status}).";
     FIX_PERMISSION = "dùng hồ sơ có quyền này (--profile), hoặc nhờ quản trị cấp quyền", "use a profile that may do this (--profile), or ask an administrator to grant it";
     FIX_SIGNATURE = "kiểm tra access_key và tệp khoá bí mật trong hồ sơ {profile}; xem khoá: lgsp key list", "check access_key and the secret's file in the profile {profile}; see the keys: lgsp key list";
-    FIX_CLOCK = "chỉnh đồng hồ máy này (lệch {skew} s), ví dụ: timedatectl set-ntp true", "set this machine's clock (off by {skew} s), for example: timedatectl set-ntp true";
+    FIX_CLOCK = "giờ của cụm là {server}, đồng hồ máy này lệch {skew} s: so cả hai với giờ đúng (date -u); máy này sai thì: timedatectl set-ntp true; cụm sai thì trên máy của một nút: lgsp cluster time show --data-dir …", "the cluster's time is {server}, this machine's clock is {skew} s from it: compare both with a clock that is right (date -u); if this machine's is wrong: timedatectl set-ntp true; if the cluster's is, on the machine of a node: lgsp cluster time show --data-dir …";
     FIX_UNIT = "tìm đơn vị: lgsp unit search \"…\"", "search for the unit: lgsp unit search \"…\"";
     FIX_CODE = "mã của tỉnh theo Quyết định 20/2020/QĐ-TTg, ví dụ: lgsp unit add H41.09 --name \"…\"", "codes of the province follow Decision 20/2020, for example: lgsp unit add H41.09 --name \"…\"";
     FIX_TOKEN = "xin mã mới trên một thành viên: lgsp member token", "ask a member for a new one: lgsp member token";
@@ -46,6 +46,10 @@ texts! {
     FIX_UNREACHABLE = "kiểm tra nút đang chạy (lgsp run) và địa chỉ trong hồ sơ {profile}", "check that a node runs (lgsp run) and the addresses in the profile {profile}";
     TLS = "{url} không chứng minh được là nút của cụm này.", "{url} does not prove that it is a node of this cluster.";
     FIX_TLS = "kiểm tra authority trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that the authority in the profile {profile} is this cluster's, and that the certificate carries the host name";
+    TLS_DATES = "Theo đồng hồ máy này ({now}), chứng thư của {url} không còn hoặc chưa có hiệu lực.", "By this machine's clock ({now}) the certificate of {url} is not valid yet, or no more.";
+    FIX_TLS_DATES = "thường là đồng hồ sai: so với giờ đúng (date -u) rồi chỉnh: timedatectl set-ntp true; nếu máy này đúng giờ, xem trên máy của nút đó: timedatectl, journalctl -u lgsp", "mostly a clock is wrong: compare with one that is right (date -u), then set it: timedatectl set-ntp true; if this machine's is right, look on that node's machine: timedatectl, journalctl -u lgsp";
+    NODE_SILENT = "Nút ở {path} không trả lời.", "The node on {path} does not answer.";
+    FIX_NODE_SILENT = "chạy lệnh này trên máy của nút, với quyền của nút (sudo), khi nút đang chạy: lgsp run --data-dir {path}", "run this on the node's machine, with the node's rights (sudo), while it runs: lgsp run --data-dir {path}";
     FIX_TLS_JOIN = "mã gia nhập chỉ tin chứng thư của chính cụm: dùng địa chỉ đúng cụm đã tạo mã, ở nút không đặt api.tls_cert (bỏ tạm hai dòng tls_cert, tls_key rồi chạy lại nút đó)", "a join token trusts the cluster's own certificate alone: use an address of the cluster that made it, on a node without api.tls_cert (take tls_cert and tls_key out for the while and restart that node)";
     TIMEOUT = "{url} không trả lời trong {after}.", "{url} did not answer within {after}.";
     PROTOCOL = "{url} trả lời điều không hiểu được.", "{url} answered what cannot be understood.";

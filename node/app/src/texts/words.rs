@@ -117,7 +117,16 @@ texts! {
     CHECK_VERSIONS = "các nút chạy nhiều phiên bản: {versions}", "the nodes run several versions: {versions}";
     CHECK_CLOCK = "lệch giờ tối đa {ms} ms", "clocks are at most {ms} ms apart";
     CHECK_CLOCK_NONE = "chưa đo được lệch giờ", "clocks have not been compared yet";
-    CHECK_CLOCK_OFF = "{node} lệch giờ {ms} ms", "the clock of {node} is off by {ms} ms";
+    CHECK_CLOCK_OFF = "đồng hồ của {node} lệch {span} so với giờ của cụm", "the clock of {node} is {span} from the cluster's time";
+    CHECK_DATE = "giờ của cụm khớp đồng hồ máy này ({span})", "the cluster's time is this machine's ({span})";
+    CHECK_DATE_OFF = "giờ của cụm là {date}, lệch {span} so với đồng hồ máy này", "the cluster's time is {date}, {span} from this machine's clock";
+    CHECK_TRUST_AHEAD = "giờ tin cậy lệch {span} so với giờ của cụm: chữ ký ghi giờ trước giờ tin cậy bị từ chối", "the trusted time is {span} from the cluster's: signatures dated before it are refused";
+    CHECK_TRUST_BEHIND = "cụm đã tắt, hoặc đồng hồ đã nhảy: giờ tin cậy lệch {span} so với giờ của cụm; số dùng một lần được giữ lâu thêm chừng ấy", "the cluster was off, or its clocks have jumped: the trusted time is {span} from the cluster's; nonces are kept for longer by as much";
+    TIME_DATE = "giờ của cụm:       {value}", "the cluster's time:   {value}";
+    TIME_HERE = "đồng hồ máy này:   {value}", "this machine's clock: {value}";
+    TIME_TRUSTED = "giờ tin cậy:       {value} so với giờ của cụm", "trusted time:         {value} from the cluster's";
+    TIME_ALONE = "nút này chưa nghe được đa số: giờ của cụm là giờ nghe lần cuối, tự đếm tiếp", "this node does not hear a majority: the cluster's time is the last that it heard, carried on";
+    TIME_CONFIRMED = "đã xác nhận giờ của cụm là đúng: {date}", "the cluster's time was confirmed as right: {date}";
     CHECK_DISK = "{node} còn {free} ({percent} %)", "{node} has {free} free ({percent} %)";
     CHECK_DISK_FULL = "{node} không nhận nội dung nữa: chỉ còn {free} ({percent} %), tới mức storage.reserve", "{node} takes no contents: {free} free ({percent} %) is within storage.reserve";
     CHECK_DISK_LOW = "{node} chỉ còn {free} ({percent} %)", "{node} has only {free} free ({percent} %)";
@@ -144,6 +153,8 @@ texts! {
     FIX_STUCK = "xem nhật ký nút đó (journalctl -u lgsp), rồi khởi động lại nó", "see that node's log (journalctl -u lgsp), then restart it";
     FIX_GROW = "thêm nút: lgsp member token, rồi lgsp join trên máy mới", "add a node: lgsp member token, then lgsp join on the new machine";
     FIX_CLOCK = "trên máy đó: timedatectl set-ntp true", "on that machine: timedatectl set-ntp true";
+    FIX_DATE = "so cả hai với giờ đúng (date -u); máy nào sai thì chỉnh: timedatectl set-ntp true; giờ của cụm theo đồng hồ của đa số nút, xem: lgsp cluster time show --data-dir …", "compare both with a clock that is right (date -u), and set what is wrong: timedatectl set-ntp true; the cluster's time follows the clocks of most nodes, see: lgsp cluster time show --data-dir …";
+    FIX_TRUST = "khi giờ của cụm đã đúng (date -u), trên máy của một nút: lgsp cluster time confirm --data-dir …", "once the cluster's time is right (date -u), on the machine of a node: lgsp cluster time confirm --data-dir …";
     FIX_DISK = "gắn thêm ổ hoặc dọn chỗ; dưới mức storage.reserve nút từ chối nhận nội dung (507)", "add or free space; below storage.reserve the node refuses content (507)";
     FIX_CERT = "khởi động lại nút đó; nếu vẫn vậy, xem nhật ký của nó", "restart that node; if that does not help, see its log";
     FIX_KEY = "cấp khoá mới: lgsp key issue {app}; rồi lgsp key revoke {key}", "issue a new key: lgsp key issue {app}; then lgsp key revoke {key}";

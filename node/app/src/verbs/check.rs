@@ -10,8 +10,6 @@ use crate::{
     texts::{Text, words as w},
 };
 
-/// A clock this far off is told; a node that is farther off does not lead.
-const CLOCK_OFF_MS: i64 = 250;
 /// Less free space than this share of the disk is told.
 const DISK_LOW_PERCENT: u64 = 15;
 /// Less than this is a fault.
@@ -53,7 +51,7 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
         let later = client.status().await.map_err(context.failed())?;
         findings.forward(&status, &later);
     }
-    findings.time(&status);
+    findings.time(&status, super::clocks::own_clock());
     findings.storage(&status);
     let keys = super::registry::all_keys(&client, KEYS_MAX).await;
     findings.security(&keys.map_err(|error| error.to_string()));
@@ -153,6 +151,8 @@ impl Findings<'_> {
             "disk_free",
             "disk_full",
             "clock_offset",
+            "time_ahead",
+            "time_behind",
             "node_unreachable",
             "node_copied",
             "node_went_back",
@@ -165,35 +165,6 @@ impl Findings<'_> {
             let text =
                 out.fill(w::CHECK_WARNING, &[("word", &warning.word), ("detail", &warning.detail)]);
             self.add(group, "warning", Mark::Warn, text, None);
-        }
-    }
-
-    fn time(&mut self, status: &Status) {
-        let (out, group) = (self.out, w::CHECK_TIME);
-        let offsets: Vec<(&NodeStatus, i64)> =
-            members(status).filter_map(|node| Some((node, node.clock_offset_ms?))).collect();
-        let Some(most) = offsets.iter().map(|(_, ms)| ms.abs()).max() else {
-            return self.add(
-                group,
-                "clock",
-                Mark::Warn,
-                out.text(w::CHECK_CLOCK_NONE).into(),
-                None,
-            );
-        };
-        if most <= CLOCK_OFF_MS {
-            return self.add(
-                group,
-                "clock",
-                Mark::Good,
-                out.fill(w::CHECK_CLOCK, &[("ms", &most)]),
-                None,
-            );
-        }
-        for (node, ms) in offsets.into_iter().filter(|(_, ms)| ms.abs() > CLOCK_OFF_MS) {
-            let text =
-                out.fill(w::CHECK_CLOCK_OFF, &[("node", &node.name), ("ms", &format!("{ms:+}"))]);
-            self.add(group, "clock", Mark::Warn, text, Some(out.text(w::FIX_CLOCK).into()));
         }
     }
 
@@ -331,9 +302,7 @@ async fn days_left(context: &Context, loaded: &Loaded, url: &str) -> Result<i64,
         .await
         .map_err(|error| Failure::client(context.out.lang, "", &error).what.clone())?;
     let end = certs::not_after(&certificate).map_err(|error| error.to_string())?;
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok((end.secs() as i64 - now.as_secs() as i64) / 86_400)
+    Ok((end.secs() as i64 - super::clocks::own_clock().secs() as i64) / 86_400)
 }
 
 pub(super) fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
@@ -422,6 +391,9 @@ fn nagios(out: &Out, all: &[Finding]) -> Exit {
 mod tests {
     use super::*;
     use crate::{cli::Output, texts::Lang};
+    use model::Moment;
+
+    const NOW: u64 = 1_795_000_000_000;
 
     fn findings(status: serde_json::Value, keys: serde_json::Value) -> Vec<Finding> {
         let status: Status = serde_json::from_value(status).expect("a status");
@@ -429,7 +401,7 @@ mod tests {
         let out = Out::new(Lang::En, Output::Table, Default::default(), false);
         let mut findings = Findings { out: &out, all: Vec::new() };
         findings.cluster(&status);
-        findings.time(&status);
+        findings.time(&status, Moment(NOW));
         findings.storage(&status);
         findings.security(&Ok(keys));
         findings.certificate(&status.nodes[0], Ok(71));
@@ -455,6 +427,34 @@ mod tests {
         );
         assert!(all.iter().all(|finding| finding.mark == Mark::Good), "{all:?}");
         assert_eq!(exit(&all), Exit::Ok);
+    }
+
+    #[test]
+    fn wrong_clocks_and_a_wrong_date_are_told() {
+        let told = |date: u64, offset: i64, trusted: i64| {
+            let mut nodes = [node(1, "leader", true, 50, 0), node(2, "voter", true, 50, 0)];
+            nodes[1]["clock_offset_ms"] = offset.into();
+            let all = findings(
+                json!({"health": "healthy", "tolerates": 1, "leader": 1, "nodes": nodes,
+                    "time_ms": date, "trusted_ahead_ms": trusted}),
+                json!([]),
+            );
+            let told = all.into_iter().filter(|finding| finding.group == w::CHECK_TIME);
+            let mut marks = Vec::new();
+            for finding in told.filter(|finding| finding.mark != Mark::Good) {
+                assert!(finding.fix.is_some(), "{finding:?}");
+                marks.push((finding.word, finding.mark));
+            }
+            marks
+        };
+        const DAY: i64 = 86_400_000;
+        assert_eq!(told(NOW + 900, 200, -3_600_000), []);
+        assert_eq!(told(NOW, 900, 0), [("clock", Mark::Warn)]);
+        assert_eq!(told(NOW, -100 * DAY, 0), [("clock", Mark::Bad)]);
+        assert_eq!(told(NOW + 240_000, 0, 0), [("date", Mark::Bad)]);
+        assert_eq!(told(NOW - 7_000, 0, 0), [("date", Mark::Bad)]);
+        assert_eq!(told(NOW, 0, 3 * DAY), [("time_ahead", Mark::Bad)]);
+        assert_eq!(told(NOW, 0, -60 * DAY), [("time_behind", Mark::Warn)]);
     }
 
     #[test]

@@ -96,6 +96,7 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
             }
             let failure = Failure::node(out.lang, t::FAILED, &error);
             return Err(match error.downcast_ref::<client::Error>() {
+                Some(error) if error.is_about_dates() => failure,
                 Some(client::Error::Tls { .. }) => failure.fix(out.text(t::FIX_TLS_JOIN)),
                 // The token is spent by the first request that is heard.
                 Some(error) if error.may_have_happened() => failure.fix(out.text(t::LOOK_JOINED)),

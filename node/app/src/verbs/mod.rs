@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod check;
+mod clocks;
 mod forward;
 mod founding;
 mod members;
@@ -23,8 +24,8 @@ use client::Client;
 
 use crate::{
     cli::{
-        AppVerb, Cli, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out, Output,
-        PacketVerb, UnitVerb, Verb, command, language, usage_failure,
+        AppVerb, Cli, ClusterVerb, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out,
+        Output, PacketVerb, TimeVerb, UnitVerb, Verb, command, language, usage_failure,
     },
     config::{self, Config},
     demo,
@@ -32,6 +33,7 @@ use crate::{
     texts::{Text, failures as t, words},
 };
 
+pub use clocks::own_clock;
 pub use founding::{ADMIN_PROFILE, AUTHORITY_PEM, quoted};
 pub use registry::read_units;
 pub use way::{Step, lines, steps};
@@ -186,6 +188,10 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::Status => status::status(context).await,
         Verb::Check(args) => check::check(context, args).await,
         Verb::Recover(args) => recover::recover(context, args).await,
+        Verb::Cluster(ClusterVerb::Time(TimeVerb::Show(args))) => clocks::show(context, args).await,
+        Verb::Cluster(ClusterVerb::Time(TimeVerb::Confirm(args))) => {
+            clocks::confirm(context, args).await
+        }
         Verb::Member(MemberVerb::List) => members::list(context).await,
         Verb::Member(MemberVerb::Token { minutes }) => members::token(context, minutes).await,
         Verb::Member(MemberVerb::Remove { node, force, yes }) => {
