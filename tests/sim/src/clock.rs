@@ -21,6 +21,11 @@ impl SimClock {
         Self { begun, offset_ms: AtomicI64::new(0) }
     }
 
+    /// How far it is ahead of the right time.
+    pub fn offset_ms(&self) -> i64 {
+        self.offset_ms.load(Ordering::Relaxed)
+    }
+
     /// Sets it so far ahead (or behind) of the right time.
     pub fn set_offset(&self, ms: i64) {
         self.offset_ms.store(ms, Ordering::Relaxed);

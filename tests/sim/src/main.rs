@@ -6,6 +6,7 @@
 //! seeds that share a process disturb each other.
 
 mod clock;
+mod clocks;
 mod dice;
 mod entropy;
 mod network;
@@ -36,6 +37,8 @@ pub enum Planted {
     /// A node compares nothing of what it had promised with what its peers remember. Found only
     /// where disks go back.
     PledgesUnread,
+    /// A leader counts its ticks by its wall clock.
+    TicksByClock,
 }
 
 /// Runs simulated clusters and says whether every promise held.
@@ -56,6 +59,9 @@ struct Arguments {
     /// Plants a bug that must be found.
     #[arg(long, value_enum)]
     plant: Option<Planted>,
+    /// Lets clocks jump, any set of them, instead of the usual faults.
+    #[arg(long)]
+    clocks: bool,
     /// Prints the log of the nodes on stderr.
     #[arg(long)]
     verbose: bool,
@@ -67,6 +73,9 @@ impl Arguments {
         let mut rest = vec!["--seconds".to_owned(), self.seconds.to_string()];
         if self.disks {
             rest.push("--disks".to_owned());
+        }
+        if self.clocks {
+            rest.push("--clocks".to_owned());
         }
         if let Some(bug) = self.plant.and_then(|bug| bug.to_possible_value()) {
             rest.extend(["--plant".to_owned(), bug.get_name().to_owned()]);
@@ -130,12 +139,18 @@ fn run_one(seed: u64, arguments: &Arguments) -> ExitCode {
 
 /// What happened, and which promises were broken.
 async fn run(seed: u64, arguments: &Arguments) -> (String, Vec<String>) {
-    let world = World::found(Dice::new(seed), arguments.plant).await;
+    let world = World::found(Dice::new(seed), arguments.plant, arguments.clocks).await;
     let ledger = Ledger::default();
     let offices = office::open_all(&world, &ledger).await;
     let span = Duration::from_secs(arguments.seconds);
-    let faults = tokio::spawn(plan::faults(world.clone(), span, arguments.disks));
-    let untold = faults.await.expect("the plan of faults does not panic");
+    let untold = if arguments.clocks {
+        let storm = clocks::storm(world.clone(), ledger.clone(), span);
+        tokio::spawn(storm).await.expect("the storm does not panic");
+        Vec::new()
+    } else {
+        let faults = tokio::spawn(plan::faults(world.clone(), span, arguments.disks));
+        faults.await.expect("the plan of faults does not panic")
+    };
     world.end_faults().await;
     offices.finish_sending().await;
     offices.every_node_takes_one().await;
@@ -143,9 +158,12 @@ async fn run(seed: u64, arguments: &Arguments) -> (String, Vec<String>) {
     offices.close();
     // The loss first: what else is broken mostly follows from it.
     let mut violations = oracle::losses(&world, &ledger);
+    violations.extend(clocks::expired_early(&world, &ledger));
     violations.extend(ledger.violations());
     violations.extend(untold);
-    violations.extend(ledger.too_little(arguments.seconds));
+    // Whoever signs by a right clock is out for as long as most clocks are wrong.
+    let part = if arguments.clocks { 40 } else { 1 };
+    violations.extend(ledger.too_little(arguments.seconds / part));
     let is_quiet = liveness.is_empty();
     violations.extend(liveness);
     violations.extend(oracle::final_checks(&world, &ledger).await);

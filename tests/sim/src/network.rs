@@ -15,7 +15,7 @@ use model::{NodeId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::sleep};
 
-use crate::dice::Dice;
+use crate::{clock::SimClock, dice::Dice};
 
 /// How long a caller waits for an answer that was lost.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -44,7 +44,14 @@ struct Wires {
     lost_per_mille: u64,
     delay_max_ms: u64,
     message_count: u64,
+    /// Planted: leaders that count their ticks by their wall clocks.
+    ticking_by: BTreeMap<NodeId, Arc<SimClock>>,
 }
+
+/// Where the tick stands in an append: behind version, kind, and three numbers of the head.
+const TICK_AT: std::ops::Range<usize> = 26..34;
+/// The kind of an append.
+const APPEND: u8 = 1;
 
 /// The network. Clones are the same.
 #[derive(Clone)]
@@ -83,6 +90,25 @@ impl Net {
         let mut wires = self.wires.lock();
         wires.lost_per_mille = lost_per_mille;
         wires.delay_max_ms = delay_max_ms.max(1);
+    }
+
+    /// Plants a bug: what a node tells as leader of its count jumps with its clock.
+    pub fn tick_by(&self, node: NodeId, clock: &Arc<SimClock>) {
+        self.wires.lock().ticking_by.insert(node, clock.clone());
+    }
+
+    /// The message as the sender's bug makes it.
+    fn spoiled(&self, from: NodeId, message: Bytes) -> Bytes {
+        let Some(clock) = self.wires.lock().ticking_by.get(&from).cloned() else { return message };
+        match message.get(TICK_AT).and_then(|octets| octets.try_into().ok()) {
+            Some(octets) if message[1] == APPEND => {
+                let tick = u64::from_be_bytes(octets).saturating_add_signed(clock.offset_ms());
+                let mut spoiled = message.to_vec();
+                spoiled[TICK_AT].copy_from_slice(&tick.to_be_bytes());
+                spoiled.into()
+            }
+            _ => message,
+        }
     }
 
     /// Mends every cut, and the weather.
@@ -187,6 +213,7 @@ impl Network for Port {
                 Err(false) => return Err(unreachable()),
                 Err(true) => return Err(lost()),
             };
+            let message = net.spoiled(from, message);
             let answer = host.consensus.handle(from, message).await;
             if net.answered(from, to, life).await { Ok(answer) } else { Err(lost()) }
         })

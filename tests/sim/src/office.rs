@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    clocks::Replays,
     oracle::Ledger,
     remains,
     world::{Credentials, World, canary},
@@ -30,6 +31,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an office repeats one request: longer than any outage of a plan lasts, so giving up
 /// is a promise broken.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(120);
+/// The same where a majority of the clocks is wrong for minutes: who signs by a right one waits for it.
+const GIVE_UP_ON_CLOCKS_AFTER: Duration = Duration::from_secs(900);
 /// Small contents, in octets.
 const SMALL_MAX: u64 = 20_000;
 /// Large contents, in octets, and the pieces that they come in.
@@ -72,6 +75,7 @@ struct Office {
     unit: UnitCode,
     credentials: Credentials,
     everybody: Arc<Vec<UnitCode>>,
+    replays: Replays,
 }
 
 /// Registers the offices and lets them work.
@@ -82,7 +86,7 @@ pub async fn open_all(world: &World, ledger: &Ledger) -> Offices {
     let everybody = Arc::new(codes);
     let (sending, watch) = watch::channel(true);
     let (mut senders, mut receivers) = (JoinSet::new(), JoinSet::new());
-    let mut offices = Vec::new();
+    let (mut offices, replays) = (Vec::new(), Replays::default());
     for unit in everybody.iter() {
         let credentials = register(world, unit).await;
         let office = Arc::new(Office {
@@ -91,9 +95,13 @@ pub async fn open_all(world: &World, ledger: &Ledger) -> Offices {
             unit: unit.clone(),
             credentials,
             everybody: everybody.clone(),
+            replays: replays.clone(),
         });
         senders.spawn(office.clone().send_until(watch.clone()));
         receivers.spawn(office.clone().receive());
+        if world.clocks_jump() {
+            receivers.spawn(office.clone().replay());
+        }
         offices.push(office);
     }
     Offices { sending, senders, receivers, offices }
@@ -171,7 +179,9 @@ impl Office {
     {
         let begun = Instant::now();
         let mut last = "no node was up".to_owned();
-        while begun.elapsed() < GIVE_UP_AFTER {
+        let give_up_after =
+            if self.world.clocks_jump() { GIVE_UP_ON_CLOCKS_AFTER } else { GIVE_UP_AFTER };
+        while begun.elapsed() < give_up_after {
             let exchange = match at {
                 Some(node) => self.world.exchange(node),
                 None => self.world.any_exchange(),
@@ -188,13 +198,14 @@ impl Office {
             sleep(Duration::from_millis(50 + self.world.dice().below(300))).await;
         }
         let at = at.map(|node| format!(" at node {node}")).unwrap_or_default();
-        self.ledger.violation(format!("{what}{at} was given up after {GIVE_UP_AFTER:?}: {last}"));
+        self.ledger.violation(format!("{what}{at} was given up after {give_up_after:?}: {last}"));
         None
     }
 
     async fn send_until(self: Arc<Self>, sending: watch::Receiver<bool>) {
         while *sending.borrow() {
-            sleep(Duration::from_millis(20 + self.world.dice().below(600))).await;
+            let pause = (20 + self.world.dice().below(600)) * self.world.pace();
+            sleep(Duration::from_millis(pause)).await;
             if self.world.dice().chance(120) {
                 self.send_large().await;
             } else {
@@ -253,7 +264,11 @@ impl Office {
         let answer = self.persist("a submit", at, async |exchange: Exchange| {
             let caller =
                 self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
-            exchange.submit(&caller, submission.clone()).await
+            let accepted = exchange.submit(&caller, submission.clone()).await?;
+            if self.world.clocks_jump() {
+                self.replays.keep(&self.world, caller, self.unit.clone());
+            }
+            Ok(accepted)
         });
         match answer.await? {
             Ok(accepted) => Some(accepted.packet),
@@ -372,9 +387,46 @@ impl Office {
         }
     }
 
+    /// Where clocks jump, the last office is away until they are right for good: what is sent to it
+    /// waits all the time.
+    fn is_away(&self) -> bool {
+        let last = self.everybody.last() == Some(&self.unit);
+        last && self.world.clocks_jump() && !self.world.is_calm()
+    }
+
+    /// Tries to have signatures pass again that have passed.
+    async fn replay(self: Arc<Self>) {
+        loop {
+            let pause = (200 + self.world.dice().below(4_000)) * self.world.pace().min(4);
+            sleep(Duration::from_millis(pause)).await;
+            let (Some(exchange), Some((caller, unit))) =
+                (self.world.any_exchange(), self.replays.any(&self.world))
+            else {
+                continue;
+            };
+            let submission = Submission {
+                request: Request { targets: vec![unit], ..self.request() },
+                file_name: None,
+                content: canary(self.world.dice(), 100),
+                idempotency_key: None,
+            };
+            self.ledger.tried(&submission.content, submission.request.targets.clone());
+            let passed = timeout(PATIENCE, exchange.submit(&caller, submission)).await;
+            self.world.count("signatures tried again");
+            if let Ok(Ok(accepted)) = passed {
+                let packet = accepted.packet;
+                self.ledger.violation(format!("a signature passed twice and made {packet}"));
+            }
+        }
+    }
+
     async fn receive(self: Arc<Self>) {
         loop {
-            sleep(Duration::from_millis(50 + self.world.dice().below(400))).await;
+            let pause = (50 + self.world.dice().below(400)) * self.world.pace();
+            sleep(Duration::from_millis(pause)).await;
+            if self.is_away() {
+                continue;
+            }
             let Some(exchange) = self.world.any_exchange() else { continue };
             // Whatever fails here is tried again with the next look into the inbox.
             let _ = timeout(PATIENCE, self.empty_inbox(&exchange)).await;

@@ -200,7 +200,7 @@ impl Ledger {
     }
 
     /// All that must come to an end.
-    fn answered_packets(&self) -> BTreeSet<PacketId> {
+    pub fn answered_packets(&self) -> BTreeSet<PacketId> {
         let books = self.0.lock();
         books.acknowledged.keys().chain(&books.cancelled).copied().collect()
     }

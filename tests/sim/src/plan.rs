@@ -92,7 +92,7 @@ async fn disk_goes_back(world: &World) -> Option<String> {
     (!told).then(|| format!("{back} was not told that its disk went back"))
 }
 
-async fn crash_one(world: &World) {
+pub async fn crash_one(world: &World) {
     let nodes = world.nodes();
     let node = nodes[world.dice().below(nodes.len() as u64) as usize];
     restart(world, node, 4_000).await;
@@ -117,7 +117,7 @@ async fn restart(world: &World, node: model::NodeId, away_max_ms: u64) {
     }
 }
 
-async fn crash_all(world: &World) {
+pub async fn crash_all(world: &World) {
     for node in world.nodes() {
         world.crash(node).await;
     }

@@ -1,6 +1,13 @@
 //! The simulated cluster: its nodes, their disks that outlive them, and what befalls them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use auth::{RequestHead, Secret, SignRequest, Signer, SigningKey, VerifiedCaller};
 use bytes::Bytes;
@@ -67,6 +74,10 @@ struct Inner {
     names: auth::PublicNames,
     admin: Credentials,
     begun: Instant,
+    /// Whether clocks jump.
+    clocks: bool,
+    /// By how much offices send less.
+    pace: AtomicU64,
     /// When the last fault was mended.
     calm_since: Mutex<Option<Instant>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
@@ -115,7 +126,7 @@ impl Nodes for Reachable {
 
 impl World {
     /// Founds a cluster of three and waits until all vote.
-    pub async fn found(dice: Dice, planted: Option<Planted>) -> Self {
+    pub async fn found(dice: Dice, planted: Option<Planted>, clocks: bool) -> Self {
         let mut random = |octets: &mut [u8]| dice.fill(octets);
         let keyring = Arc::new(Keyring::new(ClusterKey::generate(1, &mut random)));
         let (admin, admin_key, material) = mint_key(&dice, &keyring);
@@ -139,6 +150,8 @@ impl World {
             names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a plain name"),
             admin,
             begun,
+            clocks,
+            pace: AtomicU64::new(if clocks { crate::clocks::PACE } else { 1 }),
             calm_since: Mutex::default(),
             counts: Mutex::default(),
             dice,
@@ -165,7 +178,7 @@ impl World {
     /// Plants a bug into a cluster that is sound so far: what a store wrote when it was made ready is
     /// on its disk, so that only packets can get lost.
     fn plant(&self, planted: Option<Planted>) {
-        for slot in self.0.slots.lock().values() {
+        for (node, slot) in &*self.0.slots.lock() {
             match planted {
                 None => {}
                 Some(Planted::LogAckBeforeSync) => {
@@ -175,6 +188,7 @@ impl World {
                 Some(Planted::ContentLies) => slot.disk.set_lies(true),
                 // Read at the next start, which every plan has.
                 Some(Planted::PledgesUnread) => slot.log.set_blind(true),
+                Some(Planted::TicksByClock) => self.0.net.tick_by(*node, &slot.clock),
             }
         }
     }
@@ -375,6 +389,26 @@ impl World {
         self.0.slots.lock()[&node].disk.clone()
     }
 
+    /// Whether clocks jump in this run.
+    pub fn clocks_jump(&self) -> bool {
+        self.0.clocks
+    }
+
+    /// Whether the last fault was mended.
+    pub fn is_calm(&self) -> bool {
+        self.0.calm_since.lock().is_some()
+    }
+
+    /// By how much offices send less now.
+    pub fn pace(&self) -> u64 {
+        self.0.pace.load(Ordering::Relaxed)
+    }
+
+    /// Lets offices send less.
+    pub fn set_pace(&self, pace: u64) {
+        self.0.pace.store(pace, Ordering::Relaxed);
+    }
+
     /// A random node that is up.
     pub fn any_exchange(&self) -> Option<Exchange> {
         let up: Vec<_> = self.nodes().into_iter().filter(|node| self.is_running(*node)).collect();
@@ -465,7 +499,8 @@ impl World {
             .unwrap_or_else(|error| panic!("a good signature is refused in good weather: {error}"))
     }
 
-    /// As [`World::sign`], where the node may be cut off, or its clock wrong.
+    /// As [`World::sign`], where the node may be cut off, or its clock wrong. Where clocks jump, some
+    /// sign by what the cluster shows: their clocks jumped with it.
     pub fn try_sign(
         &self,
         exchange: &Exchange,
@@ -473,8 +508,32 @@ impl World {
         method: &str,
         path: &str,
     ) -> Result<VerifiedCaller, delivery::Error> {
+        if self.0.clocks && self.0.dice.chance(300) {
+            return self.sign_at(exchange, credentials, (method, path), exchange.now());
+        }
+        self.sign_rightly(exchange, credentials, method, path)
+    }
+
+    /// Signs with the right date.
+    pub fn sign_rightly(
+        &self,
+        exchange: &Exchange,
+        credentials: &Credentials,
+        method: &str,
+        path: &str,
+    ) -> Result<VerifiedCaller, delivery::Error> {
+        let right = SimClock::new(self.0.begun).now();
+        self.sign_at(exchange, credentials, (method, path), right)
+    }
+
+    fn sign_at(
+        &self,
+        exchange: &Exchange,
+        credentials: &Credentials,
+        (method, path): (&str, &str),
+        created: Moment,
+    ) -> Result<VerifiedCaller, delivery::Error> {
         let nonce: Nonce = format!("{:032x}", self.0.dice.bits()).parse().expect("32 characters");
-        let right = SimClock::new(self.0.begun);
         let signed = credentials
             .signer
             .sign(&SignRequest {
@@ -484,7 +543,7 @@ impl World {
                 path_and_query: path,
                 content_digest: None,
                 headers: &[],
-                created: right.now(),
+                created,
                 nonce: Some(&nonce),
             })
             .expect("HMAC always signs");

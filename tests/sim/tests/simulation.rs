@@ -14,6 +14,10 @@ const SEEDS_WITH_DISKS: usize = 3;
 const SECONDS: &str = "30";
 /// Virtual seconds of the run that is repeated.
 const REPLAYED_SECONDS: &str = "10";
+/// Seeds with clocks that jump, and their virtual seconds: quiet spans in which nonces are forgotten are
+/// much of it.
+const CLOCK_SEEDS: usize = 3;
+const CLOCK_SECONDS: &str = "300";
 /// Seeds that a planted bug may survive before the simulation counts as blind.
 const PATIENCE: u64 = 12;
 /// What the oracle says of an acknowledged packet that is nowhere any more: a planted bug counts as
@@ -33,15 +37,20 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn every_promise_holds_on_every_seed() {
-    hold(SEEDS, &[]);
+    every_seed_holds(SEEDS, &["--seconds", SECONDS]);
 }
 
 #[test]
 fn every_promise_holds_where_disks_go_back() {
-    hold(SEEDS_WITH_DISKS, &["--disks"]);
+    every_seed_holds(SEEDS_WITH_DISKS, &["--seconds", SECONDS, "--disks"]);
 }
 
-fn hold(seeds: usize, more: &[&str]) {
+#[test]
+fn clocks_jump_and_every_promise_holds() {
+    every_seed_holds(CLOCK_SEEDS, &["--seconds", CLOCK_SECONDS, "--clocks"]);
+}
+
+fn every_seed_holds(seeds: usize, arguments: &[&str]) {
     let wanted = std::env::var("LGSP_SIM_SEEDS").ok().and_then(|count| count.parse().ok());
     let count: usize = wanted.unwrap_or(seeds);
     let next = AtomicUsize::new(0);
@@ -56,8 +65,7 @@ fn hold(seeds: usize, more: &[&str]) {
                         return;
                     }
                     let seed = seed.to_string();
-                    let arguments = [&["--seed", &seed, "--seconds", SECONDS], more].concat();
-                    let output = simulate(&arguments);
+                    let output = simulate(&[&["--seed", &seed], arguments].concat());
                     println!("{}", text(&output).trim());
                     if !output.status.success() {
                         failed.lock().push(text(&output));
@@ -81,28 +89,35 @@ fn a_seed_replays_to_the_same_end() {
 
 #[test]
 fn a_log_that_acknowledges_before_its_sync_is_found() {
-    must_be_found("log-ack-before-sync", "knows it", &[]);
+    must_be_found("log-ack-before-sync", &["--seconds", SECONDS], &format!("{LOSS}knows it"));
 }
 
 #[test]
 fn a_node_that_reads_no_pledges_is_found() {
-    must_be_found("pledges-unread", "knows it", &["--disks"]);
+    let arguments = ["--seconds", SECONDS, "--disks"];
+    must_be_found("pledges-unread", &arguments, &format!("{LOSS}knows it"));
 }
 
 #[test]
 fn disks_of_contents_that_lie_are_found() {
-    must_be_found("content-lies", "holds its content", &[]);
+    let loss = format!("{LOSS}holds its content");
+    must_be_found("content-lies", &["--seconds", SECONDS], &loss);
 }
 
-fn must_be_found(bug: &str, how: &str, more: &[&str]) {
-    let loss = format!("{LOSS}{how}");
+#[test]
+fn ticks_that_follow_a_clock_are_found() {
+    let arguments = ["--seconds", "120", "--clocks"];
+    must_be_found("ticks-by-clock", &arguments, "expired before its time");
+}
+
+/// By what the oracle says of the bug's own harm.
+fn must_be_found(bug: &str, arguments: &[&str], how: &str) {
     for seed in 1000..1000 + PATIENCE {
         let seed = seed.to_string();
-        let arguments = ["--seed", &seed, "--seconds", SECONDS, "--plant", bug];
-        let output = simulate(&[&arguments, more].concat());
+        let output = simulate(&[&["--seed", &seed, "--plant", bug], arguments].concat());
         let said = String::from_utf8_lossy(&output.stdout);
         let failed = output.status.code() == Some(1) && said.contains("FAILED");
-        if failed && said.contains(&loss) {
+        if failed && said.contains(how) {
             println!("{bug} was found by seed {seed}: {}", text(&output).trim());
             return;
         }
