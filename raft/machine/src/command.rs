@@ -9,6 +9,8 @@ use model::{
     MediaType, Moment, NodeId, Nonce, PacketId, SpaceId, Tick, Title, UnitCode, UnitKind, Zone,
 };
 
+use crate::ConfirmTime;
+
 /// One entry of the log: proposals that the leader gathered, under one time.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
@@ -572,15 +574,6 @@ pub struct RecordPickup {
     /// Who fetched what.
     #[n(0)]
     pub pickups: Vec<(PacketId, UnitCode)>,
-}
-
-/// See [`Command::ConfirmTime`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct ConfirmTime {
-    /// The node at which it was asked.
-    #[n(0)]
-    pub node: NodeId,
 }
 
 /// See [`Command::AbandonSpace`].

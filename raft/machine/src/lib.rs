@@ -31,5 +31,5 @@ pub use record::*;
 pub use refusal::Refusal;
 pub use registry::ALIASES_MAX;
 pub use store::{Overlay, Reader, Store, Visit, Write, Writes, scan_over};
-pub use time::{DATE_STILL_MS, Time};
+pub use time::{ConfirmTime, DATE_STILL_MS, Time};
 pub use view::{Feed, View};

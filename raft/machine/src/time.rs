@@ -11,11 +11,11 @@
 //! longer, and never ahead of it because of a clock that jumped, so nobody is shut out.
 
 use minicbor::{Decode, Encode};
-use model::{Moment, Tick};
+use model::{Moment, NodeId, Tick};
 
 use crate::{
-    Answer, ConfirmTime, Entry, NONCE_TIME_MS, Outcome, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS,
-    Reader, Store, cluster,
+    Answer, Entry, NONCE_TIME_MS, Outcome, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS, Reader, Store,
+    cluster,
     tables::{CLOCK, FLOORS, NONCES, TRUST, Tables},
 };
 
@@ -27,6 +27,15 @@ const TRUST_STEP_MS: u64 = 60_000;
 /// The trusted date follows the clocks by one part in so many: twice what a bad crystal drifts. Clocks
 /// that are wrong for a week move it by two minutes, less than a signature's window.
 const TRUST_DRIFT: u64 = 5_000;
+
+/// See [`crate::Command::ConfirmTime`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct ConfirmTime {
+    /// The node at which it was asked.
+    #[n(0)]
+    pub node: NodeId,
+}
 
 /// The date and the tick of an entry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]

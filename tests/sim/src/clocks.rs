@@ -34,9 +34,11 @@ pub async fn storm(world: World, ledger: Ledger, span: Duration) {
     while Instant::now() < end {
         let (nodes, offset_ms) = (some_nodes(&world), jump_ms(&world));
         set(&world, &nodes, offset_ms).await;
-        match world.dice().below(5) {
-            0..3 => sleep(Duration::from_millis(1_000 + world.dice().below(20_000))).await,
-            3 => plan::crash_one(&world).await,
+        sleep(Duration::from_millis(1_000 + world.dice().below(6_000))).await;
+        match world.dice().below(10) {
+            0..3 => sleep(Duration::from_millis(world.dice().below(15_000))).await,
+            3..7 => plan::leader_after_a_while(&world).await,
+            7..9 => plan::crash_one(&world).await,
             _ => quiet(&world).await,
         }
         set(&world, &nodes, 0).await;
@@ -44,7 +46,7 @@ pub async fn storm(world: World, ledger: Ledger, span: Duration) {
         for wrong in locked_out(&world) {
             ledger.violation(wrong);
         }
-        if world.dice().chance(150) {
+        if world.dice().chance(50) {
             quiet(&world).await;
         }
     }

@@ -171,7 +171,7 @@ fn clock(world: &World) {
     world.count("clock steps");
 }
 
-async fn leader_after_a_while(world: &World) {
+pub async fn leader_after_a_while(world: &World) {
     let leader = world
         .nodes()
         .into_iter()

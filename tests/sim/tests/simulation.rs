@@ -16,8 +16,8 @@ const SECONDS: &str = "30";
 const REPLAYED_SECONDS: &str = "10";
 /// Seeds with clocks that jump, and their virtual seconds: quiet spans in which nonces are forgotten are
 /// much of it.
-const CLOCK_SEEDS: usize = 3;
-const CLOCK_SECONDS: &str = "300";
+const CLOCK_SEEDS: usize = 2;
+const CLOCK_SECONDS: &str = "200";
 /// Seeds that a planted bug may survive before the simulation counts as blind.
 const PATIENCE: u64 = 12;
 /// What the oracle says of an acknowledged packet that is nowhere any more: a planted bug counts as
