@@ -40,7 +40,7 @@ pub(crate) fn page<R, T: From<R> + Serialize, K: ToString>(
     let more = records.len() > limit;
     records.truncate(limit);
     let next = records.last().filter(|_| more).map(|last| query::cursor(key(last)));
-    let link = next.as_deref().map(|next| next_link(uri, next));
+    let link = next.as_deref().map(|next| next_link(uri, "cursor", next));
     let page = Page { items: records.into_iter().map(T::from).collect(), next };
     let mut response = json(StatusCode::OK, &page);
     if let Some(link) = link {
@@ -52,14 +52,14 @@ pub(crate) fn page<R, T: From<R> + Serialize, K: ToString>(
 /// What may not stand in the target of a link, besides all that is not ASCII (RFC 3986).
 const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
-/// The same target with another cursor. HTTP lets raw UTF-8 through in a query, a link does not.
-fn next_link(uri: &Uri, next: &str) -> HeaderValue {
+/// The same target with another value of one parameter. HTTP lets raw UTF-8 through in a query, a link does not.
+pub(crate) fn next_link(uri: &Uri, name: &str, next: &str) -> HeaderValue {
     let others = uri
         .query()
         .unwrap_or_default()
         .split('&')
-        .filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
-    let mut target = format!("{}?cursor={next}", uri.path());
+        .filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
+    let mut target = format!("{}?{name}={next}", uri.path());
     for pair in others {
         target.push('&');
         target.push_str(pair);
@@ -114,7 +114,7 @@ mod tests {
     fn the_next_page_keeps_the_other_parameters() {
         let uri: Uri = "/v1/units?q=n%C3%B4ng&cursor=old&limit=2".parse().expect("a target");
         assert_eq!(
-            next_link(&uri, "new"),
+            next_link(&uri, "cursor", "new"),
             "</v1/units?cursor=new&q=n%C3%B4ng&limit=2>; rel=\"next\""
         );
     }
@@ -123,7 +123,7 @@ mod tests {
         #[test]
         fn any_query_has_a_next_page_that_asks_the_same(query in "[^#]{0,60}", blank in "[\\s\u{a0}<>\"]{0,4}") {
             let Ok(uri) = format!("/v1/units?q={blank}{query}").parse::<Uri>() else { return Ok(()) };
-            let link = next_link(&uri, "new");
+            let link = next_link(&uri, "cursor", "new");
             let link = link.to_str().expect("a link is visible ASCII");
             let target = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
             let target = target.expect("a link in angle brackets");

@@ -70,7 +70,7 @@ impl App {
         } else {
             match self.exchange.verify(&as_received) {
                 Err(delivery::Error::Signature(Rejection::KeyUnknown)) => {
-                    self.exchange.look_for_keys().await?;
+                    self.exchange.look_for_strangers().await?;
                     self.exchange.verify(&as_received)?
                 }
                 verified => verified?,

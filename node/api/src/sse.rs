@@ -6,62 +6,29 @@
 
 use std::{io::Write, time::Duration};
 
-use auth::Rejection;
 use bytes::Bytes;
-use delivery::{Exchange, Listener};
+use delivery::{Hold, Listener};
 use futures_util::{Stream, stream};
-use model::{AccessKey, UnitCode};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep_until},
 };
 
-use crate::{app::App, cloud_event, metrics::Counted, problem::Problem};
+use crate::{app::App, cloud_event, metrics::Counted};
 
 /// Events in one write: some 60 KiB at the most.
 const EVENTS_A_WRITE_MAX: usize = 100;
 /// Proxies and clients give up on a silent connection.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
-/// A dead key's stream, or long poll, ends within this time, the bound within which a revoked key dies anywhere.
-pub(crate) const KEY_CHECK_EVERY: Duration = Duration::from_secs(2);
-/// A node whose knowledge has been stale for so long is cut off. It becomes stale two seconds after the last word of
-/// a majority, which covers an election of 0.3 to 0.9 s; this is as long as several that fail in a row, so
-/// that only a real loss of the cluster sends every listener elsewhere. Nobody hears too much meanwhile:
-/// a node that is cut off learns of no event either.
-const CUT_OFF_AFTER: Duration = Duration::from_secs(3);
+/// A stream, or long poll, that has nothing to tell looks at its key so often: half of the time within which
+/// a revoked key dies anywhere.
+pub(crate) const KEY_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// A stream ends after 30 to 60 minutes, so that connections spread over the nodes again.
 const LIFE_MIN: Duration = Duration::from_secs(30 * 60);
-
-/// What a stream, or a long poll, holds on to: a living key, and a node that hears of the cluster.
-pub(crate) struct Hold {
-    key: AccessKey,
-    /// Since when the node has been seen to be stale.
-    stale_since: Option<Instant>,
-}
-
-impl Hold {
-    pub(crate) fn by(key: &AccessKey) -> Self {
-        Self { key: key.clone(), stale_since: None }
-    }
-
-    /// Whether it may go on, and if not, why.
-    pub(crate) fn check(&mut self, exchange: &Exchange) -> Result<(), Problem> {
-        if !exchange.key_active(&self.key) {
-            return Err(Rejection::KeyDisabled.into());
-        }
-        let Err(stale) = exchange.fresh() else {
-            self.stale_since = None;
-            return Ok(());
-        };
-        let since = *self.stale_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < CUT_OFF_AFTER { Ok(()) } else { Err(stale.into()) }
-    }
-}
 
 /// What one stream needs.
 pub(crate) struct Feeding {
     pub(crate) app: App,
-    pub(crate) unit: UnitCode,
     pub(crate) hold: Hold,
     /// `/lgsp/<cluster>`.
     pub(crate) source: String,
@@ -81,13 +48,6 @@ struct State {
     ends_at: Instant,
     comment_at: Instant,
     draining: tokio::sync::watch::Receiver<bool>,
-}
-
-/// What a stream waits for.
-enum Woken {
-    Look,
-    Comment,
-    End,
 }
 
 /// The stream's octets.
@@ -114,26 +74,34 @@ pub(crate) fn octets(
 impl State {
     /// The next write; none at the end.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some(self.greeting());
-        }
         loop {
-            if let Some(events) = self.events() {
-                return Some(events);
+            // At the head of each step, and not only where there is nothing to tell: a reader that is slower
+            // than the feed would never come there.
+            if Instant::now() >= self.ends_at || *self.draining.borrow() {
+                return None;
             }
-            match self.wait().await {
-                Woken::Look => {}
-                Woken::Comment => return Some(Bytes::from_static(b":\n\n")),
-                Woken::End => return None,
+            // A node that is stale hands out nothing; after a while it ends its streams.
+            if self.feeding.hold.look().ok()? {
+                if !self.greeted {
+                    self.greeted = true;
+                    return Some(self.greeting());
+                }
+                if let Some(events) = self.events() {
+                    return Some(events);
+                }
+            }
+            self.wait().await;
+            if Instant::now() >= self.comment_at {
+                self.comment_at = Instant::now() + COMMENT_EVERY;
+                return Some(Bytes::from_static(b":\n\n"));
             }
         }
     }
 
     /// What awaits the unit (Articles 13(1) and 14(1)). It has no `id`, so it does not move the position.
     fn greeting(&mut self) -> Bytes {
-        let Feeding { app, unit, source, after, .. } = &self.feeding;
-        let waiting = app.exchange.waiting(unit);
+        let Feeding { app, listener, source, after, .. } = &self.feeding;
+        let (unit, waiting) = (listener.unit(), listener.waiting());
         if after.is_none() {
             self.after = waiting.position;
         }
@@ -149,47 +117,49 @@ impl State {
         out.into()
     }
 
-    /// Events after the present position, if there are any.
+    /// What the feed has after the present position, if it has anything.
     fn events(&mut self) -> Option<Bytes> {
-        let Feeding { app, unit, source, .. } = &self.feeding;
-        let feed = app.exchange.feed(unit, self.after, EVENTS_A_WRITE_MAX);
+        let Feeding { app, listener, source, .. } = &self.feeding;
+        let (unit, heard) = (listener.unit(), listener.hear(self.after, EVENTS_A_WRITE_MAX));
         let mut out = Vec::new();
-        if let Some(position) = lost(self.after, feed.first, feed.last) {
+        if let Some(position) = lost(self.after, heard.first, heard.last) {
             out.extend_from_slice(b"data: ");
             let reset = cloud_event::reset(unit, source, app.exchange.now(), self.after, position);
             cloud_event::write(&mut out, &reset);
-            writeln!(out, "\nid: {position}\n").expect("a vector takes every octet");
+            end_event(&mut out, position);
             self.after = position;
             return Some(out.into());
         }
-        for event in &feed.events {
+        if heard.position == self.after {
+            return None;
+        }
+        self.after = heard.position;
+        for event in &heard.events {
             out.extend_from_slice(b"data: ");
             cloud_event::write(&mut out, &cloud_event::of(unit, source, event));
-            writeln!(out, "\nid: {}\n", event.position).expect("a vector takes every octet");
-            self.after = event.position;
+            end_event(&mut out, event.position);
         }
-        (!out.is_empty()).then(|| out.into())
+        if heard.events.last().is_none_or(|event| event.position < heard.position) {
+            // What follows is not for this caller: the position moves on without an event.
+            writeln!(out, "id: {}\n", heard.position).expect("a vector takes every octet");
+        }
+        Some(out.into())
     }
 
-    async fn wait(&mut self) -> Woken {
+    /// Waits until the feed may have grown, or something else is due.
+    async fn wait(&mut self) {
         let key_check_at = Instant::now() + KEY_CHECK_EVERY;
         let next = self.comment_at.min(key_check_at).min(self.ends_at);
         tokio::select! {
-            () = async { self.feeding.listener.changed().await; } => {}
-            _ = self.draining.wait_for(|draining| *draining) => return Woken::End,
+            () = self.feeding.listener.changed() => {}
+            _ = self.draining.wait_for(|draining| *draining) => {}
             () = sleep_until(next) => {}
         }
-        let now = Instant::now();
-        let Feeding { app, hold, .. } = &mut self.feeding;
-        if now >= self.ends_at || hold.check(&app.exchange).is_err() {
-            return Woken::End;
-        }
-        if now >= self.comment_at {
-            self.comment_at = now + COMMENT_EVERY;
-            return Woken::Comment;
-        }
-        Woken::Look
     }
+}
+
+fn end_event(out: &mut Vec<u8>, position: u64) {
+    writeln!(out, "\nid: {position}\n").expect("a vector takes every octet");
 }
 
 /// Where the feed goes on when the position asked for is not in it any more, or was never in it.

@@ -279,6 +279,9 @@ pub struct Packet {
     /// When its content was whole.
     #[serde(default)]
     pub sealed_at: Option<String>,
+    /// The application that said so, which may be another one of the same unit.
+    #[serde(default)]
+    pub sealed_by: Option<AppId>,
     /// When its next deadline is.
     #[serde(default)]
     pub due_at: Option<String>,

@@ -186,6 +186,13 @@ impl Events {
         for item in self.parser.read(octets) {
             match item {
                 Item::Retry(span) => self.retry = span.min(RETRY_MAX),
+                // Passed over for want of a grant. Where events before it are still to be taken, their
+                // positions come first, and the next such line goes on from there.
+                Item::Position(position) => {
+                    if self.waiting.is_empty() {
+                        self.position = Some(position);
+                    }
+                }
                 Item::Event { id, data } => {
                     let value = serde_json::from_str(&data).unwrap_or_default();
                     self.waiting.extend(event_of(id, value));
@@ -228,7 +235,12 @@ fn event_of(id: Option<String>, value: Value) -> Option<Event> {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Item {
-    Event { id: Option<String>, data: String },
+    Event {
+        id: Option<String>,
+        data: String,
+    },
+    /// An `id:` without data.
+    Position(u64),
     Retry(Duration),
     TooLong,
 }
@@ -269,7 +281,10 @@ impl Parser {
     fn end_line(&mut self, line: &str) -> Option<Item> {
         if line.is_empty() {
             let (id, data) = (self.id.take(), std::mem::take(&mut self.data));
-            return (!data.is_empty()).then_some(Item::Event { id, data });
+            if data.is_empty() {
+                return id?.parse().ok().map(Item::Position);
+            }
+            return Some(Item::Event { id, data });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -293,13 +308,14 @@ impl Parser {
 mod tests {
     use super::*;
 
-    const STREAM: &str = "retry: 2000\n\n: still here\n\nid: 7\nevent: x\ndata: {\"a\":\ndata: 1}\n\ndata:{}\r\n\r\ndata: cut";
+    const STREAM: &str = "retry: 2000\n\n: still here\n\nid: 7\nevent: x\ndata: {\"a\":\ndata: 1}\n\nid: 9\n\ndata:{}\r\n\r\ndata: cut";
 
     #[test]
     fn pieces_of_any_size_give_the_same_events() {
         let expected = vec![
             Item::Retry(Duration::from_secs(2)),
             Item::Event { id: Some("7".into()), data: "{\"a\":\n1}".into() },
+            Item::Position(9),
             Item::Event { id: None, data: "{}".into() },
         ];
         for size in 1..=STREAM.len() {

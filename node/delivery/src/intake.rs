@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use machine::{
     CancelPacket, Command, Idempotency, OpenPacket, Outcome, Refusal, Request, SealPacket,
-    SubmitPacket,
+    SubmitPacket, View,
 };
 use minicbor::{Decode, Encode};
 use model::{Digest, FileName, Grant, IdempotencyKey, MediaType, Moment, PacketId, SpaceId};
@@ -120,7 +120,7 @@ impl Exchange {
             Outcome::SpaceGranted(granted) => Ok(Opened {
                 packet: granted.packet,
                 space: granted.space,
-                token: SpaceToken::of(&self.inner.parts.cluster_key, granted.space),
+                token: SpaceToken::of(&self.inner.parts.cluster_key, granted.space, caller.key()),
                 expires_at: granted.expires_at,
                 repeated: granted.repeated,
             }),
@@ -215,6 +215,10 @@ impl Exchange {
         let record = self.packet(caller, packet).await?;
         if record.source != *caller.unit() {
             return Err(Error::Refused(Refusal::PacketUnknown));
+        }
+        // Before the content is finished: nobody could write on after that.
+        if !View::new(self.consensus().latest()).may_act(caller.app(), &record) {
+            return Err(Error::Refused(Refusal::TargetNotGranted));
         }
         let (size, epoch, holders) = if record.sealed_at.is_some() {
             // A repeat of the same commit is the same answer: the source may have lost our reply. The

@@ -7,6 +7,7 @@
 mod conductor;
 mod discard;
 mod error;
+mod hold;
 mod intake;
 mod leaving;
 mod members;
@@ -31,11 +32,12 @@ use parking_lot::Mutex;
 
 pub use conductor::Conductor;
 pub use error::Error;
+pub use hold::Hold;
 pub use intake::{Accepted, OpenRequest, Opened, Submission};
 pub use members::{
     AUTHORITY_PURPOSE, Admission, JOIN_TOKEN_TIME_MAX, JoinRequest, MemberStatus, Status, Warning,
 };
-pub use notices::{Listener, Waiting};
+pub use notices::{Heard, Listener, Waiting};
 pub use pickup::{Download, Part, Pickup, PickupProof};
 pub use registry::{IssuedKey, NewKey, seal_secret};
 pub use tokens::{DownloadToken, SpaceToken};
@@ -132,8 +134,8 @@ struct Inner {
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
     discards: discard::Discards,
     unclaimed: Mutex<reconcile::Unclaimed>,
-    /// When the last look for unknown keys began.
-    key_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    /// When the last look for unknown keys and join tokens began.
+    strangers_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
 }
 
 impl Exchange {
@@ -148,7 +150,7 @@ impl Exchange {
                 pickups: Mutex::default(),
                 discards: discard::Discards::default(),
                 unclaimed: Mutex::default(),
-                key_look: tokio::sync::Mutex::default(),
+                strangers_look: tokio::sync::Mutex::default(),
             }),
         }
     }

@@ -299,6 +299,7 @@ impl Exchange {
             },
             source,
         })?;
+        self.check_token(&join.token).await?;
         let secret_digest = join.token.secret_digest();
         let admit = AdmitNode { secret_digest, node: join.node, key };
         let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
@@ -316,6 +317,29 @@ impl Exchange {
         let members = self.present_nodes().into_iter().filter(|other| other.node != node).collect();
         let cluster_key = self.inner.parts.cluster_key.to_bytes();
         Ok(Admission { node, cluster, certificate, cluster_key, members })
+    }
+
+    /// Strangers write nothing into the log: only a token that is known, and neither spent nor over, is
+    /// worth a proposal. The rule looks again.
+    async fn check_token(&self, token: &JoinToken) -> Result<(), Error> {
+        let known = || {
+            let view = View::new(self.consensus().latest());
+            view.join_token(&token.secret_digest()).map(|token| (token, view.clock()))
+        };
+        let found = match known() {
+            // It may have been issued at another node a moment ago.
+            None => {
+                self.look_for_strangers().await?;
+                known()
+            }
+            found => found,
+        };
+        let (token, clock) = found.ok_or(Error::Refused(Refusal::TokenUnknown))?;
+        match token.node {
+            Some(_) => Err(Error::Refused(Refusal::TokenUsed)),
+            None if clock.tick >= token.expires_tick => Err(Error::Refused(Refusal::TokenExpired)),
+            None => Ok(()),
+        }
     }
 
     /// Renews the certificate of a member that asks over the mesh, for the key that its record pins:

@@ -6,8 +6,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use machine::{Feed, View};
-use model::{PacketId, UnitCode};
+use auth::VerifiedCaller;
+use machine::{Event, Feed, View};
+use model::{Grant, Grants, PacketId, UnitCode};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -16,9 +17,11 @@ use crate::{Error, Exchange};
 /// Waiting packets are counted up to here for a greeting; more prints as this many.
 const WAITING_COUNT_MAX: usize = 100;
 
+type Feeds = Arc<Mutex<HashMap<UnitCode, Feeding>>>;
+
 #[derive(Default)]
 pub(crate) struct Hub {
-    feeds: Arc<Mutex<HashMap<UnitCode, Feeding>>>,
+    feeds: Feeds,
 }
 
 struct Feeding {
@@ -27,17 +30,13 @@ struct Feeding {
 }
 
 impl Hub {
-    fn listen(&self, unit: &UnitCode) -> Listener {
+    fn listen(&self, unit: &UnitCode) -> (watch::Receiver<u64>, Feeds) {
         let mut feeds = self.feeds.lock();
         let feeding = feeds
             .entry(unit.clone())
             .or_insert_with(|| Feeding { position: watch::Sender::new(0), listener_count: 0 });
         feeding.listener_count += 1;
-        Listener {
-            position: feeding.position.subscribe(),
-            unit: unit.clone(),
-            feeds: self.feeds.clone(),
-        }
+        (feeding.position.subscribe(), self.feeds.clone())
     }
 
     /// A feed has grown; who listens to it is woken.
@@ -59,14 +58,53 @@ impl Hub {
     }
 }
 
-/// Listens to one unit's feed until it is dropped.
+/// Listens to one unit's feed with the grants of a caller, until it is dropped.
 pub struct Listener {
+    exchange: Exchange,
     position: watch::Receiver<u64>,
     unit: UnitCode,
-    feeds: Arc<Mutex<HashMap<UnitCode, Feeding>>>,
+    grants: Grants,
+    feeds: Feeds,
 }
 
 impl Listener {
+    /// Whose feed it is.
+    pub fn unit(&self) -> &UnitCode {
+        &self.unit
+    }
+
+    /// The last position of the feed, as this node knows it.
+    pub fn last(&self) -> u64 {
+        self.feed(u64::MAX, 0).last
+    }
+
+    /// Events after a position, oldest first, of at most so many that are looked at.
+    pub fn hear(&self, after: u64, limit: usize) -> Heard {
+        let Feed { mut events, first, last } = self.feed(after, limit);
+        let position = events.last().map_or(after, |event| event.position);
+        events.retain(|event| event.is_for(&self.unit, self.grants));
+        Heard { events, position, first, last }
+    }
+
+    /// What awaits the caller now, as this node knows it.
+    pub fn waiting(&self) -> Waiting {
+        let reader = self.exchange.consensus().now();
+        let view = View::new(&*reader);
+        let inbox = match self.grants.has(Grant::Receive) {
+            true => view.inbox(&self.unit, None, WAITING_COUNT_MAX),
+            false => Vec::new(),
+        };
+        Waiting {
+            count: inbox.len(),
+            oldest: inbox.first().map(|record| record.packet),
+            position: view.feed(&self.unit, u64::MAX, 0).last,
+        }
+    }
+
+    fn feed(&self, after: u64, limit: usize) -> Feed {
+        View::new(&*self.exchange.consensus().now()).feed(&self.unit, after, limit)
+    }
+
     /// Waits until the feed may have grown. A wake without growth is possible; a growth without a
     /// wake is not.
     pub async fn changed(&mut self) {
@@ -89,38 +127,36 @@ impl Drop for Listener {
     }
 }
 
-/// What awaits a unit at the moment it connects, Articles 13(1) and 14(1).
+/// What awaits a caller at the moment it connects, Articles 13(1) and 14(1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Packets that wait for the unit, counted up to 100.
+    /// Packets that wait for the unit, counted up to 100; none are told to who may not receive.
     pub count: usize,
     /// The oldest of them.
     pub oldest: Option<PacketId>,
-    /// The last position of its feed.
+    /// The last position of the unit's feed.
     pub position: u64,
 }
 
+/// A part of a unit's feed, as a caller may hear it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// In order. What the caller was not granted to hear is left out; positions stay.
+    pub events: Vec<Event>,
+    /// Everything up to this position was looked at.
+    pub position: u64,
+    /// The oldest position that is kept; 0 if there is none.
+    pub first: u64,
+    /// The last position; 0 if there is none.
+    pub last: u64,
+}
+
 impl Exchange {
-    /// Listens to a unit's feed on this node.
-    pub fn listen(&self, unit: &UnitCode) -> Listener {
-        self.inner.hub.listen(unit)
-    }
-
-    /// Events of a unit's feed after a position, oldest first.
-    pub fn feed(&self, unit: &UnitCode, after: u64, limit: usize) -> Feed {
-        View::new(&*self.consensus().now()).feed(unit, after, limit)
-    }
-
-    /// What awaits a unit now, as this node knows it.
-    pub fn waiting(&self, unit: &UnitCode) -> Waiting {
-        let reader = self.consensus().now();
-        let view = View::new(&*reader);
-        let inbox = view.inbox(unit, None, WAITING_COUNT_MAX);
-        Waiting {
-            count: inbox.len(),
-            oldest: inbox.first().map(|record| record.packet),
-            position: view.feed(unit, u64::MAX, 0).last,
-        }
+    /// Listens to the feed of the caller's unit on this node. Only who has shown a key hears one.
+    pub fn listen(&self, caller: &VerifiedCaller) -> Listener {
+        let (position, feeds) = self.inner.hub.listen(caller.unit());
+        let (unit, grants) = (caller.unit().clone(), caller.grants());
+        Listener { exchange: self.clone(), position, unit, grants, feeds }
     }
 
     /// Catches up with the leader, so that a position which another node gave out is known here.

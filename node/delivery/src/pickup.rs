@@ -10,7 +10,8 @@ use machine::{
     RejectDelivery, View,
 };
 use model::{
-    DeliveryState, Digest, FileName, Grant, Label, MediaType, PacketId, SpaceId, UnitCode,
+    AccessKey, DeliveryState, Digest, FileName, Grant, Label, MediaType, PacketId, SpaceId,
+    UnitCode,
 };
 
 use crate::{DownloadToken, Error, Exchange, intake::FileMeta, sweep::PICKUPS_WAITING_MAX};
@@ -79,6 +80,12 @@ pub struct Download {
     pub stream: Option<BoxStream<'static, Result<Bytes, Error>>>,
 }
 
+/// Who fetches: an access key, and the unit that it belongs to.
+struct Holder {
+    key: AccessKey,
+    target: UnitCode,
+}
+
 impl Exchange {
     /// A target says that it is ready, Article 14(2).
     pub async fn accept(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<Pickup, Error> {
@@ -87,7 +94,7 @@ impl Exchange {
         Ok(Pickup {
             packet,
             space: record.space,
-            token: DownloadToken::of(&self.inner.parts.cluster_key, packet, caller.unit()),
+            token: DownloadToken::of(&self.inner.parts.cluster_key, packet, caller.key()),
             size,
             digest,
             media_type: record.media_type,
@@ -103,7 +110,8 @@ impl Exchange {
         packet: PacketId,
     ) -> Result<Download, Error> {
         let record = self.granted(caller, packet).await?;
-        self.open_download(&record, caller.unit().clone(), None).await
+        let holder = Holder { key: caller.key().clone(), target: caller.unit().clone() };
+        self.open_download(&record, holder, None).await
     }
 
     /// Records that a target is ready; gives the packet as it was then or is now.
@@ -130,14 +138,14 @@ impl Exchange {
         proof: PickupProof<'_>,
         part: Option<Part>,
     ) -> Result<Download, Error> {
-        let (record, target) = self.fetchable(packet, proof).await?;
-        self.open_download(&record, target, part).await
+        let (record, holder) = self.fetchable(packet, proof).await?;
+        self.open_download(&record, holder, part).await
     }
 
     async fn open_download(
         &self,
         record: &PacketRecord,
-        target: UnitCode,
+        Holder { key, target }: Holder,
         part: Option<Part>,
     ) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
@@ -145,8 +153,19 @@ impl Exchange {
         let mut reader =
             self.content().read(record.space, Some(range.clone()), Some(digest)).await?;
         let meta = FileMeta::from_bytes(&reader.meta().await?);
-        let octets = futures_util::stream::unfold(reader, |mut reader| async {
-            reader.next().await.map(|piece| (piece, reader))
+        let hold = self.hold_on(&key, Some(Grant::Receive));
+        let octets = futures_util::stream::unfold((reader, hold), |(mut reader, mut hold)| async {
+            // What has ended waits for no holder that is slow, and hands nothing out any more.
+            let piece = tokio::select! {
+                biased;
+                piece = reader.next() => piece?.map_err(Error::from),
+                lost = hold.lost() => Err(lost),
+            };
+            let piece = match piece {
+                Ok(octets) => hold.step().await.map(|()| octets),
+                Err(error) => Err(error),
+            };
+            Some((piece, (reader, hold)))
         });
         // A part, be it the last one, is no content that was fetched.
         let (this, packet, whole) = (self.clone(), record.packet, range == (0..size));
@@ -156,8 +175,7 @@ impl Exchange {
             }
             None
         });
-        let octets = octets.map(|octets| Some(octets.map_err(Error::from)));
-        let stream = octets.chain(told).filter_map(std::future::ready).boxed();
+        let stream = octets.map(Some).chain(told).filter_map(std::future::ready).boxed();
         Ok(described(record, (size, digest), meta, range, Some(stream)))
     }
 
@@ -198,37 +216,35 @@ impl Exchange {
         self.propose_for(caller, reject).await.map(drop)
     }
 
+    /// The packet and who fetches it: a target that has accepted it, by its signature or by a token
+    /// whose key could sign now.
     async fn fetchable(
         &self,
         packet: PacketId,
         proof: PickupProof<'_>,
-    ) -> Result<(PacketRecord, UnitCode), Error> {
-        // What grants something is a linearizable read (D5): a revoked or ended delivery is known here.
-        self.consensus().read_index().await?;
-        let record = View::new(self.consensus().latest())
-            .packet_row(packet)
-            .ok_or(Error::Refused(Refusal::PacketUnknown))?;
-        let delivery = match proof {
-            PickupProof::Caller(caller) => {
-                Self::require(caller, Grant::Receive)?;
-                let delivery = record.delivery_to(caller.unit());
-                delivery.ok_or(Error::Refused(Refusal::PacketUnknown))?
-            }
+    ) -> Result<(PacketRecord, Holder), Error> {
+        // A made-up token costs the cluster nothing.
+        let (key, stranger) = match proof {
+            PickupProof::Caller(caller) => (caller.key().clone(), Refusal::PacketUnknown.into()),
             PickupProof::Token(token) => {
-                let key = &self.inner.parts.cluster_key;
-                let mut deliveries = record.deliveries.iter();
-                deliveries
-                    .find(|delivery| DownloadToken::of(key, packet, &delivery.target).is(token))
-                    .ok_or(Error::TokenInvalid)?
+                let holder = DownloadToken::holder(&self.inner.parts.cluster_key, packet, token);
+                (holder.ok_or(Error::TokenInvalid)?, Error::TokenInvalid)
             }
         };
+        // What grants something is a linearizable read (D5): a revoked key and an ended delivery are
+        // known here. A node that is cut off says so at once.
+        self.fresh()?;
+        self.consensus().read_index().await?;
+        let view = View::new(self.consensus().latest());
+        let target = Self::holder(view, &key, Grant::Receive)?.unit;
+        let record = view.packet_row(packet).ok_or(Error::Refused(Refusal::PacketUnknown))?;
+        let delivery = record.delivery_to(&target).ok_or(stranger)?;
         match delivery.state {
             DeliveryState::Accepted | DeliveryState::PickedUp => {}
             state if state.is_final() => return Err(Error::ContentGone),
             _ => return Err(Error::Refused(Refusal::NotAccepted)),
         }
-        let target = delivery.target.clone();
-        Ok((record, target))
+        Ok((record, Holder { key, target }))
     }
 
     async fn describe(&self, record: &PacketRecord, part: Option<Part>) -> Result<Download, Error> {

@@ -1,17 +1,21 @@
 //! Questions about packets and units.
 //!
+//! Reading asks for the grant of acting: what was sent is for who may send, what waits for who may
+//! receive, and an administrator as such reads neither.
+//!
 //! A client reads its own writes at the node that took them. At another node a 404 or a stale state
 //! is never answered without a read index first (D5).
 
 use machine::{ClusterRecord, PacketRecord, Refusal, UnitRecord, View};
-use model::{AccessKey, KeyStatus, PacketId, UnitCode};
+use model::{Grant, Grants, PacketId, UnitCode};
 
 use auth::VerifiedCaller;
 
 use crate::{Error, Exchange};
 
 impl Exchange {
-    /// A packet, as the caller's unit may see it: the source everything, a target its own delivery.
+    /// A packet, as the caller may see it: who may send for its source all of it, who may receive for a
+    /// target that one's own delivery.
     pub async fn packet(
         &self,
         caller: &VerifiedCaller,
@@ -19,9 +23,8 @@ impl Exchange {
     ) -> Result<PacketRecord, Error> {
         self.consensus().read_index().await?;
         let record = View::new(&*self.consensus().now()).packet(packet);
-        record
-            .and_then(|record| visible_to(record, caller.unit()))
-            .ok_or(Error::Refused(Refusal::PacketUnknown))
+        let record = record.ok_or(Error::Refused(Refusal::PacketUnknown))?;
+        Ok(visible_to(record, caller.unit(), caller.grants())?)
     }
 
     /// Packets that the caller's unit has sent, newest first.
@@ -31,6 +34,7 @@ impl Exchange {
         before: Option<PacketId>,
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
+        Self::require(caller, Grant::Send)?;
         self.consensus().read_index().await?;
         Ok(View::new(&*self.consensus().now()).sent(caller.unit(), before, limit))
     }
@@ -42,9 +46,10 @@ impl Exchange {
         after: Option<PacketId>,
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
+        Self::require(caller, Grant::Receive)?;
         self.consensus().read_index().await?;
         let waiting = View::new(&*self.consensus().now()).inbox(caller.unit(), after, limit);
-        Ok(waiting.into_iter().filter_map(|record| visible_to(record, caller.unit())).collect())
+        Ok(waiting.into_iter().filter_map(|record| delivered_to(record, caller.unit())).collect())
     }
 
     /// Units in the order of their codes; plain directory search, answered even without a majority.
@@ -71,20 +76,27 @@ impl Exchange {
     pub fn cluster(&self) -> Option<ClusterRecord> {
         View::new(&*self.consensus().now()).cluster()
     }
+}
 
-    /// Whether a key may still be used, as this node knows it; ends the streams of a dead one.
-    pub fn key_active(&self, key: &AccessKey) -> bool {
-        View::new(&*self.consensus().now())
-            .key(key)
-            .is_some_and(|record| record.status == KeyStatus::Active)
+/// The packet by the side that the grants cover. A stranger learns nothing, not even that it is there.
+fn visible_to(
+    record: PacketRecord,
+    unit: &UnitCode,
+    grants: Grants,
+) -> Result<PacketRecord, Refusal> {
+    let is_source = record.source == *unit;
+    if is_source && grants.has(Grant::Send) {
+        return Ok(record);
+    }
+    match delivered_to(record, unit) {
+        Some(record) if grants.has(Grant::Receive) => Ok(record),
+        None if !is_source => Err(Refusal::PacketUnknown),
+        _ => Err(Refusal::NotGranted),
     }
 }
 
-/// The packet as a unit may see it; none for a stranger.
-pub(crate) fn visible_to(mut record: PacketRecord, unit: &UnitCode) -> Option<PacketRecord> {
-    if record.source == *unit {
-        return Some(record);
-    }
+/// The packet as a target sees it, with its own delivery alone; none for another unit.
+fn delivered_to(mut record: PacketRecord, unit: &UnitCode) -> Option<PacketRecord> {
     record.delivery_to(unit)?;
     // Before the seal a target has nothing to see, Article 13(4).
     record.sealed_at?;

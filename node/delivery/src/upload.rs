@@ -10,14 +10,14 @@ use auth::VerifiedCaller;
 use bytes::Bytes;
 use content::{Stored, Writer};
 use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
-use model::{AppId, Digest, FileName, Grant, MediaType, Moment, PacketId, SpaceId};
+use model::{AccessKey, AppId, Digest, FileName, Grant, MediaType, Moment, PacketId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
     time::Instant,
 };
 
-use crate::{Error, Exchange, SpaceToken, intake::FileMeta};
+use crate::{Error, Exchange, Hold, SpaceToken, intake::FileMeta};
 
 /// Writers that this node keeps open between requests: as many as its store writes at once. Beyond
 /// that the one that was idle longest gives way, which costs its upload a takeover; if none is idle,
@@ -107,7 +107,7 @@ fn give_way(sessions: &mut HashMap<SpaceId, Session>, of: impl Fn(&Session) -> b
 /// Who writes into a space.
 #[derive(Clone, Copy)]
 pub enum SpaceAccess<'a> {
-    /// Whoever holds the space's token.
+    /// Whoever shows a token of the space.
     Token(&'a str),
     /// The source, by its signature.
     Caller(&'a VerifiedCaller),
@@ -152,6 +152,8 @@ pub struct SpaceStatus {
 /// The right to write one space on this node, until it is dropped.
 pub struct Upload {
     open: OwnedMutexGuard<Option<Open>>,
+    /// The key that writes; none where this node acts in its own name.
+    hold: Option<Hold>,
     content_max: u64,
     /// Set while octets are with the writer that no sync has covered: such a writer is not used again.
     failed: bool,
@@ -204,11 +206,23 @@ impl Upload {
         self.open.as_ref().and_then(|open| open.size)
     }
 
+    /// Waits until the upload is over because its key is, or its node is cut off; for those who wait
+    /// for octets meanwhile.
+    pub async fn lost(&mut self) -> Error {
+        match &mut self.hold {
+            Some(hold) => hold.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Takes octets in; they count once [`Upload::sync`] has said so.
     pub async fn write(&mut self, octets: Bytes) -> Result<(), Error> {
         let max = self.size().unwrap_or(self.content_max);
         if self.offset().saturating_add(octets.len() as u64) > max {
             return Err(Error::TooLarge { max });
+        }
+        if let Some(hold) = &mut self.hold {
+            hold.step().await?;
         }
         let written = self.open().writer.write(octets).await;
         self.failed |= written.is_err();
@@ -248,11 +262,14 @@ impl Exchange {
         offset: Option<u64>,
         create: Option<NewUpload>,
     ) -> Result<Upload, Error> {
-        let record = self.space(space, access).await?;
+        let (record, key) = self.space(space, access).await?;
         if record.sealed_at.is_some() {
             return Err(Error::Refused(Refusal::AlreadySealed));
         }
-        self.take_space(&record, access.caller(), offset, create.unwrap_or_default()).await
+        let create = create.unwrap_or_default();
+        let mut upload = self.take_space(&record, access.caller(), offset, create).await?;
+        upload.hold = Some(self.hold_on(&key, Some(Grant::Send)));
+        Ok(upload)
     }
 
     /// How far a space is. The offset is one that a majority holds and never goes back.
@@ -261,7 +278,7 @@ impl Exchange {
         space: SpaceId,
         access: SpaceAccess<'_>,
     ) -> Result<SpaceStatus, Error> {
-        let record = self.space(space, access).await?;
+        let (record, _) = self.space(space, access).await?;
         let sealed = record.sealed_at.is_some();
         let offset = match record.size.filter(|_| sealed) {
             Some(size) => size,
@@ -285,7 +302,7 @@ impl Exchange {
 
     /// Gives a space up before its packet is sealed (tus termination).
     pub async fn terminate(&self, space: SpaceId, access: SpaceAccess<'_>) -> Result<(), Error> {
-        let record = self.space(space, access).await?;
+        let (record, _) = self.space(space, access).await?;
         self.inner.uploads.forget(space);
         let abandon = Command::AbandonSpace(machine::AbandonSpace { space: record.space });
         match access.caller() {
@@ -294,28 +311,38 @@ impl Exchange {
         }
     }
 
-    /// The live packet of a space that the caller may write.
-    async fn space(&self, space: SpaceId, access: SpaceAccess<'_>) -> Result<PacketRecord, Error> {
-        if let SpaceAccess::Token(token) = access
-            && !SpaceToken::of(&self.inner.parts.cluster_key, space).is(token)
-        {
-            return Err(Error::TokenInvalid);
-        }
-        self.consensus().read_index().await?;
-        let record = View::new(&*self.consensus().now())
-            .packet_of_space(space)
-            .ok_or(Error::Refused(Refusal::SpaceUnknown))?;
-        if let SpaceAccess::Caller(caller) = access {
-            // Writing on into an open space is no command, so nobody else asks for the grant.
-            Self::require(caller, Grant::Send)?;
-            if *caller.unit() != record.source {
-                return Err(Error::Refused(Refusal::SpaceUnknown));
+    /// The live packet of a space, and the access key that may write it: one that signs, or one whose
+    /// token is shown and that could sign now.
+    async fn space(
+        &self,
+        space: SpaceId,
+        access: SpaceAccess<'_>,
+    ) -> Result<(PacketRecord, AccessKey), Error> {
+        // A made-up token costs the cluster nothing.
+        let (key, stranger) = match access {
+            SpaceAccess::Caller(caller) => (caller.key().clone(), Refusal::SpaceUnknown.into()),
+            SpaceAccess::Token(token) => {
+                let holder = SpaceToken::holder(&self.inner.parts.cluster_key, space, token);
+                (holder.ok_or(Error::TokenInvalid)?, Error::TokenInvalid)
             }
+        };
+        self.fresh()?;
+        self.consensus().read_index().await?;
+        let reader = self.consensus().now();
+        let view = View::new(&*reader);
+        // Writing on into an open space is no command, so nobody else asks for the grant.
+        let holder = Self::holder(view, &key, Grant::Send)?;
+        let record = view.packet_of_space(space).ok_or(Error::Refused(Refusal::SpaceUnknown))?;
+        if record.source != holder.unit {
+            return Err(stranger);
+        }
+        if !view.may_act(&holder.app, &record) {
+            return Err(Error::Refused(Refusal::TargetNotGranted));
         }
         if record.state.is_terminal() {
             return Err(Error::ContentGone);
         }
-        Ok(record)
+        Ok((record, key))
     }
 
     /// Makes this node the writer of a space. What a caller has signed claims the space always: that
@@ -350,7 +377,7 @@ impl Exchange {
             // Another node may have written between the two.
             checked(open.as_ref())?;
         }
-        Ok(Upload { open, content_max: self.inner.parts.content_max, failed: false })
+        Ok(Upload { open, hold: None, content_max: self.inner.parts.content_max, failed: false })
     }
 
     async fn claim(

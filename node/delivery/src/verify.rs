@@ -5,19 +5,19 @@
 
 use std::time::Duration;
 
-use auth::{KeyMaterial, Material, RequestHead, VerifiedCaller};
+use auth::{KeyMaterial, Material, Rejection, RequestHead, VerifiedCaller};
 use consensus::Unavailable;
-use machine::{Command, KeyRecord, Outcome, Proof, Refusal, View};
-use model::{AccessKey, Grant};
+use machine::{Command, KeyRecord, Outcome, Proof, Reader, Refusal, View};
+use model::{AccessKey, Grant, KeyStatus};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{Error, Exchange, registry::secret_context};
 
-/// Between two looks for keys that are unknown here.
-const KEY_LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks for keys and join tokens that are unknown here.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A look may take so long: the node has just heard of a majority.
-const KEY_LOOK_MAX: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// What a signature must be like; tells a stranger how to sign.
@@ -32,31 +32,31 @@ impl Exchange {
     }
 
     /// Checks the head of a request. The body's digest is the caller's to check as it streams. Before a
-    /// caller is told that its key is unknown, see [`Exchange::look_for_keys`].
+    /// caller is told that its key is unknown, see [`Exchange::look_for_strangers`].
     pub fn verify(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {
         self.fresh()?;
         self.verify_as_known(head)
     }
 
-    /// Catches up with the leader before a key is called unknown: it may have been issued at another
-    /// node a moment ago.
+    /// Catches up with the leader before a key, or a join token, is called unknown: it may have been
+    /// issued at another node a moment ago.
     ///
-    /// Strangers can ask for this too, so that many share one look, and looks have a pause.
-    pub async fn look_for_keys(&self) -> Result<(), Error> {
+    /// It is strangers who ask for this, so that many share one look, and looks have a pause.
+    pub async fn look_for_strangers(&self) -> Result<(), Error> {
         let asked = Instant::now();
-        let mut last = self.inner.key_look.lock().await;
+        let mut last = self.inner.strangers_look.lock().await;
         if let Some(begun) = *last {
             if begun > asked {
                 // It began while this request waited, and so it has seen all that this one would.
                 return Ok(());
             }
-            sleep_until(begun + KEY_LOOK_PAUSE).await;
+            sleep_until(begun + LOOK_PAUSE).await;
         }
         let begun = Instant::now();
-        let looked = timeout(KEY_LOOK_MAX, self.consensus().read_index()).await;
+        let looked = timeout(LOOK_MAX, self.consensus().read_index()).await;
         // One that failed answers for nobody else.
         *last = if matches!(looked, Ok(Ok(()))) { Some(begun) } else { None };
-        looked.unwrap_or(Err(Unavailable { retry_after: KEY_LOOK_MAX }))?;
+        looked.unwrap_or(Err(Unavailable { retry_after: LOOK_MAX }))?;
         Ok(())
     }
 
@@ -67,9 +67,21 @@ impl Exchange {
         Ok(auth::verify(head, self.now(), &find, &self.inner.policy)?)
     }
 
-    /// Whether the caller's application was granted this; the machine asks again for commands.
+    /// Asks whether the caller's application was granted this; the machine asks again for commands.
     pub fn require(caller: &VerifiedCaller, grant: Grant) -> Result<(), Error> {
         if caller.grants().has(grant) { Ok(()) } else { Err(Error::Refused(Refusal::NotGranted)) }
+    }
+
+    /// The access key that a token was given to, or that has signed, as the state knows it now: it may
+    /// be used and was granted this. To be asked of a state that a read index has brought up to date.
+    pub(crate) fn holder<R: Reader + ?Sized>(
+        view: View<'_, R>,
+        key: &AccessKey,
+        grant: Grant,
+    ) -> Result<KeyRecord, Error> {
+        let record = view.key(key).filter(|record| record.status == KeyStatus::Active);
+        let record = record.ok_or(Error::Signature(Rejection::KeyDisabled))?;
+        if record.grants.has(grant) { Ok(record) } else { Err(Error::Refused(Refusal::NotGranted)) }
     }
 
     /// Proposes a caller's command; its nonce rides in it.

@@ -2,12 +2,12 @@
 //!
 //! No content passes here: only its digest, its size, and who holds it.
 
-use model::{DeliveryState, NodeId, PacketId, PacketState, SpaceId, UnitCode};
+use model::{AppId, DeliveryState, NodeId, PacketId, PacketState, SpaceId, UnitCode};
 
 use crate::{
     AbandonSpace, Answer, CancelPacket, ClaimSpace, DeliveryRecord, EventKind, Granted,
     IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TIME_MS, Idempotency, IdempotencyRecord, OpenPacket, Outcome,
-    PacketRecord, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
+    PacketRecord, Reader, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
     apply::Caller,
     cluster,
     keys::Newest,
@@ -83,6 +83,7 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
     packet.policy = policy;
     lifecycle::give(tables, &mut packet, span);
     packet.holders = held(tables, &command.holders)?;
+    packet.sealed_by = Some(caller.app.clone());
     keep_proof(tables, caller, &packet);
     accept(tables, &mut packet, (command.digest, command.size))
 }
@@ -95,6 +96,7 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
     let ids = (command.packet, command.space);
     let mut packet = requested(tables, caller, ids, &command.request)?;
     packet.holders = held(tables, &command.holders)?;
+    packet.sealed_by = Some(caller.app.clone());
     packet.writer = packet.holders[0];
     let span = delivery_ms(tables.at, packet.policy.deliver_by)?;
     lifecycle::give(tables, &mut packet, span);
@@ -175,6 +177,7 @@ fn requested(
         deliveries: targets.into_iter().map(planned).collect(),
         opened_at: tables.at,
         sealed_at: None,
+        sealed_by: None,
         due_at: tables.at,
         ended_at: None,
         purged: Vec::new(),
@@ -208,7 +211,7 @@ fn targets(tables: &Tables, caller: &Caller, asked: &[UnitCode]) -> Result<Vec<U
     let mut targets = Vec::with_capacity(asked.len());
     for code in asked {
         let target = tables.resolve(code).ok_or(Refusal::UnitUnknown)?;
-        if !app.targets.is_empty() && app.targets.binary_search(&target).is_err() {
+        if !app.may_send_to(&target) {
             return Err(Refusal::TargetNotGranted);
         }
         targets.push(target);
@@ -243,14 +246,38 @@ fn accept(
     Ok(Outcome::Accepted { packet: packet.packet, at: tables.at, repeated: false })
 }
 
-/// A packet of the caller's own unit; of others' packets a caller learns nothing.
+/// A packet of the caller's own unit that the caller's application may act on; of others' packets a
+/// caller learns nothing.
 fn of_source(tables: &Tables, caller: &Caller, id: PacketId) -> Result<PacketRecord, Refusal> {
     let packet = tables.get(&PACKETS, &id).ok_or(Refusal::PacketUnknown)?;
-    if packet.source == caller.unit { Ok(packet) } else { Err(Refusal::PacketUnknown) }
+    if packet.source != caller.unit {
+        return Err(Refusal::PacketUnknown);
+    }
+    check_targets(tables, caller, &packet)?;
+    Ok(packet)
 }
 
-/// The packet of a space. A node asks for the bearer of the space's token; a signer must be of the
-/// source's unit.
+/// An application that may send to some units only does nothing to what another of its unit has begun
+/// for others: neither its content nor its policy would have been its to give.
+fn check_targets(tables: &Tables, caller: &Caller, packet: &PacketRecord) -> Result<(), Refusal> {
+    if may_act(&tables.store, &caller.app, packet) {
+        Ok(())
+    } else {
+        Err(Refusal::TargetNotGranted)
+    }
+}
+
+/// Whether an application of the source's unit may act on a packet: it has begun it, or may send to
+/// all of its targets.
+pub(crate) fn may_act<R: Reader + ?Sized>(reader: &R, app: &AppId, packet: &PacketRecord) -> bool {
+    packet.app == *app
+        || APPS.get(reader, app).is_some_and(|app| {
+            packet.deliveries.iter().all(|delivery| app.may_send_to(&delivery.target))
+        })
+}
+
+/// The packet of a space. A node asks for the bearer of the space's token, whom it has checked; a
+/// signer must be of the source's unit, and may act on the packet.
 fn of_space(
     tables: &Tables,
     caller: Option<&Caller>,
@@ -258,10 +285,13 @@ fn of_space(
 ) -> Result<PacketRecord, Refusal> {
     let id = tables.get(&SPACES, &space).ok_or(Refusal::SpaceUnknown)?;
     let packet = tables.get(&PACKETS, &id).expect("every space belongs to a packet");
-    match caller {
-        Some(caller) if caller.unit != packet.source => Err(Refusal::SpaceUnknown),
-        _ => Ok(packet),
+    if let Some(caller) = caller {
+        if packet.source != caller.unit {
+            return Err(Refusal::SpaceUnknown);
+        }
+        check_targets(tables, caller, &packet)?;
     }
+    Ok(packet)
 }
 
 /// Whether an unsealed packet may still get its content. Its time may be over before anybody has

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use model::{
-    AccessKey, AppId, CommandId, DeliveryState, Digest, Grants, Importance, KeyAlgorithm,
+    AccessKey, AppId, CommandId, DeliveryState, Digest, Grant, Grants, Importance, KeyAlgorithm,
     KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Tick, Title,
     UnitCode, UnitKind, Zone,
 };
@@ -106,6 +106,13 @@ pub struct AppRecord {
     /// When it was registered.
     #[n(5)]
     pub added_at: Moment,
+}
+
+impl AppRecord {
+    /// Whether it may send to a unit, given by its main code.
+    pub fn may_send_to(&self, target: &UnitCode) -> bool {
+        self.targets.is_empty() || self.targets.binary_search(target).is_ok()
+    }
 }
 
 /// A key. Nothing in it is a usable secret.
@@ -223,6 +230,9 @@ pub struct PacketRecord {
     /// When it came to an end, counted: its place among the debts.
     #[n(22)]
     pub ended_tick: Option<Tick>,
+    /// The application that sealed it, which may be another one of the unit.
+    #[n(23)]
+    pub sealed_by: Option<AppId>,
     /// Which node destroyed the content, and when. Each purge is a row of its own, not part of this
     /// one; a [`crate::View`] fills them in.
     #[cbor(skip)]
@@ -371,6 +381,16 @@ pub struct Event {
     pub digest: Option<Digest>,
 }
 
+impl Event {
+    /// Whether an application with these grants hears of it in the feed of its unit: what happens to
+    /// what the unit has sent is for who may send, what waits for it for who may receive.
+    pub fn is_for(&self, unit: &UnitCode, grants: Grants) -> bool {
+        let (source, target) = self.kind.sides();
+        (source && self.source == *unit && grants.has(Grant::Send))
+            || (target && self.target.as_ref() == Some(unit) && grants.has(Grant::Receive))
+    }
+}
+
 /// The kinds of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
@@ -399,6 +419,15 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Whether it is told to sources, and whether to targets.
+    const fn sides(self) -> (bool, bool) {
+        match self {
+            Self::Confirmed | Self::Rejected | Self::Completed | Self::Mismatched => (true, false),
+            Self::Available | Self::Cancelled => (false, true),
+            Self::Expired => (true, true),
+        }
+    }
+
     /// The last part of the CloudEvents type, as in `packet.available`.
     pub const fn as_str(self) -> &'static str {
         match self {

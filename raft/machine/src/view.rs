@@ -2,16 +2,18 @@
 //!
 //! It reads one state and nothing else; whether that state is fresh is for consensus to say.
 
-use model::{AccessKey, AppId, Label, Moment, NodeId, PacketId, SpaceId, Tick, UnitCode, fold};
+use model::{
+    AccessKey, AppId, Digest, Label, Moment, NodeId, PacketId, SpaceId, Tick, UnitCode, fold,
+};
 
 use crate::{
-    AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, KeyRecord, NodeRecord, PacketRecord, Proof,
-    Reader, UnitRecord, deadlines,
+    AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, JoinTokenRecord, KeyRecord, NodeRecord,
+    PacketRecord, Proof, Reader, UnitRecord, deadlines, exchange,
     keys::{Key, Newest},
     tables::{
         ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
-        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, TRUST, Table,
-        UNITS, Value,
+        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, TOKENS, TRUST,
+        Table, UNITS, Value,
     },
     time::Time,
 };
@@ -107,6 +109,11 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         found.into_iter().map(|(_, unit)| unit).take(limit).collect()
     }
 
+    /// A join token, by the digest of its secret.
+    pub fn join_token(&self, secret_digest: &Digest) -> Option<JoinTokenRecord> {
+        TOKENS.get(self.reader, secret_digest)
+    }
+
     /// An application.
     pub fn app(&self, app: &AppId) -> Option<AppRecord> {
         APPS.get(self.reader, app)
@@ -165,6 +172,12 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         let mut deliveries = (1..).zip(self.packet_row(packet)?.deliveries);
         let (place, _) = deliveries.find(|(_, delivery)| delivery.target == *target)?;
         EVIDENCE.get(self.reader, &(packet, place))
+    }
+
+    /// Whether an application of a packet's source may act on it: it has begun it, or may send to all
+    /// of its targets. The rules ask the same of every command.
+    pub fn may_act(&self, app: &AppId, packet: &PacketRecord) -> bool {
+        exchange::may_act(self.reader, app, packet)
     }
 
     /// The packet that a space belongs to.

@@ -130,7 +130,7 @@ pub(crate) struct Space {
     #[schema(schema_with = schemas::url)]
     pub(crate) upload_url: String,
     /// Opens the space, as `Authorization: Bearer`.
-    #[schema(example = "st_3q2-7wEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    #[schema(example = "st_AKMZXW6YTBOI2DGNBVHA4Q_3q2-7wEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
     pub(crate) token: String,
     /// After this moment the space is gone.
     #[schema(schema_with = schemas::moment)]
@@ -209,6 +209,9 @@ pub(crate) struct Packet {
     opened_at: At,
     #[schema(schema_with = schemas::moment_or_null)]
     sealed_at: Option<At>,
+    /// The application that sealed it, which may be another one of the same unit.
+    #[schema(schema_with = schemas::app_id_or_null)]
+    sealed_by: Option<AppId>,
     /// The present deadline.
     #[schema(schema_with = schemas::moment)]
     due_at: At,
@@ -278,6 +281,7 @@ impl From<PacketRecord> for Packet {
             policy: Policy { deliver_by: At::some(record.policy.deliver_by) },
             opened_at: At(record.opened_at),
             sealed_at: At::some(record.sealed_at),
+            sealed_by: record.sealed_by,
             due_at: At(record.due_at),
             ended_at: At::some(record.ended_at),
             deliveries: record.deliveries.into_iter().map(Delivery::from).collect(),
@@ -341,7 +345,7 @@ pub(crate) struct PickupGranted {
     #[schema(schema_with = schemas::url)]
     pub(crate) content_url: String,
     /// Opens it, as `Authorization: Bearer`.
-    #[schema(example = "dt_3q2-7wEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    #[schema(example = "dt_AKMZXW6YTBOI2DGNBVHA4Q_3q2-7wEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
     pub(crate) token: String,
     /// Octets of the content.
     pub(crate) size: u64,

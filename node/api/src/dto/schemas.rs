@@ -105,6 +105,7 @@ macro_rules! or_null {
 }
 or_null! {
     unit_code_or_null = unit_code,
+    app_id_or_null = app_id,
     digest_or_null = digest,
     label_or_null = label,
     moment_or_null = moment,

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::Response,
 };
-use model::UnitCode;
+use delivery::Listener;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, pickup::accepts};
@@ -21,7 +21,7 @@ use crate::{
     query::Query,
     settings::STREAMS_OF_EVENTS_MAX,
     signed::Signed,
-    sse::{self, Feeding, Hold, KEY_CHECK_EVERY},
+    sse::{self, Feeding, KEY_CHECK_EVERY},
     texts::Fault,
 };
 
@@ -33,7 +33,9 @@ const WAIT_MAX_SECS: u64 = 30;
 /// As `text/event-stream` (begins after `Last-Event-ID`, else after `after`, else at the present end), or as
 /// `application/cloudevents-batch+json` by long poll (begins after `after`). A position that is not kept any
 /// more gets an event `feed.reset`. A node that is cut off from the cluster ends its streams and answers polls
-/// with 503: go on at another one. A stream that is asked for with a revoked key gets 204: a client of
+/// with 503: go on at another one. What is told depends on the grants: to who may send, what becomes of what
+/// the unit has sent; to who may receive, what waits for it. Positions count all of it: a line `id:` without data
+/// moves the position past events for others, and so does the link `next` of a batch. A stream that is asked for with a revoked key gets 204: a client of
 /// server-sent events stops then.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
@@ -46,7 +48,8 @@ const WAIT_MAX_SECS: u64 = 30;
     ),
     responses(
         (status = 200, description = "CloudEvents 1.0", content(
-            (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json"))),
+            (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json")),
+            headers(("Link" = String, description = "Long poll: where the next one goes on"))),
         (status = 204, description = "The key was revoked: do not connect again"),
     )
 )]
@@ -96,14 +99,13 @@ async fn stream(app: App, signed: Signed) -> Answer {
             .member("what", "streams of events")
             .member("max", STREAMS_OF_EVENTS_MAX)
     })?;
-    let unit = caller.unit().clone();
-    catch_up(&app, &unit, after).await?;
+    // Listens before it looks: what comes between is not missed.
+    let listener = app.exchange.listen(&caller);
+    catch_up(&app, &listener, after).await?;
     let feeding = Feeding {
         source: source(&app),
-        // Listens before it looks: what comes between is not missed.
-        listener: app.exchange.listen(&unit),
-        unit,
-        hold: Hold::by(caller.key()),
+        listener,
+        hold: app.exchange.hold_on(caller.key(), None),
         after,
         _permit: permit,
         _counted: app.metrics.stream(),
@@ -132,71 +134,95 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 }
 
 /// A position that another node gave out may be ahead of this one.
-async fn catch_up(app: &App, unit: &UnitCode, after: Option<u64>) -> Result<(), Problem> {
-    if after.is_some_and(|after| after > app.exchange.feed(unit, u64::MAX, 0).last) {
+async fn catch_up(app: &App, listener: &Listener, after: Option<u64>) -> Result<(), Problem> {
+    if after.is_some_and(|after| after > listener.last()) {
         app.exchange.catch_up().await?;
     }
     Ok(())
 }
 
 async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri) -> Answer {
-    let unit = caller.unit();
     let query = Query::of(uri, &["after", "limit", "wait"])?;
     let (after, limit) = (query.number("after")?.unwrap_or(0), query.limit()?);
     let wait = query.number("wait")?.unwrap_or(WAIT_MAX_SECS).min(WAIT_MAX_SECS);
     let ends_at = Instant::now() + Duration::from_secs(wait);
-    catch_up(app, unit, Some(after)).await?;
-    let mut listener = app.exchange.listen(unit);
+    let mut listener = app.exchange.listen(caller);
+    catch_up(app, &listener, Some(after)).await?;
     let mut draining = app.draining.subscribe();
-    let mut hold = Hold::by(caller.key());
+    let mut hold = app.exchange.hold_on(caller.key(), None);
+    let mut batch = Batch { after, limit, source: source(app), octets: b"[".to_vec() };
+    let mut over = false;
     loop {
-        let batch = batch(app, unit, after, limit);
-        if batch.len() > EMPTY_BATCH.len() {
-            return Ok(batch_answer(batch));
+        // What comes after the key's death is not its holder's any more, and a node that is stale hands
+        // out nothing.
+        while hold.look()? && batch.read(app, &listener) {
+            if !batch.is_empty() {
+                return Ok(batch.answer(uri));
+            }
+            // A page of what is not for this caller: there may be many.
+            tokio::task::yield_now().await;
         }
-        let step_ends_at = ends_at.min(Instant::now() + KEY_CHECK_EVERY);
-        let over = tokio::select! {
-            _ = listener.changed() => false,
-            _ = draining.wait_for(|draining| *draining) => true,
-            () = sleep_until(step_ends_at) => Instant::now() >= ends_at,
-        };
-        // What comes after the key's death is not its holder's any more.
-        hold.check(&app.exchange)?;
         // At the end of the wait, or of the server, an empty batch: the client asks again. It says that
         // nothing has happened, which only a node that hears of the cluster can know.
         if over {
             app.exchange.fresh()?;
-            return Ok(batch_answer(batch));
+            return Ok(batch.answer(uri));
         }
+        let step_ends_at = ends_at.min(Instant::now() + KEY_CHECK_EVERY);
+        over = tokio::select! {
+            () = listener.changed() => false,
+            _ = draining.wait_for(|draining| *draining) => true,
+            () = sleep_until(step_ends_at) => Instant::now() >= ends_at,
+        };
     }
 }
 
-const EMPTY_BATCH: &[u8] = b"[]";
-
-fn batch(app: &App, unit: &UnitCode, after: u64, limit: usize) -> Vec<u8> {
-    let source = source(app);
-    let mut feed = app.exchange.feed(unit, after, limit);
-    let mut out = b"[".to_vec();
-    if let Some(position) = sse::lost(after, feed.first, feed.last) {
-        let reset = cloud_event::reset(unit, &source, app.exchange.now(), after, position);
-        cloud_event::write(&mut out, &reset);
-        feed = app.exchange.feed(unit, position, limit);
-    }
-    for event in &feed.events {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        cloud_event::write(&mut out, &cloud_event::of(unit, &source, event));
-    }
-    out.push(b']');
-    out
+/// Events on their way into one answer.
+struct Batch {
+    /// Everything up to this position was looked at.
+    after: u64,
+    limit: usize,
+    source: String,
+    octets: Vec<u8>,
 }
 
-fn batch_answer(batch: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(batch));
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(cloud_event::BATCH));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.octets.len() == 1
+    }
+
+    /// Takes in what the feed has next; answers whether it had anything.
+    fn read(&mut self, app: &App, listener: &Listener) -> bool {
+        let unit = listener.unit();
+        let mut heard = listener.hear(self.after, self.limit);
+        if let Some(position) = sse::lost(self.after, heard.first, heard.last) {
+            let reset =
+                cloud_event::reset(unit, &self.source, app.exchange.now(), self.after, position);
+            cloud_event::write(&mut self.octets, &reset);
+            heard = listener.hear(position, self.limit);
+            self.after = position;
+        } else if heard.position == self.after {
+            return false;
+        }
+        for event in &heard.events {
+            if !self.is_empty() {
+                self.octets.push(b',');
+            }
+            cloud_event::write(&mut self.octets, &cloud_event::of(unit, &self.source, event));
+        }
+        self.after = heard.position;
+        true
+    }
+
+    /// The link says where to go on: an empty batch may have passed over what is not for its caller.
+    fn answer(mut self, uri: &Uri) -> Response {
+        self.octets.push(b']');
+        let mut response = Response::new(Body::from(self.octets));
+        *response.status_mut() = StatusCode::OK;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(cloud_event::BATCH));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::LINK, answer::next_link(uri, "after", &self.after.to_string()));
+        response
+    }
 }

@@ -149,7 +149,12 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
         let app = app.clone();
         let counted = stream
             .inspect_ok(move |octets| app.metrics.sent(octets.len() as u64))
-            .inspect_err(|error| tracing::error!(%error, "a content broke off while it was sent"));
+            .inspect_err(|error| match error {
+                delivery::Error::Signature(_) | delivery::Error::Unavailable { .. } => {
+                    tracing::warn!(%error, "a download ended with its key, or with the majority");
+                }
+                _ => tracing::error!(%error, "a content broke off while it was sent"),
+            });
         Body::from_stream(counted)
     });
     let mut response = Response::new(body);

@@ -1,5 +1,7 @@
 //! Spaces: a content on its way in, by tus 1.0.0 or by a plain PUT.
 
+use std::time::Duration;
+
 use auth::{BodyDigest, ChecksumChecker, ContentDigest, UploadChecksum, VerifiedCaller};
 use axum::{
     extract::{Path, Request, State},
@@ -24,6 +26,8 @@ use crate::{
 /// What is read and forgotten of a body that is refused, so that a client gets the answer instead of a
 /// reset; beyond it the connection ends.
 const DRAIN_MAX: usize = 256 * 1024;
+/// How long it is read: a sender who does not send does not hold the answer back.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Who came to which space. The body is apart: it may be taken by one at a time only.
 struct Visit {
@@ -96,7 +100,7 @@ impl Visit {
         }
         // The upload was opened by a token or a key.
         octets.known();
-        let body = octets.collect(&self.head.headers, HELD_MAX).await?;
+        let body = while_held(upload, octets.collect(&self.head.headers, HELD_MAX)).await?;
         let mut checker = promised.checker();
         checker.update(&body);
         checker.finish()?;
@@ -104,10 +108,22 @@ impl Visit {
     }
 }
 
+/// Waits for octets as long as the upload's key may write: a revoked one is not waited for.
+async fn while_held<T>(
+    upload: &mut Upload,
+    octets: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    tokio::select! {
+        biased;
+        octets = octets => octets,
+        lost = upload.lost() => Err(lost.into()),
+    }
+}
+
 /// Takes a PATCH in as it comes. What arrived before a break counts (tus core).
 async fn stream(octets: &mut Octets, upload: &mut Upload) -> Result<(), Problem> {
     loop {
-        let taken = match octets.next().await {
+        let taken = match while_held(upload, octets.next()).await {
             Ok(Some(piece)) => upload.write(piece).await.map_err(Problem::from),
             Ok(None) => return Ok(()),
             // The client hears nothing any more; it asks by HEAD and goes on from what is durable.
@@ -139,7 +155,7 @@ async fn take_whole(
     promised: Promised,
 ) -> Result<(), Problem> {
     let mut checker = promised.checker();
-    while let Some(piece) = octets.next().await? {
+    while let Some(piece) = while_held(upload, octets.next()).await? {
         checker.update(&piece);
         upload.write(piece).await?;
     }
@@ -157,7 +173,7 @@ async fn take_rest(
     let here = ContentDigest { sha256: Some(upload.digest().0), sha512: None };
     let (mut whole, mut left) = (digest.checker(), offset);
     let (mut beginning, mut same) = (Some(here.checker()), false);
-    while let Some(mut piece) = octets.next().await? {
+    while let Some(mut piece) = while_held(upload, octets.next()).await? {
         whole.update(&piece);
         let known = piece.split_to(left.min(piece.len() as u64) as usize);
         left -= known.len() as u64;
@@ -263,7 +279,8 @@ async fn visit(
     let visit = Visit::of(app, space, head).await?;
     let answer = act(&visit, &mut octets).await;
     if answer.is_err() {
-        octets.drain(DRAIN_MAX).await;
+        // Cut off by the time or not: nobody needs what is left.
+        let _ = tokio::time::timeout(DRAIN_TIME_MAX, octets.drain(DRAIN_MAX)).await;
     }
     answer
 }

@@ -250,6 +250,12 @@ impl Answer {
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
 
+    /// Checks that it is a content.
+    #[track_caller]
+    pub fn ok_octets(&self, content: &str) {
+        assert_eq!((self.status.as_u16(), &self.body[..]), (200, content.as_bytes()));
+    }
+
     /// Checks that it is a problem of this status and word.
     #[track_caller]
     pub fn problem(&self, status: u16, word: &str) -> Value {
@@ -347,8 +353,12 @@ impl House {
         let units = serde_json::json!({"units": [{"code": unit, "name": format!("Đơn vị {unit}"), "kind": "department", "parent": "H41"}]});
         self.ask(Ask::new("POST", "/v1/admin/units").json(units).signed(&self.admin)).await.ok(200);
         let app = format!("app-{}", unit.to_lowercase().replace('.', "-"));
-        let new =
-            serde_json::json!({"app": app, "unit": unit, "name": "Ứng dụng", "grants": grants});
+        self.app(&app, unit, grants, &[]).await
+    }
+
+    /// Registers an application of a unit, bound to targets if there are any, with a key.
+    pub async fn app(&self, app: &str, unit: &str, grants: &[&str], targets: &[&str]) -> Signer {
+        let new = serde_json::json!({"app": app, "unit": unit, "name": "Ứng dụng", "grants": grants, "targets": targets});
         self.ask(Ask::new("POST", "/v1/admin/apps").json(new).signed(&self.admin)).await.ok(201);
         let key = serde_json::json!({"app": app});
         let issued = self
@@ -360,6 +370,12 @@ impl House {
             text("access_key").parse().expect("an access key"),
             &Secret::from_octets(text("secret_key")),
         )
+    }
+
+    /// Revokes a key.
+    pub async fn revoke(&self, key: &Signer) {
+        let path = format!("/v1/admin/keys/{}/revoke", key.access_key());
+        self.ask(Ask::new("POST", path).signed(&self.admin)).await.ok(200);
     }
 }
 

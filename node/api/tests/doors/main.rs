@@ -1,12 +1,16 @@
 //! The API's doors on a real exchange: strangers, a packet's whole way, uploads, ranges, events, bad input.
 
+mod bound;
 mod cut_off;
 mod document;
 mod house;
+mod joining;
 mod limits;
 mod malformed;
 mod queries;
+mod reading;
 mod sockets;
+mod tokens;
 mod uploads;
 
 use axum::body::Body;

@@ -162,6 +162,7 @@ texts! {
 
     WAY_OPENED = "yêu cầu hợp lệ, cấp không gian {space}", "the request is good, space {space} was granted";
     WAY_SEALED = "nhận đủ nội dung {size} · sha256 {digest}", "the content is whole: {size} · sha256 {digest}";
+    WAY_SEALED_BY = "ứng dụng {app} ký nội dung", "the application {app} signed the content";
     WAY_NOTIFIED = "đã báo {target}", "{target} was told";
     WAY_ACCEPTED = "{target} sẵn sàng nhận", "{target} is ready";
     WAY_PICKED_UP = "{target} đã lấy nội dung", "{target} has fetched the content";

@@ -51,6 +51,11 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
         Mark::Good,
         out.fill(w::WAY_SEALED, &[("size", &size), ("digest", &digest)]),
     );
+    // Another application of the unit than the one that has begun it: worth a line of its own.
+    if let Some(app) = packet.sealed_by.as_ref().filter(|app| packet.app.as_ref() != Some(*app)) {
+        let text = out.fill(w::WAY_SEALED_BY, &[("app", app)]);
+        add(packet.sealed_at.as_ref(), "sealed_by", Some(app.to_string()), Mark::Good, text);
+    }
     for delivery in &packet.deliveries {
         let target = delivery.target.to_string();
         let reason = delivery.reason.clone().unwrap_or_default();

@@ -202,6 +202,7 @@ impl Script {
                 let reason = delivery.reason.as_ref().map(|reason| format!(" ({reason})"));
                 format!("{unit} {}{}", delivery.state, reason.unwrap_or_default())
             }
+            "sealed" => packet().sealed_by.map(|app| app.to_string()).unwrap_or_default(),
             "due" => self.moment_told(packet().due_at),
             "holders" => joined(packet().holders),
             "debtors" => joined(packet().debtors),
