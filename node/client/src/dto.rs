@@ -435,6 +435,9 @@ pub struct Status {
     /// The last entry that the answering node has applied.
     #[serde(default)]
     pub applied: u64,
+    /// Live packets whose content no node holds any more.
+    #[serde(default)]
+    pub lost: u64,
     /// What an operator should look at.
     #[serde(default)]
     pub warnings: Vec<Warning>,
@@ -481,6 +484,9 @@ pub struct NodeStatus {
     /// The contents it holds.
     #[serde(default)]
     pub contents: Option<u64>,
+    /// The contents it should hold, and that no node that answers it has.
+    #[serde(default)]
+    pub contents_missing: Option<u64>,
     /// The contents it has yet to forget.
     #[serde(default)]
     pub purge_debt: Option<u64>,

@@ -166,7 +166,11 @@ impl Store {
                 ballot.cast(*peer, Status::Failed);
             }
         }
-        self.put_here(&members, message.slice(PREFIX..), head, ballot).await?;
+        // A node that does not vote would keep a copy that nobody counts, and that nobody would miss
+        // if the node never came back.
+        if members.voters.contains(&members.node) {
+            self.put_here(members.node, message.slice(PREFIX..), head, ballot).await?;
+        }
         let holders = match tokio::time::timeout(PUT_TIME, answer).await {
             Ok(Ok(Ok(holders))) => holders,
             Ok(Ok(Err(Status::Full))) => return Err(Error::FullElsewhere { space }),
@@ -185,17 +189,13 @@ impl Store {
 
     async fn put_here(
         &self,
-        members: &Members,
+        node: NodeId,
         record: Bytes,
         head: RecordHead,
         ballot: Arc<Ballot>,
     ) -> Result<(), Error> {
-        let (node, votes) = (members.node, members.voters.contains(&members.node));
         let cast = Box::new(move |statuses: Vec<Status>| {
-            // A node that does not vote keeps a copy too, but it does not count.
-            if votes {
-                ballot.cast(node, statuses.first().copied().unwrap_or(Status::Failed));
-            }
+            ballot.cast(node, statuses.first().copied().unwrap_or(Status::Failed));
         });
         self.segments.put(vec![(record, head)], cast).await
     }

@@ -155,3 +155,14 @@ pub enum Error {
     #[error("the content directory's `format` file is damaged")]
     FormatDamaged,
 }
+
+impl Error {
+    /// Whether a copy is not what its writer made, or its disk does not give it: for somebody to look
+    /// at. A holder that is away, or has destroyed its copy, is neither.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Forged { .. } | Self::Damaged { .. } | Self::Key { .. } | Self::Disk { .. }
+        )
+    }
+}

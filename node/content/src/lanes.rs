@@ -165,6 +165,14 @@ impl Lanes {
         }
     }
 
+    /// Opens all ways anew, to those who vote now. What the lanes before still carry counts no more:
+    /// their ends must not be taken for the ends of these.
+    pub fn open_anew(&mut self, base: &Layout) {
+        self.close();
+        self.progress = Arc::default();
+        self.open(base);
+    }
+
     /// Hands an order to every lane; a lane that lags and is not needed is dropped.
     pub async fn send(&mut self, order: Order) -> Result<(), Error> {
         let members = self.store.members();
@@ -227,7 +235,7 @@ impl Lanes {
     }
 
     /// Whether it is so, or cannot become so any more.
-    fn settled(&self, next: u64) -> Option<bool> {
+    pub fn settled(&self, next: u64) -> Option<bool> {
         let members = self.store.members();
         let reached = self.progress.reached.lock();
         let here = reached.nodes.get(&members.node)?;

@@ -91,6 +91,24 @@ pub struct Held {
     pub complete: bool,
 }
 
+/// What a node has of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Holding {
+    /// No octet that could become the content.
+    Nothing = 0,
+    /// A whole copy, as far as its node can tell without reading it.
+    Whole = 1,
+    /// A copy that its node cannot read now.
+    Unread = 2,
+}
+
+impl Holding {
+    fn from_u8(octet: u8) -> Option<Self> {
+        [Self::Nothing, Self::Whole, Self::Unread].get(usize::from(octet)).copied()
+    }
+}
+
 /// What a complete content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -238,6 +256,16 @@ impl Content {
         holders: &[NodeId],
     ) -> Result<(), Error> {
         self.store.fetch(space, digest, holders, false).await
+    }
+
+    /// What this node has of a content.
+    pub async fn holding(&self, space: SpaceId) -> Holding {
+        self.store.holding(space).await
+    }
+
+    /// Asks another node what it has of these contents, in their order; none where it does not answer.
+    pub async fn ask_holdings(&self, node: NodeId, spaces: Vec<SpaceId>) -> Option<Vec<Holding>> {
+        self.store.ask_holdings(node, spaces).await
     }
 
     /// Answers a peer's message.

@@ -28,6 +28,8 @@ pub struct Metrics {
     pub damage_found: AtomicU64,
     /// Frames or records that were healed from another holder.
     pub damage_healed: AtomicU64,
+    /// Contents that this node should hold and, at the last look, neither held nor found anywhere.
+    pub missing: AtomicU64,
     /// Contents destroyed.
     pub purged: AtomicU64,
 }

@@ -16,6 +16,8 @@ pub const VERSION: u8 = 1;
 pub const PREFIX: usize = 4;
 /// Spans of epochs that a message may carry: more takeovers than an upload lives to see that goes by the token.
 pub const SPANS_MAX: usize = 4096;
+/// Spaces that one question may name: the answer takes a little of a disk's time for each.
+pub const HOLDS_MAX: usize = 1000;
 /// Octets of a header of a stream: an identity, spans, and room.
 pub const STREAM_HEADER_MAX: usize = 128 << 10;
 
@@ -35,6 +37,8 @@ pub enum Operation {
     Stand = 5,
     /// The header of a stream of frames.
     Append = 6,
+    /// Which of these contents do you hold?
+    Holds = 7,
 }
 
 /// How it went.
@@ -56,6 +60,14 @@ pub enum Outcome {
 pub struct About {
     #[n(0)]
     pub space: SpaceId,
+}
+
+/// Asks about many spaces; the answer is one octet for each (see [`crate::Holding`]).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AskHolds {
+    #[n(0)]
+    pub spaces: Vec<SpaceId>,
 }
 
 /// A complete copy.
@@ -162,7 +174,7 @@ pub enum Signal {
 impl Standing {
     /// The last frame's epoch and the count of frames: the higher one has what was acknowledged.
     pub fn position(&self) -> (u32, u64) {
-        self.spans.last().map_or((0, 0), |span| (span.epoch, span.last + 1))
+        self.spans.last().map_or((0, 0), |span| (span.epoch, span.last.saturating_add(1)))
     }
 }
 
@@ -232,9 +244,9 @@ fn with_body(prefix: [u8; PREFIX], body: &impl Encode<()>) -> Bytes {
 
 /// The operation and the body of a message.
 pub fn split(message: &Bytes) -> Option<(Operation, Bytes)> {
-    use Operation::{Append, Describe, Fence, Put, Read, Stand};
+    use Operation::{Append, Describe, Fence, Holds, Put, Read, Stand};
     let prefix = message.get(..PREFIX)?;
-    let operations = [Put, Describe, Read, Fence, Stand, Append];
+    let operations = [Put, Describe, Read, Fence, Stand, Append, Holds];
     let operation = operations.into_iter().find(|operation| *operation as u8 == prefix[1])?;
     (prefix[0] == VERSION).then(|| (operation, message.slice(PREFIX..)))
 }

@@ -31,6 +31,9 @@ use crate::{
 /// Octets of one read: four full frames, below the largest message.
 pub(crate) const PIECE: usize = 4 * frame_total(FRAME);
 
+/// No file is longer, on any system: a peer's offset beyond it is behind every end.
+const OFFSET_MAX: u64 = i64::MAX as u64 - PIECE as u64;
+
 /// Where raw octets of a copy come from.
 #[derive(Clone)]
 pub(crate) enum Source {
@@ -81,6 +84,9 @@ impl Store {
             Source::Peer { node, .. } => {
                 let body = ReadRaw { space, offset, len: len as u32 };
                 let octets = self.ask(*node, space, Operation::Read, &body).await?;
+                if octets.len() > len {
+                    return Err(Error::Malformed { what: "more octets than were asked for" });
+                }
                 Ok(octets.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])))
             }
         }
@@ -263,6 +269,10 @@ impl Store {
             }
             _ => len,
         };
+        // Behind every end; the sum with the record's own place would run over.
+        if len == 0 || offset > OFFSET_MAX {
+            return Ok(BytesMut::new());
+        }
         self.read_raw(space, &source, offset, len).await
     }
 }
@@ -387,8 +397,13 @@ impl Reading {
     /// Goes on with another holder's copy; this node's own, if it was that, is healed.
     async fn turn_to_another(&mut self, error: Error) -> Result<(), Error> {
         self.store.check_alive_here(self.space)?;
-        self.store.metrics.damage_found.fetch_add(1, Relaxed);
-        tracing::warn!(space = %self.space, %error, "a copy failed; reading goes on from another holder");
+        let error = self.cause(error).await;
+        if error.is_damage() {
+            self.store.metrics.damage_found.fetch_add(1, Relaxed);
+            tracing::warn!(space = %self.space, %error, "a copy failed; reading goes on from another holder");
+        } else {
+            tracing::debug!(space = %self.space, %error, "a holder gives no more; reading goes on from another");
+        }
         if matches!(self.opened.source, Source::Here { .. }) {
             self.store.heal_later(self.space, self.wanted);
         }
@@ -402,5 +417,21 @@ impl Reading {
             }
         }
         Err(error)
+    }
+
+    /// Why a copy gave no good octets. What a peer destroys while we read it arrives as zeros, or
+    /// cut short: it is asked whether it still has the content, before its disk is blamed.
+    async fn cause(&self, error: Error) -> Error {
+        let Source::Peer { node, .. } = self.opened.source else { return error };
+        if !error.is_damage() {
+            return error;
+        }
+        let about = About { space: self.space };
+        match self.store.ask(node, self.space, Operation::Describe, &about).await {
+            Err(
+                gone @ (Error::Purged { .. } | Error::Missing { .. } | Error::Unavailable { .. }),
+            ) => gone,
+            _ => error,
+        }
     }
 }

@@ -14,15 +14,15 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::{
-    Error,
+    Error, Holding,
     disk::Write,
     files::{PART, space_path},
     index::{Entry, Place},
     protocol::{self, About, Description, Operation},
     reader::{Opened, PIECE},
     record::{
-        FENCE_PLACES, FILE_HEAD, FrameHead, FrameKind, Identity, RecordHead, SEAL_PLACE, SealMark,
-        frame_total,
+        FENCE_PLACES, FILE_HEAD, FRAME, FrameHead, FrameKind, Identity, RecordHead, SEAL_PLACE,
+        SealMark, frame_total,
     },
     segments::mark_of,
     store::Store,
@@ -30,6 +30,9 @@ use crate::{
 
 /// Healings at once: they come after readers, who are served from another holder meanwhile.
 const HEALINGS_MAX: usize = 16;
+
+/// The longest frame that a seal may be.
+const SEAL_MAX: u64 = frame_total(FRAME) as u64;
 
 /// Spaces that are being healed.
 #[derive(Default)]
@@ -74,6 +77,42 @@ impl Store {
         Err(last)
     }
 
+    /// What this node has of a content.
+    pub async fn holding(&self, space: SpaceId) -> Holding {
+        let place = || self.index.lock().get(space).map(|entry| entry.place);
+        match place() {
+            None => return Holding::Nothing,
+            Some(Place::Small { .. } | Place::Large { complete: true }) => return Holding::Whole,
+            Some(Place::Large { complete: false }) => {}
+        }
+        // Its seal may be there without the mark that a start looks for. Without the seal it never was
+        // a whole copy, and nobody can make it one.
+        match (self.lock_space(space, None).await, place()) {
+            (Ok(log), _) if log.layout.seal().is_some() => Holding::Whole,
+            (Ok(_), _) | (Err(Error::Purged { .. } | Error::Missing { .. }), _) => Holding::Nothing,
+            (Err(_), Some(Place::Small { .. })) => Holding::Whole,
+            (Err(_), _) => Holding::Unread,
+        }
+    }
+
+    /// Asks a peer what it has of these contents; none where it does not answer for all of them.
+    pub async fn ask_holdings(&self, peer: NodeId, spaces: Vec<SpaceId>) -> Option<Vec<Holding>> {
+        let mut holdings = Vec::with_capacity(spaces.len());
+        for spaces in spaces.chunks(protocol::HOLDS_MAX) {
+            let ask = protocol::AskHolds { spaces: spaces.to_vec() };
+            let message = protocol::message(Operation::Holds, &ask);
+            let answer = self.peers.request(peer, message).await.ok()?;
+            let octets = protocol::accepted(&answer, *spaces.first()?).ok()?;
+            if octets.len() != spaces.len() {
+                return None;
+            }
+            for octet in octets {
+                holdings.push(Holding::from_u8(octet)?);
+            }
+        }
+        Some(holdings)
+    }
+
     async fn fetch_from(
         &self,
         space: SpaceId,
@@ -89,7 +128,13 @@ impl Store {
         }
         match description.seal_at {
             None => self.fetch_record(space, &opened, description.total).await,
-            Some(seal_at) => self.fetch_file(space, &opened, seal_at, description.total).await,
+            Some(seal_at) => {
+                // The numbers are the peer's: they say nothing until they fit together.
+                let len = description.total.checked_sub(seal_at).filter(|len| *len <= SEAL_MAX);
+                let len = len.filter(|_| seal_at >= FILE_HEAD as u64);
+                let len = len.ok_or(Error::Damaged { space, what: "a holder's description" })?;
+                self.fetch_file(space, &opened, (seal_at, len as u32)).await
+            }
         }
     }
 
@@ -109,7 +154,12 @@ impl Store {
         }
         let head =
             RecordHead::parse_whole(&record).filter(|head| head.space == space).ok_or(damaged)?;
-        self.check_frames(space, opened, opened.meta.0, &record[opened.meta.0 as usize..])?;
+        // Its head may be another one than the holder showed before.
+        let frames = record.get(opened.meta.0 as usize..).unwrap_or_default();
+        let whole = record.len() == head.total as usize && head.digest == opened.digest;
+        if !whole || self.check_frames(space, opened, opened.meta.0, frames)? == opened.meta.0 {
+            return Err(Error::Damaged { space, what: "a holder's record" });
+        }
         let record = record.freeze();
         let writing = self.healings.writing.lock().await;
         let place = self.index.lock().get(space).map(|entry| entry.place);
@@ -170,11 +220,10 @@ impl Store {
         &self,
         space: SpaceId,
         opened: &Opened,
-        seal_at: u64,
-        total: u64,
+        seal: (u64, u32),
     ) -> Result<(), Error> {
         let part = format!("{}{PART}", space_path(space));
-        let result = self.copy_file(space, opened, &part, (seal_at, total)).await;
+        let result = self.copy_file(space, opened, &part, seal).await;
         let result = match result {
             Ok(()) => self.put_file_in_place(space, opened, &part).await,
             Err(error) => Err(error),
@@ -190,8 +239,9 @@ impl Store {
         space: SpaceId,
         opened: &Opened,
         part: &str,
-        (seal_at, total): (u64, u64),
+        (seal_at, len): (u64, u32),
     ) -> Result<(), Error> {
+        let total = seal_at + u64::from(len);
         let header = self.read_raw(space, &opened.source, 0, FILE_HEAD).await?;
         let damaged = Error::Damaged { space, what: "a holder's file" };
         let identity = Identity::parse(&header, space).ok_or(damaged)?;
@@ -204,8 +254,8 @@ impl Store {
         while at < total {
             self.check_alive_here(space)?;
             self.check_disk().await?;
-            let len = (total - at).min(PIECE as u64) as usize;
-            let octets = self.read_raw(space, &opened.source, at, len).await?;
+            let piece = (total - at).min(PIECE as u64) as usize;
+            let octets = self.read_raw(space, &opened.source, at, piece).await?;
             let end = self.check_frames(space, opened, at, &octets)?;
             if end == at {
                 return Err(Error::Damaged { space, what: "a holder's frames" });
@@ -217,7 +267,6 @@ impl Store {
         }
         let mut head = vec![0; FILE_HEAD];
         head[..crate::record::IDENTITY].copy_from_slice(&identity.encode());
-        let len = (total - seal_at) as u32;
         let mark = SealMark { at: seal_at, len, size: opened.size, digest: opened.digest }.encode();
         head[SEAL_PLACE..SEAL_PLACE + mark.len()].copy_from_slice(&mark);
         if let Some(fence) = self.fence_here(space).await {

@@ -8,8 +8,8 @@ use model::NodeId;
 use crate::{
     Error, FrameSink, FrameSource,
     protocol::{
-        self, About, AskAppend, AskFence, Operation, Outcome, ReadRaw, SPANS_MAX,
-        STREAM_HEADER_MAX, Signal, Standing,
+        self, About, AskAppend, AskFence, AskHolds, HOLDS_MAX, Operation, Outcome, ReadRaw,
+        SPANS_MAX, STREAM_HEADER_MAX, Signal, Standing,
     },
     record::Identity,
     store::Store,
@@ -49,6 +49,17 @@ impl Store {
             Operation::Stand => {
                 let about: About = protocol::decode(&body)?;
                 Ok(protocol::answer(&self.stand(about.space).await?))
+            }
+            Operation::Holds => {
+                let AskHolds { spaces } = protocol::decode(&body)?;
+                if spaces.len() > HOLDS_MAX {
+                    return Err(Error::Malformed { what: "a list of spaces" });
+                }
+                let mut holdings = Vec::with_capacity(spaces.len());
+                for space in spaces {
+                    holdings.push(self.holding(space).await as u8);
+                }
+                Ok(protocol::raw_answer(&holdings))
             }
             Operation::Append => Err(Error::Malformed { what: "a stream's header as a message" }),
         }

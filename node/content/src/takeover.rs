@@ -79,7 +79,7 @@ impl Store {
             synced: 0,
             synced_next: 0,
             live,
-            stored: None,
+            stored: false,
             broken: false,
             layout,
         };
@@ -246,7 +246,7 @@ impl Store {
         if let Some((cell, _)) = self.sessions.find(space)
             && let Ok(mut writing) = cell.try_lock_owned()
             && let Some(session) =
-                writing.as_mut().filter(|session| !session.broken && session.stored.is_none())
+                writing.as_mut().filter(|session| !session.broken && !session.stored)
         {
             // What a broken-off request left is worth keeping: the client need not send it again.
             session.sync().await?;

@@ -111,7 +111,8 @@ pub(crate) struct Session {
     /// The sequence before which everything is acknowledged.
     pub synced_next: u64,
     pub live: Arc<Live>,
-    pub stored: Option<Stored>,
+    /// It was finished: nothing is added any more.
+    pub stored: bool,
     /// A session that failed once is over: only a new epoch goes on.
     pub broken: bool,
 }
@@ -185,7 +186,7 @@ impl Session {
     /// A later request goes on: what an earlier one left unsynced is made good first.
     pub async fn go_on(&mut self) -> Result<(), Error> {
         self.check()?;
-        if self.stored.is_none() {
+        if !self.stored {
             // A later writer has fenced this node too, if it could: then this one is over.
             let promised = self.store.lock_space(self.space, None).await?.promised();
             if promised != self.epoch {
@@ -290,9 +291,6 @@ impl Session {
 
     pub async fn finish(&mut self) -> Result<Stored, Error> {
         self.check()?;
-        if let Some(stored) = &self.stored {
-            return Ok(stored.clone());
-        }
         self.flush().await?;
         let (digest, size) = (self.digest(), self.layout.offset);
         if self.layout.seal().is_none() {
@@ -301,10 +299,25 @@ impl Session {
         }
         self.sync().await?;
         let next = self.layout.next;
+        if self.stored {
+            self.copy_again(next).await?;
+        }
         self.lanes.linger(next, FINISH_GRACE).await;
-        let stored = Stored { digest, size, holders: self.lanes.holders(next) };
         self.lanes.close();
-        self.stored = Some(stored.clone());
-        Ok(stored)
+        self.stored = true;
+        Ok(Stored { digest, size, holders: self.lanes.holders(next) })
+    }
+
+    /// Brings a content that was finished before to those who vote now, where too few of them have
+    /// it: the voters may have changed since.
+    async fn copy_again(&mut self, next: u64) -> Result<(), Error> {
+        if self.lanes.settled(next) == Some(true) {
+            return Ok(());
+        }
+        self.lanes.open_anew(&self.layout);
+        let sent = self.lanes.send(Order::Sync).await;
+        self.keep(sent)?;
+        let waited = self.lanes.wait(next).await;
+        self.keep(waited)
     }
 }

@@ -31,6 +31,9 @@ const PICKUPS_GATHER: Duration = Duration::from_secs(2);
 /// Between two reconciliations; a restart begins with one, and so does a change of the members.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 
+/// Between two while a content is not found and a node that may hold it is away, or has just come.
+const RECONCILE_SOON: Duration = Duration::from_secs(10);
+
 /// Between attempts of the first reconciliation while there is no majority.
 const RECONCILE_RETRY: Duration = Duration::from_secs(2);
 
@@ -86,6 +89,7 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>) {
                 }
                 Err(RecvError::Lagged(_)) => {
                     exchange.inner.hub.wake_all();
+                    exchange.tell_voters();
                     purge.notify_one();
                     members.notify_one();
                 }
@@ -95,6 +99,7 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>) {
             changed = replaced.changed() => match changed {
                 Ok(()) => {
                     exchange.inner.hub.wake_all();
+                    exchange.tell_voters();
                     purge.notify_one();
                     members.notify_one();
                 }
@@ -114,7 +119,11 @@ fn act(exchange: &Exchange, effect: &Effect, purge: &Notify, members: &Notify) {
         Effect::Purge { .. } => purge.notify_one(),
         // Streams look at their key when they are woken.
         Effect::KeyRevoked(_) => exchange.inner.hub.wake_all(),
-        Effect::NodesChanged => members.notify_one(),
+        Effect::NodesChanged => {
+            // A removed node counts no more, before consensus has let it go.
+            exchange.tell_voters();
+            members.notify_one();
+        }
     }
 }
 
@@ -194,9 +203,9 @@ async fn reconcile_loop(exchange: Exchange, members: Arc<Notify>) {
     let mut holding_after = Duration::ZERO;
     loop {
         let pause = match exchange.reconcile(holding_after).await {
-            Ok(()) => {
+            Ok(looked) => {
                 holding_after = HOLDING_AFTER;
-                RECONCILE_EVERY
+                if looked.is_waiting() { RECONCILE_SOON } else { RECONCILE_EVERY }
             }
             Err(error) => {
                 report("reconciliation is put off", &error);

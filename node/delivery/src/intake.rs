@@ -6,20 +6,22 @@
 
 use bytes::Bytes;
 use machine::{
-    CancelPacket, Command, Idempotency, OpenPacket, Outcome, Refusal, Request, SealPacket,
-    SubmitPacket, View,
+    CancelPacket, Command, Idempotency, OpenPacket, Outcome, PacketRecord, Refusal, Request,
+    SealPacket, SubmitPacket, View,
 };
 use minicbor::{Decode, Encode};
-use model::{Digest, FileName, Grant, IdempotencyKey, MediaType, Moment, PacketId, SpaceId};
+use model::{
+    Digest, FileName, Grant, IdempotencyKey, MediaType, Moment, NodeId, PacketId, SpaceId,
+};
 use sha2::{Digest as _, Sha256};
 
 use auth::VerifiedCaller;
 
 use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken};
 
-/// How often a small content is copied and proposed where the voters change in between. They change
-/// one at a time, seconds apart.
-const SUBMIT_TRIES_MAX: u32 = 3;
+/// How often a content is copied and proposed where the voters change in between. They change one at
+/// a time, seconds apart.
+const HOLDER_TRIES_MAX: u32 = 3;
 
 /// A request for a space, Article 13(2).
 #[derive(Debug, Clone)]
@@ -138,17 +140,44 @@ impl Exchange {
         if submission.content.len() > ONE_ROUND_MAX {
             return Err(Error::TooLarge { max: ONE_ROUND_MAX as u64 });
         }
+        let (app, request) = (caller.app(), &submission.request);
+        let key = submission.idempotency_key.as_ref();
+        if machine::is_doubtful(self.consensus().latest(), app, request, key)
+            && let Some(answer) = self.ask_without_copies(caller, &submission).await
+        {
+            return answer;
+        }
         let mut tries = 1;
         loop {
             match self.submit_once(caller, &submission).await {
                 // Others vote since the content was copied: it goes to those who vote now. The
                 // signature is still good, as this refusal uses no nonce up (decision 0006).
-                Err(Error::Refused(Refusal::HoldersTooFew)) if tries < SUBMIT_TRIES_MAX => {
+                Err(Error::Refused(Refusal::HoldersTooFew)) if tries < HOLDER_TRIES_MAX => {
                     tries += 1;
                     self.tell_voters();
                 }
                 answer => return answer,
             }
+        }
+    }
+
+    /// Proposes a submission whose content nobody holds yet. Whatever else may be refused, or was
+    /// answered before, is decided so, by all of the cluster, and no node has written anything.
+    /// None where only the holders are wanting: that refusal uses no nonce up (decision 0006).
+    async fn ask_without_copies(
+        &self,
+        caller: &VerifiedCaller,
+        submission: &Submission,
+    ) -> Option<Result<Accepted, Error>> {
+        let (digest, size) =
+            (Digest(Sha256::digest(&submission.content).into()), submission.content.len() as u64);
+        let now = self.now();
+        let packet = PacketId::mint(now, self.random_bits());
+        let space = SpaceId::mint(now, self.random_bits());
+        let stored = content::Stored { digest, size, holders: Vec::new() };
+        match self.propose_submission(caller, submission, (packet, space), stored).await {
+            Err(Error::Refused(Refusal::HoldersTooFew)) => None,
+            answer => Some(answer),
         }
     }
 
@@ -160,10 +189,9 @@ impl Exchange {
         let now = self.now();
         let packet = PacketId::mint(now, self.random_bits());
         let space = SpaceId::mint(now, self.random_bits());
-        let request = submission.request.clone();
         let meta = FileMeta {
             file_name: submission.file_name.clone(),
-            media_type: Some(request.media_type.clone()),
+            media_type: Some(submission.request.media_type.clone()),
         };
         let unnamed = self.unnamed(space);
         let content = submission.content.clone();
@@ -172,31 +200,42 @@ impl Exchange {
             unnamed.leave();
         }
         let stored = put?;
-        let command = Command::SubmitPacket(SubmitPacket {
-            packet,
-            space,
-            digest: stored.digest,
-            size: stored.size,
-            holders: stored.holders,
-            idempotency: submission.idempotency_key.clone().map(|key| Idempotency {
-                key,
-                fingerprint: fingerprint(&request, None, Some(stored.digest)),
-            }),
-            request,
-        });
-        let outcome = self.propose_for(caller, command).await;
-        let useless = match &outcome {
-            Ok(Outcome::Accepted { repeated, .. }) => *repeated,
+        let answer = self.propose_submission(caller, submission, (packet, space), stored).await;
+        let useless = match &answer {
+            Ok(accepted) => accepted.repeated,
             // These have certainly not happened and will not; only an unknown outcome may.
             Err(Error::Refused(_) | Error::Unavailable { .. } | Error::TooLarge { .. }) => true,
-            _ => false,
+            Err(_) => false,
         };
         if useless {
             self.discard(space);
         }
-        match outcome? {
+        answer
+    }
+
+    async fn propose_submission(
+        &self,
+        caller: &VerifiedCaller,
+        submission: &Submission,
+        (packet, space): (PacketId, SpaceId),
+        content::Stored { digest, size, holders }: content::Stored,
+    ) -> Result<Accepted, Error> {
+        let request = submission.request.clone();
+        let command = Command::SubmitPacket(SubmitPacket {
+            packet,
+            space,
+            digest,
+            size,
+            holders,
+            idempotency: submission.idempotency_key.clone().map(|key| Idempotency {
+                key,
+                fingerprint: fingerprint(&request, None, Some(digest)),
+            }),
+            request,
+        });
+        match self.propose_for(caller, command).await? {
             Outcome::Accepted { packet, at, repeated } => {
-                Ok(Accepted { packet, at, size: stored.size, digest: stored.digest, repeated })
+                Ok(Accepted { packet, at, size, digest, repeated })
             }
             other => unreachable!("a submitted packet is accepted, not {other:?}"),
         }
@@ -220,26 +259,46 @@ impl Exchange {
         if !View::new(self.consensus().latest()).may_act(caller.app(), &record) {
             return Err(Error::Refused(Refusal::TargetNotGranted));
         }
-        let (size, epoch, holders) = if record.sealed_at.is_some() {
+        let mut tries = 1;
+        loop {
+            let policy = policy.clone();
+            let (size, epoch, holders) = self.finished(&record, size, digest).await?;
+            let seal = SealPacket { packet, digest, size, epoch, holders, policy };
+            match self.propose_for(caller, Command::SealPacket(seal)).await {
+                Ok(Outcome::Accepted { packet, at, repeated }) => {
+                    self.inner.uploads.forget(record.space);
+                    return Ok(Accepted { packet, at, size, digest, repeated });
+                }
+                Ok(other) => unreachable!("a sealed packet is accepted, not {other:?}"),
+                // Others vote since the content was finished: it goes to those who vote now, and the
+                // seal names them. This refusal uses no nonce up (decision 0006).
+                Err(Error::Refused(Refusal::HoldersTooFew)) if tries < HOLDER_TRIES_MAX => {
+                    tries += 1;
+                    self.tell_voters();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What a seal says of a content: its size, the epoch of its writer, and who holds it now.
+    async fn finished(
+        &self,
+        record: &PacketRecord,
+        size: u64,
+        digest: Digest,
+    ) -> Result<(u64, u32, Vec<NodeId>), Error> {
+        if record.sealed_at.is_some() {
             // A repeat of the same commit is the same answer: the source may have lost our reply. The
             // state gives it, so that the signature's nonce passes once here too.
-            (record.size.unwrap_or(size), record.epoch, record.holders)
-        } else {
-            let finished = self.finish_upload(&record, size).await?;
-            if finished.stored.digest != digest {
-                return Err(Error::Refused(Refusal::DigestMismatch));
-            }
-            (size, finished.epoch, finished.stored.holders)
-        };
-        let command =
-            Command::SealPacket(SealPacket { packet, digest, size, epoch, holders, policy });
-        match self.propose_for(caller, command).await? {
-            Outcome::Accepted { packet, at, repeated } => {
-                self.inner.uploads.forget(record.space);
-                Ok(Accepted { packet, at, size, digest, repeated })
-            }
-            other => unreachable!("a sealed packet is accepted, not {other:?}"),
+            let size = record.size.unwrap_or(size);
+            return Ok((size, record.epoch, record.holders.clone()));
         }
+        let finished = self.finish_upload(record, size).await?;
+        if finished.stored.digest != digest {
+            return Err(Error::Refused(Refusal::DigestMismatch));
+        }
+        Ok((size, finished.epoch, finished.stored.holders))
     }
 
     /// Takes a packet back.

@@ -10,6 +10,7 @@ mod error;
 mod hold;
 mod intake;
 mod leaving;
+mod lost;
 mod members;
 mod notices;
 mod pickup;
@@ -96,6 +97,9 @@ pub struct Vitals {
     /// Whether it takes part in votes and acknowledgements, as a word of [`consensus::Standing`].
     #[n(7)]
     pub standing: Option<String>,
+    /// Contents that it should hold, and that nobody who answered it has.
+    #[n(8)]
+    pub contents_missing: u64,
 }
 
 /// What the conductor is made of.
@@ -136,6 +140,8 @@ struct Inner {
     unclaimed: Mutex<reconcile::Unclaimed>,
     /// When the last look for unknown keys and join tokens began.
     strangers_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    /// When the log last said that contents are gone or not found.
+    missing_said: Mutex<Option<tokio::time::Instant>>,
 }
 
 impl Exchange {
@@ -151,6 +157,7 @@ impl Exchange {
                 discards: discard::Discards::default(),
                 unclaimed: Mutex::default(),
                 strangers_look: tokio::sync::Mutex::default(),
+                missing_said: Mutex::default(),
             }),
         }
     }

@@ -137,6 +137,8 @@ pub struct Status {
     pub term: u64,
     /// The log index that this node has applied.
     pub applied: u64,
+    /// Live packets whose content no node holds, counted up to a limit.
+    pub lost_count: u64,
     /// What to look at.
     pub warnings: Vec<Warning>,
 }
@@ -163,6 +165,11 @@ impl Exchange {
         let trusted_ahead_ms = self.trusted_ahead_ms();
         let mut warnings = warnings(&members);
         warnings.extend(self.warning_of_time(trusted_ahead_ms));
+        let lost_count = View::new(&*self.consensus().view()).lost_count();
+        if lost_count > 0 {
+            let value = lost_count as i64;
+            warnings.push(Warning { word: "content_lost", node: self.node(), value });
+        }
         Ok(Status {
             cluster,
             health: match (fresh, all_well && warnings.is_empty()) {
@@ -177,6 +184,7 @@ impl Exchange {
             term: status.term,
             applied: status.applied.unwrap_or_default(),
             members,
+            lost_count,
             warnings,
         })
     }
@@ -431,6 +439,9 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
             && percent < DISK_FREE_WARNED_PERCENT
         {
             warn("disk_free", percent as i64);
+        }
+        if vitals.contents_missing > 0 {
+            warn("content_missing", vitals.contents_missing as i64);
         }
         if member.role == "learner" || member.role == "waiting" {
             warn("not_a_voter", 0);

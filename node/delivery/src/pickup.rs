@@ -240,6 +240,9 @@ impl Exchange {
         let record = view.packet_row(packet).ok_or(Error::Refused(Refusal::PacketUnknown))?;
         let delivery = record.delivery_to(&target).ok_or(stranger)?;
         match delivery.state {
+            DeliveryState::Accepted | DeliveryState::PickedUp if record.lost_at.is_some() => {
+                return Err(Error::Refused(Refusal::ContentLost));
+            }
             DeliveryState::Accepted | DeliveryState::PickedUp => {}
             state if state.is_final() => return Err(Error::ContentGone),
             _ => return Err(Error::Refused(Refusal::NotAccepted)),

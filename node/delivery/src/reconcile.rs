@@ -3,12 +3,19 @@
 //! A node that was away first applies up to a read index. Then it destroys only what belongs to a
 //! packet that is terminal in the state, or to a space that is past its deadline by the cluster's date
 //! and that nothing has claimed for a while of counted time, for dates may jump; and it fetches what
-//! live packets claim and it lacks.
+//! live packets claim and it lacks. What no node holds is said to be gone, once every node has
+//! answered (D22).
 
 use std::{collections::BTreeMap, time::Duration};
 
-use machine::{Command, PacketRecord, RecordHolding, SPACE_TIME_MS, View};
-use model::{PacketId, SpaceId, Tick};
+use consensus::Role;
+use content::Holding;
+use futures_util::future::join_all;
+use machine::{
+    Command, LOST_A_COMMAND_MAX, PacketRecord, RecordHolding, RecordLost, SPACE_TIME_MS, View,
+};
+use model::{NodeId, PacketId, SpaceId, Tick};
+use tokio::time::Instant;
 
 use crate::{Error, Exchange};
 
@@ -30,13 +37,55 @@ pub(crate) type Unclaimed = BTreeMap<SpaceId, Tick>;
 /// Holdings that one record names.
 const HOLDINGS_A_RECORD_MAX: usize = 500;
 
+/// Between two lines of the log that say that contents are gone or not found: people act on it by the
+/// day, and a line a packet and round would hide everything else.
+const SAID_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// What a round of reconciliation left open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// Contents that this node should hold and that nobody who answered gave.
+    missing: u64,
+    /// Nodes that did not answer, and may hold them.
+    away: Vec<NodeId>,
+}
+
+impl Looked {
+    /// Whether another look is worth while soon.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.missing > 0
+    }
+
+    fn unheard(&mut self, node: NodeId) {
+        if !self.away.contains(&node) {
+            self.away.push(node);
+        }
+    }
+}
+
+/// A live content that this node should hold.
+struct Lacking {
+    packet: PacketId,
+    space: SpaceId,
+}
+
+/// Who holds what, of those contents that were asked for.
+struct Holders {
+    /// By space: the nodes that hold it whole. Every space that was asked for is in it.
+    whole: BTreeMap<SpaceId, Vec<NodeId>>,
+    /// Spaces of which some node may hold a copy, or may not have been heard.
+    doubtful: Vec<SpaceId>,
+}
+
 impl Exchange {
     /// One round over everything that is held here and everything that is live in the state. Live
     /// contents that were sealed so long ago and are not here are fetched.
-    pub(crate) async fn reconcile(&self, holding_after: Duration) -> Result<(), Error> {
+    pub(crate) async fn reconcile(&self, holding_after: Duration) -> Result<Looked, Error> {
         self.consensus().read_index().await?;
         self.destroy_orphans().await?;
-        self.fetch_missing(holding_after).await
+        let looked = self.fetch_missing(holding_after).await?;
+        self.say_missing(&looked);
+        Ok(looked)
     }
 
     async fn destroy_orphans(&self) -> Result<(), Error> {
@@ -77,40 +126,111 @@ impl Exchange {
         }
     }
 
-    async fn fetch_missing(&self, holding_after: Duration) -> Result<(), Error> {
+    async fn fetch_missing(&self, holding_after: Duration) -> Result<Looked, Error> {
         let mut after: Option<(Tick, PacketId)> = None;
+        let mut looked = Looked::default();
         loop {
             let (last, lacking) = {
                 let reader = self.consensus().view();
                 let view = View::new(&*reader);
                 // What a node holds that is no member makes nothing durable (decision 0006).
                 if !view.members().contains(&self.node()) {
-                    return Ok(());
+                    return Ok(looked);
                 }
                 let live = view.live(after, PAGE);
                 let lacking: Vec<_> = live
                     .iter()
-                    .map(|(_, packet)| *packet)
-                    .filter(|packet| self.lacks(&view, *packet, holding_after).is_some())
+                    .filter_map(|(_, packet)| self.lacks(&view, *packet, holding_after))
+                    .map(|record| Lacking { packet: record.packet, space: record.space })
                     .collect();
                 (live.last().copied(), lacking)
             };
             if last.is_none() {
-                return Ok(());
+                return Ok(looked);
             }
             after = last;
-            let mut held = Vec::new();
-            for packet in lacking {
-                if self.hold(packet, holding_after).await {
-                    held.push(packet);
-                }
-            }
-            for packets in held.chunks(HOLDINGS_A_RECORD_MAX) {
-                let (node, packets) = (self.node(), packets.to_vec());
-                self.propose(None, Command::RecordHolding(RecordHolding { node, packets })).await?;
+            if !lacking.is_empty() {
+                self.gather(lacking, holding_after, &mut looked).await?;
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Makes this node a holder of what it lacks and somebody has, and says what is gone.
+    async fn gather(
+        &self,
+        lacking: Vec<Lacking>,
+        holding_after: Duration,
+        looked: &mut Looked,
+    ) -> Result<(), Error> {
+        let elsewhere: Vec<SpaceId> = lacking
+            .iter()
+            .map(|lacking| lacking.space)
+            .filter(|space| !self.content().holds(*space))
+            .collect();
+        let holders = self.ask_holders(elsewhere, looked).await;
+        let (mut held, mut gone) = (Vec::new(), Vec::new());
+        for Lacking { packet, space } in lacking {
+            let nodes = holders.whole.get(&space).map(Vec::as_slice).unwrap_or_default();
+            match self.hold(packet, nodes, holding_after).await {
+                Some(true) => held.push(packet),
+                Some(false) => {}
+                None if nodes.is_empty() && !holders.doubtful.contains(&space) => gone.push(packet),
+                None => looked.missing += 1,
+            }
+        }
+        for packets in held.chunks(HOLDINGS_A_RECORD_MAX) {
+            let (node, packets) = (self.node(), packets.to_vec());
+            self.propose(None, Command::RecordHolding(RecordHolding { node, packets })).await?;
+        }
+        // One node says so for all, and it is the one whose state is never behind.
+        if self.consensus().status().role != Role::Leader {
+            looked.missing += gone.len() as u64;
+            return Ok(());
+        }
+        for packets in gone.chunks(LOST_A_COMMAND_MAX) {
+            let packets = packets.to_vec();
+            self.propose(None, Command::RecordLost(RecordLost { packets })).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks every node that belongs to the cluster for these contents, one message each. A node that
+    /// was removed is out of reach; whichever other may ever have held one is asked.
+    async fn ask_holders(&self, spaces: Vec<SpaceId>, looked: &mut Looked) -> Holders {
+        let mut holders = Holders {
+            whole: spaces.iter().map(|space| (*space, Vec::new())).collect(),
+            doubtful: Vec::new(),
+        };
+        if spaces.is_empty() {
+            return holders;
+        }
+        for space in &spaces {
+            // What lies here and is no whole copy may be one that cannot be read now.
+            if self.content().holding(*space).await != Holding::Nothing {
+                holders.doubtful.push(*space);
+            }
+        }
+        let others = self.present_nodes().into_iter().map(|record| record.node);
+        let asked = others.filter(|node| *node != self.node()).map(|node| {
+            let spaces = spaces.clone();
+            async move { (node, self.content().ask_holdings(node, spaces).await) }
+        });
+        for (node, answer) in join_all(asked).await {
+            let Some(holdings) = answer else {
+                looked.unheard(node);
+                holders.doubtful.clone_from(&spaces);
+                continue;
+            };
+            for (space, holding) in spaces.iter().zip(holdings) {
+                match holding {
+                    Holding::Nothing => {}
+                    Holding::Whole => holders.whole.entry(*space).or_default().push(node),
+                    Holding::Unread => holders.doubtful.push(*space),
+                }
+            }
+        }
+        holders
     }
 
     /// A live packet that this node should hold, and does not or is not known to.
@@ -122,26 +242,57 @@ impl Exchange {
     ) -> Option<PacketRecord> {
         let record = view.packet(packet)?;
         let sealed_tick = record.sealed_tick.filter(|_| !record.state.is_terminal())?;
+        let here = self.content().holds(record.space);
+        // Nobody is asked again and again for what is gone; a node whose disk came back says so.
+        if record.lost_at.is_some() {
+            return here.then_some(record);
+        }
         let claimed = record.holders.contains(&self.node());
         // What the state says is here and is not (a damaged copy, say) is fetched at once.
-        let held = claimed && self.content().holds(record.space);
+        let held = claimed && here;
         let young = !claimed && view.clock().tick.since(sealed_tick) < holding_after;
         (!held && !young).then_some(record)
     }
 
-    /// Makes this node a holder of a live packet; answers whether that has to be recorded.
-    async fn hold(&self, packet: PacketId, holding_after: Duration) -> bool {
+    /// Makes this node a holder of a live packet; answers whether that has to be recorded, and none
+    /// where nobody gives the content.
+    async fn hold(
+        &self,
+        packet: PacketId,
+        nodes: &[NodeId],
+        holding_after: Duration,
+    ) -> Option<bool> {
         // It may have ended while others were fetched.
         let record = self.lacks(&View::new(&*self.consensus().now()), packet, holding_after);
-        let Some(record) = record else { return false };
-        if !self.content().holds(record.space)
-            && let Err(error) =
-                self.content().fetch(record.space, record.digest, &record.holders).await
-        {
-            tracing::warn!(%packet, %error, "a content could not be fetched from its holders");
-            return false;
+        let Some(record) = record else { return Some(false) };
+        if !self.content().holds(record.space) {
+            let fetched = self.content().fetch(record.space, record.digest, nodes).await;
+            if let Err(error) = fetched {
+                tracing::debug!(%packet, %error, "a content could not be fetched from its holders");
+                return None;
+            }
         }
-        !record.holders.contains(&self.node())
+        Some(!record.holders.contains(&self.node()))
+    }
+
+    /// Says once a day, and not once a packet and round, that contents are gone or not found.
+    fn say_missing(&self, looked: &Looked) {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.content().metrics().missing.store(looked.missing, Relaxed);
+        let leads = self.consensus().status().role == Role::Leader;
+        let lost = if leads { View::new(&*self.consensus().view()).lost_count() } else { 0 };
+        let mut said = self.inner.missing_said.lock();
+        if looked.missing == 0 && lost == 0 {
+            *said = None;
+            return;
+        }
+        if said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+            *said = Some(Instant::now());
+            tracing::warn!(
+                gone = lost, not_found = looked.missing, away = ?looked.away,
+                "contents of live packets are gone, or not found yet: `lgsp check` says more"
+            );
+        }
     }
 }
 

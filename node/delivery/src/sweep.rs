@@ -135,9 +135,12 @@ impl Exchange {
         }
     }
 
-    /// Tells the content store who votes: a majority of these makes a content durable.
+    /// Tells the content store who votes: a majority of these makes a content durable. A node that
+    /// the state has removed counts no more, even while consensus still lets it go.
     pub(crate) fn tell_voters(&self) {
-        let voters = self.consensus().status().voters;
+        let mut voters = self.consensus().status().voters;
+        let view = View::new(self.consensus().latest());
+        voters.retain(|voter| view.node(*voter).is_none_or(|node| node.removed_at.is_none()));
         if !voters.is_empty() {
             self.content().set_members(self.node(), &voters);
         }

@@ -408,8 +408,7 @@ impl Inner {
         let full = self.pledges.standing().is_full();
         // Better a leader with a wrong clock than none: entries carry what a majority shows.
         let nobody = self.since_quorum().is_none_or(|since| since > self.timing.fresh_max);
-        let may =
-            full && self.may_lead.load(Ordering::Relaxed) && (self.pulse.trusted() || nobody);
+        let may = full && self.may_lead.load(Ordering::Relaxed) && (self.pulse.trusted() || nobody);
         self.raft.runtime_config().elect(may);
         if !may && self.leads() {
             tracing::warn!(offset_ms = self.pulse.offset_ms(), "this node gives up leadership");

@@ -9,7 +9,7 @@ use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, Tick, 
 
 use crate::{
     ANSWER_TIME_MS, Answer, Command, Effect, Entry, Proof, Proposal, Refusal, Store, cluster,
-    deadlines, exchange, pickup,
+    deadlines, exchange, lost, pickup,
     record::Spent,
     registry,
     tables::{ANSWERS, CLUSTER, KEYS, NONCES, Tables},
@@ -75,6 +75,7 @@ fn need(command: &Command) -> Need {
         | Command::RecordPurge(_)
         | Command::RecordHolding(_)
         | Command::RecordPickup(_)
+        | Command::RecordLost(_)
         | Command::PassTime(_)
         | Command::ConfirmTime(_) => Need::Nobody,
         Command::IssueJoinToken(_)
@@ -82,7 +83,8 @@ fn need(command: &Command) -> Need {
         | Command::AddUnits(_)
         | Command::AddApp(_)
         | Command::IssueKey(_)
-        | Command::RevokeKey(_) => Need::Signed(Grant::Admin),
+        | Command::RevokeKey(_)
+        | Command::CloseLost(_) => Need::Signed(Grant::Admin),
         Command::OpenPacket(_)
         | Command::SealPacket(_)
         | Command::SubmitPacket(_)
@@ -163,6 +165,8 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
         Command::RecordHolding(command) => pickup::record_holding(tables, command),
         Command::RecordPickup(command) => pickup::record_pickup(tables, command),
         Command::AbandonSpace(command) => exchange::abandon(tables, caller, command),
+        Command::RecordLost(command) => lost::record_lost(tables, command),
+        Command::CloseLost(command) => lost::close_lost(tables, command),
         Command::PassTime(command) => deadlines::pass_time(tables, command),
         Command::ConfirmTime(command) => time::confirm(tables, command),
     }

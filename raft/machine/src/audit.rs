@@ -115,10 +115,16 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             rule(packet.ended_tick.is_some() == ended, "ended without a tick, or the reverse");
             rule(packet.sealed_tick.is_some() == sealed, "sealed without a tick, or the reverse");
             rule(packet.digest.is_some() == sealed, "has a digest without a seal, or the reverse");
-            rule(packet.holders.is_empty() != (sealed && !ended), "has the wrong holders");
+            let held = sealed && !ended && packet.lost_at.is_none();
+            rule(packet.holders.is_empty() != held, "has the wrong holders");
+            rule(packet.lost_at.is_none() || sealed, "lost a content that it never had");
+            let listed = packet.lost_at.filter(|_| !ended);
+            rule(LOST.get(reader, id) == listed, "is lost without a list, or the reverse");
             rule(packet.holders.is_sorted_by(|a, b| a < b), "names a holder twice");
             rule(packet.holders.iter().all(|n| present.contains(n)), "is held by no node");
             let known = |n: &NodeId| NODES.has(reader, n);
+            rule(packet.touched.iter().all(known), "was touched by an unknown node");
+            rule(!ended || packet.touched.is_empty(), "is touched after its end");
             rule(packet.debtors.iter().all(known), "is owed by an unknown node");
             rule(packet.debtors.is_sorted_by(|a, b| a < b), "names a debtor twice");
             rule(ended || packet.debtors.is_empty(), "is owed before its end");
@@ -133,6 +139,8 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Every list of packets says what the packets say, no more and no less.
     fn lists(&mut self, packets: &BTreeMap<PacketId, PacketRecord>) {
+        let stray = self.keys(&LOST).into_iter().find(|id| !packets.contains_key(id));
+        self.check(stray.is_none(), || format!("{stray:?} is lost and no packet"));
         let (mut sent, mut spaces, mut due) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
         let (mut inbox, mut debts) = (BTreeSet::new(), BTreeMap::new());
         let purges = self.rows(&PURGES);
@@ -244,7 +252,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Nothing stands outside the tables.
     fn strangers(&mut self) {
-        for (from, to) in [(0, CLUSTER.tag), (TRUST.tag + 1, u8::MAX)] {
+        for (from, to) in [(0, CLUSTER.tag), (LOST.tag + 1, u8::MAX)] {
             let mut found = false;
             self.reader.scan(&[from], &[to], &mut |_, _| {
                 found = true;

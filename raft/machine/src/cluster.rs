@@ -175,7 +175,8 @@ fn release_holdings(
         span = span.after(DUE.key(last));
         for (_, id) in looked {
             let mut packet = live(tables, id);
-            if packet.sealed_at.is_none() {
+            // Nothing, or nobody, has to be spared: there is no content yet, or none any more.
+            if packet.sealed_at.is_none() || packet.lost_at.is_some() {
                 continue;
             }
             let held = packet.holders.contains(&node);

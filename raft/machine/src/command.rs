@@ -9,7 +9,11 @@ use model::{
     MediaType, Moment, NodeId, Nonce, PacketId, SpaceId, Tick, Title, UnitCode, UnitKind, Zone,
 };
 
+<<<<<<< ours
+use crate::lost::{CloseLost, RecordLost};
+=======
 use crate::ConfirmTime;
+>>>>>>> theirs
 
 /// One entry of the log: proposals that the leader gathered, under one time.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -140,6 +144,12 @@ pub enum Command {
     /// An administrator at a node has seen that the clocks are right.
     #[n(22)]
     ConfirmTime(#[n(0)] ConfirmTime),
+    /// No node holds the contents of these packets any more.
+    #[n(23)]
+    RecordLost(#[n(0)] RecordLost),
+    /// An administrator ends packets whose content is lost.
+    #[n(24)]
+    CloseLost(#[n(0)] CloseLost),
 }
 
 /// See [`Command::Found`].

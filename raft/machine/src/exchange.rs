@@ -2,7 +2,9 @@
 //!
 //! No content passes here: only its digest, its size, and who holds it.
 
-use model::{AppId, DeliveryState, NodeId, PacketId, PacketState, SpaceId, UnitCode};
+use model::{
+    AppId, DeliveryState, IdempotencyKey, NodeId, PacketId, PacketState, SpaceId, UnitCode,
+};
 
 use crate::{
     AbandonSpace, Answer, CancelPacket, ClaimSpace, DeliveryRecord, EventKind, Granted,
@@ -13,7 +15,8 @@ use crate::{
     keys::Newest,
     lifecycle::{self, delivery_ms, is_majority},
     tables::{
-        APPS, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT, SPACES, Tables,
+        APPS, CLOCK, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT, SPACES,
+        Tables,
     },
 };
 
@@ -52,6 +55,8 @@ pub(crate) fn claim(tables: &mut Tables, caller: Option<&Caller>, command: &Clai
         return Err(Refusal::SizeMismatch);
     }
     packet.size = packet.size.or(command.size);
+    // Whoever wrote before keeps what it wrote until the packet ends, and owes its destruction.
+    packet.touch(packet.writer);
     packet.writer = command.node;
     packet.epoch = packet.epoch.checked_add(1).ok_or(Refusal::EpochStale)?;
     tables.put(&PACKETS, &packet.packet, &packet);
@@ -82,7 +87,7 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
     tables.delete(&DUE, &(packet.due_tick, packet.packet));
     packet.policy = policy;
     lifecycle::give(tables, &mut packet, span);
-    packet.holders = held(tables, &command.holders)?;
+    hold(tables, &mut packet, &command.holders)?;
     packet.sealed_by = Some(caller.app.clone());
     keep_proof(tables, caller, &packet);
     accept(tables, &mut packet, (command.digest, command.size))
@@ -95,7 +100,7 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
     }
     let ids = (command.packet, command.space);
     let mut packet = requested(tables, caller, ids, &command.request)?;
-    packet.holders = held(tables, &command.holders)?;
+    hold(tables, &mut packet, &command.holders)?;
     packet.sealed_by = Some(caller.app.clone());
     packet.writer = packet.holders[0];
     let span = delivery_ms(tables.at, packet.policy.deliver_by)?;
@@ -103,6 +108,26 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
     remember(tables, caller, command.idempotency.as_ref(), &packet, true)?;
     register(tables, caller, &packet);
     accept(tables, &mut packet, (command.digest, command.size))
+}
+
+/// Whether a submission may be refused, or has been answered before, as one state has it: by its
+/// targets, its deadline or its idempotency key.
+///
+/// Advice for a node that would copy a content first: its state may lag, so that a doubt is no
+/// refusal and no doubt is no yes.
+pub fn is_doubtful(
+    reader: &dyn Reader,
+    app: &AppId,
+    request: &Request,
+    key: Option<&IdempotencyKey>,
+) -> bool {
+    if !APPS.has(reader, app) {
+        return true;
+    }
+    let tables = Tables::new(reader, CLOCK.get(reader, &()).unwrap_or_default());
+    targets(&tables, app, &request.targets).is_err()
+        || delivery_ms(tables.at, request.policy.deliver_by).is_err()
+        || key.is_some_and(|key| tables.has(&IDEMPOTENCY, &(app.clone(), key.clone())))
 }
 
 /// Takes a packet back: targets that had not settled are told, the content goes.
@@ -154,7 +179,7 @@ fn requested(
     (packet, space): (PacketId, SpaceId),
     request: &Request,
 ) -> Result<PacketRecord, Refusal> {
-    let targets = targets(tables, caller, &request.targets)?;
+    let targets = targets(tables, &caller.app, &request.targets)?;
     delivery_ms(tables.at, request.policy.deliver_by)?;
     if tables.has(&PACKETS, &packet) || tables.has(&SPACES, &space) {
         return Err(Refusal::IdExists);
@@ -174,6 +199,8 @@ fn requested(
         writer: NodeId(0),
         epoch: 1,
         holders: Vec::new(),
+        touched: Vec::new(),
+        lost_at: None,
         deliveries: targets.into_iter().map(planned).collect(),
         opened_at: tables.at,
         sealed_at: None,
@@ -203,11 +230,11 @@ fn planned(target: UnitCode) -> DeliveryRecord {
 
 /// The targets under their main codes, each once. An office may send to itself: it may have
 /// several applications.
-fn targets(tables: &Tables, caller: &Caller, asked: &[UnitCode]) -> Result<Vec<UnitCode>, Refusal> {
+fn targets(tables: &Tables, app: &AppId, asked: &[UnitCode]) -> Result<Vec<UnitCode>, Refusal> {
     if !(1..=TARGETS_MAX).contains(&asked.len()) {
         return Err(Refusal::TargetsMalformed);
     }
-    let app = tables.get(&APPS, &caller.app).expect("a key's application is registered");
+    let app = tables.get(&APPS, app).expect("a key's application is registered");
     let mut targets = Vec::with_capacity(asked.len());
     for code in asked {
         let target = tables.resolve(code).ok_or(Refusal::UnitUnknown)?;
@@ -305,14 +332,24 @@ fn check_open(tables: &Tables, packet: &PacketRecord) -> Result<(), Refusal> {
     }
 }
 
-/// The holders in order, if they make the content durable.
-fn held(tables: &Tables, holders: &[NodeId]) -> Result<Vec<NodeId>, Refusal> {
-    if !is_majority(holders, &tables.members()) {
+/// Takes the named holders that are members, if those make the content durable.
+///
+/// The members may have changed since the content was copied: whoever is none any more, or not yet,
+/// does not count and does not spoil the count of the others.
+fn hold(tables: &Tables, packet: &mut PacketRecord, named: &[NodeId]) -> Result<(), Refusal> {
+    let members = tables.members();
+    let (mut holders, others): (Vec<_>, Vec<_>) =
+        named.iter().copied().partition(|node| members.contains(node));
+    holders.sort();
+    holders.dedup();
+    if !is_majority(&holders, &members) {
         return Err(Refusal::HoldersTooFew);
     }
-    let mut holders = holders.to_vec();
-    holders.sort();
-    Ok(holders)
+    packet.holders = holders;
+    for node in others.into_iter().filter(|node| cluster::present(tables, *node).is_ok()) {
+        packet.touch(node);
+    }
+    Ok(())
 }
 
 /// The answer that was given when this idempotency key was first used, if it was.

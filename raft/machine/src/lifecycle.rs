@@ -7,7 +7,7 @@ use model::{DeliveryState, Digest, Moment, NodeId, PacketId, PacketState, Tick, 
 use crate::{
     DELIVERY_TIME_MAX_MS, DeliveryRecord, Effect, Event, EventKind, FEED_EVENTS_MAX, PacketRecord,
     Refusal, cluster,
-    tables::{DEBTS, DUE, DUE_FLOOR, FEEDS, HEADS, INBOX, Tables},
+    tables::{DEBTS, DUE, DUE_FLOOR, FEEDS, HEADS, INBOX, LOST, Tables},
 };
 
 /// Every so many events a unit's inbox floor is moved up: seldom enough to cost nothing, often
@@ -18,8 +18,8 @@ const INBOX_FLOOR_STEP: u64 = 256;
 ///
 /// Without a seal it waits for its content, until all its deliveries ended together. Sealed and
 /// with an open delivery, the one that went furthest speaks for the packet. With none open, one
-/// confirmation makes it `completed`; without any, a missed deadline outweighs a cancellation and
-/// that a rejection, so that `rejected` means that every target refused.
+/// confirmation makes it `completed`; without any, a lost content outweighs a missed deadline, that
+/// a cancellation and that a rejection, so that `rejected` means that every target refused.
 pub(crate) fn state_of(sealed: bool, deliveries: &[DeliveryRecord]) -> PacketState {
     let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
     let open = deliveries.iter().any(|delivery| !delivery.state.is_final());
@@ -30,6 +30,7 @@ pub(crate) fn state_of(sealed: bool, deliveries: &[DeliveryRecord]) -> PacketSta
         (true, true) if any(DeliveryState::Accepted) => PacketState::Accepted,
         (true, true) => PacketState::Notified,
         (_, false) if any(DeliveryState::Confirmed) => PacketState::Completed,
+        (_, false) if any(DeliveryState::Failed) => PacketState::Failed,
         (_, false) if any(DeliveryState::Expired) => PacketState::Expired,
         (_, false) if any(DeliveryState::Cancelled) => PacketState::Cancelled,
         (_, false) => PacketState::Rejected,
@@ -128,12 +129,16 @@ pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRecord) {
 /// purge.
 fn end(tables: &mut Tables, packet: &mut PacketRecord) {
     tables.delete(&DUE, &(packet.due_tick, packet.packet));
+    if packet.lost_at.is_some() {
+        tables.delete(&LOST, &packet.packet);
+    }
     packet.ended_at = Some(tables.at);
     packet.ended_tick = Some(tables.tick);
     // Article 9(3): nothing is kept after the exchange. A member may hold parts without being named
-    // a holder, so all of them owe the purge; so does a writer that does not vote.
+    // a holder, so all of them owe the purge; so does whoever else ever wrote the space.
     packet.debtors = tables.members();
-    for node in packet.holders.drain(..).chain([packet.writer]) {
+    let others = packet.touched.drain(..).chain([packet.writer]);
+    for node in packet.holders.drain(..).chain(others) {
         if !packet.debtors.contains(&node) && cluster::present(tables, node).is_ok() {
             packet.debtors.push(node);
         }
@@ -220,6 +225,8 @@ mod tests {
             (true, &[D::Rejected, D::Expired], P::Expired),
             (true, &[D::Rejected, D::Cancelled], P::Cancelled),
             (true, &[D::Rejected, D::Rejected], P::Rejected),
+            (true, &[D::Confirmed, D::Failed], P::Completed),
+            (true, &[D::Rejected, D::Failed], P::Failed),
         ];
         for (sealed, deliveries, state) in cases {
             let deliveries: Vec<_> = deliveries.iter().map(|state| delivery(*state)).collect();

@@ -9,7 +9,7 @@ use crate::{
     Answer, ConfirmReceipts, EventKind, GrantPickup, Outcome, PACKETS_A_COMMAND_MAX, PacketRecord,
     Receipt, ReceiptAnswer, RecordHolding, RecordPickup, RecordPurge, Refusal, RejectDelivery,
     apply::Caller,
-    cluster, lifecycle,
+    cluster, lifecycle, lost,
     tables::{DEBT_FLOORS, DEBTS, EVIDENCE, PACKET_ENDS, PACKETS, PURGES, Tables},
 };
 
@@ -24,6 +24,9 @@ pub(crate) fn grant(tables: &mut Tables, caller: &Caller, command: &GrantPickup)
     }
     if packet.sealed_at.is_none() {
         return Err(Refusal::NotSealed);
+    }
+    if packet.lost_at.is_some() {
+        return Err(Refusal::ContentLost);
     }
     let granted = Outcome::PickupGranted { packet: packet.packet, space: packet.space };
     if delivery.state == DeliveryState::Notified {
@@ -146,6 +149,7 @@ pub(crate) fn record_holding(tables: &mut Tables, command: &RecordHolding) -> An
         let live = packet.sealed_at.is_some() && !packet.state.is_terminal();
         if let (true, Err(place)) = (live, packet.holders.binary_search(&node)) {
             packet.holders.insert(place, node);
+            lost::found_again(tables, &mut packet);
             tables.put(&PACKETS, id, &packet);
         }
     }

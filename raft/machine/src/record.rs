@@ -237,9 +237,24 @@ pub struct PacketRecord {
     /// one; a [`crate::View`] fills them in.
     #[cbor(skip)]
     pub purged: Vec<(NodeId, Moment)>,
+    /// Other nodes that may hold octets of the content and make nothing durable: those that wrote
+    /// the space before its present writer. They owe its destruction too; empty after the end.
+    #[n(24)]
+    pub touched: Vec<NodeId>,
+    /// When it was found that no node holds the content; none again once one does. It stays at a
+    /// packet that ended so.
+    #[n(25)]
+    pub lost_at: Option<Moment>,
 }
 
 impl PacketRecord {
+    /// Remembers that a node may hold octets of the content.
+    pub(crate) fn touch(&mut self, node: NodeId) {
+        if !self.touched.contains(&node) {
+            self.touched.push(node);
+        }
+    }
+
     /// The delivery to a unit.
     pub fn delivery_to(&self, target: &UnitCode) -> Option<&DeliveryRecord> {
         self.deliveries.iter().find(|delivery| delivery.target == *target)
@@ -416,6 +431,15 @@ pub enum EventKind {
     /// To the source: a target has confirmed another digest; told once a delivery.
     #[n(6)]
     Mismatched,
+    /// To the source, and to targets that had not settled: no node holds the content any more.
+    #[n(7)]
+    ContentLost,
+    /// To the same: a node holds the content again.
+    #[n(8)]
+    ContentFound,
+    /// To the source, and to targets that had not settled: the packet ended, as its content is lost.
+    #[n(9)]
+    Failed,
 }
 
 impl EventKind {
@@ -424,7 +448,7 @@ impl EventKind {
         match self {
             Self::Confirmed | Self::Rejected | Self::Completed | Self::Mismatched => (true, false),
             Self::Available | Self::Cancelled => (false, true),
-            Self::Expired => (true, true),
+            Self::Expired | Self::ContentLost | Self::ContentFound | Self::Failed => (true, true),
         }
     }
 
@@ -438,6 +462,9 @@ impl EventKind {
             Self::Cancelled => "packet.cancelled",
             Self::Completed => "packet.completed",
             Self::Mismatched => "packet.mismatched",
+            Self::ContentLost => "packet.content_lost",
+            Self::ContentFound => "packet.content_found",
+            Self::Failed => "packet.failed",
         }
     }
 }

@@ -122,4 +122,6 @@ refusals! {
     40 ZoneMalformed = "zone_malformed" 1202: "the zone and the unit do not fit",
     /// No other key could administer the cluster any more.
     41 LastAdminKey = "last_admin_key" 1215: "no other key may administer the cluster",
+    /// No node holds the content any more.
+    42 ContentLost = "content_lost" 1419: "no node holds the packet's content any more",
 }

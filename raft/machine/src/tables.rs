@@ -80,6 +80,8 @@ pub(crate) const EVIDENCE: Table<(PacketId, u64), Proof> = Table::new(27);
 pub(crate) const PURGES: Table<(PacketId, NodeId), Moment> = Table::new(28);
 /// How far clocks are believed; see `time`.
 pub(crate) const TRUST: Table<(), Trust> = Table::new(29);
+/// Live packets whose content no node holds, and since when that is known.
+pub(crate) const LOST: Table<PacketId, Moment> = Table::new(30);
 /// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 

@@ -12,14 +12,17 @@ use crate::{
     keys::{Key, Newest},
     tables::{
         ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
-        KEYS, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, TOKENS, TRUST,
-        Table, UNITS, Value,
+        KEYS, LOST, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, TOKENS,
+        TRUST, Table, UNITS, Value,
     },
     time::Time,
 };
 
 /// Debts are counted up to this number: beyond it, how many there are changes nothing.
 const DEBTS_COUNTED_MAX: usize = 10_000;
+
+/// The same for lost contents.
+const LOST_COUNTED_MAX: usize = 10_000;
 
 /// A part of a unit's feed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -252,6 +255,17 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// How many contents a node has yet to destroy; counted up to ten thousand.
     pub fn debt_count(&self, node: NodeId) -> u64 {
         DEBTS.keys(self.reader, &self.debt_span(node), DEBTS_COUNTED_MAX).len() as u64
+    }
+
+    /// Live packets whose content no node holds, in the order of their identifiers.
+    pub fn lost(&self, after: Option<PacketId>, limit: usize) -> Vec<PacketRecord> {
+        let keys = LOST.keys(self.reader, &listed(&LOST, after.as_ref()), limit);
+        keys.into_iter().map(|packet| self.listed_packet(packet)).collect()
+    }
+
+    /// How many of them there are; counted up to ten thousand.
+    pub fn lost_count(&self) -> u64 {
+        LOST.keys(self.reader, &LOST.all(), LOST_COUNTED_MAX).len() as u64
     }
 
     /// Every packet that is not terminal, in the order of the deadlines.

@@ -106,13 +106,18 @@ list!(
         6 Cancelled = "cancelled",
         /// The target has fetched the content whole.
         7 PickedUp = "picked_up",
+        /// It could not be carried: its content was lost.
+        8 Failed = "failed",
     }
 );
 
 impl DeliveryState {
     /// Whether the delivery is settled.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Confirmed | Self::Rejected | Self::Expired | Self::Cancelled)
+        matches!(
+            self,
+            Self::Confirmed | Self::Rejected | Self::Expired | Self::Cancelled | Self::Failed
+        )
     }
 }
 

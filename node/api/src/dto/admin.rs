@@ -241,6 +241,8 @@ pub(crate) struct StatusView {
     leader: Option<NodeId>,
     term: u64,
     applied: u64,
+    /// Live packets whose content no node holds any more.
+    lost: u64,
     warnings: Vec<WarningView>,
 }
 
@@ -269,6 +271,8 @@ pub(crate) struct Member {
     applied: Option<u64>,
     /// Contents that it holds.
     contents: Option<u64>,
+    /// Contents that it should hold, and that no node that answers it has.
+    contents_missing: Option<u64>,
     /// Packets whose content it has yet to destroy.
     purge_debt: u64,
     /// `full`, `copied`, `went_back`, `catching_up` or `apart`.
@@ -302,6 +306,7 @@ impl From<MemberStatus> for Member {
             disk_reserve: told.and_then(|vitals| vitals.disk_reserve),
             applied: told.map(|vitals| vitals.applied),
             contents: told.map(|vitals| vitals.contents_count),
+            contents_missing: told.map(|vitals| vitals.contents_missing),
             purge_debt: member.purge_debt_count,
             standing: member.standing,
             holds_more: member.holds_more,
@@ -332,6 +337,7 @@ impl From<Status> for StatusView {
             leader: status.leader,
             term: status.term,
             applied: status.applied,
+            lost: status.lost_count,
             warnings: warnings.collect(),
         }
     }

@@ -5,6 +5,7 @@
 pub(crate) mod admin;
 pub(crate) mod check;
 pub(crate) mod cluster;
+pub(crate) mod lost;
 pub(crate) mod packets;
 pub(crate) mod problems;
 pub(crate) mod schemas;

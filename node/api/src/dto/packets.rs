@@ -217,6 +217,9 @@ pub(crate) struct Packet {
     due_at: At,
     #[schema(schema_with = schemas::moment_or_null)]
     ended_at: Option<At>,
+    /// Since when it is known that no node holds the content any more.
+    #[schema(schema_with = schemas::moment_or_null)]
+    content_lost_at: Option<At>,
     /// One for each target; a target sees only its own.
     deliveries: Vec<Delivery>,
     /// Nodes that hold the content durably.
@@ -251,7 +254,7 @@ pub(crate) struct Delivery {
     picked_up_at: Option<At>,
     #[schema(schema_with = schemas::moment_or_null)]
     settled_at: Option<At>,
-    /// Why it was rejected.
+    /// Why it was rejected, or failed.
     #[schema(schema_with = schemas::label_or_null)]
     reason: Option<Label>,
 }
@@ -284,6 +287,7 @@ impl From<PacketRecord> for Packet {
             sealed_by: record.sealed_by,
             due_at: At(record.due_at),
             ended_at: At::some(record.ended_at),
+            content_lost_at: At::some(record.lost_at),
             deliveries: record.deliveries.into_iter().map(Delivery::from).collect(),
             holders: record.holders,
             purged: record.purged.into_iter().map(Purged::from).collect(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod events;
+pub(crate) mod lost;
 pub(crate) mod open;
 pub(crate) mod packets;
 pub(crate) mod pickup;
@@ -11,6 +12,7 @@ pub(crate) mod units;
 use std::str::FromStr;
 
 use model::Malformed;
+use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{app::App, problem::Problem, texts::Fault};
@@ -50,6 +52,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(admin::join_token))
         .routes(routes!(admin::members))
         .routes(routes!(admin::remove_member))
+        .routes(routes!(lost::list))
+        .routes(routes!(lost::close))
         .routes(routes!(open::join))
         .routes(routes!(open::live))
         .routes(routes!(open::ready))
@@ -65,6 +69,19 @@ pub(crate) fn id<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, Problem> 
             .member("expected", error.word)
             .member("reason", error.reason)
     })
+}
+
+/// Goes on when the connection breaks and the handler is dropped with it: what has arrived is still
+/// synced, and what was copied and is not wanted is still destroyed. It ends by itself.
+pub(crate) async fn detached(work: impl Future<Output = Answer> + Send + 'static) -> Answer {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(answer) => answer,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime shuts down: nobody reads the answer.
+            Err(_) => Err(Problem::new(Fault::Unavailable)),
+        },
+    }
 }
 
 /// The pattern of the route that a path belongs to: bounded labels for logs and counts.
@@ -105,6 +122,8 @@ pub(crate) fn pattern(path: &str) -> &'static str {
         ["v1", "admin", "join-tokens"] => "/v1/admin/join-tokens",
         ["v1", "admin", "members"] => "/v1/admin/members",
         ["v1", "admin", "members", _, "remove"] => "/v1/admin/members/{id}/remove",
+        ["v1", "admin", "lost"] => "/v1/admin/lost",
+        ["v1", "admin", "lost", "close"] => "/v1/admin/lost/close",
         ["v1", "cluster", "join"] => "/v1/cluster/join",
         _ => UNMATCHED,
     }
@@ -131,6 +150,7 @@ mod tests {
         "GET /readyz",
         "GET /v1/admin/apps",
         "GET /v1/admin/keys",
+        "GET /v1/admin/lost",
         "GET /v1/admin/members",
         "GET /v1/admin/status",
         "GET /v1/events",
@@ -147,6 +167,7 @@ mod tests {
         "PATCH /v1/spaces/{id}/content",
         "POST /v1/admin/apps",
         "POST /v1/admin/join-tokens",
+        "POST /v1/admin/lost/close",
         "POST /v1/admin/keys",
         "POST /v1/admin/keys/{access_key}/revoke",
         "POST /v1/admin/members/{id}/remove",

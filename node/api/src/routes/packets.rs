@@ -7,7 +7,7 @@ use axum::{
 use delivery::{OpenRequest, Submission};
 use model::{PacketId, PacketState};
 
-use super::{Answer, id};
+use super::{Answer, detached, id};
 use crate::{
     answer,
     app::App,
@@ -84,9 +84,14 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
     }
     let submission =
         Submission { request, file_name: one.file_name, content: one.content, idempotency_key };
-    let accepted = app.exchange.submit(&signed.caller, submission).await?;
-    let packet = accepted.packet;
-    Ok(created(PacketCreated::Accepted(accepted.into()), packet))
+    // From here on copies are made, and only the one who made them can have them destroyed. The room
+    // for the body stays taken until this has ended.
+    detached(async move {
+        let accepted = app.exchange.submit(&signed.caller, submission).await?;
+        let packet = accepted.packet;
+        Ok(created(PacketCreated::Accepted(accepted.into()), packet))
+    })
+    .await
 }
 
 fn created(body: PacketCreated, packet: PacketId) -> axum::response::Response {

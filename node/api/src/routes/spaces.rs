@@ -11,9 +11,8 @@ use axum::{
 use delivery::{Error, NewUpload, SpaceAccess, Upload};
 use machine::{Refusal, SPACE_TIME_MS};
 use model::{Moment, SpaceId};
-use tracing::Instrument;
 
-use super::{Answer, id};
+use super::{Answer, detached, id};
 use crate::{
     answer,
     app::App,
@@ -194,19 +193,6 @@ async fn take_rest(
         return Err(Error::OffsetMismatch { offset }.into());
     }
     Ok(whole.finish()?)
-}
-
-/// Goes on when the connection breaks and the handler is dropped with it: what has arrived is still
-/// synced. It ends by itself, as the body has.
-async fn detached(work: impl Future<Output = Answer> + Send + 'static) -> Answer {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(answer) => answer,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime shuts down: nobody reads the answer.
-            Err(_) => Err(Problem::new(Fault::Unavailable)),
-        },
-    }
 }
 
 /// What a body was promised to hash to.

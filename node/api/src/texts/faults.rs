@@ -172,8 +172,8 @@ faults! {
         ["The outcome is not known", "The answer did not come in time; it may or may not have happened. Repeat with the same Idempotency-Key and a new nonce."],
     /// No holder of the content answers.
     ContentUnreachable = "content_unreachable" 1504 503 true
-        ["Tạm thời chưa lấy được nội dung", "Các nút giữ nội dung chưa trả lời. Nội dung không mất; thử lại sau."]
-        ["The content cannot be reached for the moment", "The nodes that hold the content do not answer. It is not lost; try again later."],
+        ["Tạm thời chưa lấy được nội dung", "Các nút trả lời đều không giữ nội dung này; có thể nó ở một nút đang vắng mặt. Thử lại sau."]
+        ["The content cannot be reached for the moment", "None of the nodes that answer holds the content; it may be on a node that is away. Try again later."],
     /// The disk is full up to its reserve.
     DiskFull = "disk_full" 1503 507 true
         ["Hết chỗ lưu", "Đĩa của nền tảng đã đến mức dự trữ nên tạm ngừng nhận nội dung. Báo quản trị viên; thử lại sau."]

@@ -61,6 +61,21 @@ const fn texts(vi: [&'static str; 2], en: [&'static str; 2]) -> (Text, Text) {
     (Text { title: vi[0], detail: vi[1] }, Text { title: en[0], detail: en[1] })
 }
 
+/// The content of a packet is gone from every node.
+const fn content_lost() -> (u16, (Text, Text)) {
+    let texts = texts(
+        [
+            "Nội dung gói tin không còn ở nút nào",
+            "Sau một sự cố, không nút nào còn giữ nội dung này. Quản trị viên đang xử lý; nguồn cần gửi lại nội dung trong một gói tin mới.",
+        ],
+        [
+            "No node holds the packet's content any more",
+            "After an incident no node holds this content. The administrator is told; the source should send the content again, in a new packet.",
+        ],
+    );
+    (410, texts)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{HashMap, HashSet};

@@ -31,6 +31,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         | Refusal::ProofMissing
         | Refusal::ClockOutOfWindow
         | Refusal::NonceReused => access(refusal),
+        Refusal::ContentLost => super::content_lost(),
         _ => exchange(refusal),
     };
     Row {

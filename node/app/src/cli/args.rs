@@ -282,6 +282,14 @@ pub enum PacketVerb {
         #[arg(long)]
         watch: bool,
     },
+    Lost {
+        #[command(flatten)]
+        list: ListArgs,
+        #[arg(long)]
+        close: bool,
+        #[arg(long)]
+        yes: bool,
+    },
     Receive(ReceiveArgs),
     Confirm {
         packet: PacketId,

@@ -1,6 +1,10 @@
 //! How the other nodes are, asked over the mesh; and how this one is.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use consensus::{Clock, Consensus};
 use content::Content;
@@ -43,6 +47,7 @@ impl Own {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             disk_reserve: Some(self.reserve),
             standing: Some(self.consensus.status().standing.word().to_owned()),
+            contents_missing: self.content.metrics().missing.load(Relaxed),
         }
     }
 }

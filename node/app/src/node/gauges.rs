@@ -30,6 +30,11 @@ pub(super) fn all(consensus: &Consensus, content: &Content, mesh: &Mesh) -> Vec<
         gauge("lgsp_raft_voters", "Nodes that vote.", status.voters.len() as u64),
         gauge("lgsp_contents", "Contents that this node holds.", content.count() as u64),
         gauge(
+            "lgsp_contents_missing",
+            "Contents that it should hold and that no node that answers has.",
+            metrics.missing.load(Relaxed),
+        ),
+        gauge(
             "lgsp_content_queue_bytes",
             "Octets waiting for the group commit.",
             metrics.queue_bytes.load(Relaxed),

@@ -39,6 +39,7 @@ texts! {
     LOOK_APPS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp app list --all", "it may have been added; look before you repeat: lgsp app list --all";
     LOOK_KEYS = "có thể đã cấp một khoá mà không ai giữ khoá bí mật; xem: lgsp key list --all, thu hồi khoá thừa: lgsp key revoke AK…, rồi cấp lại", "a key may have been issued whose secret nobody holds; look: lgsp key list --all, revoke it: lgsp key revoke AK…, then issue again";
     LOOK_MEMBERS = "có thể đã gỡ rồi; xem trước khi làm lại: lgsp member list", "it may have been removed; look before you repeat: lgsp member list";
+    LOOK_LOST = "có thể đã đóng một phần; xem: lgsp packet lost, rồi làm lại", "some may have been closed; look: lgsp packet lost, then do it again";
     LOOK_JOINED = "nút này có thể đã được ghi nhận; trên một thành viên xem: lgsp member list, gỡ nút thừa: lgsp member remove N, rồi xin mã mới: lgsp member token", "this node may have been admitted; look on a member: lgsp member list, remove what is left over: lgsp member remove N, then ask for a new token: lgsp member token";
     FIX_STATUS = "xem cụm: lgsp status", "see the cluster: lgsp status";
 

@@ -500,6 +500,21 @@ pub const ALL: &[Entry] = &[
         args: &[("watch", t("Theo dõi đến khi gói tin kết thúc", "Watch until the packet ends"))],
     },
     Entry {
+        path: "packet lost",
+        about: t(
+            "Các gói tin đã mất nội dung, và đóng chúng (--close)",
+            "Packets whose content is lost, and their end (--close)",
+        ),
+        examples: ["lgsp packet lost", "lgsp packet lost --close"],
+        args: &[(
+            "close",
+            t(
+                "Đóng tất cả: chuyển giao còn mở là thất bại, nguồn và đích được báo",
+                "Close all of them: open deliveries have failed, sources and targets are told",
+            ),
+        )],
+    },
+    Entry {
         path: "packet receive",
         about: t(
             "Nhận gói tin vào tệp, kiểm tra mã băm, và xác nhận nếu muốn",

@@ -62,6 +62,11 @@ texts! {
 
     ASK_NAME = "{what}\nKhông quay lại được. Gõ lại tên {name} để làm: ", "{what}\nThis cannot be undone. Type the name {name} to do it: ";
     ASK_REMOVE = "Gỡ nút {name} khỏi cụm.", "Remove the node {name} from the cluster.";
+    ASK_CLOSE_LOST = "Đóng {name} gói tin đã mất nội dung: các lần chuyển giao còn mở sẽ là thất bại. Nếu ổ đĩa của một nút còn có thể quay lại, hãy đợi.", "Close {name} packets whose content is lost: their open deliveries will have failed. If the disk of a node can still come back, wait.";
+    DONE_LOST_CLOSED = "đã đóng {count} gói tin mất nội dung; nguồn và đích đã được báo", "{count} packets whose content is lost were closed; sources and targets were told";
+    STATUS_LOST = "{count} gói tin mất nội dung.   Xem: lgsp packet lost", "{count} packets have lost their content.   See: lgsp packet lost";
+    COL_LOST = "MẤT TỪ", "LOST SINCE";
+    NOBODY = "không nút nào vắng mặt", "no node is away";
     ASK_REVOKE = "Thu hồi khoá {name}.", "Revoke the key {name}.";
 
     DONE_UNIT_ADDED = "đã thêm đơn vị {code}", "the unit {code} was added";
@@ -140,6 +145,11 @@ texts! {
     CHECK_KEYS_UNREAD = "không đọc được danh sách khoá: {why}", "the keys cannot be listed: {why}";
     CHECK_PURGED = "0 nội dung còn nợ xoá trên {count} nút", "0 contents are owed a purge on {count} nodes";
     CHECK_DEBT = "{node} còn nợ xoá {count} nội dung", "{node} still has to purge {count} contents";
+    CHECK_CONTENTS = "nội dung của mọi gói tin đang chờ đều còn", "the contents of all live packets are there";
+    CHECK_LOST = "{count} gói tin đã mất nội dung: không nút nào còn giữ", "{count} packets have lost their content: no node holds it";
+    CHECK_MISSING = "{count} nội dung chưa tìm thấy; nút vắng mặt: {nodes}", "{count} contents are not found yet; nodes that are away: {nodes}";
+    FIX_LOST = "nếu còn bản sao thư mục content/ của một nút: dừng nút, trả thư mục về, chạy lại; nếu không: lgsp packet lost, rồi lgsp packet lost --close", "if a copy of a node's content/ still exists: stop the node, put it back, start it; if not: lgsp packet lost, then lgsp packet lost --close";
+    FIX_MISSING = "cho nút vắng mặt chạy lại; nếu nó mất hẳn: lgsp member remove", "start the nodes that are away; one that is lost for good: lgsp member remove";
     CHECK_WARNING = "{word}: {detail}", "{word}: {detail}";
     CHECK_RESULT = "Kết quả: {bad} hỏng, {warned} cảnh báo, {good} tốt", "Result: {bad} failed, {warned} warnings, {good} good";
     FIX_AWAY = "trên máy đó: systemctl status lgsp; chỉ khi máy mất hẳn mới gỡ (lgsp member remove {node}; lệnh này tự xem nút có giữ bản duy nhất không)", "on that machine: systemctl status lgsp; only if it is lost for good: lgsp member remove {node}, which looks first whether it holds what no other does";
@@ -169,6 +179,7 @@ texts! {
     WAY_CONFIRMED = "{target} xác nhận đã nhận", "{target} confirmed";
     WAY_REJECTED = "{target} từ chối: {reason}", "{target} refused: {reason}";
     WAY_EXPIRED = "quá hạn đối với {target}", "the deadline passed for {target}";
+    WAY_FAILED = "không chuyển được tới {target}: nội dung đã mất", "could not be carried to {target}: its content was lost";
     WAY_CANCELLED = "đã thu hồi đối với {target}", "taken back from {target}";
     WAY_PURGED = "nút {node} đã xoá nội dung", "node {node} has purged the content";
     WAY_DEBT = "nút {node} còn nợ xoá", "node {node} still has to purge";

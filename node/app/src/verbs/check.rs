@@ -53,6 +53,7 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     }
     findings.time(&status, super::clocks::own_clock());
     findings.storage(&status);
+    findings.contents(&status);
     let keys = super::registry::all_keys(&client, KEYS_MAX).await;
     findings.security(&keys.map_err(|error| error.to_string()));
     for node in members(&status).filter(|node| node.reachable) {
@@ -159,6 +160,8 @@ impl Findings<'_> {
             "node_catching_up",
             "node_apart",
             "node_holds_more",
+            "content_lost",
+            "content_missing",
         ];
         let others = status.warnings.iter();
         for warning in others.filter(|warning| !own_line.contains(&warning.word.as_str())) {
@@ -197,6 +200,26 @@ impl Findings<'_> {
             };
             let fix = (mark != Mark::Good).then(|| out.text(w::FIX_DISK).to_owned());
             self.add(group, "disk", mark, out.fill(text, &values), fix);
+        }
+    }
+
+    /// Contents that are gone, and contents that nobody who answers has.
+    fn contents(&mut self, status: &Status) {
+        let (out, group) = (self.out, w::CHECK_STORAGE);
+        let missing = members(status).filter_map(|node| node.contents_missing).max().unwrap_or(0);
+        if status.lost > 0 {
+            let text = out.fill(w::CHECK_LOST, &[("count", &status.lost)]);
+            let fix = Some(out.text(w::FIX_LOST).to_owned());
+            self.add(group, "content_lost", Mark::Bad, text, fix);
+        }
+        if missing > 0 {
+            let nodes = away(out, status);
+            let text = out.fill(w::CHECK_MISSING, &[("count", &missing), ("nodes", &nodes)]);
+            let fix = Some(out.text(w::FIX_MISSING).to_owned());
+            self.add(group, "content_missing", Mark::Warn, text, fix);
+        }
+        if (status.lost, missing) == (0, 0) {
+            self.add(group, "contents", Mark::Good, out.text(w::CHECK_CONTENTS).into(), None);
         }
     }
 
@@ -305,6 +328,13 @@ async fn days_left(context: &Context, loaded: &Loaded, url: &str) -> Result<i64,
     Ok((end.secs() as i64 - super::clocks::own_clock().secs() as i64) / 86_400)
 }
 
+/// The nodes that are away, by their names; a dash where none is.
+pub(super) fn away(out: &Out, status: &Status) -> String {
+    let names: Vec<&str> =
+        members(status).filter(|node| !node.reachable).map(|node| node.name.as_str()).collect();
+    if names.is_empty() { out.text(w::NOBODY).to_owned() } else { names.join(", ") }
+}
+
 pub(super) fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
     status.nodes.iter().filter(|node| node.role != "removed")
 }
@@ -403,6 +433,7 @@ mod tests {
         findings.cluster(&status);
         findings.time(&status, Moment(NOW));
         findings.storage(&status);
+        findings.contents(&status);
         findings.security(&Ok(keys));
         findings.certificate(&status.nodes[0], Ok(71));
         findings.purge(&status);
@@ -483,6 +514,20 @@ mod tests {
         assert_eq!(marks("quorum"), [Mark::Good]);
         assert_eq!(marks("node_away"), [Mark::Bad]);
         assert_eq!(marks("disk"), [Mark::Warn, Mark::Bad]);
+        assert_eq!(marks("contents"), [Mark::Good]);
+        let mut lacks = node(1, "leader", true, 90, 0);
+        lacks["contents_missing"] = 4.into();
+        let gone = findings(
+            json!({"health": "degraded", "tolerates": 0, "lost": 7, "nodes": [lacks, node(3, "voter", false, 90, 0)],
+                "warnings": [{"word": "content_lost", "detail": "node 1: 7"}]}),
+            json!([]),
+        );
+        let of = |word: &str| gone.iter().find(|finding| finding.word == word).expect("a finding");
+        let (lost, missing) = (of("content_lost"), of("content_missing"));
+        assert!(lost.mark == Mark::Bad && lost.text.contains('7'), "{lost:?}");
+        assert!(lost.fix.as_ref().is_some_and(|fix| fix.contains("lgsp packet lost")), "{lost:?}");
+        assert!(missing.mark == Mark::Warn && missing.text.contains("nut-3"), "{missing:?}");
+        assert!(gone.iter().all(|finding| finding.word != "warning"), "not twice");
         let mut full = node(1, "leader", true, 90, 0);
         full["disk_reserve"] = 90.into();
         let full =

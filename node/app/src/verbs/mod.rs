@@ -4,6 +4,7 @@ mod check;
 mod clocks;
 mod forward;
 mod founding;
+mod lost;
 mod members;
 mod packets;
 mod receive;
@@ -251,6 +252,8 @@ async fn packet(context: &Context, verb: PacketVerb) -> Done {
         PacketVerb::Send(args) => send::send(context, args).await,
         PacketVerb::List { list, inbox } => packets::list(context, list, inbox).await,
         PacketVerb::Show { packet, watch } => packets::show(context, packet, watch).await,
+        PacketVerb::Lost { list, close: false, .. } => lost::list(context, list).await,
+        PacketVerb::Lost { yes, .. } => lost::close(context, yes).await,
         PacketVerb::Receive(args) => receive::receive(context, args).await,
         PacketVerb::Confirm { packet, file, digest } => {
             receive::confirm(context, packet, file, digest).await

@@ -64,6 +64,13 @@ fn show(out: &Out, status: &Status) {
         words::COL_VERSION,
     ];
     out.rows(&headers, nodes.map(|node| row(out, node)).collect());
+    if status.lost > 0 {
+        out.print(format_args!(
+            "\n{} {}",
+            out.sign(crate::cli::Mark::Bad),
+            out.fill(words::STATUS_LOST, &[("count", &status.lost)])
+        ));
+    }
     if !status.warnings.is_empty() {
         out.print(format_args!(
             "\n{} {}",

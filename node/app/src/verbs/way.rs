@@ -75,6 +75,7 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
             "confirmed" => ("confirmed", Mark::Good, w::WAY_CONFIRMED),
             "rejected" => ("rejected", Mark::Bad, w::WAY_REJECTED),
             "expired" => ("expired", Mark::Bad, w::WAY_EXPIRED),
+            "failed" => ("failed", Mark::Bad, w::WAY_FAILED),
             _ => ("cancelled", Mark::Warn, w::WAY_CANCELLED),
         };
         tell(&delivery.settled_at, what, mark, text);

@@ -216,7 +216,7 @@ proptest! {
         runtime.block_on(async {
             let cluster = Cluster::new(seed, 1).await;
             let store = cluster.store(1);
-            for operation in 0..9 {
+            for operation in 0..10 {
                 let mut message = vec![1, operation, 0, 0];
                 message.extend_from_slice(&octets);
                 let answer = store.handle(NodeId(2), message.into()).await;

@@ -159,6 +159,39 @@ async fn a_lagging_holder_is_dropped_and_a_lost_majority_is_an_error() {
     assert_eq!(octets[..4_400_000], [vec![1; 400_000], vec![2; 4_000_000]].concat());
 }
 
+/// The commit may have met a change of the members, and is tried again.
+#[tokio::test(start_paused = true)]
+async fn a_finished_content_goes_to_those_who_vote_when_it_is_asked_for_again() {
+    let cluster = Cluster::new(31, 4).await;
+    let vote = |voters: &[u64]| {
+        let voters: Vec<NodeId> = voters.iter().copied().map(NodeId).collect();
+        (1..=4).for_each(|node| cluster.store(node).set_members(NodeId(node), &voters));
+    };
+    // A cluster of one that grows to three, and then loses its first node.
+    vote(&[1]);
+    let octets = Dice::new(31).octets(700_000);
+    let mut writer = open(&cluster.store(1), 1, None).await.expect("a writer");
+    writer.write(octets.clone().into()).await.expect("taken");
+    let stored = writer.finish().await.expect("finished");
+    assert_eq!(stored.holders, [NodeId(1)]);
+    for (voters, at_least) in [(vec![1, 2, 3], 2), (vec![1, 2, 3], 2), (vec![2, 3, 4], 2)] {
+        vote(&voters);
+        let again = writer.finish().await.expect("finished again");
+        assert_eq!((again.digest, again.size), (stored.digest, stored.size));
+        let all_vote = again.holders.iter().all(|holder| voters.contains(&holder.0));
+        assert!(all_vote && again.holders.len() >= at_least, "{voters:?}: {again:?}");
+        for holder in again.holders {
+            let copy = cluster.store(holder.0);
+            assert_eq!(copy.stat(space(1)).await.expect("held").digest, stored.digest);
+        }
+    }
+    // Fewer than a majority of them is not called stored.
+    cluster.net.cut(1, 4);
+    vote(&[1, 4]);
+    let lost = writer.finish().await;
+    assert!(matches!(lost, Err(Error::Unavailable { .. })), "{lost:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_purge_ends_writers_and_leaves_nothing() {
     let cluster = Cluster::new(25, 3).await;

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod formats;
+mod garbled;
 mod large;
 mod real;
 mod small;
@@ -90,10 +91,15 @@ impl KeySealer for TestKeys {
     }
 }
 
+/// Changes the answer to a message of a node.
+pub(super) type Twist = Arc<dyn Fn(NodeId, &Bytes, Bytes) -> Bytes + Send + Sync>;
+
 #[derive(Default)]
 struct Wires {
     stores: BTreeMap<NodeId, Content>,
     cut: BTreeSet<(NodeId, NodeId)>,
+    /// What becomes of answers on their way: a peer whose program is not ours.
+    twist: Option<Twist>,
     streams: Vec<(NodeId, tokio::task::AbortHandle)>,
 }
 
@@ -136,6 +142,9 @@ impl Net {
         self.wires.lock().cut.insert((NodeId(a.min(b)), NodeId(a.max(b))));
         self.changes.send_modify(|count| *count += 1);
     }
+    pub fn twist(&self, twist: Option<Twist>) {
+        self.wires.lock().twist = twist;
+    }
     pub fn mend(&self) {
         self.wires.lock().cut.clear();
     }
@@ -162,7 +171,11 @@ impl Peers for NetPeers {
             tokio::time::sleep(Duration::from_micros(300)).await;
             let store =
                 net.store(to).filter(|_| net.is_open(me, to)).ok_or(PeerError::Unreachable)?;
-            let answer = store.handle(me, message).await;
+            let mut answer = store.handle(me, message.clone()).await;
+            let twist = net.wires.lock().twist.clone();
+            if let Some(twist) = twist {
+                answer = twist(to, &message, answer);
+            }
             tokio::time::sleep(Duration::from_micros(300)).await;
             let arrives = net.is_open(me, to) && net.store(to).is_some();
             if arrives { Ok(answer) } else { Err(PeerError::Deadline) }
@@ -271,6 +284,15 @@ impl Cluster {
         store.set_members(me, &voters);
         self.net.wires.lock().stores.insert(me, store.clone());
         Ok(store)
+    }
+
+    /// One more store, on an empty disk, that does not vote.
+    pub async fn join(&mut self, node: u64) -> Content {
+        let voters: Vec<NodeId> = self.disks.keys().copied().map(NodeId).collect();
+        self.disks.insert(node, SimDisk::new(node));
+        let store = self.start(node).await.expect("an empty disk opens");
+        store.set_members(NodeId(node), &voters);
+        store
     }
 
     /// The power of one node goes off.

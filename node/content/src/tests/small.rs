@@ -89,6 +89,24 @@ async fn a_majority_without_the_own_disk_is_a_majority() {
     assert_eq!(stored.holders, [NodeId(2), NodeId(3)]);
 }
 
+/// Nobody would know of such a copy, so nobody would miss its destruction.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_vote_keeps_nothing_of_a_small_content() {
+    let cluster = Cluster::new(30, 4).await;
+    let voters = [1, 2, 3].map(NodeId);
+    for node in 1..=4 {
+        cluster.store(node).set_members(NodeId(node), &voters);
+    }
+    let canary = b"canary-of-a-content-that-a-learner-took";
+    let learner = cluster.store(4);
+    let put = learner.put_small(space(1), packet(1), meta(), Bytes::from_static(canary)).await;
+    let stored = put.expect("the voters hold it");
+    assert!(stored.holders.len() >= 2 && !stored.holders.contains(&NodeId(4)), "{stored:?}");
+    assert_eq!(learner.list_held(None, 100), []);
+    assert_eq!(read_all(&learner, space(1), None).await.expect("from the voters"), canary);
+    assert_eq!(learner.list_held(None, 100), [], "who reads keeps nothing either");
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_sync_covers_many_packets() {
     let cluster = Cluster::new(4, 3).await;

@@ -119,6 +119,7 @@ fn command((verb, _, a, b, c, flags): Ask, at: Moment) -> Command {
         12 => Command::RejectDelivery(RejectDelivery { packet, reason: word("trùng") }),
         13 => Command::CancelPacket(CancelPacket { packet }),
         14 => Command::AbandonSpace(AbandonSpace { space }),
+        15 if flag(3) => Command::RecordLost(RecordLost { packets: vec![packet] }),
         15 => Command::RecordHolding(RecordHolding { node, packets: vec![packet] }),
         _ => administration(verb, (a, b, c), at),
     }
@@ -152,6 +153,9 @@ fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
             &[UNITS[usize::from(c)]],
         )),
         21 => Command::IssueKey(new_key("moi", "moi")),
+        _ if c.is_multiple_of(2) => {
+            Command::CloseLost(CloseLost { packets: vec![PacketId(a.into()), PacketId(b.into())] })
+        }
         // The administrator keeps the key, or nothing more would happen.
         _ if b == 3 => Command::Found(founding()),
         _ => Command::RevokeKey(RevokeKey { key: key_of(APPS[usize::from(b)]) }),
@@ -425,6 +429,7 @@ fn the_generator_reaches_the_ends() {
         PacketState::Rejected,
         PacketState::Expired,
         PacketState::Cancelled,
+        PacketState::Failed,
     ];
     assert_eq!(states, BTreeSet::from(reached));
     assert!(refusals.len() >= 25, "only {refusals:?}");

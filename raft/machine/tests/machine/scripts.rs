@@ -234,6 +234,9 @@ impl Script {
                 let (trusted, _) = view.trusted().expect("there were entries");
                 return (self.moment_told(trusted), rest.into());
             }
+            "lost" => {
+                return (joined(view.lost(None, 100).iter().map(|p| p.packet.0)), rest.into());
+            }
             "members" => return (joined(view.members()), rest.into()),
             "live" => {
                 return (joined(view.live(None, 100).iter().map(|(_, id)| id.0)), rest.into());
@@ -359,6 +362,8 @@ impl Script {
             "fetched" => Command::RecordPickup(RecordPickup {
                 pickups: vec![(packet(), word(get("target")))],
             }),
+            "lose" => Command::RecordLost(RecordLost { packets: packets() }),
+            "close" => Command::CloseLost(CloseLost { packets: packets() }),
             "pass" => Command::PassTime(PassTime { due_max: number(or("due-max", "100")) as u32 }),
             _ => panic!("{}: nobody knows this verb", self.place),
         }

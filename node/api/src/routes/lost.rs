@@ -1,0 +1,49 @@
+//! Packets whose content is lost: listed and closed, for applications with the grant `admin`.
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+};
+
+use super::Answer;
+use crate::{
+    answer,
+    app::App,
+    dto::{
+        Page,
+        lost::{CloseLost, LostClosed, LostPacket},
+    },
+    query::Query,
+    settings::JSON_MAX,
+};
+
+/// Packets whose content no node holds any more
+#[utoipa::path(
+    get, path = "/v1/admin/lost", tag = "admin", operation_id = "list_lost", security(("lgsp-v1" = [])),
+    params(
+        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
+    ),
+    responses((status = 200, description = "One page", body = Page<LostPacket>))
+)]
+pub(crate) async fn list(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request).await?;
+    signed.no_body().await?;
+    let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
+    let limit = query.limit()?;
+    let records = app.exchange.lost(&signed.caller, query.cursor()?, limit + 1).await?;
+    Ok(answer::page::<_, LostPacket, _>(&signed.head.uri, records, limit, |record| record.packet))
+}
+
+/// End packets whose content is lost: their open deliveries have failed
+#[utoipa::path(
+    post, path = "/v1/admin/lost/close", tag = "admin", operation_id = "close_lost", security(("lgsp-v1" = [])),
+    request_body = CloseLost, responses((status = 200, description = "Closed", body = LostClosed))
+)]
+pub(crate) async fn close(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request).await?;
+    let packets = signed.json::<CloseLost>(JSON_MAX).await?.checked()?;
+    let asked = packets.len();
+    app.exchange.close_lost(&signed.caller, packets).await?;
+    Ok(answer::json(StatusCode::OK, &LostClosed { asked }))
+}
