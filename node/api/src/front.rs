@@ -7,7 +7,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -15,7 +15,7 @@ use axum::{
     body::{Body, HttpBody},
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use tower::Service;
@@ -46,6 +46,10 @@ const ALLOW_HEADERS: &str = "Authorization, Content-Type, Content-Digest, Range,
 const EXPOSE_HEADERS: &str = "Location, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires, Tus-Resumable, \
     Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, ETag, Repr-Digest, Content-Range, Content-Disposition, Link, \
     Retry-After, trace-id, traceparent";
+/// How long a request of a node that is out of touch has yet for an answer of its own.
+const GIVEN_UP_AFTER: Duration = Duration::from_millis(50);
+/// How long an upload waits at such a node: what it has sent may be good yet.
+const UPLOAD_GIVEN_UP_AFTER: Duration = Duration::from_secs(1);
 /// How long a browser may remember a preflight.
 const PREFLIGHT_SECS: &str = "600";
 
@@ -89,11 +93,15 @@ impl Front {
             let span = tracing::info_span!("request", trace = %trace.id(), method, route);
             // A panic is a bug of ours and ends its request only: nothing is shared with others that it could leave half done.
             let answered =
-                AssertUnwindSafe(self.router.call(request)).catch_unwind().instrument(span).await;
-            answered.map_or_else(
-                |panic| panicked(&*panic, trace),
-                |answered: Result<_, Infallible>| answered.unwrap_or_else(|never| match never {}),
-            )
+                AssertUnwindSafe(self.router.call(request)).catch_unwind().instrument(span);
+            tokio::select! {
+                biased;
+                answered = answered => answered.map_or_else(
+                    |panic| panicked(&*panic, trace),
+                    |answered: Result<_, Infallible>| answered.unwrap_or_else(|never| match never {}),
+                ),
+                () = self.given_up(method) => Problem::from(delivery::Error::Unknown).into_response(),
+            }
         };
         response = self.written(response, lang, trace);
         if route.starts_with(routes::SPACES) {
@@ -110,6 +118,23 @@ impl Front {
         let unit = notes.unit.get().map_or("-", |unit| unit.as_str());
         tracing::debug!(trace = %trace.id(), method, route, status, unit, took_us = took.as_micros() as u64, "answered");
         response
+    }
+
+    /// Returns when a request that waits here is better made elsewhere: this node is out of touch with
+    /// the majority, and what changes something would wait for it. Whether it happens is not known.
+    async fn given_up(&self, method: &str) {
+        let exchange = &self.app.exchange;
+        match method {
+            // They wait for nobody, or for a read that is given up by itself.
+            "GET" | "HEAD" | "OPTIONS" => std::future::pending().await,
+            // The octets of an upload would have to come again.
+            "PATCH" | "PUT" => exchange.lost_for(UPLOAD_GIVEN_UP_AFTER).await,
+            _ => {
+                exchange.out_of_touch().await;
+                // Who waits in the consensus is answered by it, and knows more.
+                tokio::time::sleep(GIVEN_UP_AFTER).await;
+            }
+        }
     }
 
     /// Every error goes out as a problem, also those that the router itself gives.
@@ -186,7 +211,7 @@ fn panicked(panic: &(dyn std::any::Any + Send), trace: Trace) -> Response {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no words");
     tracing::error!(trace = %trace.id(), panic = words, "a request met a bug");
-    axum::response::IntoResponse::into_response(Problem::new(Fault::Internal))
+    Problem::new(Fault::Internal).into_response()
 }
 
 fn finish(headers: &mut HeaderMap, trace: Trace, origin: Option<HeaderValue>, notes: &Notes) {

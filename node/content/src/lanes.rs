@@ -1,9 +1,18 @@
 //! Lanes of a large transfer: one to this node's disk, one to each other holder.
 //!
 //! Each lane has a window of [`WINDOW`] sealed frames, shared by all lanes and never copied. What
-//! is durable where is counted in one place, on which the writer waits.
+//! is durable where is counted in one place, on which the writer waits. A holder that would hold up a
+//! majority is let fall behind: it gets no more frames from memory, and its lane reads the log here
+//! instead, at the holder's own pace, beyond the end of the upload if need be.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use model::{NodeId, PacketId, SpaceId};
@@ -14,19 +23,29 @@ use tokio::{
 };
 
 use crate::{
-    Error, FrameSink,
+    Error, FrameSink, FrameSource,
     layout::Layout,
     protocol::{self, AskAppend, Operation, Signal},
     reader::{PIECE, Source},
     record::{FrameHead, Identity},
     serve::SYNC_EVERY,
-    store::Store,
+    store::{Members, Store},
 };
 
 /// Frames on their way to one holder: a mebibyte, as much as the mesh keeps under way.
 pub(crate) const WINDOW: usize = 8;
-/// How long a lane that is not needed for a majority may hold up the others before it is dropped.
-const LAG_TIME: Duration = Duration::from_secs(3);
+/// How long a lane that is not needed for a majority may hold up the others in all, before it falls behind.
+const LAG_TIME: Duration = Duration::from_millis(500);
+/// And beside that, a share of the time that the transfer takes without it: holders that differ a little
+/// stay together.
+const LAG_SHARE: u32 = 4;
+/// How often the writer looks whether the others wait, too.
+const LAG_STEP: Duration = Duration::from_millis(10);
+/// A pause of the client does not count as time of the transfer beyond this.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// Lanes of this node that have fallen behind: each reads a piece of a file at a time. Beyond it a holder
+/// is dropped, and fetches the whole content later.
+pub(crate) const BEHIND_MAX: usize = 16;
 /// How long a majority may take to make frames durable.
 const SYNC_TIME: Duration = Duration::from_secs(15);
 /// How long a lane whose writer is done waits for its holder's last word.
@@ -50,6 +69,8 @@ struct Reach {
 pub(crate) struct Progress {
     reached: Mutex<Reached>,
     changed: Notify,
+    /// The writer is done: what is in the log here is all there will be.
+    done: AtomicBool,
 }
 
 #[derive(Default)]
@@ -93,6 +114,15 @@ impl Progress {
         self.changed.notify_waiters();
     }
 
+    fn is_alive(&self, node: NodeId) -> bool {
+        self.reached.lock().nodes.get(&node).is_some_and(|reach| reach.alive)
+    }
+
+    fn done(&self) {
+        self.done.store(true, Relaxed);
+        self.changed.notify_waiters();
+    }
+
     fn lacks(&self, node: NodeId, next: u64) -> bool {
         self.reached.lock().nodes.get(&node).is_some_and(|reach| reach.durable < next)
     }
@@ -113,7 +143,41 @@ pub(crate) struct Lanes {
     epoch: u32,
     identity: Identity,
     progress: Arc<Progress>,
-    ways: BTreeMap<NodeId, mpsc::Sender<Order>>,
+    ways: BTreeMap<NodeId, Way>,
+    /// How long the transfer has been under way, without the client's pauses.
+    active: Duration,
+    last_at: Option<Instant>,
+}
+
+/// The writer's end of a lane.
+struct Way {
+    /// Where its orders go; none once it has fallen behind.
+    orders: Option<mpsc::Sender<Order>>,
+    /// Told to a lane whose orders end.
+    behind: Arc<AtomicBool>,
+    /// How long the others have waited for it.
+    waited: Duration,
+}
+
+impl Way {
+    fn open() -> (Self, mpsc::Receiver<Order>) {
+        let (orders, received) = mpsc::channel(WINDOW);
+        (Self { orders: Some(orders), behind: Arc::default(), waited: Duration::ZERO }, received)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.orders.as_ref().is_some_and(|orders| orders.capacity() == orders.max_capacity())
+    }
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Yes,
+    /// The lane takes its own time from here on.
+    Behind,
+    /// The lane is no more.
+    No,
 }
 
 impl Lanes {
@@ -124,16 +188,21 @@ impl Lanes {
         identity: Identity,
     ) -> Self {
         let (progress, ways) = (Arc::default(), BTreeMap::new());
-        Self { store, space, packet, epoch, identity, progress, ways }
+        let (active, last_at) = (Duration::ZERO, None);
+        Self { store, space, packet, epoch, identity, progress, ways, active, last_at }
     }
 
     /// Opens the ways that are not open. The log here must hold the frames of `base`.
     pub fn open(&mut self, base: &Layout) {
-        self.ways.retain(|_, way| !way.is_closed());
+        let progress = &self.progress;
+        self.ways.retain(|node, way| match &way.orders {
+            Some(orders) => !orders.is_closed(),
+            None => progress.is_alive(*node),
+        });
         let members = self.store.members();
         let store = self.store.clone();
         if !self.ways.contains_key(&members.node) {
-            let (way, mut orders) = mpsc::channel(WINDOW);
+            let (way, mut orders) = Way::open();
             self.progress.enter(members.node);
             let (progress, space, epoch) = (self.progress.clone(), self.space, self.epoch);
             let node = members.node;
@@ -147,7 +216,8 @@ impl Lanes {
             if self.ways.contains_key(&peer) {
                 continue;
             }
-            let (way, mut orders) = mpsc::channel(WINDOW);
+            let (way, orders) = Way::open();
+            let behind = way.behind.clone();
             self.progress.enter(peer);
             let ask = AskAppend {
                 space: self.space,
@@ -158,7 +228,7 @@ impl Lanes {
             };
             let (store, progress, base) = (self.store.clone(), self.progress.clone(), base.clone());
             self.store.spawn(async move {
-                let result = run_peer(&store, peer, ask, base, &mut orders, &progress).await;
+                let result = run_peer(&store, peer, ask, base, (orders, behind), &progress).await;
                 end(&progress, peer, result);
             });
             self.ways.insert(peer, way);
@@ -173,38 +243,97 @@ impl Lanes {
         self.open(base);
     }
 
-    /// Hands an order to every lane; a lane that lags and is not needed is dropped.
+    /// Hands an order to every lane; a lane that holds up the others falls behind.
     pub async fn send(&mut self, order: Order) -> Result<(), Error> {
         let members = self.store.members();
-        let mut dropped = Vec::new();
-        let mut left = self.ways.keys().filter(|node| members.voters.contains(node)).count();
-        for (node, way) in &self.ways {
-            let sent = match way.try_send(order.clone()) {
-                Ok(()) => true,
-                Err(mpsc::error::TrySendError::Closed(_)) => false,
-                Err(mpsc::error::TrySendError::Full(order)) => {
-                    // Without this one the transfer would end: it gets the time of a sync.
-                    let votes = members.voters.contains(node);
-                    let needed = *node == members.node || votes && left <= members.majority();
-                    let patience = if needed { SYNC_TIME } else { LAG_TIME };
-                    matches!(timeout(patience, way.send(order)).await, Ok(Ok(())))
+        let now = Instant::now();
+        self.active += self.last_at.map_or(Duration::ZERO, |at| (now - at).min(PAUSE_MAX));
+        let votes = |node: &NodeId| members.voters.contains(node);
+        let live: Vec<NodeId> = self
+            .ways
+            .iter()
+            .filter(|(_, way)| way.orders.is_some())
+            .map(|(node, _)| *node)
+            .collect();
+        let mut left = live.iter().filter(|node| votes(node)).count();
+        for node in live {
+            // Without this one the transfer would end: it gets the time of a sync.
+            let needed = node == members.node || votes(&node) && left <= members.majority();
+            let sent = self.hand(node, order.clone(), needed, &members).await;
+            if sent != Sent::Yes {
+                left -= usize::from(votes(&node));
+            }
+            match sent {
+                Sent::Yes => {}
+                Sent::Behind => {
+                    if let Some(way) = self.ways.get_mut(&node) {
+                        way.behind.store(true, Relaxed);
+                        way.orders = None;
+                    }
+                    tracing::info!(space = %self.space, %node, "a holder has fallen behind");
                 }
-            };
-            if !sent {
-                dropped.push(*node);
-                left -= usize::from(members.voters.contains(node));
+                Sent::No => {
+                    self.ways.remove(&node);
+                    self.progress.end(node, None);
+                    tracing::info!(space = %self.space, %node, "a holder was dropped");
+                }
             }
         }
-        for node in dropped {
-            self.ways.remove(&node);
-            self.progress.end(node, None);
-            tracing::info!(space = %self.space, %node, "a holder was dropped from a transfer");
-        }
-        let voters = self.ways.keys().filter(|node| members.voters.contains(node)).count();
+        self.last_at = Some(Instant::now());
+        let there = |(node, way): &(&NodeId, &Way)| {
+            votes(node) && (way.orders.is_some() || self.progress.is_alive(**node))
+        };
+        let voters = self.ways.iter().filter(there).count();
         if voters < members.majority() || !self.ways.contains_key(&members.node) {
             return Err(self.trouble());
         }
         Ok(())
+    }
+
+    /// Hands an order to one lane, and waits for room in it.
+    async fn hand(&mut self, node: NodeId, order: Order, needed: bool, members: &Members) -> Sent {
+        let Some(orders) = self.ways.get(&node).and_then(|way| way.orders.clone()) else {
+            return Sent::No;
+        };
+        let order = match orders.try_send(order) {
+            Ok(()) => return Sent::Yes,
+            Err(mpsc::error::TrySendError::Closed(_)) => return Sent::No,
+            Err(mpsc::error::TrySendError::Full(order)) => order,
+        };
+        if needed {
+            return match timeout(SYNC_TIME, orders.send(order)).await {
+                Ok(Ok(())) => Sent::Yes,
+                _ => Sent::No,
+            };
+        }
+        let mut begun = Instant::now();
+        loop {
+            match timeout(LAG_STEP, orders.reserve()).await {
+                Ok(Ok(room)) => {
+                    room.send(order);
+                    self.active += begun.elapsed();
+                    return Sent::Yes;
+                }
+                Ok(Err(_)) => return Sent::No,
+                Err(_) => {}
+            }
+            let spent = begun.elapsed();
+            begun = Instant::now();
+            // A majority that is busy itself is held up by nobody.
+            let idle = |(other, way): &(&NodeId, &Way)| {
+                **other != node && members.voters.contains(other) && way.is_idle()
+            };
+            let held_up = self.ways.iter().filter(idle).count() >= members.majority();
+            let Some(way) = self.ways.get_mut(&node) else { return Sent::No };
+            if held_up {
+                way.waited += spent;
+            } else {
+                self.active += spent;
+            }
+            if way.waited > LAG_TIME + self.active / LAG_SHARE {
+                return Sent::Behind;
+            }
+        }
     }
 
     fn trouble(&self) -> Error {
@@ -273,9 +402,17 @@ impl Lanes {
         holders
     }
 
-    /// Ends the lanes: what they carry still arrives.
+    /// Ends the lanes: what they carry still arrives, and those that are behind go on to the end of
+    /// what is here.
     pub fn close(&mut self) {
         self.ways.clear();
+        self.progress.done();
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -326,7 +463,7 @@ async fn run_peer(
     peer: NodeId,
     ask: AskAppend,
     base: Layout,
-    orders: &mut mpsc::Receiver<Order>,
+    (mut orders, behind): (mpsc::Receiver<Order>, Arc<AtomicBool>),
     progress: &Progress,
 ) -> Result<(), Error> {
     let space = ask.space;
@@ -355,6 +492,10 @@ async fn run_peer(
             word = source.next() => note(peer, space, word, progress)?,
         }
     }
+    if behind.load(Relaxed) {
+        let _room = store.behind.try_acquire().map_err(|_| gone())?;
+        sent = trail(store, peer, space, sent, (&mut *sink, &mut *source), progress).await?;
+    }
     // The writer is done; its last frames still count for this holder.
     let deadline = Instant::now() + LAST_WORD_TIME;
     sink.send(Signal::Sync.encode()).await.map_err(|_| gone())?;
@@ -362,6 +503,37 @@ async fn run_peer(
         note(peer, space, timeout_at(deadline, source.next()).await.ok().flatten(), progress)?;
     }
     Ok(())
+}
+
+/// Sends what is in the log here and what comes into it, from a sequence on, until the writer is done;
+/// gives the next sequence.
+async fn trail(
+    store: &Store,
+    peer: NodeId,
+    space: SpaceId,
+    mut sent: u64,
+    (sink, source): (&mut dyn FrameSink, &mut dyn FrameSource),
+    progress: &Progress,
+) -> Result<u64, Error> {
+    loop {
+        let changed = progress.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        let done = progress.done.load(Relaxed);
+        let layout = store.lock_space(space, None).await?.layout.clone();
+        if sent < layout.next {
+            sent = catch_up(store, space, &layout, sent, sink).await?;
+            let synced = sink.send(Signal::Sync.encode()).await;
+            synced.map_err(|_| Error::Unavailable { space })?;
+        } else if done {
+            return Ok(sent);
+        } else {
+            tokio::select! {
+                () = changed => {}
+                word = source.next() => note(peer, space, word, progress)?,
+            }
+        }
+    }
 }
 
 fn note(

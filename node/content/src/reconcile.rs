@@ -60,6 +60,10 @@ impl Store {
         {
             return Ok(());
         }
+        if !anew && self.feeds.lock().contains_key(&space) {
+            // It is on its way, by a line that would carry it twice.
+            return Err(Error::Busy { space });
+        }
         let node = self.members().node;
         let mut last = Error::Missing { space };
         for holder in holders.iter().copied().filter(|holder| *holder != node) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::NodeId;
+use model::{NodeId, SpaceId};
 
 use crate::{
     Error, FrameSink, FrameSource,
@@ -121,6 +121,7 @@ impl Store {
             let mut space = self.lock_space(ask.space, Some(ask.packet)).await?;
             self.admit(&mut space, (ask.epoch, ask.packet), &identity, &ask.spans).await?
         };
+        let _feed = Feed::begin(self, ask.space);
         let gone = |_| Error::Unavailable { space: ask.space };
         sink.send(Signal::From(next).encode()).await.map_err(gone)?;
         let mut unsynced = 0;
@@ -143,6 +144,31 @@ impl Store {
             sink.send(Signal::Durable(next).encode()).await.map_err(gone)?;
         }
         Ok(())
+    }
+}
+
+/// A stream that brings a content here; while there is one, nobody fetches the same.
+struct Feed<'a> {
+    store: &'a Store,
+    space: SpaceId,
+}
+
+impl<'a> Feed<'a> {
+    fn begin(store: &'a Store, space: SpaceId) -> Self {
+        *store.feeds.lock().entry(space).or_default() += 1;
+        Self { store, space }
+    }
+}
+
+impl Drop for Feed<'_> {
+    fn drop(&mut self) {
+        let mut feeds = self.store.feeds.lock();
+        if let Some(count) = feeds.get_mut(&self.space) {
+            *count -= 1;
+            if *count == 0 {
+                feeds.remove(&self.space);
+            }
+        }
     }
 }
 

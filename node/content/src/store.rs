@@ -12,11 +12,15 @@ use std::{
 
 use model::{NodeId, SpaceId};
 use parking_lot::{Mutex, RwLock};
-use tokio::{sync::watch, task::AbortHandle, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::AbortHandle,
+    time::Instant,
+};
 
 use crate::{
     Disk, Error, KeySealer, Metrics, Options, Peers, Random, copies::Lane, files::Spaces,
-    index::Index, reconcile::Healings, segments::Segments, writer::Sessions,
+    index::Index, lanes::BEHIND_MAX, reconcile::Healings, segments::Segments, writer::Sessions,
 };
 
 /// The version of the directory.
@@ -59,6 +63,10 @@ pub(crate) struct Store {
     pub spaces: Spaces,
     pub sessions: Sessions,
     pub healings: Healings,
+    /// One permit for each lane of this node that has fallen behind.
+    pub behind: Semaphore,
+    /// Contents that a writer is sending here now, and by how many streams.
+    pub feeds: Mutex<BTreeMap<SpaceId, usize>>,
     failed: watch::Sender<bool>,
     reserve: u64,
     room: Mutex<Option<Instant>>,
@@ -86,6 +94,8 @@ impl Store {
             spaces: Spaces::default(),
             sessions: Sessions::default(),
             healings: Healings::default(),
+            behind: Semaphore::new(BEHIND_MAX),
+            feeds: Mutex::default(),
             failed: watch::channel(false).0,
             reserve,
             room: Mutex::new(None),

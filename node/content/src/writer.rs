@@ -3,7 +3,7 @@
 //! Plaintext is hashed and sealed once, in frames of [`FRAME`] octets; a piece that ends early makes
 //! a short frame, so that nothing is ever sealed twice under one nonce. Memory a transfer: the
 //! frame that is filling, [`crate::lanes::WINDOW`] sealed frames shared by all lanes, and one
-//! piece for each holder that is catching up: below 3 MiB.
+//! piece for each holder that is catching up or has fallen behind: below 3 MiB.
 
 use std::{
     collections::BTreeMap,

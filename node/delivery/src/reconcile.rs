@@ -266,10 +266,14 @@ impl Exchange {
         let record = self.lacks(&View::new(&*self.consensus().now()), packet, holding_after);
         let Some(record) = record else { return Some(false) };
         if !self.content().holds(record.space) {
-            let fetched = self.content().fetch(record.space, record.digest, nodes).await;
-            if let Err(error) = fetched {
-                tracing::debug!(%packet, %error, "a content could not be fetched from its holders");
-                return None;
+            match self.content().fetch(record.space, record.digest, nodes).await {
+                Ok(()) => {}
+                // Its writer is sending it: the next round finds it whole.
+                Err(content::Error::Busy { .. }) => return Some(false),
+                Err(error) => {
+                    tracing::debug!(%packet, %error, "a content could not be fetched from its holders");
+                    return None;
+                }
             }
         }
         Some(!record.holders.contains(&self.node()))

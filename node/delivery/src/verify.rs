@@ -31,6 +31,17 @@ impl Exchange {
         Ok(self.consensus().fresh()?)
     }
 
+    /// Returns when what has waited here since the call is better asked elsewhere: this node is out of
+    /// touch with the majority.
+    pub async fn out_of_touch(&self) {
+        self.consensus().lost().await;
+    }
+
+    /// Returns when this node has been out of touch with the majority for so long without a break.
+    pub async fn lost_for(&self, span: Duration) {
+        self.consensus().lost_for(span).await;
+    }
+
     /// Checks the head of a request. The body's digest is the caller's to check as it streams. Before a
     /// caller is told that its key is unknown, see [`Exchange::look_for_strangers`].
     pub fn verify(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {

@@ -14,6 +14,7 @@ mod link;
 mod mesh;
 mod serve;
 mod transport;
+mod yielding;
 
 use std::sync::Arc;
 

@@ -286,7 +286,7 @@ impl Dialler {
         let unreachable = || Error::Unreachable(self.node);
         let address = self.resolve().await.ok_or_else(unreachable)?;
         let name = self.shared.names.server_name(self.node);
-        let config = self.shared.client_config();
+        let config = self.shared.client_config(self.purpose);
         let connecting =
             self.shared.endpoint.connect_with(config, address, &name).map_err(|_| unreachable())?;
         let connection = connecting.await.map_err(|_| unreachable())?;

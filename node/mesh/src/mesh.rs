@@ -136,15 +136,19 @@ pub(crate) struct Shared {
     pub counters: Counters,
     /// A random number for this life of the node: peers see by it that we were restarted.
     pub life: u64,
-    client: Mutex<ClientConfig>,
+    client: Mutex<transport::ClientConfigs>,
     incoming: Mutex<BTreeMap<NodeId, Vec<(Digest, Connection)>>>,
     peers: Weak<Peers>,
     stop: watch::Sender<bool>,
 }
 
 impl Shared {
-    pub fn client_config(&self) -> ClientConfig {
-        self.client.lock().clone()
+    pub fn client_config(&self, purpose: Purpose) -> ClientConfig {
+        let configs = self.client.lock();
+        match purpose {
+            Purpose::Control => configs.control.clone(),
+            Purpose::Content => configs.content.clone(),
+        }
     }
 
     /// Whom the certificate of a connection's other side, which TLS has verified, claims to be.
@@ -215,7 +219,7 @@ impl Mesh {
             handler: options.handler,
             counters: Counters::default(),
             life: rand::random(),
-            client: Mutex::new(transport::client_config(&options.identity)?),
+            client: Mutex::new(transport::client_configs(&options.identity)?),
             incoming: Mutex::default(),
             peers: Arc::downgrade(&peers),
             stop: watch::channel(false).0,
@@ -270,7 +274,7 @@ impl Mesh {
     /// Renews this node's certificate: new connections use it, those that exist go on.
     pub fn set_identity(&self, identity: &Identity) -> Result<(), Error> {
         let server = transport::server_config(identity)?;
-        *self.shared.client.lock() = transport::client_config(identity)?;
+        *self.shared.client.lock() = transport::client_configs(identity)?;
         self.shared.endpoint.set_server_config(Some(server));
         Ok(())
     }

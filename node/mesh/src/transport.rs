@@ -7,13 +7,13 @@ use std::{
 };
 
 use quinn::{
-    ClientConfig, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig,
-    TokioRuntime, TransportConfig, VarInt,
+    AckFrequencyConfig, ClientConfig, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
+    ServerConfig, TokioRuntime, TransportConfig, VarInt,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{Error, Identity};
+use crate::{Error, Identity, yielding::YieldingConfig};
 
 /// Bulk transfers that a peer may have open at once: one for each content that it writes at once. The
 /// program, which knows both numbers, checks that this one is not the smaller.
@@ -28,7 +28,7 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 /// Every stream's window, the lanes' too: bulk that nobody reads never blocks a lane.
 const CONNECTION_WINDOW: u32 = STREAMS_MAX * STREAM_WINDOW;
 /// Sent and not yet acknowledged on a connection; a larger one only fills the peer's socket.
-const SEND_WINDOW: u64 = 4 * 1024 * 1024;
+pub(crate) const SEND_WINDOW: u64 = 4 * 1024 * 1024;
 /// The system's default of about 200 KiB loses packets under load. Best effort: it has a ceiling.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 /// The largest packet that is tried on a path, for networks with jumbo frames; the discovery
@@ -44,14 +44,20 @@ const IDLE_MAX: u32 = 10_000;
 /// The first guess of the round trip. A lost first packet is repeated after three of them, so a
 /// node that has just come up is found quickly; the real value is learnt with the first answer.
 const FIRST_RTT: Duration = Duration::from_millis(30);
+/// How long a peer may hold back an acknowledgement. What is lost at the end of a message is repeated
+/// after a round trip and this, instead of the 25 ms that are usual on the way around the world; an answer
+/// mostly comes sooner and carries the acknowledgement along. See decision 0007.
+const ACK_DELAY: Duration = Duration::from_millis(5);
 /// Connections that wait for our accept loop; a flood beyond is refused by a small packet.
 const INCOMING_MAX: usize = 256;
 /// Datagrams kept for one connection that waits, and for all of them.
 const INCOMING_BUFFER: u64 = 16 * 1024;
 const INCOMING_BUFFER_ALL: u64 = 1024 * 1024;
 
-fn transport() -> Arc<TransportConfig> {
+fn transport() -> TransportConfig {
     let (mut config, mut discovery) = (TransportConfig::default(), MtuDiscoveryConfig::default());
+    let mut acks = AckFrequencyConfig::default();
+    acks.max_ack_delay(Some(ACK_DELAY));
     discovery.upper_bound(PACKET_MAX);
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
@@ -63,7 +69,15 @@ fn transport() -> Arc<TransportConfig> {
         .mtu_discovery_config(Some(discovery))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MAX))))
-        .initial_rtt(FIRST_RTT);
+        .initial_rtt(FIRST_RTT)
+        .ack_frequency_config(Some(acks));
+    config
+}
+
+/// The same for what yields: contents, and answers, of which only contents are large.
+fn yielding() -> Arc<TransportConfig> {
+    let mut config = transport();
+    config.congestion_controller_factory(Arc::new(YieldingConfig::default()));
     Arc::new(config)
 }
 
@@ -71,7 +85,7 @@ pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, Error> 
     let tls = QuicServerConfig::try_from(identity.server.clone()).map_err(Error::Tls)?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config
-        .transport_config(transport())
+        .transport_config(yielding())
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BUFFER)
         .incoming_buffer_size_total(INCOMING_BUFFER_ALL)
@@ -79,11 +93,22 @@ pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, Error> 
     Ok(config)
 }
 
-pub(crate) fn client_config(identity: &Identity) -> Result<ClientConfig, Error> {
+/// How a node dials: for Raft and control, and for content.
+#[derive(Clone)]
+pub(crate) struct ClientConfigs {
+    pub control: ClientConfig,
+    pub content: ClientConfig,
+}
+
+pub(crate) fn client_configs(identity: &Identity) -> Result<ClientConfigs, Error> {
     let tls = QuicClientConfig::try_from(identity.client.clone()).map_err(Error::Tls)?;
-    let mut config = ClientConfig::new(Arc::new(tls));
-    config.transport_config(transport());
-    Ok(config)
+    let tls = Arc::new(tls);
+    let config = |transport| {
+        let mut config = ClientConfig::new(tls.clone());
+        config.transport_config(transport);
+        config
+    };
+    Ok(ClientConfigs { control: config(Arc::new(transport())), content: config(yielding()) })
 }
 
 pub(crate) fn endpoint(listen: SocketAddr, identity: &Identity) -> Result<Endpoint, Error> {

@@ -107,6 +107,17 @@ impl Consensus {
         }
     }
 
+    /// Returns when what has waited here since the call is better answered: this node has been out of
+    /// touch with the majority for twice the longest election wait.
+    pub fn lost(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.inner.lost())
+    }
+
+    /// Returns when this node has been out of touch so long without a break beyond that.
+    pub fn lost_for(&self, span: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.inner.lost_for(span))
+    }
+
     /// This node's newest state as it is at this moment. Nothing is applied while it is held: for a
     /// few rows, read at once, and never two at a time on one thread. What may take longer looks at a
     /// [`Consensus::view`].

@@ -24,6 +24,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod store_tests;
+mod touch;
 mod types;
 mod wire;
 

@@ -39,6 +39,7 @@ use crate::{
     read::{self, Reader},
     serve::Incoming,
     state::{Machine, Shared, StateDisk},
+    touch,
     types::{LogId, Raft, Types, draw},
 };
 
@@ -57,6 +58,8 @@ pub(crate) struct Inner {
     /// A snapshot came in whole and waits to be switched to.
     pub(crate) installing: Arc<AtomicBool>,
     pub(crate) status: watch::Sender<Status>,
+    /// Whether this node is out of touch with a majority.
+    pub(crate) lost: watch::Sender<bool>,
     pub(crate) may_lead: AtomicBool,
     pub(crate) pledges: Arc<Pledges>,
     /// The id of the entry at an index of the log, if it is there.
@@ -159,6 +162,7 @@ impl Inner {
             incoming: Mutex::new(None),
             installing: Arc::default(),
             status: watch::Sender::new(Status::default()),
+            lost: watch::Sender::new(false),
             may_lead: AtomicBool::new(true),
             pledges,
             id_at,
@@ -172,6 +176,7 @@ impl Inner {
         inner.spawn(follow(inner.clone()));
         inner.spawn(keep(inner.clone()));
         inner.spawn(greet::rounds(inner.clone()));
+        inner.spawn(touch::watch_over(inner.clone(), inner.lost.clone()));
         Ok(inner)
     }
 
@@ -227,6 +232,9 @@ impl Inner {
 
     /// Waits until this node's state holds an entry; false when it is too late.
     pub(crate) async fn wait_applied(&self, index: u64, deadline: Instant) -> bool {
+        if *self.shared.applied.borrow() > index {
+            return true;
+        }
         let mut applied = self.shared.applied.subscribe();
         let reached = applied.wait_for(|next| *next > index);
         matches!(timeout_at(deadline, reached).await, Ok(Ok(_)))

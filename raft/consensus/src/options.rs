@@ -62,6 +62,13 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// How long a node that is out of touch with the majority holds what waits there: the time of an
+    /// election, for after one the majority answers; with the usual times a caller goes elsewhere within
+    /// a second.
+    pub(crate) fn touch_max(&self) -> Duration {
+        self.election_max * 2
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         let reason = if self.heartbeat.is_zero() {
             "the heartbeat must be longer than nothing"
@@ -116,6 +123,14 @@ pub(crate) const PAYLOAD_ENTRIES: u64 = 64;
 /// Octets of entries read from the log for one message, so that it stays far below the mesh's
 /// frame limit.
 pub(crate) const PAYLOAD_BYTES: usize = 4 << 20;
+
+/// What an append with entries is given beside the time of its octets: a line whose queue holds 300 ms
+/// is waited for, both ways.
+pub(crate) const APPEND_TIME: Duration = Duration::from_millis(600);
+
+/// The slowest line, in octets a second, on which entries are expected to arrive: 2 Mbit/s. An append
+/// that is given up earlier is sent again, and such a line then carries nothing but repeats.
+pub(crate) const LINE_MIN: u64 = 256 << 10;
 
 /// Octets of one block of a snapshot.
 pub(crate) const SNAPSHOT_BLOCK: usize = 512 << 10;

@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 use crate::{
     Lane, Network, NetworkError,
+    options::{APPEND_TIME, LINE_MIN},
     pledge::greet::Pledges,
     pulse::Pulse,
     state::snapshot::{self, SnapshotData},
@@ -49,6 +50,10 @@ const BLOCK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The end of a snapshot may take so long: the receiver turns to it and syncs.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How late the answer to a heartbeat may be and still be heard: with the next heartbeat that brings it
+/// back, a follower stays fresh.
+const LATE_MAX: Duration = Duration::from_secs(1);
 
 /// Makes connections to peers.
 #[derive(Clone)]
@@ -162,6 +167,32 @@ impl Peer {
         wire::from_body(&answer).map_err(|error| unreachable(&error))
     }
 
+    /// Asks without entries. An answer that is late for the library still says that the peer hears this
+    /// leader, and brings its clock: so a node on a slow line stays fresh.
+    async fn heartbeat(&self, body: Vec<u8>, limit: Duration) -> Result<Bytes, RPCError<Types>> {
+        let asked = self.ask(Lane::Raft, Kind::Append, &body);
+        let (pulse, target) = (self.shared.pulse.clone(), self.target);
+        // It ends by itself: with the answer, or with its time.
+        let heard = tokio::spawn(async move {
+            let answer = tokio::time::timeout(LATE_MAX, asked).await;
+            let answer = answer.map_err(|_| NetworkError::NoAnswer("no answer in time".into()))?;
+            let answer = wire::parse_answer(&answer?).map_err(|error| said(&error))?;
+            let (head, rest) = AnswerHead::read(&answer).map_err(|error| said(&error))?;
+            pulse.hear(target, head);
+            Ok(Bytes::copy_from_slice(rest))
+        });
+        match tokio::time::timeout(limit, heard).await {
+            Ok(Ok(answer)) => answer.map_err(|error: NetworkError| unreachable(&error)),
+            Ok(Err(error)) => Err(unreachable(&error)),
+            Err(_) => Err(RPCError::Timeout(Timeout {
+                action: RPCTypes::AppendEntries,
+                id: self.shared.own,
+                target,
+                timeout: limit,
+            })),
+        }
+    }
+
     /// What the leader says with an append: the head, and how many entries are committed.
     fn head(&self) -> (Vec<u8>, u64) {
         let Some(raft) = self.shared.raft.get() else {
@@ -226,6 +257,10 @@ impl Peer {
     }
 }
 
+fn said(error: &WireError) -> NetworkError {
+    NetworkError::NoAnswer(error.to_string())
+}
+
 fn failed(error: &impl std::fmt::Display) -> StreamingError<Types> {
     StreamingError::Unreachable(Unreachable::from_string(error))
 }
@@ -240,8 +275,12 @@ impl RaftNetworkV2<Types> for Peer {
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         let (head, committed) = self.head();
         let body = wire::with_committed(wire::to_body(head, &request), committed);
-        let answer =
-            self.body(Kind::Append, body, RPCTypes::AppendEntries, option.hard_ttl()).await?;
+        if request.entries.is_empty() {
+            let answer = self.heartbeat(body, option.hard_ttl()).await?;
+            return wire::from_body(&answer).map_err(|error| unreachable(&error));
+        }
+        let limit = APPEND_TIME + Duration::from_millis(body.len() as u64 * 1000 / LINE_MIN);
+        let answer = self.body(Kind::Append, body, RPCTypes::AppendEntries, limit).await?;
         let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
         self.shared.pulse.hear(self.target, head);
         wire::from_body(rest).map_err(|error| unreachable(&error))
@@ -252,7 +291,12 @@ impl RaftNetworkV2<Types> for Peer {
         request: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.call(Kind::Vote, &request, RPCTypes::Vote, &option).await
+        let answer: VoteResponse<Types> =
+            self.call(Kind::Vote, &request, RPCTypes::Vote, &option).await?;
+        if answer.vote_granted {
+            self.shared.pulse.vote();
+        }
+        Ok(answer)
     }
 
     async fn pre_vote(
@@ -260,7 +304,12 @@ impl RaftNetworkV2<Types> for Peer {
         request: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.call(Kind::PreVote, &request, RPCTypes::Vote, &option).await
+        let answer: VoteResponse<Types> =
+            self.call(Kind::PreVote, &request, RPCTypes::Vote, &option).await?;
+        if answer.vote_granted {
+            self.shared.pulse.vote();
+        }
+        Ok(answer)
     }
 
     async fn full_snapshot(

@@ -22,6 +22,7 @@ use crate::{
         BATCH_BYTES, BATCH_PROPOSALS, ENTRIES_IN_FLIGHT, FORWARDS_IN_FLIGHT, PROPOSAL_BYTES_MAX,
         RETRY_AFTER,
     },
+    touch::HELD_MIN,
     types::EntryBytes,
     wire::{self, Fate, Kind, Propose, WireError},
 };
@@ -32,6 +33,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(25);
 /// A proposal that waits for its answer.
 pub(crate) struct Waiting {
     proposal: Bytes,
+    begun: Instant,
     deadline: Instant,
     /// Came from another node, which tries again itself.
     forwarded: bool,
@@ -56,7 +58,8 @@ impl Waiting {
         deadline: Instant,
         reply: oneshot::Sender<Result<(u64, Answer), Failed>>,
     ) -> Self {
-        Self { proposal, deadline, forwarded: true, maybe: false, reply }
+        let begun = Instant::now();
+        Self { proposal, begun, deadline, forwarded: true, maybe: false, reply }
     }
 
     fn fail(self) {
@@ -83,14 +86,20 @@ pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer
     if proposal.len() > PROPOSAL_BYTES_MAX {
         return Err(ProposeError::TooLarge { octets: proposal.len(), max: PROPOSAL_BYTES_MAX });
     }
-    let deadline = Instant::now() + inner.timing.propose_deadline;
+    let begun = Instant::now();
+    let deadline = begun + inner.timing.propose_deadline;
     let (reply, answer) = oneshot::channel();
-    let waiting = Waiting { proposal, deadline, forwarded: false, maybe: false, reply };
+    let waiting = Waiting { proposal, begun, deadline, forwarded: false, maybe: false, reply };
     inner.proposals.try_send(waiting).map_err(|_| unavailable)?;
     match answer.await {
         Ok(Ok((index, answer))) => {
             // Read your writes: whoever asks this node next finds it.
-            match inner.wait_applied(index, deadline).await {
+            let reached = tokio::select! {
+                biased;
+                reached = inner.wait_applied(index, deadline) => reached,
+                () = inner.lost() => false,
+            };
+            match reached {
                 true => Ok(answer),
                 false => Err(ProposeError::Unknown),
             }
@@ -129,6 +138,12 @@ async fn submit(inner: Arc<Inner>, mut batch: Vec<Waiting>, _slot: OwnedSemaphor
         for late in batch.extract_if(.., |waiting| waiting.deadline <= now) {
             late.fail();
         }
+        if *inner.lost.borrow() {
+            // The majority is elsewhere, and whoever waits here should be, too.
+            for held in batch.extract_if(.., |waiting| waiting.begun + HELD_MIN <= now) {
+                held.fail();
+            }
+        }
         let leader = inner.leader();
         let own = inner.node.0;
         if leader != Some(own) {
@@ -153,8 +168,13 @@ async fn write(inner: &Inner, mut batch: Vec<Waiting>, deadline: Instant) -> Vec
     // Certainly not taken: it is tried again in a moment, when the followers' clocks are known.
     let Some(time) = inner.stamp() else { return batch };
     let entry = encode_entry(time, batch.iter().map(|waiting| &waiting.proposal));
-    match timeout_at(deadline, inner.raft.client_write(EntryBytes(entry))).await {
-        Ok(Ok(written)) => {
+    let written = tokio::select! {
+        biased;
+        written = timeout_at(deadline, inner.raft.client_write(EntryBytes(entry))) => written.ok(),
+        () = inner.lost() => None,
+    };
+    match written {
+        Some(Ok(written)) => {
             let index = written.log_id.index();
             let answers = written.data.0;
             debug_assert_eq!(answers.len(), batch.len(), "one answer for each proposal");
@@ -163,8 +183,9 @@ async fn write(inner: &Inner, mut batch: Vec<Waiting>, deadline: Instant) -> Vec
             }
         }
         // The leader has refused before it wrote anything.
-        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {}
-        Ok(Err(_)) | Err(_) => {
+        Some(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {}
+        // It may stand in the log, and come to others yet.
+        Some(Err(_)) | None => {
             batch.iter_mut().for_each(|waiting| waiting.maybe = true);
         }
     }
@@ -189,6 +210,7 @@ async fn forward(
         () = inner.leader_changes(Some(leader), deadline) => {
             Err(NetworkError::NoAnswer("another leader came".into()))
         }
+        () = inner.lost() => Err(NetworkError::NoAnswer("no majority is heard".into())),
     };
     let answer = match answer {
         Ok(answer) => answer,

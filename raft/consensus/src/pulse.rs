@@ -35,6 +35,9 @@ use crate::{
 /// which they are worth something.
 const SIGNS_WAITING_MAX: usize = 256;
 
+/// Signs of one peer that wait for a majority: with two, one comes back with each heartbeat.
+const SIGNS_PENDING_MAX: usize = 4;
+
 /// The clock's offset is not known.
 const UNKNOWN: i64 = i64::MIN;
 
@@ -45,6 +48,7 @@ pub(crate) struct Pulse {
     life: u64,
     peers: Mutex<BTreeMap<u64, Peer>>,
     proven: Mutex<Proven>,
+    voted: Mutex<Option<Instant>>,
     /// Own clock less the cluster's, in milliseconds.
     offset: AtomicI64,
     /// A majority of the clocks shows the same date, and the own clock another one.
@@ -58,6 +62,8 @@ pub(crate) struct Pulse {
 struct Proven {
     /// The newest sign.
     newest: Option<Instant>,
+    /// When it came back.
+    came: Option<Instant>,
     /// Signs whose committed entries the state does not hold yet, in order, with their number.
     waiting: VecDeque<(Instant, u64)>,
     /// The newest sign whose committed entries the state holds.
@@ -75,8 +81,8 @@ impl Proven {
 
 #[derive(Default)]
 struct Peer {
-    /// Heard, waits for a majority.
-    pending: Option<(Sign, Instant)>,
+    /// Heard, wait for a majority, in order.
+    pending: VecDeque<(Sign, Instant)>,
     /// Confirmed by a majority.
     proven: Sign,
     /// The peer's wall clock when it was last heard. It is carried on by our monotonic time, so
@@ -95,6 +101,7 @@ impl Pulse {
             life,
             peers: Mutex::default(),
             proven: Mutex::default(),
+            voted: Mutex::default(),
             offset: AtomicI64::new(UNKNOWN),
             astray: AtomicBool::new(false),
             unknown_since: Mutex::default(),
@@ -115,11 +122,10 @@ impl Pulse {
         let tick = self.dates.tick().0;
         let mut peers = self.peers.lock();
         let peer = peers.entry(to).or_default();
-        if let (Some((sign, heard)), Some(quorum)) = (peer.pending, quorum)
-            && heard <= quorum
-        {
-            peer.proven = sign;
-            peer.pending = None;
+        if let Some(quorum) = quorum {
+            while let Some((sign, _)) = peer.pending.pop_front_if(|(_, heard)| *heard <= quorum) {
+                peer.proven = sign;
+            }
         }
         AppendHead { proven: peer.proven, clock, tick, by_majority }
     }
@@ -130,8 +136,9 @@ impl Pulse {
         let mut peers = self.peers.lock();
         let peer = peers.entry(from).or_default();
         peer.clock = Some((head.clock, now));
-        if peer.pending.is_none() {
-            peer.pending = Some((head.sign, now));
+        // Under load signs come by the hundred, and a few in an election's time are enough.
+        if peer.pending.len() < SIGNS_PENDING_MAX {
+            peer.pending.push_back((head.sign, now));
         }
     }
 
@@ -152,8 +159,9 @@ impl Pulse {
             return;
         };
         let mut proven = self.proven.lock();
-        if proven.newest.is_none_or(|known| known < at) && at <= Instant::now() {
-            proven.newest = Some(at);
+        let now = Instant::now();
+        if proven.newest.is_none_or(|known| known < at) && at <= now {
+            (proven.newest, proven.came) = (Some(at), Some(now));
             if proven.waiting.len() >= SIGNS_WAITING_MAX {
                 // The oldest are covered first; the last gives way to the newer one.
                 proven.waiting.pop_back();
@@ -174,12 +182,40 @@ impl Pulse {
         self.proven.lock().newest
     }
 
+    /// A vote, or the promise of one, was given or taken.
+    pub(crate) fn vote(&self) {
+        *self.voted.lock() = Some(Instant::now());
+    }
+
+    /// When that was last so.
+    pub(crate) fn voted(&self) -> Option<Instant> {
+        *self.voted.lock()
+    }
+
+    /// As follower: when a newer sign last came back. The leader hears this node, and this node it.
+    pub(crate) fn touched(&self) -> Option<Instant> {
+        self.proven.lock().came
+    }
+
     /// As follower: the last such moment of which the state, with so many entries applied, holds
     /// everything that had been committed.
     pub(crate) fn covered(&self, applied: u64) -> Option<Instant> {
         let mut proven = self.proven.lock();
         proven.cover(applied);
         proven.covered
+    }
+
+    /// As leader: the last moment since which a majority of the voters, this node among them, has been
+    /// heard.
+    pub(crate) fn heard(&self, voters: &[u64], own: u64) -> Option<Instant> {
+        let (now, peers) = (Instant::now(), self.peers.lock());
+        let heard = |voter: &u64| match *voter == own {
+            true => Some(now),
+            false => peers.get(voter)?.clock.map(|(_, heard)| heard),
+        };
+        let mut heard: Vec<Instant> = voters.iter().filter_map(heard).collect();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        heard.get(voters.len() / 2).copied()
     }
 
     /// As leader: what date it is by the voters' clocks; none while too few are known.
@@ -276,7 +312,7 @@ impl Pulse {
     /// Forgets what was heard as leader: in the next leadership only new signs count.
     pub(crate) fn forget_signs(&self) {
         for peer in self.peers.lock().values_mut() {
-            peer.pending = None;
+            peer.pending.clear();
             peer.proven = Sign::default();
         }
         *self.unknown_since.lock() = None;

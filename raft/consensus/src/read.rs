@@ -32,9 +32,13 @@ pub(crate) async fn read_index(inner: &Inner) -> Result<(), Unavailable> {
     let deadline = Instant::now() + inner.timing.propose_deadline;
     inner.reads.try_send(Reader { deadline, reply }).map_err(|_| unavailable)?;
     // Who comes during a round that fails would else wait for that one and for the next.
-    match timeout_at(deadline, answer).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) | Err(_) => Err(unavailable),
+    tokio::select! {
+        biased;
+        answered = timeout_at(deadline, answer) => match answered {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(unavailable),
+        },
+        () = inner.lost() => Err(unavailable),
     }
 }
 
@@ -50,7 +54,11 @@ pub(crate) async fn rounds(inner: Arc<Inner>, mut queue: mpsc::Receiver<Reader>)
         for reader in &waiting {
             deadline = deadline.max(reader.deadline);
         }
-        let result = round(&inner, deadline).await;
+        let result = tokio::select! {
+            biased;
+            result = round(&inner, deadline) => result,
+            () = inner.lost() => Err(Unavailable { retry_after: RETRY_AFTER }),
+        };
         for reader in waiting {
             // A reader that went away no longer cares.
             reader.reply.send(result).ok();

@@ -49,12 +49,18 @@ pub(crate) async fn handle(inner: &Inner, from: NodeId, message: Bytes) -> Bytes
                 let request: VoteRequest<Types> = wire::from_body(&body)?;
                 may_vote(inner, from).await?;
                 let answer = inner.raft.vote(request).await.map_err(|e| refused(&e))?;
+                if answer.vote_granted {
+                    inner.pulse.vote();
+                }
                 Ok(wire::to_body(Vec::new(), &answer))
             }
             Kind::PreVote => {
                 let request: VoteRequest<Types> = wire::from_body(&body)?;
                 may_vote(inner, from).await?;
                 let answer = inner.raft.pre_vote(request).await.map_err(|e| refused(&e))?;
+                if answer.vote_granted {
+                    inner.pulse.vote();
+                }
                 Ok(wire::to_body(Vec::new(), &answer))
             }
             Kind::Transfer => {

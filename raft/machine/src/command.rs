@@ -9,11 +9,10 @@ use model::{
     MediaType, Moment, NodeId, Nonce, PacketId, SpaceId, Tick, Title, UnitCode, UnitKind, Zone,
 };
 
-<<<<<<< ours
-use crate::lost::{CloseLost, RecordLost};
-=======
-use crate::ConfirmTime;
->>>>>>> theirs
+use crate::{
+    ConfirmTime,
+    lost::{CloseLost, RecordLost},
+};
 
 /// One entry of the log: proposals that the leader gathered, under one time.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]

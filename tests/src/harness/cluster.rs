@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{NodeProcess, Party, Program, eventually, eventually_quick};
+use super::{NodeProcess, Party, Place, Program, eventually, eventually_quick};
 use crate::wire::{Answer, Conn, Credential, Endpoint, Request, Tls};
 
 /// How long a node may take to be ready after its start, or a cluster to be whole again: debug
@@ -42,6 +42,8 @@ pub struct Cluster {
     pub tls: Tls,
     root: PathBuf,
     program: Program,
+    /// Where its nodes run, in the order of their making; those beyond run on loopback.
+    places: Vec<Place>,
     /// Nodes made so far, so that a new one never gets the name of one that was removed.
     made: usize,
     _directory: Option<TempDir>,
@@ -67,6 +69,17 @@ impl Cluster {
         layout: Layout,
         prepare: impl Fn(&NodeProcess) -> Result<()>,
     ) -> Result<Self> {
+        Self::start_at(program, count, layout, Vec::new(), prepare).await
+    }
+
+    /// Starts nodes at places of their own.
+    pub async fn start_at(
+        program: &Program,
+        count: usize,
+        layout: Layout,
+        places: Vec<Place>,
+        prepare: impl Fn(&NodeProcess) -> Result<()>,
+    ) -> Result<Self> {
         let (root, directory) = match layout {
             Layout::Temporary => {
                 let directory = TempDir::with_prefix("lgsp-")?;
@@ -75,11 +88,12 @@ impl Cluster {
             Layout::Kept(path) => (path, None),
         };
         fs::create_dir_all(&root)?;
-        let mut first = NodeProcess::new(program, &root, 1)?;
+        let place = places.first().cloned().unwrap_or_default();
+        let mut first = NodeProcess::new(program, &root, 1, place)?;
         let addresses = first.addresses();
         let mut arguments = vec!["init", "--zone", "H41"];
         arguments.extend(addresses.iter().map(String::as_str));
-        program.run_well(&arguments).await?;
+        first.program().run_well(&arguments).await?;
         prepare(&first)?;
         first.start()?;
         let (admin, tls) = read_profile(&first.data)?;
@@ -89,6 +103,7 @@ impl Cluster {
             tls,
             root,
             program: program.clone(),
+            places,
             made: 1,
             _directory: directory,
         };
@@ -116,11 +131,12 @@ impl Cluster {
         let token = made["token"].as_str().context("a join token is answered")?.to_owned();
         let member = self.nodes.iter().find(|node| node.pid().is_some()).context("a node runs")?;
         self.made += 1;
-        let node = NodeProcess::new(&self.program, &self.root, self.made)?;
+        let place = self.places.get(self.made - 1).cloned().unwrap_or_default();
+        let node = NodeProcess::new(&self.program, &self.root, self.made, place)?;
         let (url, addresses) = (member.url(), node.addresses());
         let mut arguments = vec!["join", &url, "--token", &token];
         arguments.extend(addresses.iter().map(String::as_str));
-        self.program.run_well(&arguments).await?;
+        node.program().run_well(&arguments).await?;
         self.nodes.push(node);
         Ok(self.nodes.len() - 1)
     }

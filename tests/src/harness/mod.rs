@@ -6,6 +6,7 @@
 
 mod cluster;
 mod loot;
+mod network;
 mod parties;
 mod process;
 mod scan;
@@ -14,8 +15,9 @@ mod wait;
 
 pub use cluster::{Cluster, Layout};
 pub use loot::Loot;
+pub use network::{CLIENT, Network};
 pub use parties::{Accepted, Party, digest_of};
-pub use process::{NodeProcess, Program, free_port};
+pub use process::{NodeProcess, Place, Program, free_port};
 pub use scan::{Found, forms_of, scan};
 pub use traffic::{Ledger, Sent, Traffic};
 pub use wait::{answered, eventually, eventually_quick};

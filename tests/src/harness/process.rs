@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::Duration,
@@ -129,6 +129,22 @@ pub fn free_port() -> Result<u16> {
     anyhow::bail!("no free port in {PORTS:?}")
 }
 
+/// Where a node runs: on which address, and in what.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The address that it listens on.
+    pub address: IpAddr,
+    /// The program that runs it there, with its arguments; empty for none.
+    pub wrapper: Vec<String>,
+}
+
+impl Default for Place {
+    /// On loopback.
+    fn default() -> Self {
+        Self { address: Ipv4Addr::LOCALHOST.into(), wrapper: Vec::new() }
+    }
+}
+
 /// A node: its directory, its addresses and, while it runs, its process.
 #[derive(Debug)]
 pub struct NodeProcess {
@@ -148,19 +164,27 @@ pub struct NodeProcess {
 
 impl NodeProcess {
     /// A node under `root`, with free ports, not yet initialised.
-    pub(super) fn new(program: &Program, root: &Path, number: usize) -> Result<Self> {
+    pub(super) fn new(program: &Program, root: &Path, number: usize, place: Place) -> Result<Self> {
         let name = format!("n{number}");
         let home = root.join(&name);
         fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
         Ok(Self {
             data: home.join("data"),
             log: home.join("log.txt"),
-            api: ([127, 0, 0, 1], free_port()?).into(),
-            mesh: ([127, 0, 0, 1], free_port()?).into(),
-            program: program.clone(),
+            api: (place.address, free_port()?).into(),
+            mesh: (place.address, free_port()?).into(),
+            program: Program {
+                wrapper: [place.wrapper, program.wrapper.clone()].concat(),
+                ..program.clone()
+            },
             child: None,
             name,
         })
+    }
+
+    /// The program that it is, where it runs.
+    pub(super) const fn program(&self) -> &Program {
+        &self.program
     }
 
     /// The URL of its API.

@@ -80,6 +80,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("postcard", &["lgsp-consensus"]),
     ("quick_cache", &["lgsp-consensus"]),
     ("quinn", &["lgsp-mesh"]),
+    ("quinn-proto", &["lgsp-mesh"]),
     ("raft-log", &["lgsp-consensus"]),
     ("rcgen", &["lgsp-certs"]),
     ("reqwest", &["lgsp-client"]),

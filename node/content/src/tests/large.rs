@@ -193,6 +193,41 @@ async fn a_finished_content_goes_to_those_who_vote_when_it_is_asked_for_again() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_holder_falls_behind_and_is_fed_at_its_own_pace() {
+    let cluster = Cluster::new(29, 3).await;
+    let (store, slow) = (cluster.store(1), cluster.store(3));
+    // A frame of 128 KiB takes 130 ms on a line of 8 Mbit/s: the whole 16 s, and the upload a few.
+    cluster.net.narrow(3, Duration::from_millis(130));
+    let octets = Dice::new(29).octets(16 << 20);
+    let begun = tokio::time::Instant::now();
+    let stored = upload(&store, &octets, &[5 << 20, 300_000]).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    assert_eq!(stored.holders, [1, 2].map(NodeId), "who is named holds it");
+    assert!(!slow.holds(space(1)));
+    // While it comes, it is not fetched a second time over the same line.
+    let fetched = slow.fetch(space(1), Some(stored.digest), &stored.holders).await;
+    assert!(matches!(fetched, Err(Error::Busy { .. })), "{fetched:?}");
+    let fed = async {
+        while !slow.holds(space(1)) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), fed).await.expect("it is fed to the end");
+    slow.verify(space(1)).await.expect("whole");
+    assert_eq!(read_all(&slow, space(1), None).await.expect("reads"), octets);
+}
+
+#[tokio::test(start_paused = true)]
+async fn holders_that_differ_a_little_stay_together() {
+    let cluster = Cluster::new(30, 3).await;
+    cluster.net.narrow(2, Duration::from_millis(10));
+    cluster.net.narrow(3, Duration::from_millis(11));
+    let octets = Dice::new(30).octets(16 << 20);
+    let stored = upload(&cluster.store(1), &octets, &[]).await;
+    assert_eq!(stored.holders, [1, 2, 3].map(NodeId));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_purge_ends_writers_and_leaves_nothing() {
     let cluster = Cluster::new(25, 3).await;
     let canary = b"canary-at-the-beginning-of-a-large-content";

@@ -100,6 +100,8 @@ struct Wires {
     cut: BTreeSet<(NodeId, NodeId)>,
     /// What becomes of answers on their way: a peer whose program is not ours.
     twist: Option<Twist>,
+    /// Nodes on a narrow line, and how long a frame of a stream takes to them.
+    narrow: BTreeMap<NodeId, Duration>,
     streams: Vec<(NodeId, tokio::task::AbortHandle)>,
 }
 
@@ -144,6 +146,9 @@ impl Net {
     }
     pub fn twist(&self, twist: Option<Twist>) {
         self.wires.lock().twist = twist;
+    }
+    pub fn narrow(&self, node: u64, a_frame: Duration) {
+        self.wires.lock().narrow.insert(NodeId(node), a_frame);
     }
     pub fn mend(&self) {
         self.wires.lock().cut.clear();
@@ -213,6 +218,10 @@ impl FrameSink for End {
             assert!(frame.len() <= 1 << 20);
             if !self.net.is_open(self.pair.0, self.pair.1) {
                 return Err(PeerError::Unreachable);
+            }
+            let narrow = self.net.wires.lock().narrow.get(&self.pair.1).copied();
+            if let Some(a_frame) = narrow {
+                tokio::time::sleep(a_frame).await;
             }
             self.frames.send(frame).await.map_err(|_| PeerError::Unreachable)
         })

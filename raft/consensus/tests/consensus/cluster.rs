@@ -28,6 +28,8 @@ struct Plan {
     nodes: BTreeMap<NodeId, Consensus>,
     cut: BTreeSet<NodeId>,
     mute: BTreeSet<NodeId>,
+    /// Pairs (from, to): nothing gets from the first to the second.
+    ways: BTreeSet<(NodeId, NodeId)>,
     bulk: u64,
     garble: Option<Garble>,
     messages: BTreeMap<u8, u64>,
@@ -53,6 +55,16 @@ impl Wires {
     /// Whatever a node asks of others is lost; others reach it, and get its answers.
     pub fn mute(&self, id: NodeId) {
         self.0.lock().mute.insert(id);
+    }
+
+    /// Cuts ways: nothing gets from the first of a pair to the second, and nobody is told so.
+    pub fn cut_ways(&self, ways: &[(NodeId, NodeId)]) {
+        self.0.lock().ways = ways.iter().copied().collect();
+    }
+
+    /// Whether what is said now gets there.
+    fn carries(&self, from: NodeId, to: NodeId) -> bool {
+        !self.0.lock().ways.contains(&(from, to))
     }
 
     pub fn join(&self, id: NodeId) {
@@ -104,6 +116,9 @@ impl Network for Socket {
             }
             let peer = wires.way(from, to);
             let peer = peer.ok_or_else(|| NetworkError::Unreachable("cut".into()))?;
+            if !wires.carries(from, to) {
+                return silence().await;
+            }
             *wires.0.lock().messages.entry(message[1]).or_default() += 1;
             let asked = message.clone();
             let answer = tokio::spawn(async move { peer.handle(from, message).await }).await;
@@ -112,9 +127,18 @@ impl Network for Socket {
             let answer = garble.map_or(answer.clone(), |garble| garble(&asked, answer));
             // The answer needs the wire too.
             wires.way(from, to).ok_or_else(|| NetworkError::NoAnswer("cut".into()))?;
+            if !wires.carries(to, from) {
+                return silence().await;
+            }
             Ok(answer)
         })
     }
+}
+
+/// What is lost on the way is waited for until the mesh gives up.
+async fn silence() -> Result<Bytes, NetworkError> {
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    Err(NetworkError::NoAnswer("lost on the way".into()))
 }
 
 /// A wall clock that runs with tokio's time and can be set wrong.
@@ -223,6 +247,17 @@ impl Cluster {
 
     pub fn running(&self) -> Vec<Consensus> {
         self.nodes.values().filter_map(|node| node.consensus.clone()).collect()
+    }
+
+    /// Waits until a node is in touch again: it answers a read that only a majority can confirm.
+    pub async fn back(&self, number: u64) {
+        let node = self.node(number);
+        let read = async {
+            while node.read_index().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, read).await.expect("it is back in time");
     }
 
     /// The node that leads, once one does and is followed by itself at least.

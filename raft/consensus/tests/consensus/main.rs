@@ -4,6 +4,7 @@
 extern crate lgsp_consensus as consensus;
 
 mod cluster;
+mod cuts;
 mod disk;
 mod gone_back;
 mod office;

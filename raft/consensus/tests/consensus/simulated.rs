@@ -197,7 +197,7 @@ async fn what_a_stopping_leader_has_taken_may_happen_and_nobody_says_that_it_wil
     cluster.start(leader).await;
     cluster.leader().await;
     let node = cluster.node(third.0);
-    node.read_index().await.expect("two of three are back");
+    cluster.back(third.0).await;
     assert!(holds(&node.view(), &proposal), "it has happened");
 }
 
@@ -300,7 +300,7 @@ async fn a_cut_off_node_is_not_fresh_and_says_so() {
         assert!(matches!(answer, Err(ProposeError::Unavailable { .. } | ProposeError::Unknown)));
         node.read_index().await.expect_err("no majority confirms a read");
         cluster.wires.join(cut);
-        node.read_index().await.expect("it is back");
+        cluster.back(cut.0).await;
     }
 }
 
