@@ -88,7 +88,7 @@ impl ClusterKey {
 
     /// Opens what `seal` made with the same `aad`.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let version = version_of(sealed)?;
+        let version = sealed_under(sealed)?;
         if version != self.version {
             return Err(Error::KeyVersion(version));
         }
@@ -139,7 +139,8 @@ impl fmt::Debug for ClusterKey {
     }
 }
 
-pub(crate) fn version_of(sealed: &[u8]) -> Result<u32, Error> {
+/// The version of the cluster key that sealed some octets.
+pub fn sealed_under(sealed: &[u8]) -> Result<u32, Error> {
     match sealed {
         [FORMAT, a, b, c, d, ..] if sealed.len() >= SEAL_OVERHEAD => {
             Ok(u32::from_be_bytes([*a, *b, *c, *d]))

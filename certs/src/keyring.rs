@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     ClusterKey, Error,
     files::{destroy_left_over, replace_secret},
-    key::version_of,
+    key::sealed_under,
     read_secret, sha256,
 };
 
@@ -129,27 +129,28 @@ impl Keyring {
 
     /// Opens under whichever version sealed.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let version = version_of(sealed)?;
+        let version = sealed_under(sealed)?;
         self.version(version).ok_or(Error::KeyVersion(version))?.open(aad, sealed)
     }
 
-    /// Derives a token under the active version.
-    pub fn derive(&self, purpose: &[u8], context: &[u8]) -> [u8; 32] {
-        self.sealing().derive(purpose, context)
+    /// The versions under which a token may have been derived, the newest first.
+    pub fn honoured(&self) -> Vec<Arc<ClusterKey>> {
+        let ring = self.now();
+        ring.keys.range(ring.tokens_from..).rev().map(|(_, key)| key.clone()).collect()
     }
 
-    /// Whether the token was derived under a version that is held and honoured.
-    pub fn derived(&self, purpose: &[u8], context: &[u8], token: &[u8]) -> bool {
-        let honoured: Vec<_> = {
-            let ring = self.now();
-            ring.keys.range(ring.tokens_from..).map(|(_, key)| key.clone()).collect()
-        };
-        honoured.iter().rev().any(|key| key.derived(purpose, context, token))
-    }
-
-    /// The ring in octets, as its file holds it and as a joining node receives it.
+    /// The ring in octets, as its file holds it.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         self.now().to_bytes()
+    }
+
+    /// The ring as a joining node receives it: without versions that are only staged, which may come
+    /// to nothing. It asks for those that the state names.
+    pub fn for_newcomer(&self) -> Zeroizing<Vec<u8>> {
+        let mut ring = self.now().clone();
+        let active = ring.active;
+        ring.keys.retain(|version, _| *version <= active);
+        ring.to_bytes()
     }
 
     /// Reads such octets.
@@ -257,23 +258,26 @@ mod tests {
     #[test]
     fn a_staged_version_opens_and_does_not_seal_until_it_is_active() {
         let (ring, two) = (Keyring::new(key(1)), key(2));
-        let (old, token) = (ring.seal(b"a", b"old"), ring.derive(b"space", b"x"));
+        let derive = |key: &ClusterKey| key.derive(b"space", b"x");
+        let honours = |token: [u8; 32]| ring.honoured().iter().any(|key| derive(key) == token);
+        let (old, token) = (ring.seal(b"a", b"old"), derive(&ring.sealing()));
         let (octets, check) = (two.octets(), two.check());
         let early = two.seal(b"a", b"of a node that is ahead");
         ring.stage(two).unwrap();
         assert!(ring.holds(2, check) && !ring.holds(1, check) && !ring.holds(3, check));
+        assert!(!Keyring::from_bytes(&ring.for_newcomer()).unwrap().holds(2, check));
         assert_eq!(ring.active(), 1);
         assert_eq!(&**ring.open(b"a", &early).unwrap(), b"of a node that is ahead");
         assert_eq!(ring.seal(b"a", b"")[..5], old[..5], "the old version seals");
         let ahead = ClusterKey::from_octets(2, octets);
-        assert!(ring.derived(b"space", b"x", &ahead.derive(b"space", b"x")));
+        assert!(honours(derive(&ahead)));
 
         ring.activate(2).unwrap();
         assert_eq!(ring.sealing().version(), 2);
         assert_eq!(&**ring.open(b"a", &old).unwrap(), b"old");
-        assert!(ring.derived(b"space", b"x", &token), "old tokens live on");
+        assert!(honours(token), "old tokens live on");
         ring.honour_from(2).unwrap();
-        assert!(!ring.derived(b"space", b"x", &token), "until they are cut off");
+        assert!(!honours(token), "until they are cut off");
         assert_eq!(&**ring.open(b"a", &old).unwrap(), b"old");
         ring.forget_before(2).unwrap();
         assert!(matches!(ring.open(b"a", &old), Err(Error::KeyVersion(1))));

@@ -25,7 +25,7 @@ pub use files::{Access, read_secret, write_file};
 pub use identity::{
     carries_hosts, identity_of, key_digest, needs_renewal, node_name, not_after, renew_at,
 };
-pub use key::{ClusterKey, SEAL_OVERHEAD};
+pub use key::{ClusterKey, SEAL_OVERHEAD, sealed_under};
 pub use keyring::Keyring;
 pub use pem::{certificates_from_pem, certificates_to_pem, load_certified_pem};
 pub use tls::{

@@ -143,7 +143,11 @@ impl Desk {
 }
 
 fn items(document: &Value) -> Result<&Vec<Value>> {
-    document["items"].as_array().context("items are answered")
+    list(document, "items")
+}
+
+fn list<'d>(document: &'d Value, name: &str) -> Result<&'d Vec<Value>> {
+    document[name].as_array().with_context(|| format!("{name} in {document:#}"))
 }
 
 fn text(document: &Value, pointer: &str) -> Result<String> {
@@ -391,6 +395,25 @@ async fn members(desk: &Desk, cluster: &Cluster) -> Result<()> {
     ensure!(removed["node"] == 4, "{removed:#}");
     ensure!(member("n4").await?["role"] == "removed", "the removed node is told as such");
     desk.refused(exit::NOT_FOUND, admin, &remove).await?;
+
+    // What the removed node could read is told, and renewed by one command.
+    let told = list(&removed, "exposed_keys")?.len();
+    ensure!(told > 0, "it could read keys: {removed:#}");
+    let to = desk.path("khoa-moi");
+    let renew = |node: &'static str| {
+        ["key", "renew", "--since-removal", node, "--to-dir", &to, "--yes"].map(str::to_owned)
+    };
+    let typed = renew("4");
+    let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+    let renewed = desk.ask(admin, "lgsp.keys.renewed/1", &typed).await?;
+    ensure!(list(&renewed, "renewed")?.len() == told, "{renewed:#}");
+    let again = desk.ask(admin, "lgsp.keys.renewed/1", &typed).await?;
+    ensure!(list(&again, "renewed")?.is_empty(), "nothing is left: {again:#}");
+    let typed = renew("2");
+    let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+    desk.refused(exit::NOT_FOUND, admin, &typed).await?;
+    let turned = desk.ask(admin, "lgsp.cluster-key/1", &["cluster", "key", "rotate"]).await?;
+    ensure!(turned["phase"] == "settled", "{turned:#}");
 
     // A cluster of its own, founded and not started.
     let line =

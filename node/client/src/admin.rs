@@ -133,9 +133,10 @@ impl Client {
         .await
     }
 
-    /// Revokes a key, for ever.
-    pub async fn revoke_key(&self, key: &AccessKey) -> Result<(), Error> {
-        self.send(Call::post(format!("/v1/admin/keys/{key}/revoke"), &json!({}))).await.map(drop)
+    /// Revokes a key, for ever: at once, or at a moment (RFC 3339) until which it goes on.
+    pub async fn revoke_key(&self, key: &AccessKey, at: Option<&str>) -> Result<(), Error> {
+        let body = at.map_or(json!({}), |at| json!({ "at": at }));
+        self.send(Call::post(format!("/v1/admin/keys/{key}/revoke"), &body)).await.map(drop)
     }
 
     /// The cluster as the answering node sees it.

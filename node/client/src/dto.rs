@@ -159,6 +159,9 @@ pub struct Key {
     /// When it was revoked.
     #[serde(default)]
     pub revoked_at: Option<String>,
+    /// When it will be revoked.
+    #[serde(default)]
+    pub ends_at: Option<String>,
 }
 
 /// How a packet is to be exchanged.
@@ -441,6 +444,9 @@ pub struct Status {
     /// What an operator should look at.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// How far the cluster key has turned.
+    #[serde(default)]
+    pub cluster_key: Option<crate::ClusterKey>,
 }
 
 /// One node of the cluster.
@@ -487,6 +493,9 @@ pub struct NodeStatus {
     /// The contents it should hold, and that no node that answers it has.
     #[serde(default)]
     pub contents_missing: Option<u64>,
+    /// When it was removed.
+    #[serde(default)]
+    pub removed_at: Option<String>,
     /// The contents it has yet to forget.
     #[serde(default)]
     pub purge_debt: Option<u64>,

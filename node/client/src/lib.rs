@@ -6,6 +6,7 @@
 
 mod admin;
 mod body;
+mod cluster;
 mod download;
 mod dto;
 mod error;
@@ -16,6 +17,7 @@ mod send;
 mod sign;
 mod upload;
 
+pub use cluster::ClusterKey;
 pub use download::Fetched;
 pub use dto::*;
 pub use error::{Error, FieldError, Problem};

@@ -58,7 +58,9 @@ impl Conductor {
     async fn conduct(self) {
         let (purge, members) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(listen(self.exchange.clone(), purge.clone(), members.clone()));
+        let keys = Arc::new(Notify::new());
+        tasks.spawn(listen(self.exchange.clone(), purge.clone(), members.clone(), keys.clone()));
+        tasks.spawn(cluster_key_loop(self.exchange.clone(), keys));
         tasks.spawn(purge_loop(self.exchange.clone(), purge));
         tasks.spawn(discard_loop(self.exchange.clone()));
         tasks.spawn(lead_loop(self.exchange.clone()));
@@ -76,7 +78,7 @@ impl Conductor {
     }
 }
 
-async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>) {
+async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>, keys: Arc<Notify>) {
     let mut effects = exchange.consensus().subscribe();
     let mut status = exchange.consensus().watch_status();
     let mut replaced = exchange.consensus().watch_replaced();
@@ -86,6 +88,9 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>) {
             heard = effects.recv() => match heard {
                 Ok(effects) => {
                     effects.iter().for_each(|effect| act(&exchange, effect, &purge, &members));
+                    if effects.contains(&Effect::ClusterKeyTurned) {
+                        keys.notify_one();
+                    }
                 }
                 Err(RecvError::Lagged(_)) => {
                     exchange.inner.hub.wake_all();
@@ -124,6 +129,8 @@ fn act(exchange: &Exchange, effect: &Effect, purge: &Notify, members: &Notify) {
             exchange.tell_voters();
             members.notify_one();
         }
+        // Told to a loop of its own.
+        Effect::ClusterKeyTurned => {}
     }
 }
 
@@ -153,6 +160,20 @@ async fn discard_loop(exchange: Exchange) {
     loop {
         exchange.inner.discards.added().await;
         exchange.discard_waiting().await;
+    }
+}
+
+// Each step of a rotation wakes the loop for the next one; the look is for what an effect did not tell, and
+// for what is due.
+async fn cluster_key_loop(exchange: Exchange, keys: Arc<Notify>) {
+    loop {
+        if let Err(error) = exchange.keep_cluster_key().await {
+            report("the cluster key could not be turned yet", &error);
+        }
+        tokio::select! {
+            () = keys.notified() => {}
+            () = sleep(LOOK_EVERY) => {}
+        }
     }
 }
 
@@ -203,9 +224,11 @@ async fn reconcile_loop(exchange: Exchange, members: Arc<Notify>) {
     let mut holding_after = Duration::ZERO;
     loop {
         let pause = match exchange.reconcile(holding_after).await {
-            Ok(looked) => {
+            // What was missed in this round is looked for in the next one too, however young it is.
+            Ok(looked) if looked.is_waiting() => RECONCILE_SOON,
+            Ok(_) => {
                 holding_after = HOLDING_AFTER;
-                if looked.is_waiting() { RECONCILE_SOON } else { RECONCILE_EVERY }
+                RECONCILE_EVERY
             }
             Err(error) => {
                 report("reconciliation is put off", &error);

@@ -4,6 +4,7 @@
 //! heads and octets, contents go through the content store, and what it needs of other nodes beyond
 //! consensus and content it asks through [`Nodes`].
 
+mod cluster_key;
 mod conductor;
 mod discard;
 mod error;
@@ -31,6 +32,7 @@ use futures_util::future::BoxFuture;
 use model::{CommandId, Moment, NodeId, SpaceId};
 use parking_lot::Mutex;
 
+pub use cluster_key::ClusterKeyStatus;
 pub use conductor::Conductor;
 pub use error::Error;
 pub use hold::Hold;
@@ -56,6 +58,9 @@ pub trait Random: Send + Sync + 'static {
     fn fill(&self, octets: &mut [u8]);
 }
 
+/// A version of the cluster key on its way to a member that lacks it.
+pub type KeyOctets = zeroize::Zeroizing<[u8; 32]>;
+
 /// What other nodes tell of themselves; the mesh answers it in production.
 pub trait Nodes: Send + Sync + 'static {
     /// Asks one node; none when it does not answer in time.
@@ -63,6 +68,9 @@ pub trait Nodes: Send + Sync + 'static {
 
     /// This node's own.
     fn own_vitals(&self) -> Vitals;
+
+    /// Asks one member for a version of the cluster key; none when it does not answer or has none.
+    fn cluster_key(&self, node: NodeId, version: u32) -> BoxFuture<'static, Option<KeyOctets>>;
 
     /// Asks the other nodes to destroy a content that no command will ever name. Best effort: what
     /// is not heard is destroyed by reconciliation, a day later.
@@ -110,7 +118,7 @@ pub struct Parts {
     pub consensus: Consensus,
     /// The contents.
     pub content: Content,
-    /// Seals secrets and derives tokens.
+    /// Seals secrets and derives tokens; it turns with the state.
     pub cluster_key: Arc<Keyring>,
     /// The wall clock of this node: what it tells the others, and what it goes by before it has heard.
     pub clock: Arc<dyn consensus::Clock>,

@@ -15,7 +15,7 @@ use model::{Grant, Label, Moment, NodeId};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::{Error, Exchange, Vitals};
+use crate::{ClusterKeyStatus, Error, Exchange, Vitals};
 
 /// What the authority's key is sealed to in the state.
 pub const AUTHORITY_PURPOSE: &[u8] = b"lgsp/authority-key/v1";
@@ -141,6 +141,8 @@ pub struct Status {
     pub lost_count: u64,
     /// What to look at.
     pub warnings: Vec<Warning>,
+    /// How far the cluster key has turned.
+    pub cluster_key: Option<ClusterKeyStatus>,
 }
 
 impl Exchange {
@@ -186,6 +188,7 @@ impl Exchange {
             members,
             lost_count,
             warnings,
+            cluster_key: self.cluster_key(),
         })
     }
 
@@ -271,6 +274,9 @@ impl Exchange {
         if !standing.is_full() {
             reasons.push(standing.word());
         }
+        if self.lacks_cluster_key() {
+            reasons.push("cluster_key_missing");
+        }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 
@@ -323,7 +329,7 @@ impl Exchange {
         };
         let certificate = self.authority(&cluster)?.issue(&request, self.now())?.to_vec();
         let members = self.present_nodes().into_iter().filter(|other| other.node != node).collect();
-        let cluster_key = self.inner.parts.cluster_key.to_bytes();
+        let cluster_key = self.inner.parts.cluster_key.for_newcomer();
         Ok(Admission { node, cluster, certificate, cluster_key, members })
     }
 

@@ -228,7 +228,7 @@ impl Exchange {
             PickupProof::Caller(caller) => (caller.key().clone(), Refusal::PacketUnknown.into()),
             PickupProof::Token(token) => {
                 let holder = DownloadToken::holder(&self.inner.parts.cluster_key, packet, token);
-                (holder.ok_or(Error::TokenInvalid)?, Error::TokenInvalid)
+                (holder.ok_or_else(|| self.token_invalid())?, Error::TokenInvalid)
             }
         };
         // What grants something is a linearizable read (D5): a revoked key and an ended delivery are

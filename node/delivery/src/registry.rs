@@ -4,7 +4,7 @@ use auth::VerifiedCaller;
 use machine::{
     AddApp, AddUnits, AppRecord, Command, IssueKey, KeyRecord, NewUnit, RevokeKey, View,
 };
-use model::{AccessKey, AppId, Grant, KeyAlgorithm};
+use model::{AccessKey, AppId, Grant, KeyAlgorithm, Moment};
 use zeroize::Zeroizing;
 
 use crate::{Error, Exchange};
@@ -62,6 +62,10 @@ impl Exchange {
         self.inner.parts.random.fill(&mut octets);
         let access_key = AccessKey::from_random(octets);
         let (material, secret) = self.material(&access_key, &new)?;
+        let sealed_under = match secret {
+            Some(_) => certs::sealed_under(&material)?,
+            None => 0,
+        };
         let command = Command::IssueKey(IssueKey {
             key: access_key.clone(),
             app: new.app,
@@ -69,14 +73,20 @@ impl Exchange {
             material,
             legacy: new.legacy || new.hmac_sha1,
             hmac_sha1: new.hmac_sha1,
+            sealed_under,
         });
         self.propose_for(caller, command).await?;
         Ok(IssuedKey { access_key, secret, algorithm: new.algorithm })
     }
 
-    /// Revokes a key for ever.
-    pub async fn revoke_key(&self, caller: &VerifiedCaller, key: AccessKey) -> Result<(), Error> {
-        self.propose_for(caller, Command::RevokeKey(RevokeKey { key })).await.map(drop)
+    /// Revokes a key for ever: at once, or at a moment until which another may take its place.
+    pub async fn revoke_key(
+        &self,
+        caller: &VerifiedCaller,
+        key: AccessKey,
+        at: Option<Moment>,
+    ) -> Result<(), Error> {
+        self.propose_for(caller, Command::RevokeKey(RevokeKey { key, at })).await.map(drop)
     }
 
     /// Applications in the order of their names.

@@ -6,7 +6,7 @@
 //! use: see [`crate::Exchange::holder`].
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use certs::Keyring;
+use certs::{ClusterKey, Keyring};
 use model::{AccessKey, PacketId, SpaceId};
 use zeroize::Zeroizing;
 
@@ -22,8 +22,12 @@ macro_rules! token {
         impl $name {
             /// The token of an access key.
             pub(crate) fn of(ring: &Keyring, what: $what, key: &AccessKey) -> Self {
+                Self::under(&ring.sealing(), what, key)
+            }
+
+            fn under(version: &ClusterKey, what: $what, key: &AccessKey) -> Self {
                 let context = [&what.to_bytes()[..], key.as_str().as_bytes()].concat();
-                let mac = BASE64_URL_SAFE_NO_PAD.encode(ring.derive($purpose, &context));
+                let mac = BASE64_URL_SAFE_NO_PAD.encode(version.derive($purpose, &context));
                 Self(Zeroizing::new(format!(concat!($prefix, "_{}_{}"), key, mac)))
             }
 
@@ -36,8 +40,12 @@ macro_rules! token {
             ) -> Option<AccessKey> {
                 let rest = presented.strip_prefix(concat!($prefix, "_"))?;
                 let key: AccessKey = rest.split_once('_')?.0.parse().ok()?;
-                let right = Self::of(ring, what, &key);
-                auth::constant_time_eq(right.0.as_bytes(), presented.as_bytes()).then_some(key)
+                // Under a version of the cluster key that is still honoured (decision 0008).
+                let opens = |version| {
+                    let right = Self::under(version, what, &key);
+                    auth::constant_time_eq(right.0.as_bytes(), presented.as_bytes())
+                };
+                ring.honoured().iter().any(|version| opens(version)).then_some(key)
             }
 
             /// The token as the client presents it.
@@ -58,8 +66,6 @@ token!(DownloadToken, PacketId, "dt", b"lgsp/download-token/v1");
 
 #[cfg(test)]
 mod tests {
-    use certs::ClusterKey;
-
     use super::*;
 
     #[test]

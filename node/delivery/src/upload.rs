@@ -323,7 +323,7 @@ impl Exchange {
             SpaceAccess::Caller(caller) => (caller.key().clone(), Refusal::SpaceUnknown.into()),
             SpaceAccess::Token(token) => {
                 let holder = SpaceToken::holder(&self.inner.parts.cluster_key, space, token);
-                (holder.ok_or(Error::TokenInvalid)?, Error::TokenInvalid)
+                (holder.ok_or_else(|| self.token_invalid())?, Error::TokenInvalid)
             }
         };
         self.fresh()?;

@@ -19,6 +19,14 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// A look may take so long: the node has just heard of a majority.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
+/// How soon a node has fetched a version of the cluster key that it lacks.
+const KEY_FETCH_TIME: Duration = Duration::from_secs(1);
+
+/// This node was away while the cluster key was rotated and has not fetched the new version yet.
+fn keyless() -> Error {
+    Error::Unavailable { retry_after: KEY_FETCH_TIME }
+}
+
 impl Exchange {
     /// What a signature must be like; tells a stranger how to sign.
     pub fn policy(&self) -> &auth::Policy {
@@ -46,7 +54,16 @@ impl Exchange {
     /// caller is told that its key is unknown, see [`Exchange::look_for_strangers`].
     pub fn verify(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {
         self.fresh()?;
-        self.verify_as_known(head)
+        match self.verify_as_known(head) {
+            Err(Error::Signature(_)) if self.lacks_cluster_key() => Err(keyless()),
+            verified => verified,
+        }
+    }
+
+    /// The token is none, as far as this node can tell: one that lacks the version of the cluster key
+    /// that derives tokens now says that it cannot, until it has fetched it.
+    pub(crate) fn token_invalid(&self) -> Error {
+        if self.lacks_cluster_key() { keyless() } else { Error::TokenInvalid }
     }
 
     /// Catches up with the leader before a key, or a join token, is called unknown: it may have been

@@ -9,7 +9,7 @@ use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, Tick, 
 
 use crate::{
     ANSWER_TIME_MS, Answer, Command, Effect, Entry, Proof, Proposal, Refusal, Store, cluster,
-    deadlines, exchange, lost, pickup,
+    cluster_key, deadlines, exchange, lost, pickup,
     record::Spent,
     registry,
     tables::{ANSWERS, CLUSTER, KEYS, NONCES, Tables},
@@ -76,6 +76,7 @@ fn need(command: &Command) -> Need {
         | Command::RecordHolding(_)
         | Command::RecordPickup(_)
         | Command::RecordLost(_)
+        | Command::TurnClusterKey(_)
         | Command::PassTime(_)
         | Command::ConfirmTime(_) => Need::Nobody,
         Command::IssueJoinToken(_)
@@ -83,6 +84,7 @@ fn need(command: &Command) -> Need {
         | Command::AddUnits(_)
         | Command::AddApp(_)
         | Command::IssueKey(_)
+        | Command::RotateClusterKey(_)
         | Command::RevokeKey(_)
         | Command::CloseLost(_) => Need::Signed(Grant::Admin),
         Command::OpenPacket(_)
@@ -167,6 +169,8 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
         Command::AbandonSpace(command) => exchange::abandon(tables, caller, command),
         Command::RecordLost(command) => lost::record_lost(tables, command),
         Command::CloseLost(command) => lost::close_lost(tables, command),
+        Command::RotateClusterKey(command) => cluster_key::rotate(tables, command),
+        Command::TurnClusterKey(step) => cluster_key::turn(tables, step),
         Command::PassTime(command) => deadlines::pass_time(tables, command),
         Command::ConfirmTime(command) => time::confirm(tables, command),
     }

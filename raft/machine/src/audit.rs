@@ -69,6 +69,16 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         let next = cluster.map_or(NodeId(1), |cluster| cluster.next_node);
         let given = nodes.iter().all(|(id, node)| *id < next && *id == node.node);
         self.check(given, || "a node has an id that was not given out".into());
+        if let Some(key) = CLUSTER_KEY.get(self.reader, &()) {
+            let staged = key.staged.as_ref().is_none_or(|staged| staged.version == key.last);
+            let ordered = key.opens_from <= key.tokens_from
+                && key.tokens_from <= key.active
+                && key.active <= key.last;
+            self.check(staged && ordered, || format!("the cluster key is in disorder: {key:?}"));
+            self.check(key.staged.is_none() || key.wanted, || {
+                "a key nobody wants is staged".into()
+            });
+        }
         for (_, token) in self.rows(&TOKENS) {
             let spent = token.node.is_none_or(|node| NODES.has(self.reader, &node));
             self.check(spent, || "a join token was spent by no node".into());
@@ -95,6 +105,15 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             self.check(known && app.app == id, || format!("{id} names an unknown unit"));
             self.check(app.targets.is_sorted(), || format!("the targets of {id} are unsorted"));
         }
+        let sealed: BTreeSet<_> = self.keys(&SEALED).into_iter().collect();
+        let secrets = self.rows(&KEYS).into_iter().filter(|(_, key)| key.algorithm.is_symmetric());
+        let secrets: BTreeSet<_> =
+            secrets.map(|(id, key)| (u64::from(key.sealed_under), id)).collect();
+        self.check(sealed == secrets, || "the sealed secrets differ from the keys'".into());
+        let ending: BTreeSet<_> = self.keys(&ENDING).into_iter().collect();
+        let ends =
+            self.rows(&KEYS).into_iter().filter_map(|(id, key)| Some((key.ends_at?.tick, id)));
+        self.check(ending == ends.collect(), || "the ending keys differ from the keys'".into());
         for (id, key) in self.rows(&KEYS) {
             let app = APPS.get(self.reader, &key.app);
             let copied = app.is_some_and(|app| app.unit == key.unit && app.grants == key.grants);
@@ -252,7 +271,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Nothing stands outside the tables.
     fn strangers(&mut self) {
-        for (from, to) in [(0, CLUSTER.tag), (LOST.tag + 1, u8::MAX)] {
+        for (from, to) in [(0, CLUSTER.tag), (ENDING.tag + 1, u8::MAX)] {
             let mut found = false;
             self.reader.scan(&[from], &[to], &mut |_, _| {
                 found = true;

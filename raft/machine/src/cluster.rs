@@ -6,8 +6,9 @@
 use model::{Digest, Grant, NodeId, PacketId};
 
 use crate::{
-    AdmitNode, Answer, ClusterRecord, Effect, Found, IssueJoinToken, JoinTokenRecord, NewNode,
-    NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, Store, UpdateNode, lifecycle, registry,
+    AdmitNode, Answer, ClusterRecord, Effect, FIRST_KEY_VERSION, Found, IssueJoinToken,
+    JoinTokenRecord, NewNode, NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, Store,
+    UpdateNode, cluster_key, lifecycle, registry,
     tables::{CLUSTER, DEBT_FLOORS, DEBTS, DUE, MEMBERS, NODES, PACKETS, TOKENS, Tables},
 };
 
@@ -39,7 +40,9 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
         authority_key_sealed: command.authority_key_sealed.clone(),
         next_node: NodeId(1),
         founded_at: tables.at,
+        authority_sealed_under: FIRST_KEY_VERSION,
     };
+    cluster_key::begin(tables, command.key_check);
     let node = add_node(tables, cluster, &command.node, command.node_key);
     // A cluster is founded by the one node that votes.
     tables.put(&MEMBERS, &(), &vec![node]);
@@ -158,6 +161,8 @@ pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
     tables.put(&NODES, &command.node, &node);
     tables.put(&MEMBERS, &(), &members);
     tables.effects.push(Effect::NodesChanged);
+    // It knows the cluster key of its last day, and so does whoever has its disk.
+    cluster_key::member_removed(tables);
     Ok(Outcome::Done)
 }
 
@@ -198,7 +203,7 @@ fn live(tables: &Tables, id: PacketId) -> PacketRecord {
 }
 
 /// A removed node owes nothing: its disk is out of our reach. What it still holds opens to whoever
-/// has that disk with the cluster key of its last day, until the key is rotated (decision 0001).
+/// has that disk with the cluster key of its last day (decision 0001).
 fn forgive_debts(tables: &mut Tables, node: NodeId) {
     for key in DEBTS.keys(&tables.store, &DEBTS.under(&node), usize::MAX) {
         tables.delete(&DEBTS, &key);

@@ -5,8 +5,8 @@
 
 use minicbor::{Decode, Encode};
 use model::{
-    AccessKey, AppId, CommandId, Digest, Grants, IdempotencyKey, Importance, KeyAlgorithm, Label,
-    MediaType, Moment, NodeId, Nonce, PacketId, SpaceId, Tick, Title, UnitCode, UnitKind, Zone,
+    AccessKey, AppId, CommandId, Digest, Grants, Importance, KeyAlgorithm, Label, MediaType,
+    Moment, NodeId, Nonce, PacketId, SpaceId, Tick, Title, UnitCode, UnitKind, Zone,
 };
 
 use crate::{
@@ -99,7 +99,7 @@ pub enum Command {
     IssueKey(#[n(0)] IssueKey),
     /// Revokes a key.
     #[n(8)]
-    RevokeKey(#[n(0)] RevokeKey),
+    RevokeKey(#[n(0)] crate::RevokeKey),
     /// Asks for a packet's space, Article 13(2).
     #[n(9)]
     OpenPacket(#[n(0)] OpenPacket),
@@ -149,6 +149,12 @@ pub enum Command {
     /// An administrator ends packets whose content is lost.
     #[n(24)]
     CloseLost(#[n(0)] CloseLost),
+    /// Asks for a new version of the cluster key.
+    #[n(25)]
+    RotateClusterKey(#[n(0)] crate::RotateClusterKey),
+    /// A step of a rotation of the cluster key.
+    #[n(26)]
+    TurnClusterKey(#[n(0)] crate::TurnClusterKey),
 }
 
 /// See [`Command::Found`].
@@ -184,6 +190,9 @@ pub struct Found {
     /// The SHA-256 of the first node's public key.
     #[n(8)]
     pub node_key: Digest,
+    /// The check of the cluster key's first version, under which all of this is sealed.
+    #[n(9)]
+    pub key_check: Digest,
 }
 
 /// A node as it presents itself.
@@ -329,15 +338,9 @@ pub struct IssueKey {
     /// Whether it may sign by hmac-sha1 in the legacy profile, Article 8(4).
     #[n(5)]
     pub hmac_sha1: bool,
-}
-
-/// See [`Command::RevokeKey`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct RevokeKey {
-    /// Which key.
-    #[n(0)]
-    pub key: AccessKey,
+    /// The version of the cluster key that sealed the secret; 0 for a public key.
+    #[n(6)]
+    pub sealed_under: u32,
 }
 
 /// The request of Article 13(2): where to, what, how urgent.
@@ -397,18 +400,6 @@ pub const FEED_EVENTS_MAX: u64 = 10_000;
 /// Packets that one confirmation or record may name.
 pub const PACKETS_A_COMMAND_MAX: usize = 1000;
 
-/// An idempotency key and what was asked with it.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct Idempotency {
-    /// The client's key; scoped to its application.
-    #[n(0)]
-    pub key: IdempotencyKey,
-    /// SHA-256 of the request's fields and the content's digest, not of raw octets.
-    #[n(1)]
-    pub fingerprint: Digest,
-}
-
 /// See [`Command::OpenPacket`]. The source is the unit of the proof's application.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
@@ -430,7 +421,7 @@ pub struct OpenPacket {
     pub node: NodeId,
     /// The client's idempotency key.
     #[n(5)]
-    pub idempotency: Option<Idempotency>,
+    pub idempotency: Option<crate::Idempotency>,
 }
 
 /// See [`Command::ClaimSpace`].
@@ -496,7 +487,7 @@ pub struct SubmitPacket {
     pub holders: Vec<NodeId>,
     /// The client's idempotency key.
     #[n(6)]
-    pub idempotency: Option<Idempotency>,
+    pub idempotency: Option<crate::Idempotency>,
 }
 
 /// See [`Command::CancelPacket`].

@@ -13,10 +13,10 @@ use crate::{
     PassTime, Reader,
     apply::generation,
     keys::Key,
-    lifecycle,
+    lifecycle, registry,
     tables::{
-        ANSWERS, DUE, DUE_FLOOR, FLOORS, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, NONCES,
-        PACKETS, PRUNED, Span, Table, Tables, Value,
+        ANSWERS, DUE, DUE_FLOOR, ENDING, FLOORS, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS,
+        NONCES, PACKETS, PRUNED, Span, Table, Tables, Value,
     },
     time,
 };
@@ -41,7 +41,8 @@ pub(crate) fn pass_time(tables: &mut Tables, command: &PassTime) -> Answer {
     let ages = tables.tick.0.checked_sub(IDEMPOTENCY_TIME_MS);
     let ages = ages.map(|latest| IDEMPOTENCY_AGES.prefix(&Tick(latest + 1)));
     let ages = forget_idempotency(tables, ages);
-    let more = due || [nonces, answers, ages].contains(&PRUNED_ROWS_MAX);
+    let keys = registry::end_due_keys(tables);
+    let more = due || keys || [nonces, answers, ages].contains(&PRUNED_ROWS_MAX);
     Ok(Outcome::TimePassed { settled, more })
 }
 
@@ -58,7 +59,8 @@ pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Tick> {
     let prunable = [nonce, answer, idempotency].into_iter().flatten().min();
     let rested = PRUNED.get(reader, &()).map_or(0, |tick| tick.0.saturating_add(PRUNE_PAUSE_MS));
     let prunable = prunable.map(|tick| Tick(tick.max(rested)));
-    [DUE_FLOOR.get(reader, &()), prunable].into_iter().flatten().min()
+    let key = ENDING.first(reader, &ENDING.all()).map(|(tick, _)| tick);
+    [DUE_FLOOR.get(reader, &()), prunable, key].into_iter().flatten().min()
 }
 
 /// The rows of the deadlines that there can be.

@@ -7,6 +7,7 @@
 mod apply;
 mod audit;
 mod cluster;
+mod cluster_key;
 mod command;
 mod deadlines;
 mod exchange;
@@ -26,13 +27,17 @@ mod view;
 pub use apply::{Applied, apply};
 pub use audit::audit;
 pub use cluster::{JOIN_TOKEN_TIME_MAX_MS, seat_voters};
+pub use cluster_key::{
+    ClusterKeyRecord, FIRST_KEY_VERSION, RESEALED_A_COMMAND_MAX, Resealed, RotateClusterKey,
+    StagedKey, TurnClusterKey,
+};
 pub use command::*;
 pub use exchange::is_doubtful;
 pub use lost::{CloseLost, LOST_A_COMMAND_MAX, LOST_REASON, RecordLost};
 pub use outcome::*;
 pub use record::*;
 pub use refusal::Refusal;
-pub use registry::ALIASES_MAX;
+pub use registry::{ALIASES_MAX, KEY_OVERLAP_MAX_MS, RevokeKey};
 pub use store::{Overlay, Reader, Store, Visit, Write, Writes, scan_over};
 pub use time::{ConfirmTime, DATE_STILL_MS, Time};
 pub use view::{Feed, View};

@@ -122,4 +122,6 @@ pub enum Effect {
     KeyRevoked(AccessKey),
     /// The nodes of the cluster changed: addresses, admissions, removals.
     NodesChanged,
+    /// The cluster key is to be rotated, or its rotation has gone a step further.
+    ClusterKeyTurned,
 }

@@ -2,9 +2,9 @@
 
 use minicbor::{Decode, Encode};
 use model::{
-    AccessKey, AppId, CommandId, DeliveryState, Digest, Grant, Grants, Importance, KeyAlgorithm,
-    KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId, Tick, Title,
-    UnitCode, UnitKind, Zone,
+    AccessKey, AppId, CommandId, DeliveryState, Digest, Grant, Grants, IdempotencyKey, Importance,
+    KeyAlgorithm, KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId,
+    Tick, Title, UnitCode, UnitKind, Zone,
 };
 
 use crate::{Answer, ExchangePolicy, NewNode};
@@ -36,6 +36,9 @@ pub struct ClusterRecord {
     /// When it was founded.
     #[n(6)]
     pub founded_at: Moment,
+    /// The version of the cluster key that sealed the authority's key.
+    #[n(7)]
+    pub authority_sealed_under: u32,
 }
 
 /// A node, present or removed.
@@ -153,6 +156,12 @@ pub struct KeyRecord {
     /// When it was revoked.
     #[n(10)]
     pub revoked_at: Option<Moment>,
+    /// The version of the cluster key that sealed the secret; 0 for a public key.
+    #[n(11)]
+    pub sealed_under: u32,
+    /// When it will be revoked, where another key has taken its place.
+    #[n(12)]
+    pub ends_at: Option<crate::Time>,
 }
 
 /// A packet with its deliveries.
@@ -310,6 +319,18 @@ pub struct JoinTokenRecord {
     /// The node that spent it.
     #[n(1)]
     pub node: Option<NodeId>,
+}
+
+/// An idempotency key and what was asked with it.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Idempotency {
+    /// The client's key; scoped to its application.
+    #[n(0)]
+    pub key: IdempotencyKey,
+    /// SHA-256 of the request's fields and the content's digest, not of raw octets.
+    #[n(1)]
+    pub fingerprint: Digest,
 }
 
 /// What was first asked and answered under an idempotency key.

@@ -2,16 +2,34 @@
 //!
 //! Nothing is renamed, moved or taken away here except a key's validity.
 
-use model::{Grant, KeyStatus, Label, UnitCode, UnitKind, Zone};
+use minicbor::{Decode, Encode};
+use model::{AccessKey, Grant, KeyStatus, Label, Moment, UnitCode, UnitKind, Zone};
 
 use crate::{
     AddApp, AddUnits, Answer, AppRecord, Effect, IssueKey, KeyRecord, NewUnit, Outcome, Refusal,
-    RevokeKey, TARGETS_MAX, UNITS_A_COMMAND_MAX, UnitRecord,
-    tables::{ALIASES, APPS, CLUSTER, KEYS, Tables, UNITS},
+    TARGETS_MAX, UNITS_A_COMMAND_MAX, UnitRecord,
+    tables::{ALIASES, APPS, CLUSTER, ENDING, KEYS, SEALED, Tables, UNITS},
+    time::Time,
 };
+
+/// See [`crate::Command::RevokeKey`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct RevokeKey {
+    /// Which key.
+    #[n(0)]
+    pub key: AccessKey,
+    /// From when on it is worth nothing; none, or a moment that is past, is at once.
+    #[n(1)]
+    pub at: Option<Moment>,
+}
 
 /// Other codes of one unit: the forms of two decisions and of some mergers.
 pub const ALIASES_MAX: usize = 16;
+/// How long a key may go on beside the one that takes its place: 90 days.
+pub const KEY_OVERLAP_MAX_MS: u64 = 90 * 24 * 3_600_000;
+/// Keys that one passing of time revokes.
+const KEYS_ENDED_MAX: usize = 100;
 
 /// Adds all the units or none.
 pub(crate) fn add_units(tables: &mut Tables, command: &AddUnits) -> Answer {
@@ -155,25 +173,67 @@ pub(crate) fn issue_key(tables: &mut Tables, command: &IssueKey) -> Answer {
         status: KeyStatus::Active,
         issued_at: tables.at,
         revoked_at: None,
+        sealed_under: command.sealed_under,
+        ends_at: None,
     };
+    if key.algorithm.is_symmetric() {
+        tables.put(&SEALED, &(u64::from(key.sealed_under), key.key.clone()), &());
+    }
     tables.put(&KEYS, &command.key, &key);
     Ok(Outcome::Done)
 }
 
-/// Revokes a key, for ever; never the last one that may administer, for nobody could issue another.
+/// Revokes a key, for ever, now or at a moment; never the last one that may administer, for nobody
+/// could issue another.
 pub(crate) fn revoke_key(tables: &mut Tables, command: &RevokeKey) -> Answer {
     let mut key = tables.get(&KEYS, &command.key).ok_or(Refusal::KeyUnknown)?;
     // A repeat is the same answer, not an error.
-    if key.status == KeyStatus::Active {
-        if key.grants.has(Grant::Admin) && !has_other_admin(tables, &key) {
-            return Err(Refusal::LastAdminKey);
+    if key.status != KeyStatus::Active {
+        return Ok(Outcome::Done);
+    }
+    if key.grants.has(Grant::Admin) && !has_other_admin(tables, &key) {
+        return Err(Refusal::LastAdminKey);
+    }
+    let later = command.at.filter(|at| *at > tables.at);
+    if later.is_some_and(|at| at.0 > tables.at.0.saturating_add(KEY_OVERLAP_MAX_MS)) {
+        return Err(Refusal::DeadlineMalformed);
+    }
+    if let Some(before) = key.ends_at.take() {
+        tables.delete(&ENDING, &(before.tick, key.key.clone()));
+    }
+    match later {
+        Some(at) => {
+            // From now on it is ticks that count, so a clock that jumps ends no key.
+            let tick = tables.tick.plus_ms(at.0 - tables.at.0);
+            key.ends_at = Some(Time { date: at, tick });
+            tables.put(&ENDING, &(tick, key.key.clone()), &());
+            tables.put(&KEYS, &command.key, &key);
         }
-        key.status = KeyStatus::Revoked;
-        key.revoked_at = Some(tables.at);
-        tables.put(&KEYS, &command.key, &key);
-        tables.effects.push(Effect::KeyRevoked(command.key.clone()));
+        None => end_key(tables, key),
     }
     Ok(Outcome::Done)
+}
+
+/// Revokes keys whose time is over; answers whether there are more.
+pub(crate) fn end_due_keys(tables: &mut Tables) -> bool {
+    let after_now = ENDING.prefix(&tables.tick.plus_ms(1));
+    let mut due = ENDING.keys(&tables.store, &ENDING.all().below(after_now), KEYS_ENDED_MAX + 1);
+    let more = due.len() > KEYS_ENDED_MAX;
+    due.truncate(KEYS_ENDED_MAX);
+    for (tick, id) in due {
+        tables.delete(&ENDING, &(tick, id.clone()));
+        let mut key = tables.get(&KEYS, &id).expect("every ending belongs to a key");
+        key.ends_at = None;
+        end_key(tables, key);
+    }
+    more
+}
+
+fn end_key(tables: &mut Tables, mut key: KeyRecord) {
+    key.status = KeyStatus::Revoked;
+    key.revoked_at = Some(tables.at);
+    tables.put(&KEYS, &key.key, &key);
+    tables.effects.push(Effect::KeyRevoked(key.key));
 }
 
 /// Whether another active key may administer. Keys are few and such a revocation is rare, so that all
@@ -181,6 +241,9 @@ pub(crate) fn revoke_key(tables: &mut Tables, command: &RevokeKey) -> Answer {
 fn has_other_admin(tables: &Tables, key: &KeyRecord) -> bool {
     let keys = KEYS.rows(&tables.store, &KEYS.all(), usize::MAX);
     keys.iter().any(|(id, other)| {
-        *id != key.key && other.status == KeyStatus::Active && other.grants.has(Grant::Admin)
+        *id != key.key
+            && other.status == KeyStatus::Active
+            && other.ends_at.is_none()
+            && other.grants.has(Grant::Admin)
     })
 }

@@ -11,8 +11,9 @@ use model::{
 };
 
 use crate::{
-    Answer, AppRecord, ClusterRecord, Effect, Event, IdempotencyRecord, JoinTokenRecord, KeyRecord,
-    NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead, UnitRecord, Write,
+    Answer, AppRecord, ClusterKeyRecord, ClusterRecord, Effect, Event, IdempotencyRecord,
+    JoinTokenRecord, KeyRecord, NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead,
+    UnitRecord, Write,
     keys::{Key, Newest},
     record::{PacketEnd, Spent},
     time::{Time, Trust},
@@ -82,6 +83,12 @@ pub(crate) const PURGES: Table<(PacketId, NodeId), Moment> = Table::new(28);
 pub(crate) const TRUST: Table<(), Trust> = Table::new(29);
 /// Live packets whose content no node holds, and since when that is known.
 pub(crate) const LOST: Table<PacketId, Moment> = Table::new(30);
+/// How far the cluster key has turned.
+pub(crate) const CLUSTER_KEY: Table<(), ClusterKeyRecord> = Table::new(31);
+/// Secrets of keys by the version of the cluster key that sealed them, the oldest first.
+pub(crate) const SEALED: Table<(u64, AccessKey), ()> = Table::new(32);
+/// Keys that will be revoked, by the tick.
+pub(crate) const ENDING: Table<(Tick, AccessKey), ()> = Table::new(33);
 /// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 

@@ -7,13 +7,13 @@ use model::{
 };
 
 use crate::{
-    AppRecord, ClusterRecord, Event, FEED_EVENTS_MAX, JoinTokenRecord, KeyRecord, NodeRecord,
-    PacketRecord, Proof, Reader, UnitRecord, deadlines, exchange,
+    AppRecord, ClusterKeyRecord, ClusterRecord, Event, FEED_EVENTS_MAX, JoinTokenRecord, KeyRecord,
+    NodeRecord, PacketRecord, Proof, Reader, UnitRecord, cluster_key, deadlines, exchange,
     keys::{Key, Newest},
     tables::{
-        ALIASES, APPS, CLOCK, CLUSTER, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS, HEADS, INBOX,
-        KEYS, LOST, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SENT, SPACES, Span, TOKENS,
-        TRUST, Table, UNITS, Value,
+        ALIASES, APPS, CLOCK, CLUSTER, CLUSTER_KEY, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS,
+        HEADS, INBOX, KEYS, LOST, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SEALED, SENT,
+        SPACES, Span, TOKENS, TRUST, Table, UNITS, Value,
     },
     time::Time,
 };
@@ -135,6 +135,23 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// Keys in their order.
     pub fn keys(&self, after: Option<&AccessKey>, limit: usize) -> Vec<KeyRecord> {
         self.page(&KEYS, listed(&KEYS, after), limit)
+    }
+
+    /// How far the cluster key has turned; none before the founding.
+    pub fn cluster_key(&self) -> Option<ClusterKeyRecord> {
+        CLUSTER_KEY.get(self.reader, &())
+    }
+
+    /// Keys whose secret is sealed under a version of the cluster key before this one.
+    pub fn sealed_before(&self, version: u32, limit: usize) -> Vec<KeyRecord> {
+        let span = SEALED.all().below(SEALED.prefix(&u64::from(version)));
+        let keys = SEALED.keys(self.reader, &span, limit);
+        keys.into_iter().filter_map(|(_, key)| self.key(&key)).collect()
+    }
+
+    /// Whether nothing but contents is sealed under a version before this one.
+    pub fn is_resealed(&self, version: u32) -> bool {
+        cluster_key::is_resealed(self.reader, version)
     }
 
     /// A packet.

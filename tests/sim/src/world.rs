@@ -118,6 +118,11 @@ impl Nodes for Reachable {
         Vitals::default()
     }
 
+    // All nodes of the simulation share one ring.
+    fn cluster_key(&self, _: NodeId, _: u32) -> BoxFuture<'static, Option<delivery::KeyOctets>> {
+        Box::pin(async { None })
+    }
+
     fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
         let (net, node) = (self.net.clone(), self.port.node);
         Box::pin(async move { net.discard(node, space).await })
@@ -215,7 +220,9 @@ impl World {
                 material,
                 legacy: false,
                 hmac_sha1: false,
+                sealed_under: 1,
             },
+            key_check: self.0.keyring.sealing().check(),
             node_key: node_key(NodeId(1)),
         });
         Proposal { id: self.command_id(), proof: None, command }

@@ -1,8 +1,10 @@
 //! Applications, keys and members, for administrators.
 
-use delivery::{IssuedKey, MemberStatus, NewKey, Status};
+use delivery::{ClusterKeyStatus, IssuedKey, MemberStatus, NewKey, Status};
 use machine::{AddApp, AppRecord, KeyRecord};
-use model::{AccessKey, AppId, Grant, Grants, KeyAlgorithm, KeyStatus, Label, NodeId, UnitCode};
+use model::{
+    AccessKey, AppId, Grant, Grants, KeyAlgorithm, KeyStatus, Label, Moment, NodeId, UnitCode,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -184,6 +186,9 @@ pub(crate) struct KeyView {
     issued_at: At,
     #[schema(schema_with = schemas::moment_or_null)]
     revoked_at: Option<At>,
+    /// When it will be revoked, where another has taken its place.
+    #[schema(schema_with = schemas::moment_or_null)]
+    ends_at: Option<At>,
 }
 
 impl From<KeyRecord> for KeyView {
@@ -199,6 +204,7 @@ impl From<KeyRecord> for KeyView {
             status: record.status,
             issued_at: At(record.issued_at),
             revoked_at: At::some(record.revoked_at),
+            ends_at: record.ends_at.map(|end| At(end.date)),
         }
     }
 }
@@ -210,6 +216,27 @@ pub(crate) struct KeyRevoked {
     pub(crate) access_key: AccessKey,
     #[schema(schema_with = schemas::key_status)]
     pub(crate) status: KeyStatus,
+    /// When it ends, if it goes on for a while.
+    #[schema(schema_with = schemas::moment_or_null)]
+    pub(crate) ends_at: Option<At>,
+}
+
+/// A key to be revoked.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevokeKey {
+    /// From when on it is worth nothing: up to 90 days ahead; at once when not given.
+    #[schema(schema_with = schemas::moment_or_null)]
+    at: Option<String>,
+}
+
+impl RevokeKey {
+    /// The moment, if one is named.
+    pub(crate) fn checked(self) -> Result<Option<Moment>, Problem> {
+        let mut check = Check::default();
+        let at = check.moment("/at", self.at.as_deref());
+        check.done(Some(at))
+    }
 }
 
 /// The cluster as an operator sees it.
@@ -244,6 +271,53 @@ pub(crate) struct StatusView {
     /// Live packets whose content no node holds any more.
     lost: u64,
     warnings: Vec<WarningView>,
+    cluster_key: Option<ClusterKeyView>,
+}
+
+/// How far the cluster key has turned.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ClusterKeyView {
+    /// The version that seals.
+    version: u32,
+    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`,
+    /// `ending_tokens`.
+    #[schema(example = "settled")]
+    phase: &'static str,
+    #[schema(schema_with = schemas::moment)]
+    active_at: At,
+    /// Nodes that hold the version that is being handed out.
+    #[schema(value_type = Vec<u64>)]
+    holders: Vec<NodeId>,
+    /// Until when tokens of older versions are honoured.
+    #[schema(schema_with = schemas::moment_or_null)]
+    old_tokens_until: Option<At>,
+    /// Until when older versions are kept to open contents.
+    #[schema(schema_with = schemas::moment_or_null)]
+    old_contents_until: Option<At>,
+}
+
+/// A rotation of the cluster key to be begun.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotateClusterKey {
+    /// Whether tokens derived under older versions end with the rotation instead of a day later.
+    #[serde(default)]
+    pub(crate) end_tokens: bool,
+}
+
+impl From<ClusterKeyStatus> for ClusterKeyView {
+    fn from(status: ClusterKeyStatus) -> Self {
+        let phase = status.phase();
+        let record = status.record;
+        Self {
+            version: record.active,
+            phase,
+            active_at: At(record.active_at),
+            holders: record.staged.map(|staged| staged.holders).unwrap_or_default(),
+            old_tokens_until: record.tokens_until.map(|until| At(until.date)),
+            old_contents_until: record.contents_until.map(|until| At(until.date)),
+        }
+    }
 }
 
 /// One node.
@@ -280,6 +354,8 @@ pub(crate) struct Member {
     standing: Option<String>,
     /// It has told of entries that no other member that answers holds.
     holds_more: bool,
+    #[schema(schema_with = schemas::moment_or_null)]
+    removed_at: Option<At>,
 }
 
 /// Something to look at.
@@ -310,6 +386,7 @@ impl From<MemberStatus> for Member {
             purge_debt: member.purge_debt_count,
             standing: member.standing,
             holds_more: member.holds_more,
+            removed_at: At::some(record.removed_at),
             name: record.now.name,
             mesh_address: record.now.mesh_address,
             api_url: record.now.api_url,
@@ -339,6 +416,7 @@ impl From<Status> for StatusView {
             applied: status.applied,
             lost: status.lost_count,
             warnings: warnings.collect(),
+            cluster_key: status.cluster_key.map(ClusterKeyView::from),
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::{
         At, Page,
         admin::{
             AppAdded, AppView, IssueKey, JoinTokenIssued, KeyIssued, KeyRevoked, KeyView,
-            MemberRemoved, Members, NewApp, NewJoinToken, Removal, StatusView,
+            MemberRemoved, Members, NewApp, NewJoinToken, Removal, RevokeKey, RotateClusterKey,
+            StatusView,
         },
         units::{AddUnits, UnitsAdded},
     },
@@ -104,11 +105,11 @@ pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
     Ok(answer::page::<_, KeyView, _>(&signed.head.uri, keys, limit, |record| record.key.clone()))
 }
 
-/// Revoke a key for ever
+/// Revoke a key for ever, now or at a moment
 #[utoipa::path(
     post, path = "/v1/admin/keys/{access_key}/revoke", tag = "admin", operation_id = "revoke_key", security(("lgsp-v1" = [])),
     params(("access_key" = String, Path, description = "The key", example = "AKMZXW6YTBOI2DGNBVHA4Q")),
-    responses((status = 200, description = "Revoked", body = KeyRevoked))
+    request_body = Option<RevokeKey>, responses((status = 200, description = "Revoked, or to be", body = KeyRevoked))
 )]
 pub(crate) async fn revoke_key(
     State(app): State<App>,
@@ -116,10 +117,19 @@ pub(crate) async fn revoke_key(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
+    let body = signed.body(JSON_MAX).await?;
+    let asked = if body.is_empty() {
+        RevokeKey::default()
+    } else {
+        check_json_type(&signed.head.headers)?;
+        from_json::<Option<RevokeKey>>(&body)?.unwrap_or_default()
+    };
+    let at = asked.checked()?;
     let access_key: model::AccessKey = id(&key)?;
-    app.exchange.revoke_key(&signed.caller, access_key.clone()).await?;
-    let revoked = KeyRevoked { access_key, status: model::KeyStatus::Revoked };
+    app.exchange.revoke_key(&signed.caller, access_key.clone(), at).await?;
+    let now = at.is_none_or(|at| at <= app.exchange.now());
+    let status = if now { model::KeyStatus::Revoked } else { model::KeyStatus::Active };
+    let revoked = KeyRevoked { access_key, status, ends_at: At::some(at.filter(|_| !now)) };
     Ok(answer::json(StatusCode::OK, &revoked))
 }
 
@@ -190,4 +200,27 @@ pub(crate) async fn remove_member(
     let node: NodeId = id(&node)?;
     app.exchange.remove_member(&signed.caller, node, removal.force).await?;
     Ok(answer::json(StatusCode::OK, &MemberRemoved { node }))
+}
+
+/// Rotate the cluster key
+///
+/// A new version of the key that seals secrets and derives tokens is made and handed to the members;
+/// everything is sealed anew under it. The answer comes when the rotation is wanted; `cluster_key` of the
+/// status says how far it is.
+#[utoipa::path(
+    post, path = "/v1/admin/cluster-key/rotate", tag = "admin", operation_id = "rotate_cluster_key", security(("lgsp-v1" = [])),
+    request_body = Option<RotateClusterKey>, responses((status = 202, description = "Wanted", body = StatusView))
+)]
+pub(crate) async fn rotate_cluster_key(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request).await?;
+    let body = signed.body(JSON_MAX).await?;
+    let asked = if body.is_empty() {
+        RotateClusterKey::default()
+    } else {
+        check_json_type(&signed.head.headers)?;
+        from_json::<Option<_>>(&body)?.unwrap_or_default()
+    };
+    app.exchange.rotate_cluster_key(&signed.caller, asked.end_tokens).await?;
+    let status = app.exchange.status(&signed.caller).await?;
+    Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))
 }

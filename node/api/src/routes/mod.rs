@@ -54,6 +54,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(admin::remove_member))
         .routes(routes!(lost::list))
         .routes(routes!(lost::close))
+        .routes(routes!(admin::rotate_cluster_key))
         .routes(routes!(open::join))
         .routes(routes!(open::live))
         .routes(routes!(open::ready))
@@ -124,6 +125,7 @@ pub(crate) fn pattern(path: &str) -> &'static str {
         ["v1", "admin", "members", _, "remove"] => "/v1/admin/members/{id}/remove",
         ["v1", "admin", "lost"] => "/v1/admin/lost",
         ["v1", "admin", "lost", "close"] => "/v1/admin/lost/close",
+        ["v1", "admin", "cluster-key", "rotate"] => "/v1/admin/cluster-key/rotate",
         ["v1", "cluster", "join"] => "/v1/cluster/join",
         _ => UNMATCHED,
     }
@@ -166,6 +168,7 @@ mod tests {
         "OPTIONS /v1/spaces/{id}/content",
         "PATCH /v1/spaces/{id}/content",
         "POST /v1/admin/apps",
+        "POST /v1/admin/cluster-key/rotate",
         "POST /v1/admin/join-tokens",
         "POST /v1/admin/lost/close",
         "POST /v1/admin/keys",

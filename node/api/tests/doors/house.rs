@@ -112,6 +112,10 @@ impl Nodes for Alone {
         Box::pin(async { None })
     }
 
+    fn cluster_key(&self, _: NodeId, _: u32) -> BoxFuture<'static, Option<delivery::KeyOctets>> {
+        Box::pin(async { None })
+    }
+
     fn discard(&self, _: SpaceId) -> BoxFuture<'static, ()> {
         Box::pin(async {})
     }
@@ -436,8 +440,10 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
             material: delivery::seal_secret(keyring, &key, secret.expose()),
             legacy: false,
             hmac_sha1: false,
+            sealed_under: 1,
         },
         node_key: model::Digest([1; 32]),
+        key_check: keyring.sealing().check(),
     });
     let id = CommandId::mint(clock.now(), 1);
     (signer(key, &secret), Proposal { id, proof: None, command })

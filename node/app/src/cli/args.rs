@@ -155,6 +155,8 @@ pub struct CheckArgs {
 #[derive(Debug, Subcommand)]
 pub enum ClusterVerb {
     #[command(subcommand)]
+    Key(ClusterKeyVerb),
+    #[command(subcommand)]
     Time(TimeVerb),
 }
 
@@ -184,6 +186,14 @@ pub enum MemberVerb {
         force: bool,
         #[arg(long)]
         yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ClusterKeyVerb {
+    Rotate {
+        #[arg(long)]
+        end_tokens: bool,
     },
 }
 
@@ -242,11 +252,24 @@ pub enum AppVerb {
 pub enum KeyVerb {
     Issue(IssueArgs),
     List(ListArgs),
+    Renew(RenewArgs),
     Revoke {
         access_key: AccessKey,
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    #[arg(long, value_name = "NODE")]
+    pub since_removal: NodeId,
+    #[arg(long, value_name = "DIR")]
+    pub to_dir: PathBuf,
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(0..=90))]
+    pub overlap_days: u32,
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

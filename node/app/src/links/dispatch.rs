@@ -60,6 +60,11 @@ impl Handler for DispatchHandler {
                 Topic::Vitals => encode(&services.own.vitals()),
                 Topic::Renewal => renew(&services.exchange, from, &message),
                 Topic::Members => encode(&tell(&services.exchange)),
+                Topic::ClusterKey => {
+                    let version = <[u8; 4]>::try_from(&message[..]).map(u32::from_be_bytes);
+                    let key = version.ok().and_then(|v| services.exchange.cluster_key_for(from, v));
+                    key.map_or_else(Bytes::new, |key| Bytes::copy_from_slice(&*key))
+                }
                 Topic::Discard => {
                     if let Ok(octets) = <[u8; 16]>::try_from(&message[..]) {
                         services.exchange.destroy_unnamed(SpaceId::from_bytes(octets)).await;
@@ -89,13 +94,14 @@ impl Handler for DispatchHandler {
 }
 
 fn topic(octet: u8) -> Option<Topic> {
-    const ALL: [Topic; 6] = [
+    const ALL: [Topic; 7] = [
         Topic::Consensus,
         Topic::Content,
         Topic::Vitals,
         Topic::Renewal,
         Topic::Discard,
         Topic::Members,
+        Topic::ClusterKey,
     ];
     ALL.into_iter().find(|topic| *topic as u8 == octet)
 }

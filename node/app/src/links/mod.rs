@@ -38,6 +38,8 @@ pub enum Topic {
     Discard = 5,
     /// Who the members are, for a node that was away.
     Members = 6,
+    /// A version of the cluster key, for a member that lacks it.
+    ClusterKey = 7,
 }
 
 impl Topic {

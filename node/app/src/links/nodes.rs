@@ -8,10 +8,11 @@ use std::{
 
 use consensus::{Clock, Consensus};
 use content::Content;
-use delivery::{Nodes, Vitals};
+use delivery::{KeyOctets, Nodes, Vitals};
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Mesh};
 use model::{NodeId, SpaceId};
+use zeroize::Zeroizing;
 
 use super::Topic;
 
@@ -72,6 +73,16 @@ impl Nodes for MeshNodes {
 
     fn own_vitals(&self) -> Vitals {
         self.own.vitals()
+    }
+
+    fn cluster_key(&self, node: NodeId, version: u32) -> BoxFuture<'static, Option<KeyOctets>> {
+        let mesh = self.mesh.clone();
+        Box::pin(async move {
+            let question = Topic::ClusterKey.wrap(&version.to_be_bytes());
+            let asked = mesh.request_within(node, Channel::Control, question, VITALS_DEADLINE);
+            let answer = Zeroizing::new(asked.await.ok()?.to_vec());
+            Some(Zeroizing::new(<[u8; 32]>::try_from(&answer[..]).ok()?))
+        })
     }
 
     fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {

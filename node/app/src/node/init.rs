@@ -40,7 +40,10 @@ pub async fn init(options: InitOptions) -> anyhow::Result<Founded> {
     let now = SystemClock.now();
     let cluster = random_name();
     let authority = Authority::create(&cluster, now)?;
-    let keyring = Keyring::new(certs::ClusterKey::generate(1, &mut certs::system_random));
+    let keyring = Keyring::new(certs::ClusterKey::generate(
+        machine::FIRST_KEY_VERSION,
+        &mut certs::system_random,
+    ));
     let node_key = NodeKey::generate()?;
     let (names, addresses) = options.config.certificate_hosts();
     let request = NodeRequest {
@@ -99,8 +102,10 @@ fn first_command(
             material: delivery::seal_secret(keyring, access_key, secret.expose()),
             legacy: false,
             hmac_sha1: false,
+            sealed_under: machine::FIRST_KEY_VERSION,
         },
         node_key: certs::requested_key(&node.request)?,
+        key_check: keyring.sealing().check(),
     })
 }
 

@@ -15,7 +15,7 @@ pub struct Entry {
     pub args: &'static [(&'static str, Text)],
 }
 
-const fn t(vi: &'static str, en: &'static str) -> Text {
+pub(super) const fn t(vi: &'static str, en: &'static str) -> Text {
     Text { vi, en }
 }
 
@@ -279,6 +279,8 @@ pub const ALL: &[Entry] = &[
             ),
         ],
     },
+    super::identity::HELP_CLUSTER_KEY,
+    super::identity::HELP_ROTATE,
     Entry {
         path: "unit",
         about: t("Các đơn vị", "The units"),
@@ -422,6 +424,7 @@ pub const ALL: &[Entry] = &[
         examples: ["lgsp key list", "lgsp key list -o json"],
         args: &[],
     },
+    super::identity::HELP_RENEW,
     Entry {
         path: "key revoke",
         about: t("Thu hồi một khoá, mãi mãi", "Revoke a key, for ever"),

@@ -6,6 +6,7 @@
 pub mod demo;
 pub mod failures;
 pub mod help;
+pub mod identity;
 pub mod words;
 
 use std::fmt::Display;
@@ -107,7 +108,12 @@ mod tests {
 
     #[test]
     fn no_text_is_missing_in_one_language() {
-        let parts = [("demo", demo::ALL), ("failures", failures::ALL), ("words", words::ALL)];
+        let parts = [
+            ("demo", demo::ALL),
+            ("failures", failures::ALL),
+            ("identity", identity::ALL),
+            ("words", words::ALL),
+        ];
         for (part, all) in parts {
             for (name, text) in all {
                 assert!(!text.vi.trim().is_empty() && !text.en.trim().is_empty(), "{part}::{name}");

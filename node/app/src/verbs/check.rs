@@ -7,7 +7,7 @@ use super::{Context, Done};
 use crate::{
     cli::{CheckArgs, Exit, Failure, Mark, Out, size_text},
     profile::Loaded,
-    texts::{Text, words as w},
+    texts::{Text, identity as t, words as w},
 };
 
 /// Less free space than this share of the disk is told.
@@ -55,7 +55,10 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     findings.storage(&status);
     findings.contents(&status);
     let keys = super::registry::all_keys(&client, KEYS_MAX).await;
-    findings.security(&keys.map_err(|error| error.to_string()));
+    let keys = keys.map_err(|error| error.to_string());
+    findings.security(&keys);
+    findings.exposed(&status, keys.as_deref().unwrap_or_default());
+    findings.cluster_key(&status);
     for node in members(&status).filter(|node| node.reachable) {
         if let Some(url) = &node.api_url {
             findings.certificate(node, days_left(context, &loaded, url).await);
@@ -259,6 +262,33 @@ impl Findings<'_> {
                 Some(out.fill(w::FIX_KEY, &values)),
             );
         }
+    }
+
+    fn exposed(&mut self, status: &Status, keys: &[Key]) {
+        let (out, group) = (self.out, w::CHECK_SECURITY);
+        for node in status.nodes.iter().filter(|node| node.role == "removed") {
+            let count = super::renew::exposed(keys, node).len();
+            if count > 0 {
+                let text = out.fill(t::CHECK_EXPOSED, &[("node", &node.node), ("count", &count)]);
+                let fix = Some(super::renew::command(node.node));
+                self.add(group, "keys_exposed", Mark::Warn, text, fix);
+            }
+        }
+    }
+
+    fn cluster_key(&mut self, status: &Status) {
+        let (out, group) = (self.out, w::CHECK_SECURITY);
+        let Some(key) = &status.cluster_key else { return };
+        if key.phase == "settled" {
+            let text = out.fill(t::CHECK_CLUSTER_KEY, &[("version", &key.version)]);
+            return self.add(group, "cluster_key", Mark::Good, text, None);
+        }
+        let holders = super::cluster::holders(key);
+        let values: [(&str, &dyn std::fmt::Display); 2] =
+            [("phase", &key.phase), ("holders", &holders)];
+        let text = out.fill(t::CHECK_CLUSTER_KEY_TURNING, &values);
+        let fix = Some(out.text(t::FIX_CLUSTER_KEY).to_owned());
+        self.add(group, "cluster_key", Mark::Warn, text, fix);
     }
 
     fn certificate(&mut self, node: &NodeStatus, days: Result<i64, String>) {

@@ -124,8 +124,7 @@ pub async fn remove(context: &Context, node: NodeId, (force, yes): (bool, bool))
     })?;
     if out.is_table() {
         out.done(words::DONE_MEMBER_REMOVED, &[("node", &node)]);
-    } else {
-        out.json("lgsp.member.removed/1", json!({ "node": node }));
     }
-    Ok(Exit::Ok)
+    // It knew every secret of its last day: whoever removes it hears which.
+    super::renew::tell(context, &client, member).await
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod clocks;
+mod cluster;
 mod forward;
 mod founding;
 mod lost;
@@ -10,6 +11,7 @@ mod packets;
 mod receive;
 mod recover;
 mod registry;
+mod renew;
 mod run;
 mod send;
 mod status;
@@ -25,8 +27,9 @@ use client::Client;
 
 use crate::{
     cli::{
-        AppVerb, Cli, ClusterVerb, ConfigVerb, Exit, Failure, Global, KeyVerb, MemberVerb, Out,
-        Output, PacketVerb, TimeVerb, UnitVerb, Verb, command, language, usage_failure,
+        AppVerb, Cli, ClusterKeyVerb, ClusterVerb, ConfigVerb, Exit, Failure, Global, KeyVerb,
+        MemberVerb, Out, Output, PacketVerb, TimeVerb, UnitVerb, Verb, command, language,
+        usage_failure,
     },
     config::{self, Config},
     demo,
@@ -198,6 +201,9 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::Member(MemberVerb::Remove { node, force, yes }) => {
             members::remove(context, node, (force, yes)).await
         }
+        Verb::Cluster(ClusterVerb::Key(ClusterKeyVerb::Rotate { end_tokens })) => {
+            cluster::rotate_key(context, end_tokens).await
+        }
         Verb::Unit(verb) => unit(context, verb).await,
         Verb::App(AppVerb::Add { app, unit, name, grant, target }) => {
             registry::add_app(
@@ -215,6 +221,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::App(AppVerb::List(list)) => registry::list_apps(context, list).await,
         Verb::Key(KeyVerb::Issue(args)) => registry::issue_key(context, args).await,
         Verb::Key(KeyVerb::List(list)) => registry::list_keys(context, list).await,
+        Verb::Key(KeyVerb::Renew(args)) => renew::renew(context, args).await,
         Verb::Key(KeyVerb::Revoke { access_key, yes }) => {
             registry::revoke_key(context, access_key, yes).await
         }

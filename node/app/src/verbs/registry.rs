@@ -311,7 +311,7 @@ pub async fn all_keys(client: &Client, max: u32) -> Result<Vec<Key>, client::Err
 pub async fn revoke_key(context: &Context, key: AccessKey, yes: bool) -> Done {
     let (client, _) = context.client()?;
     context.confirm(w::ASK_REVOKE, key.as_str(), yes)?;
-    client.revoke_key(&key).await.map_err(context.failed())?;
+    client.revoke_key(&key, None).await.map_err(context.failed())?;
     if context.out.is_table() {
         context.out.done(w::DONE_KEY_REVOKED, &[("key", &key)]);
     } else {

@@ -34,6 +34,7 @@ pub fn found() -> Proposal {
         material: b"sealed".to_vec(),
         legacy: false,
         hmac_sha1: false,
+        sealed_under: 1,
     };
     let found = Found {
         name: word("Nghệ An"),
@@ -45,6 +46,7 @@ pub fn found() -> Proposal {
         admin,
         admin_key,
         node_key: model::Digest([1; 32]),
+        key_check: model::Digest([2; 32]),
     };
     Proposal { id: CommandId(1), proof: None, command: Command::Found(found) }
 }

@@ -81,6 +81,7 @@ pub fn new_key(key: &str, app: &str) -> IssueKey {
         material: b"sealed".to_vec(),
         legacy: false,
         hmac_sha1: false,
+        sealed_under: 1,
     }
 }
 
@@ -113,6 +114,7 @@ pub fn founding() -> Found {
         admin: new_app("quan-tri", "H41", &[Grant::Admin], &[]),
         admin_key: new_key("quan-tri", "quan-tri"),
         node_key: digest_of("nut-1"),
+        key_check: digest_of("key-1"),
     }
 }
 

@@ -157,9 +157,33 @@ fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
             Command::CloseLost(CloseLost { packets: vec![PacketId(a.into()), PacketId(b.into())] })
         }
         // The administrator keeps the key, or nothing more would happen.
-        _ if b == 3 => Command::Found(founding()),
-        _ => Command::RevokeKey(RevokeKey { key: key_of(APPS[usize::from(b)]) }),
+        _ if b == 3 => turning((a, c)),
+        _ => {
+            let later = (a < 3).then(|| Moment(at.0 + 3_600_000 * u64::from(c)));
+            Command::RevokeKey(RevokeKey { key: key_of(APPS[usize::from(b)]), at: later })
+        }
     }
+}
+
+/// A second founding, or a step of a rotation of the cluster key, in any order.
+fn turning((a, c): (u8, u8)) -> Command {
+    let version = u32::from(c % 3) + 2;
+    let (check, node) = (digest_of("key"), NodeId(u64::from(c) + 1));
+    let material = b"anew".to_vec().into();
+    let step = match a {
+        0 if c == 0 => return Command::Found(founding()),
+        0 => return Command::RotateClusterKey(RotateClusterKey { ends_tokens: c % 2 == 0 }),
+        1 => TurnClusterKey::Stage { version, check, node },
+        2 => TurnClusterKey::Hold { version, node },
+        3 => TurnClusterKey::Activate { version },
+        4 => TurnClusterKey::Reseal {
+            version,
+            secrets: vec![Resealed { key: key_of(APPS[usize::from(c % 3)]), material }],
+            authority: (c % 2 == 0).then(|| b"anew".to_vec().into()),
+        },
+        _ => TurnClusterKey::End { version },
+    };
+    Command::TurnClusterKey(step)
 }
 
 /// Who signs: most often one who may.

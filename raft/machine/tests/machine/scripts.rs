@@ -238,12 +238,39 @@ impl Script {
                 return (joined(view.lost(None, 100).iter().map(|p| p.packet.0)), rest.into());
             }
             "members" => return (joined(view.members()), rest.into()),
+            "cluster-key" => return (self.cluster_key_told(), rest.into()),
+            "sealed-before" => {
+                let (version, keys) = rest.split_once(' ').expect("sealed-before VERSION KEYS");
+                let before = view.sealed_before(number(version) as u32, 100);
+                let mut found: Vec<_> = before.into_iter().map(|key| key.key).collect();
+                let mut wanted: Vec<_> = keys.split(' ').map(key_of).collect();
+                found.sort();
+                wanted.sort();
+                return (joined(found), joined(wanted));
+            }
             "live" => {
                 return (joined(view.live(None, 100).iter().map(|(_, id)| id.0)), rest.into());
             }
             _ => panic!("{}: nobody knows what {what} is", self.place),
         };
         (found, wanted.into())
+    }
+
+    fn cluster_key_told(&self) -> String {
+        let key = self.office.view().cluster_key().expect("a founded cluster has a key");
+        let mut told = vec![format!("active {}, last {}", key.active, key.last)];
+        let mut tell = |holds: bool, what: String| told.extend(holds.then_some(what));
+        tell(key.wanted, "wanted".into());
+        tell(key.ends_tokens, "ends tokens".into());
+        let staged = key.staged.map(|staged| joined(staged.holders));
+        tell(staged.is_some(), format!("staged at {}", staged.unwrap_or_default()));
+        tell(key.tokens_from > 1, format!("tokens from {}", key.tokens_from));
+        let until = |time: Option<Time>| time.map(|until| self.moment_told(until.date));
+        let (tokens, contents) = (until(key.tokens_until), until(key.contents_until));
+        tell(tokens.is_some(), format!("tokens of older until {}", tokens.unwrap_or_default()));
+        tell(contents.is_some(), format!("contents until {}", contents.unwrap_or_default()));
+        tell(key.opens_from > 1, format!("opens from {}", key.opens_from));
+        told.join(", ")
     }
 
     fn moment(&self, text: &str) -> Moment {
@@ -313,7 +340,16 @@ impl Script {
                 &list(or("targets", "")).collect::<Vec<_>>(),
             )),
             "issue-key" => Command::IssueKey(new_key(get("key"), get("app"))),
-            "revoke-key" => Command::RevokeKey(RevokeKey { key: key_of(get("key")) }),
+            "revoke-key" => Command::RevokeKey(RevokeKey {
+                key: key_of(get("key")),
+                at: words.get("at").map(|at| self.moment(at)),
+            }),
+            "rotate-key" => Command::RotateClusterKey(RotateClusterKey {
+                ends_tokens: or("tokens", "") == "end",
+            }),
+            "stage-key" | "hold-key" | "activate-key" | "reseal-key" | "end-key" => {
+                Command::TurnClusterKey(turn(verb, number(get("version")) as u32, words))
+            }
             "open" => Command::OpenPacket(OpenPacket {
                 packet: packet(),
                 space: space(),
@@ -370,12 +406,32 @@ impl Script {
     }
 }
 
+/// A step of a rotation of the cluster key.
+fn turn(verb: &str, version: u32, words: &Words) -> TurnClusterKey {
+    let or = |name: &str, other| words.get(name).copied().unwrap_or(other);
+    let node = NodeId(number(or("node", "1")));
+    let check = || digest_of(&format!("key-{version}-{node}"));
+    let resealed = |key| Resealed { key: key_of(key), material: b"anew".to_vec().into() };
+    match verb {
+        "stage-key" => TurnClusterKey::Stage { version, check: check(), node },
+        "hold-key" => TurnClusterKey::Hold { version, node },
+        "activate-key" => TurnClusterKey::Activate { version },
+        "reseal-key" => TurnClusterKey::Reseal {
+            version,
+            secrets: list(or("keys", "")).map(resealed).collect(),
+            authority: words.contains_key("authority").then(|| b"anew".to_vec().into()),
+        },
+        _ => TurnClusterKey::End { version },
+    }
+}
+
 fn told_effect(effect: &Effect) -> String {
     match effect {
         Effect::Notice { unit, position } => format!("notice to {unit} at {position}"),
         Effect::Purge { packet, .. } => format!("purge content of {}", packet.0),
         Effect::KeyRevoked(key) => format!("key revoked {key}"),
         Effect::NodesChanged => "nodes changed".into(),
+        Effect::ClusterKeyTurned => "cluster key turned".into(),
     }
 }
 

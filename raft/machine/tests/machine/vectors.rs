@@ -56,6 +56,22 @@ fn with_later_field(octets: &[u8], map: usize) -> Vec<u8> {
     encoder.into_writer()
 }
 
+/// The steps of a rotation: one command with many faces.
+fn steps() -> Vec<(&'static str, Command)> {
+    let (check, node) = (digest_of("d1"), NodeId(2));
+    let material = b"sealed".to_vec().into();
+    let secrets = vec![Resealed { key: key_of("noi-vu"), material }];
+    let authority = Some(b"sealed".to_vec().into());
+    let steps = [
+        ("turn-cluster-key", TurnClusterKey::Stage { version: 2, check, node }),
+        ("hold-cluster-key", TurnClusterKey::Hold { version: 2, node }),
+        ("activate-cluster-key", TurnClusterKey::Activate { version: 2 }),
+        ("reseal-secrets", TurnClusterKey::Reseal { version: 2, secrets, authority }),
+        ("end-cluster-key", TurnClusterKey::End { version: 2 }),
+    ];
+    steps.map(|(name, step)| (name, Command::TurnClusterKey(step))).into()
+}
+
 fn commands() -> Vec<(&'static str, Command)> {
     let (packet, space, node) = (PacketId(7), SpaceId(8), NodeId(2));
     let (digest, at) = (digest_of("d1"), BEGIN);
@@ -85,7 +101,7 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("add-units", Command::AddUnits(AddUnits { units: vec![unit] })),
         ("add-app", Command::AddApp(app)),
         ("issue-key", Command::IssueKey(new_key("noi-vu", "noi-vu"))),
-        ("revoke-key", Command::RevokeKey(RevokeKey { key: key_of("noi-vu") })),
+        ("revoke-key", Command::RevokeKey(RevokeKey { key: key_of("noi-vu"), at: None })),
         (
             "open-packet",
             Command::OpenPacket(OpenPacket {
@@ -144,6 +160,8 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("confirm-time", Command::ConfirmTime(ConfirmTime { node })),
         ("record-lost", Command::RecordLost(RecordLost { packets: vec![packet] })),
         ("close-lost", Command::CloseLost(CloseLost { packets: vec![packet] })),
+        ("rotate-cluster-key", Command::RotateClusterKey(RotateClusterKey { ends_tokens: true })),
+        steps().swap_remove(0),
     ]
 }
 
@@ -151,6 +169,7 @@ fn commands() -> Vec<(&'static str, Command)> {
 fn commands_have_their_octets() {
     let mut lines: Vec<_> =
         commands().iter().map(|(name, command)| vector(name, command)).collect();
+    lines.extend(steps().iter().skip(1).map(|(name, command)| vector(name, command)));
     let (_, command) = commands().swap_remove(14);
     let proof = Some(proof(key_of("noi-vu"), BEGIN, "nonce-0000000001"));
     let proposal = Proposal { id: CommandId(5), proof, command };
@@ -226,7 +245,10 @@ fn full_state() -> State {
     office.must(Some("vpcp"), Command::RejectDelivery(rejection));
     let purge = RecordPurge { node: NodeId(2), packets: vec![PacketId(2)] };
     office.must(None, Command::RecordPurge(purge));
-    let revocation = RevokeKey { key: key_of("nong") };
+    let revocation = RevokeKey { key: key_of("nong"), at: None };
+    office.must(Some("quan-tri"), Command::RevokeKey(revocation));
+    let later = Some(Moment(office.at.0 + 7 * 24 * 3_600_000));
+    let revocation = RevokeKey { key: key_of("vpcp"), at: later };
     office.must(Some("quan-tri"), Command::RevokeKey(revocation));
     office.must(Some("quan-tri"), Command::RemoveNode(RemoveNode { node: NodeId(3) }));
     office.at.0 += 400_000;
@@ -240,7 +262,7 @@ fn rows_of_the_state_have_their_octets() {
     let state = full_state();
     assert_eq!(audit(&state), Vec::<String>::new());
     let tables: std::collections::BTreeSet<u8> = state.keys().map(|key| key[0]).collect();
-    assert!(tables.into_iter().eq(1..=29), "a table has no row here");
+    assert!(tables.into_iter().eq(1..=33), "a table has no row here");
     let lines: Vec<_> =
         state.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
     compare("state.txt", &lines);

@@ -1,0 +1,38 @@
+//! What the cluster shares: its key.
+
+use model::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{Client, Error, Status, send::Call};
+
+/// How far the cluster key has turned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClusterKey {
+    /// The version that seals.
+    pub version: u32,
+    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`,
+    /// `ending_tokens`.
+    #[serde(default)]
+    pub phase: String,
+    /// Since when the version seals.
+    #[serde(default)]
+    pub active_at: Option<String>,
+    /// Nodes that hold the version that is being handed out.
+    #[serde(default)]
+    pub holders: Vec<NodeId>,
+    /// Until when tokens of older versions are honoured.
+    #[serde(default)]
+    pub old_tokens_until: Option<String>,
+    /// Until when older versions are kept to open contents.
+    #[serde(default)]
+    pub old_contents_until: Option<String>,
+}
+
+impl Client {
+    /// Asks for a new version of the cluster key. A request that may have been heard is not repeated.
+    pub async fn rotate_cluster_key(&self, end_tokens: bool) -> Result<Status, Error> {
+        let body = json!({ "end_tokens": end_tokens });
+        self.json(Call::post("/v1/admin/cluster-key/rotate", &body).only_unsent()).await
+    }
+}

@@ -1,0 +1,258 @@
+//! The cluster key turns: a new version is made, handed from node to node, and everything is sealed
+//! anew under it (decision 0008).
+//!
+//! What is to be done follows from the record of the state alone, so a rotation goes on after the crash of
+//! any node. Each node follows the record; the leader takes the steps. The key goes over the mesh, from
+//! member to member, and is on the disk of whoever says that it holds it.
+
+use std::time::Duration;
+
+use auth::VerifiedCaller;
+use certs::ClusterKey;
+use consensus::Role;
+use machine::{
+    ClusterKeyRecord, Command, KeyRecord, RESEALED_A_COMMAND_MAX, Resealed, RotateClusterKey,
+    StagedKey, Time, TurnClusterKey, View,
+};
+use minicbor::bytes::ByteVec;
+use model::{Digest, Grant, NodeId};
+use zeroize::Zeroizing;
+
+use crate::{AUTHORITY_PURPOSE, Error, Exchange, KeyOctets, registry::secret_context};
+
+/// How long the leader waits for members that do not hold a staged version yet, beyond the majority. A
+/// node that is away longer fetches it when it is back.
+const HOLDERS_WAIT_MAX: Duration = Duration::from_secs(10);
+/// After so long without a holder that can be asked, another version is made.
+const STAGED_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How far the cluster key has turned, as operators see it.
+#[derive(Debug, Clone)]
+pub struct ClusterKeyStatus {
+    /// What the state says.
+    pub record: ClusterKeyRecord,
+    /// Whether all secrets are sealed under the active version.
+    pub is_resealed: bool,
+}
+
+impl ClusterKeyStatus {
+    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`, `ending_tokens`.
+    pub fn phase(&self) -> &'static str {
+        let record = &self.record;
+        // Those that end with the rotation, not those that live for another day.
+        let ends_tokens = record.tokens_until.is_some_and(|until| until.date <= record.active_at);
+        match (self.is_resealed, record.wanted, &record.staged) {
+            (false, ..) => "resealing",
+            (true, ..) if ends_tokens => "ending_tokens",
+            (true, true, Some(_)) => "handed_out",
+            (true, true, None) => "wanted",
+            (true, false, _) => "settled",
+        }
+    }
+}
+
+impl Exchange {
+    /// How far the cluster key has turned; none before the founding.
+    pub fn cluster_key(&self) -> Option<ClusterKeyStatus> {
+        let reader = self.consensus().now();
+        let view = View::new(&*reader);
+        let record = view.cluster_key()?;
+        Some(ClusterKeyStatus { is_resealed: view.is_resealed(record.active), record })
+    }
+
+    /// Asks for a new version of the cluster key. With `ends_tokens`, tokens derived under versions
+    /// before it die with the rotation, and not a day later.
+    pub async fn rotate_cluster_key(
+        &self,
+        caller: &VerifiedCaller,
+        ends_tokens: bool,
+    ) -> Result<(), Error> {
+        let rotate = Command::RotateClusterKey(RotateClusterKey { ends_tokens });
+        self.propose_for(caller, rotate).await.map(drop)
+    }
+
+    /// A version of the cluster key for a member that lacks it. A node that the state does not know as
+    /// a member gets nothing, and nobody gets a version that the state does not name yet.
+    pub fn cluster_key_for(&self, member: NodeId, version: u32) -> Option<KeyOctets> {
+        let reader = self.consensus().now();
+        let view = View::new(&*reader);
+        let (node, record) = (view.node(member)?, view.cluster_key()?);
+        let named = version <= record.active
+            || record.staged.is_some_and(|staged| staged.version == version);
+        if node.removed_at.is_some() || !named {
+            return None;
+        }
+        Some(self.inner.parts.cluster_key.version(version)?.octets())
+    }
+
+    /// Whether this node lacks the version that seals: it can open nothing new until it has it.
+    pub(crate) fn lacks_cluster_key(&self) -> bool {
+        let record = View::new(self.consensus().latest()).cluster_key();
+        let ring = &self.inner.parts.cluster_key;
+        record.is_some_and(|record| !ring.holds(record.active, record.check))
+    }
+
+    /// Follows the record, and takes the next step where this node leads.
+    pub(crate) async fn keep_cluster_key(&self) -> Result<(), Error> {
+        let Some(status) = self.cluster_key() else { return Ok(()) };
+        let mut followed = self.follow(&status).await;
+        if self.consensus().status().role == Role::Leader {
+            followed = followed.and(self.lead(&status).await);
+        }
+        followed
+    }
+
+    async fn follow(&self, status: &ClusterKeyStatus) -> Result<(), Error> {
+        let (ring, record) = (&self.inner.parts.cluster_key, &status.record);
+        if ring.active() < record.active {
+            if !ring.holds(record.active, record.check) {
+                let members: Vec<_> =
+                    self.present_nodes().into_iter().map(|record| record.node).collect();
+                ring.stage(self.fetch(record.active, record.check, &members).await?)?;
+            }
+            ring.activate(record.active)?;
+            tracing::info!(version = record.active, "the cluster key has a new version");
+        }
+        ring.honour_from(record.tokens_from)?;
+        if ring.oldest() < record.opens_from {
+            ring.forget_before(record.opens_from)?;
+            tracing::info!(
+                version = record.opens_from,
+                "older versions of the cluster key are gone"
+            );
+        }
+        match &record.staged {
+            Some(staged) if !staged.holders.contains(&self.node()) => {
+                let (version, check) = (staged.version, staged.check);
+                if !ring.holds(version, check) {
+                    ring.stage(self.fetch(version, check, &staged.holders).await?)?;
+                }
+                self.turn(TurnClusterKey::Hold { version, node: self.node() }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for a version whose check is known, so that it does not matter who answers.
+    async fn fetch(
+        &self,
+        version: u32,
+        check: Digest,
+        holders: &[NodeId],
+    ) -> Result<ClusterKey, Error> {
+        for holder in holders.iter().filter(|holder| **holder != self.node()) {
+            let Some(octets) = self.inner.parts.nodes.cluster_key(*holder, version).await else {
+                continue;
+            };
+            let key = ClusterKey::from_octets(version, octets);
+            if key.check() == check {
+                return Ok(key);
+            }
+            tracing::warn!(%holder, version, "another key was answered than the state names");
+        }
+        Err(Error::Unavailable { retry_after: Duration::from_secs(1) })
+    }
+
+    /// Takes the next step of a rotation.
+    async fn lead(&self, status: &ClusterKeyStatus) -> Result<(), Error> {
+        let record = &status.record;
+        if !status.is_resealed {
+            return self.reseal(record.active).await;
+        }
+        let now = self.consensus().tick();
+        let is_due = |until: Option<Time>| until.is_some_and(|until| until.tick <= now);
+        if is_due(record.tokens_until) || is_due(record.contents_until) {
+            self.turn(TurnClusterKey::End { version: record.active }).await?;
+        }
+        match &record.staged {
+            None if record.wanted => self.make_version(record).await,
+            Some(staged) if self.is_handed_out(staged) => {
+                self.turn(TurnClusterKey::Activate { version: staged.version }).await
+            }
+            Some(staged) if self.is_lost(staged) => self.make_version(record).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the next version, or takes the one that an earlier attempt has left here: whether that
+    /// was heard is not known, and nobody else has it before the state names it.
+    async fn make_version(&self, record: &ClusterKeyRecord) -> Result<(), Error> {
+        let version = record.last.saturating_add(1);
+        let (ring, random) = (&self.inner.parts.cluster_key, &self.inner.parts.random);
+        if ring.version(version).is_none() {
+            ring.stage(ClusterKey::generate(version, &mut |octets| random.fill(octets)))?;
+        }
+        let check = ring.version(version).ok_or(certs::Error::KeyVersion(version))?.check();
+        self.turn(TurnClusterKey::Stage { version, check, node: self.node() }).await
+    }
+
+    /// Whether a majority holds a version, and everybody else, or has had the time.
+    fn is_handed_out(&self, staged: &StagedKey) -> bool {
+        let holds = |node: &NodeId| staged.holders.contains(node);
+        let members = View::new(&*self.consensus().now()).members();
+        let majority = members.iter().filter(|node| holds(node)).count() > members.len() / 2;
+        let waited = self.consensus().tick().since(staged.at) >= HOLDERS_WAIT_MAX;
+        let all = self.present_nodes().iter().all(|record| holds(&record.node));
+        holds(&self.node()) && majority && (all || waited)
+    }
+
+    /// Whether those who hold a version have been away for long, so that nobody else can get it.
+    fn is_lost(&self, staged: &StagedKey) -> bool {
+        let ours = self.inner.parts.cluster_key.holds(staged.version, staged.check);
+        !ours && self.consensus().tick().since(staged.at) >= STAGED_TIME_MAX
+    }
+
+    /// Seals a slice of what lies under older versions anew.
+    async fn reseal(&self, version: u32) -> Result<(), Error> {
+        let (sealed, cluster) = {
+            let reader = self.consensus().now();
+            let view = View::new(&*reader);
+            (view.sealed_before(version, RESEALED_A_COMMAND_MAX), view.cluster())
+        };
+        let ring = &self.inner.parts.cluster_key;
+        let sealing = ring.sealing();
+        if sealing.version() != version {
+            return Ok(());
+        }
+        let anew = |key: KeyRecord| {
+            let context = secret_context(&key.key);
+            let secret = match ring.open(&context, &key.material) {
+                Err(certs::Error::Forged) => self.useless_secret(&key),
+                opened => opened?,
+            };
+            let material = ByteVec::from(sealing.seal(&context, &secret));
+            Ok::<_, certs::Error>(Resealed { key: key.key, material })
+        };
+        let secrets = sealed.into_iter().map(anew).collect::<Result<Vec<_>, _>>()?;
+        let authority = match cluster.filter(|cluster| cluster.authority_sealed_under < version) {
+            Some(cluster) => {
+                let key = ring.open(AUTHORITY_PURPOSE, &cluster.authority_key_sealed)?;
+                Some(ByteVec::from(sealing.seal(AUTHORITY_PURPOSE, &key)))
+            }
+            None => None,
+        };
+        self.turn(TurnClusterKey::Reseal { version, secrets, authority }).await
+    }
+
+    /// What is damaged opens for nobody and must not hold up a rotation: the key goes on being useless,
+    /// under a secret that nobody knows.
+    fn useless_secret(&self, key: &KeyRecord) -> Zeroizing<Vec<u8>> {
+        tracing::error!(key = %key.key, "the secret of a key is damaged; revoke it");
+        let mut secret = Zeroizing::new(vec![0; 32]);
+        self.inner.parts.random.fill(&mut secret);
+        secret
+    }
+
+    async fn turn(&self, step: TurnClusterKey) -> Result<(), Error> {
+        self.propose(None, Command::TurnClusterKey(step)).await.map(drop)
+    }
+
+    /// Only administrators see how far a rotation is.
+    pub fn cluster_key_status(
+        &self,
+        caller: &VerifiedCaller,
+    ) -> Result<Option<ClusterKeyStatus>, Error> {
+        Self::require(caller, Grant::Admin)?;
+        Ok(self.cluster_key())
+    }
+}

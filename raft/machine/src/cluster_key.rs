@@ -1,0 +1,338 @@
+//! The versions of the cluster key: a new one when a member is removed, and on any day by command.
+//!
+//! The key itself is never here. A version is a number and a check by which nodes know that they hold
+//! the same key; it goes from node to node over the mesh. A rotation is a row that says how far it is,
+//! so that whichever node leads goes on with it: wanted, staged (handed out, it seals nothing yet),
+//! active (it seals, and what older versions sealed is sealed anew), ended.
+
+use minicbor::{Decode, Encode, bytes::ByteVec};
+use model::{AccessKey, Digest, Moment, NodeId, Tick};
+
+use crate::{
+    Answer, DELIVERY_TIME_MAX_MS, Effect, Outcome, Reader, Refusal, SPACE_TIME_MS, cluster,
+    lifecycle,
+    tables::{CLUSTER, CLUSTER_KEY, KEYS, SEALED, Tables},
+    time::Time,
+};
+
+/// The version of the cluster key that a cluster is founded with.
+pub const FIRST_KEY_VERSION: u32 = 1;
+/// Secrets that one command seals anew: keeps an entry under some tens of KiB.
+pub const RESEALED_A_COMMAND_MAX: usize = 200;
+/// How long a content may live that was sealed before a version became active, with a day of slack for
+/// one that was under way: until then older versions are kept to open it.
+const CONTENT_TIME_MS: u64 = SPACE_TIME_MS + DELIVERY_TIME_MAX_MS + 24 * 3_600_000;
+
+/// See [`crate::Command::RotateClusterKey`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct RotateClusterKey {
+    /// Whether tokens of older versions die with the rotation, instead of a day later.
+    #[n(0)]
+    pub ends_tokens: bool,
+}
+
+/// See [`crate::Command::TurnClusterKey`]. A step that is late, or was done before, changes nothing.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum TurnClusterKey {
+    /// A node has made a version and holds it durably.
+    #[n(0)]
+    Stage {
+        /// One more than any number before.
+        #[n(0)]
+        version: u32,
+        /// The check of its key.
+        #[n(1)]
+        check: Digest,
+        /// The node that made it.
+        #[n(2)]
+        node: NodeId,
+    },
+    /// A node holds the staged version durably.
+    #[n(1)]
+    Hold {
+        /// Which version.
+        #[n(0)]
+        version: u32,
+        /// Which node.
+        #[n(1)]
+        node: NodeId,
+    },
+    /// The staged version seals from now on. A majority of the members must hold it.
+    #[n(2)]
+    Activate {
+        /// Which version.
+        #[n(0)]
+        version: u32,
+    },
+    /// Secrets sealed under the active version instead of an older one.
+    #[n(3)]
+    Reseal {
+        /// The active version.
+        #[n(0)]
+        version: u32,
+        /// At most [`RESEALED_A_COMMAND_MAX`].
+        #[n(1)]
+        secrets: Vec<Resealed>,
+        /// The authority's key.
+        #[n(2)]
+        authority: Option<ByteVec>,
+    },
+    /// What was due is over: tokens of older versions, or the versions themselves.
+    #[n(4)]
+    End {
+        /// The active version.
+        #[n(0)]
+        version: u32,
+    },
+}
+
+/// The secret of a key under another version of the cluster key.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Resealed {
+    /// Whose secret.
+    #[n(0)]
+    pub key: AccessKey,
+    /// The sealed secret.
+    #[n(1)]
+    pub material: ByteVec,
+}
+
+/// How far the cluster key has turned.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct ClusterKeyRecord {
+    /// The version that seals.
+    #[n(0)]
+    pub active: u32,
+    /// Its check.
+    #[n(1)]
+    pub check: Digest,
+    /// Since when it seals.
+    #[n(2)]
+    pub active_at: Moment,
+    /// The highest number that was given to a version, in vain or not.
+    #[n(3)]
+    pub last: u32,
+    /// Whether a further version is wanted.
+    #[n(4)]
+    pub wanted: bool,
+    /// Whether tokens die with that rotation: a member was removed, or it was asked for.
+    #[n(5)]
+    pub ends_tokens: bool,
+    /// A version that is being handed out.
+    #[n(6)]
+    pub staged: Option<StagedKey>,
+    /// Tokens of versions before this one are worth nothing.
+    #[n(7)]
+    pub tokens_from: u32,
+    /// When tokens of versions before the active one die, once all secrets are sealed anew; none when
+    /// there are none.
+    #[n(8)]
+    pub tokens_until: Option<Time>,
+    /// Versions before this one open nothing any more, and nodes forget them.
+    #[n(9)]
+    pub opens_from: u32,
+    /// When no content can be left that was sealed under a version before the active one; none when
+    /// there is none.
+    #[n(10)]
+    pub contents_until: Option<Time>,
+}
+
+/// A version that seals nothing yet.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct StagedKey {
+    /// Its number.
+    #[n(0)]
+    pub version: u32,
+    /// Its check.
+    #[n(1)]
+    pub check: Digest,
+    /// The nodes that hold it durably, in order.
+    #[n(2)]
+    pub holders: Vec<NodeId>,
+    /// The tick at which it was made.
+    #[n(3)]
+    pub at: Tick,
+}
+
+/// A cluster begins with one version.
+pub(crate) fn begin(tables: &mut Tables, check: Digest) {
+    let first = FIRST_KEY_VERSION;
+    let record = ClusterKeyRecord {
+        active: first,
+        check,
+        active_at: tables.at,
+        last: first,
+        wanted: false,
+        ends_tokens: false,
+        staged: None,
+        tokens_from: first,
+        tokens_until: None,
+        opens_from: first,
+        contents_until: None,
+    };
+    tables.put(&CLUSTER_KEY, &(), &record);
+}
+
+/// Whether nothing is sealed under a version before the active one, contents apart.
+pub(crate) fn is_resealed<R: Reader + ?Sized>(reader: &R, active: u32) -> bool {
+    let oldest = SEALED.first(reader, &SEALED.all()).map(|(version, _)| version);
+    let authority = CLUSTER.get(reader, &()).map(|cluster| cluster.authority_sealed_under);
+    oldest.is_none_or(|oldest| oldest >= u64::from(active))
+        && authority.is_none_or(|version| version >= active)
+}
+
+/// A rotation that an administrator asks for.
+pub(crate) fn rotate(tables: &mut Tables, command: &RotateClusterKey) -> Answer {
+    let mut record = tables.get(&CLUSTER_KEY, &()).ok_or(Refusal::NotFounded)?;
+    record.wanted = true;
+    record.ends_tokens |= command.ends_tokens;
+    put(tables, &record);
+    Ok(Outcome::Done)
+}
+
+/// A member was removed: it knows every version up to now, the staged one included.
+pub(crate) fn member_removed(tables: &mut Tables) {
+    let Some(mut record) = tables.get(&CLUSTER_KEY, &()) else { return };
+    record.wanted = true;
+    record.ends_tokens = true;
+    record.staged = None;
+    put(tables, &record);
+}
+
+/// A step of a rotation, by the node that does it.
+pub(crate) fn turn(tables: &mut Tables, step: &TurnClusterKey) -> Answer {
+    let record = tables.get(&CLUSTER_KEY, &()).ok_or(Refusal::NotFounded)?;
+    match step {
+        TurnClusterKey::Stage { version, check, node } => {
+            stage(tables, record, (*version, *check), *node)
+        }
+        TurnClusterKey::Hold { version, node } => hold(tables, record, *version, *node),
+        TurnClusterKey::Activate { version } => activate(tables, record, *version),
+        TurnClusterKey::Reseal { version, secrets, authority } => {
+            reseal(tables, &record, *version, secrets, authority.as_ref())
+        }
+        TurnClusterKey::End { version } => end(tables, record, *version),
+    }
+}
+
+fn stage(
+    tables: &mut Tables,
+    mut record: ClusterKeyRecord,
+    (version, check): (u32, Digest),
+    node: NodeId,
+) -> Answer {
+    cluster::present(tables, node)?;
+    // One rotation after the other: what is sealed lies under two versions at the most.
+    let settled = is_resealed(&tables.store, record.active);
+    if record.wanted && settled && Some(version) == record.last.checked_add(1) {
+        record.last = version;
+        record.staged = Some(StagedKey { version, check, holders: vec![node], at: tables.tick });
+        put(tables, &record);
+    }
+    Ok(Outcome::Done)
+}
+
+fn hold(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32, node: NodeId) -> Answer {
+    cluster::present(tables, node)?;
+    if let Some(staged) = record.staged.as_mut().filter(|staged| staged.version == version)
+        && let Err(place) = staged.holders.binary_search(&node)
+    {
+        staged.holders.insert(place, node);
+        put(tables, &record);
+    }
+    Ok(Outcome::Done)
+}
+
+fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> Answer {
+    let Some(staged) = record.staged.take_if(|staged| staged.version == version) else {
+        return Ok(Outcome::Done);
+    };
+    let members = tables.members();
+    let holders: Vec<_> =
+        staged.holders.into_iter().filter(|holder| members.contains(holder)).collect();
+    if !lifecycle::is_majority(&holders, &members) {
+        return Err(Refusal::HoldersTooFew);
+    }
+    let now = Time { date: tables.at, tick: tables.tick };
+    // A token is older than its space, which lives a day; a target that is late accepts again.
+    let tokens_until = if record.ends_tokens { now } else { after(now, SPACE_TIME_MS) };
+    record = ClusterKeyRecord {
+        active: version,
+        check: staged.check,
+        active_at: now.date,
+        wanted: false,
+        ends_tokens: false,
+        tokens_until: Some(tokens_until),
+        contents_until: Some(after(now, CONTENT_TIME_MS)),
+        ..record
+    };
+    put(tables, &record);
+    Ok(Outcome::Done)
+}
+
+/// The tick decides; the date is for people.
+fn after(now: Time, span: u64) -> Time {
+    Time { date: Moment(now.date.0.saturating_add(span)), tick: now.tick.plus_ms(span) }
+}
+
+fn reseal(
+    tables: &mut Tables,
+    record: &ClusterKeyRecord,
+    version: u32,
+    secrets: &[Resealed],
+    authority: Option<&ByteVec>,
+) -> Answer {
+    if secrets.len() > RESEALED_A_COMMAND_MAX {
+        return Err(Refusal::ListMalformed);
+    }
+    if version != record.active {
+        return Ok(Outcome::Done);
+    }
+    for Resealed { key: id, material } in secrets {
+        let Some(mut key) = tables.get(&KEYS, id) else { continue };
+        if key.algorithm.is_symmetric() && key.sealed_under < version {
+            tables.delete(&SEALED, &(u64::from(key.sealed_under), id.clone()));
+            tables.put(&SEALED, &(u64::from(version), id.clone()), &());
+            key.material = material.to_vec();
+            key.sealed_under = version;
+            tables.put(&KEYS, id, &key);
+        }
+    }
+    if let Some(authority) = authority
+        && let Some(mut cluster) = tables.get(&CLUSTER, &())
+        && cluster.authority_sealed_under < version
+    {
+        cluster.authority_key_sealed = authority.to_vec();
+        cluster.authority_sealed_under = version;
+        tables.put(&CLUSTER, &(), &cluster);
+    }
+    Ok(Outcome::Done)
+}
+
+fn end(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> Answer {
+    if version != record.active || !is_resealed(&tables.store, version) {
+        return Ok(Outcome::Done);
+    }
+    let now = tables.tick;
+    let tokens = record.tokens_until.take_if(|until| until.tick <= now).is_some();
+    let contents = record.contents_until.take_if(|until| until.tick <= now).is_some();
+    if tokens {
+        record.tokens_from = version;
+    }
+    if contents {
+        record.opens_from = version;
+    }
+    if tokens || contents {
+        put(tables, &record);
+    }
+    Ok(Outcome::Done)
+}
+
+fn put(tables: &mut Tables, record: &ClusterKeyRecord) {
+    tables.put(&CLUSTER_KEY, &(), record);
+    tables.effects.push(Effect::ClusterKeyTurned);
+}
