@@ -3,7 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use lgsp_tests::harness::Program;
+use lgsp_tests::harness::{Program, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long the demonstration may take: six times what a debug build needs on two quiet cores.
@@ -99,4 +100,26 @@ fn forgotten(report: &Value) -> Result<()> {
         ensure!(!Path::new(directory).exists(), "{directory} stays behind");
     }
     Ok(())
+}
+
+/// A terminal that is closed ends the demonstration, and its secrets do not stay behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demonstration_whose_terminal_is_closed_leaves_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let variable = format!("TMPDIR={}", place.path().display());
+    let program = Program::at(env!("CARGO_BIN_EXE_node")).under(&["env", &variable]);
+    let mut demo = program.begin(&["demo", "--lang", "en"]).expect("it begins");
+    eventually("the first node has its administrator", DEMO_TIME_MAX, async || {
+        let made = std::fs::read_dir(place.path()).ok()?.flatten().next()?.path();
+        let nodes = std::fs::read_dir(made).ok()?.flatten();
+        nodes.map(|node| node.path().join("admin.secret")).find(|path| path.exists())
+    })
+    .await
+    .expect("a secret is on the disk");
+    let pid = demo.id().and_then(|id| Pid::from_raw(id as i32)).expect("it runs");
+    kill_process(pid, Signal::HUP).expect("a signal");
+    let ended = tokio::time::timeout(DEMO_TIME_MAX, demo.wait()).await;
+    ended.expect("it ends").expect("by itself");
+    let left: Vec<_> = std::fs::read_dir(place.path()).expect("it is there").flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

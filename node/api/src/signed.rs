@@ -68,6 +68,7 @@ impl App {
         let caller = if without_majority {
             self.exchange.verify_as_known(&as_received)?
         } else {
+            self.exchange.await_fresh().await;
             match self.exchange.verify(&as_received) {
                 Err(delivery::Error::Signature(Rejection::KeyUnknown)) => {
                     self.exchange.look_for_strangers().await?;

@@ -1,13 +1,15 @@
 //! What the command line asks of the node's own wiring (`crate::node`), and what it gets back.
 //!
-//! `node::run(config)` runs until SIGTERM or SIGINT. `node::init` and `node::join` create the
+//! `node::run(options)` runs until SIGTERM or SIGINT. `node::init` and `node::join` create the
 //! data directory (it is absent or empty) and everything in it but the files that the command
 //! line writes afterwards: `lgsp.toml`, `admin.toml`, `admin.secret` and `authority.pem`.
+
+use std::path::PathBuf;
 
 use client::Secret;
 use model::{AccessKey, Label, NodeId, Zone};
 
-use crate::config::{ApiUrl, Config};
+use crate::config::{ApiUrl, Config, HostPort, Level};
 
 /// `lgsp init`: a cluster of one node.
 #[derive(Debug, Clone)]
@@ -44,6 +46,27 @@ pub struct JoinOptions {
     pub url: ApiUrl,
     /// The token, which also pins the authority.
     pub token: certs::JoinToken,
+}
+
+/// `lgsp run`: the node itself.
+pub struct RunOptions {
+    /// The configuration.
+    pub config: Config,
+    /// Its file, which is read again when the operator says so (SIGHUP).
+    pub path: PathBuf,
+    /// Where a peer may be, beside what the configuration says.
+    pub peers: Vec<HostPort>,
+    /// The operator's word that a directory that looks copied is the node now.
+    pub moved: bool,
+    /// Changes how much the log says while the node runs.
+    pub set_level: Box<dyn Fn(Level) + Send + Sync>,
+}
+
+impl RunOptions {
+    /// Where peers may be, as the operator says in a configuration and at the start.
+    pub fn hints(&self, config: &Config) -> Vec<String> {
+        config.mesh.peers.iter().chain(&self.peers).map(ToString::to_string).collect()
+    }
 }
 
 /// What `lgsp join` got.

@@ -4,6 +4,7 @@
 //! their owner alone.
 
 use std::{
+    io::Write,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -26,6 +27,9 @@ use crate::{
 pub struct Profile {
     /// The nodes' APIs, in the order they are tried.
     pub urls: Vec<ApiUrl>,
+    /// The other nodes' APIs, as the cluster has told: tried after those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learned: Vec<ApiUrl>,
     /// The authority to trust: PEM, or the path of a PEM file.
     pub authority: String,
     /// The access key.
@@ -35,6 +39,14 @@ pub struct Profile {
     pub algorithm: KeyAlgorithm,
     /// The file of its secret key, or of its private key; relative to the profile.
     pub secret_file: PathBuf,
+}
+
+impl Profile {
+    /// Every address of the cluster, in the order they are tried.
+    pub fn all_urls(&self) -> Vec<ApiUrl> {
+        let more = self.learned.iter().filter(|url| !self.urls.contains(url));
+        self.urls.iter().chain(more).cloned().collect()
+    }
 }
 
 fn hmac() -> KeyAlgorithm {
@@ -95,7 +107,29 @@ impl Loaded {
 
     /// A client that signs with the profile's key.
     pub fn client(&self, timeout: std::time::Duration) -> Result<Client, Failure> {
-        self.client_of(self.profile.urls.iter().map(ToString::to_string).collect(), timeout)
+        self.client_of(self.profile.all_urls().iter().map(ToString::to_string).collect(), timeout)
+    }
+
+    /// Takes over where the nodes are, as the cluster tells. The file is replaced whole; owner and mode
+    /// stay. Nothing else in it changes, what its owner has written included.
+    pub fn learn(&self, told: &[ApiUrl]) -> std::io::Result<()> {
+        let learned: Vec<&ApiUrl> =
+            told.iter().filter(|url| !self.profile.urls.contains(url)).collect();
+        if learned.iter().copied().eq(&self.profile.learned) {
+            return Ok(());
+        }
+        // A link stays one.
+        let path = std::fs::canonicalize(&self.path)?;
+        let text = std::fs::read_to_string(&path)?;
+        let quoted: Vec<String> = learned.iter().map(|url| format!("\"{url}\"")).collect();
+        let line = format!("{LEARNED}[{}]\n", quoted.join(", "));
+        let kept = text.split_inclusive('\n').filter(|line| !line.starts_with(LEARNED));
+        let text = std::iter::once(line.as_str()).chain(kept).collect::<String>();
+        // Whoever has written the line in another way keeps it so.
+        let reads = toml::from_str::<Profile>(&text).is_ok_and(|profile| {
+            profile.urls == self.profile.urls && profile.learned.iter().eq(learned)
+        });
+        if reads { replace(&path, &text) } else { Ok(()) }
     }
 
     /// The same for these nodes alone.
@@ -152,6 +186,32 @@ impl Loaded {
     fn beside(&self, file: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(file)
     }
+}
+
+/// How the line of a profile begins that the program keeps itself.
+const LEARNED: &str = "learned = ";
+
+/// Writes a file anew, whole or not at all, with the owner and the mode that it has.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let before = std::fs::metadata(path)?;
+    let fresh = path.with_extension(format!("{}.new", std::process::id()));
+    let written = (|| {
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+            std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        }
+        file.set_permissions(before.permissions())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, path)
+    })();
+    if written.is_err() {
+        // The first error matters more; what stays behind holds no secret.
+        let _ = std::fs::remove_file(&fresh);
+    }
+    written
 }
 
 fn wrong(lang: Lang, path: &Path, why: &str) -> Failure {
@@ -233,6 +293,7 @@ pub fn write(
     }
     let profile = Profile {
         urls,
+        learned: Vec::new(),
         authority: certs::certificates_to_pem(authority),
         access_key: key.0,
         algorithm: key.1,

@@ -127,7 +127,7 @@ fn derived(
     begin(name, out);
     match name {
         "@method" => out.extend_from_slice(head.method.as_bytes()),
-        "@authority" => out.extend_from_slice(target()?.authority.as_bytes()),
+        "@authority" => out.extend_from_slice(target()?.as_called(head.authority).as_bytes()),
         "@scheme" => out.extend_from_slice(target()?.scheme.as_str().as_bytes()),
         "@target-uri" => target_uri(head, target()?, out),
         "@request-target" => path_and_query(head, out),
@@ -161,7 +161,7 @@ fn path_and_query(head: &RequestHead<'_>, out: &mut Vec<u8>) {
 fn target_uri(head: &RequestHead<'_>, name: &PublicName, out: &mut Vec<u8>) {
     out.extend_from_slice(name.scheme.as_str().as_bytes());
     out.extend_from_slice(b"://");
-    out.extend_from_slice(name.authority.as_bytes());
+    out.extend_from_slice(name.as_called(head.authority).as_bytes());
     path_and_query(head, out);
 }
 
@@ -267,6 +267,23 @@ mod tests {
         assert_eq!(line("\"@query-param\";name=\"empty\""), "\"@query-param\";name=\"empty\": ");
         assert_eq!(line("\"x-a\""), "\"x-a\": 1, 2");
         assert_eq!(line("\"x-e\""), "\"x-e\": ");
+    }
+
+    #[test]
+    fn an_ipv6_name_is_signed_as_its_caller_spells_it() {
+        let names = PublicNames::new(["https://[::1]:8443"]).expect("a name");
+        for spelt in ["[::1]:8443", "[0:0:0:0:0:0:0:1]:8443", "[0:0::0001]:8443"] {
+            let head = RequestHead {
+                method: "GET",
+                authority: spelt,
+                path: "/v1/units",
+                query: None,
+                headers: &[],
+            };
+            let base = signature_base(&head, &names, "(\"@target-uri\")").expect("a base");
+            let line = format!("\"@target-uri\": https://{spelt}/v1/units\n");
+            assert!(base.starts_with(line.as_bytes()), "{spelt}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The head of a request as it was received, and the public names it may have been sent to.
 
+use core::net::Ipv6Addr;
 use std::borrow::Cow;
 
 use model::Malformed;
@@ -125,14 +126,38 @@ pub(crate) struct PublicName {
 
 impl PublicName {
     pub(crate) fn new(scheme: Scheme, authority: &str) -> Self {
-        let bare = authority.strip_suffix(scheme.default_port()).unwrap_or(authority);
-        Self { scheme, authority: bare.to_ascii_lowercase() }
+        Self { scheme, authority: spelt(bare(scheme, authority)) }
     }
 
     fn is(&self, authority: &str) -> bool {
-        let bare = authority.strip_suffix(self.scheme.default_port()).unwrap_or(authority);
-        bare.eq_ignore_ascii_case(&self.authority)
+        let authority = bare(self.scheme, authority);
+        // Only an IPv6 address has several spellings beside capitals.
+        authority.eq_ignore_ascii_case(&self.authority)
+            || (authority.starts_with('[') && spelt(authority) == self.authority)
     }
+
+    /// The authority as a caller has spelt it, normalised as RFC 9421 section 2.2.3 has it: what was
+    /// signed. It differs from ours where an IPv6 address is spelt in another way.
+    pub(crate) fn as_called(&self, authority: &str) -> String {
+        bare(self.scheme, authority).to_ascii_lowercase()
+    }
+}
+
+/// An authority without the scheme's default port.
+fn bare(scheme: Scheme, authority: &str) -> &str {
+    authority.strip_suffix(scheme.default_port()).unwrap_or(authority)
+}
+
+/// The one spelling of an authority that names are compared in: lower case, and an IPv6 address as RFC
+/// 5952 writes it, so that `[0:0:0:0:0:0:0:1]` is `[::1]`.
+fn spelt(authority: &str) -> String {
+    let ipv6 = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    if let Some((address, port)) = ipv6
+        && let Ok(address) = address.parse::<Ipv6Addr>()
+    {
+        return format!("[{address}]{port}");
+    }
+    authority.to_ascii_lowercase()
 }
 
 /// The names that clients may use for the platform: scheme and authority, as configured.
@@ -200,6 +225,22 @@ mod tests {
         assert!(names.find("127.0.0.1:8080").is_some());
         for authority in
             ["", "lgsp.example.vn:80", "lgsp.example.vn:8443", "evil.example.vn", "127.0.0.1"]
+        {
+            assert!(names.find(authority).is_none(), "{authority}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_is_one_name_however_it_is_spelt() {
+        let names =
+            PublicNames::new(["https://[::1]:8443", "https://[2001:DB8::0:0:A]"]).expect("names");
+        for authority in ["[::1]:8443", "[0:0:0:0:0:0:0:1]:8443", "[0000:0::0001]:8443"] {
+            let found = names.find(authority).map(|name| name.authority.as_str());
+            assert_eq!(found, Some("[::1]:8443"), "{authority}");
+        }
+        assert!(names.find("[2001:db8:0:0:0:0:0:a]:443").is_some());
+        assert!(names.find("[2001:db8::a]").is_some());
+        for authority in ["[::1]", "[::1]:8444", "[::2]:8443", "::1:8443", "[::1:8443", "[x]:8443"]
         {
             assert!(names.find(authority).is_none(), "{authority}");
         }

@@ -595,3 +595,12 @@ pub struct Ready {
     #[serde(default)]
     pub reasons: Vec<serde_json::Value>,
 }
+
+/// A node and where its API is, as any application may know.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ApiNode {
+    /// Its number.
+    pub node: NodeId,
+    /// Where its API is.
+    pub url: String,
+}

@@ -30,8 +30,10 @@ pub const ATTEMPTS_MAX: usize = 12;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause: a cluster elects a leader in less.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long a connection may take to stand.
+/// How long a connection may take to stand, its TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// The same where another node can be asked instead: one that is down blinds nobody for long.
+const CONNECT_MAX_OF_SEVERAL: Duration = Duration::from_millis(1500);
 
 /// The language that titles and details of problems are asked for in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -252,7 +254,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
-            .connect_timeout(CONNECT_MAX)
+            .connect_timeout(if urls.len() > 1 { CONNECT_MAX_OF_SEVERAL } else { CONNECT_MAX })
             .tcp_nodelay(true)
             // `check` looks at the certificates that nodes present.
             .tls_info(true)

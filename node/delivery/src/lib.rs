@@ -108,6 +108,24 @@ pub struct Vitals {
     /// Contents that it should hold, and that nobody who answered it has.
     #[n(8)]
     pub contents_missing: u64,
+    /// Second lives that it has met and refused in the last minutes.
+    #[n(9)]
+    pub second_lives: Vec<SecondLife>,
+}
+
+/// A node that was met in two places, as the one who met it tells.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct SecondLife {
+    /// The node.
+    #[n(0)]
+    pub node: NodeId,
+    /// Where the one lives that was known.
+    #[n(1)]
+    pub lives_at: String,
+    /// Where the other one was refused.
+    #[n(2)]
+    pub refused_at: String,
 }
 
 /// What the conductor is made of.
@@ -150,6 +168,10 @@ struct Inner {
     strangers_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
     /// When the log last said that contents are gone or not found.
     missing_said: Mutex<Option<tokio::time::Instant>>,
+    /// When the doors were opened.
+    opened_at: tokio::time::Instant,
+    /// Room for requests that wait until a majority is there.
+    waiting: tokio::sync::Semaphore,
 }
 
 impl Exchange {
@@ -166,6 +188,8 @@ impl Exchange {
                 unclaimed: Mutex::default(),
                 strangers_look: tokio::sync::Mutex::default(),
                 missing_said: Mutex::default(),
+                opened_at: tokio::time::Instant::now(),
+                waiting: tokio::sync::Semaphore::new(verify::FRESH_WAITING_MAX),
             }),
         }
     }

@@ -114,6 +114,8 @@ pub struct Warning {
     pub node: NodeId,
     /// A number that belongs to the word (milliseconds, per cent, packets).
     pub value: i64,
+    /// What else is to be known, for people.
+    pub note: String,
 }
 
 /// The cluster as an operator sees it.
@@ -421,7 +423,8 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for member in members.iter().filter(|member| member.record.removed_at.is_none()) {
         let node = member.record.node;
-        let mut warn = |word, value| warnings.push(Warning { word, node, value });
+        let mut warn =
+            |word, value| warnings.push(Warning { word, node, value, note: String::new() });
         match member.standing.as_deref() {
             Some("copied") => warn("node_copied", 0),
             Some("went_back") => warn("node_went_back", 0),
@@ -453,5 +456,17 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
             warn("not_a_voter", 0);
         }
     }
+    let mut met: Vec<_> = members
+        .iter()
+        .flat_map(|member| member.vitals.iter().flat_map(|vitals| &vitals.second_lives))
+        .map(|second| {
+            let note = format!("{}, {}", second.lives_at, second.refused_at);
+            Warning { word: "second_life", node: second.node, value: 2, note }
+        })
+        .collect();
+    // Several nodes meet the same one.
+    met.sort_by(|a, b| (a.node, &a.note).cmp(&(b.node, &b.note)));
+    met.dedup();
+    warnings.extend(met);
     warnings
 }

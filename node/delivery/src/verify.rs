@@ -27,7 +27,33 @@ fn keyless() -> Error {
     Error::Unavailable { retry_after: KEY_FETCH_TIME }
 }
 
+/// How long a request waits for a majority that was there a moment ago, or is about to be: an election
+/// takes less. One that waits half a second itself then gets its answer.
+const FRESH_WAIT_MAX: Duration = Duration::from_millis(500);
+/// Between two looks whether it is there.
+const FRESH_LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// Requests that may wait so at a time: strangers can be among them, and each holds its connection.
+pub(crate) const FRESH_WAITING_MAX: usize = 1024;
+/// A node that has heard of no majority for longer, or has been up for longer without one, is cut off:
+/// its callers are told so at once, and go elsewhere.
+const FRESH_HOPE_MAX: Duration = Duration::from_secs(10);
+
 impl Exchange {
+    /// Waits, a bounded while, until this node has heard of a majority: after a start of the whole
+    /// cluster, or while a new leader is elected. Whether it has, the check that follows tells.
+    pub async fn await_fresh(&self) {
+        if self.fresh().is_ok() {
+            return;
+        }
+        let since = self.consensus().status().since_quorum;
+        let hope = since.unwrap_or_else(|| self.inner.opened_at.elapsed()) < FRESH_HOPE_MAX;
+        let Some(_room) = self.inner.waiting.try_acquire().ok().filter(|_| hope) else { return };
+        let deadline = Instant::now() + FRESH_WAIT_MAX;
+        while self.fresh().is_err() && Instant::now() < deadline {
+            sleep_until(deadline.min(Instant::now() + FRESH_LOOK_PAUSE)).await;
+        }
+    }
+
     /// What a signature must be like; tells a stranger how to sign.
     pub fn policy(&self) -> &auth::Policy {
         &self.inner.policy

@@ -5,6 +5,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 /// The largest message of a channel: a batch of log entries or a small content with its envelope.
 pub const MESSAGE_MAX: usize = 8 * 1024 * 1024;
 
+/// The largest greeting: a word or two about each of a hundred nodes.
+pub const GREETING_MAX: usize = 64 * 1024;
+
 /// Length of the body, number and kind.
 pub(crate) const HEADER: usize = 4 + 8 + 1;
 
@@ -13,8 +16,8 @@ const COPIED_MAX: usize = 4 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The first frame of a lane, both ways: the body is the channel, the number tells apart the
-    /// lives of a node.
+    /// The first frame of a lane, both ways: the number tells apart the processes of a node, the body
+    /// is its greeting, behind the channel where the caller speaks.
     Open,
     /// The first frame of a bulk stream: the body is its header.
     Bulk,

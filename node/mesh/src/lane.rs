@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Channel, Error,
-    frame::{Frame, Inbox, Kind, Outbox},
+    frame::{Frame, GREETING_MAX, Inbox, Kind, Outbox},
 };
 
 /// Requests that wait to be written; more than a few mean that the connection is held back, and
@@ -44,26 +44,23 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// Opens a lane on a connection and waits until the peer has taken it up. Gives the number of
-    /// the peer's present life, too.
+    /// the peer's process and its greeting, too.
     pub async fn open(
         connection: &quinn::Connection,
         node: NodeId,
         channel: Channel,
-        life: u64,
-    ) -> Result<(Self, u64), Error> {
+        (process, greeting): (u64, &[u8]),
+    ) -> Result<(Self, u64, Bytes), Error> {
         let lost = || Error::Lost(node);
         let (mut send, mut recv) = connection.open_bi().await.map_err(|_| lost())?;
         let mut outbox = Outbox::default();
-        outbox.push(Frame {
-            kind: Kind::Open,
-            number: life,
-            body: Bytes::copy_from_slice(&[channel.code()]),
-        });
+        let body = [&[channel.code()], greeting].concat().into();
+        outbox.push(Frame { kind: Kind::Open, number: process, body });
         send.write_all_chunks(&mut outbox.take()).await.map_err(|_| lost())?;
         let mut inbox = Inbox::default();
         let first =
             next_frame(&mut recv, &mut inbox).await.map_err(|_| lost())?.ok_or_else(lost)?;
-        if first.kind != Kind::Open {
+        if first.kind != Kind::Open || first.body.len() > GREETING_MAX {
             return Err(Error::Protocol { node, reason: "a lane that does not begin as one" });
         }
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
@@ -72,7 +69,8 @@ impl Lane {
         // connection closes, which the link sees to.
         tokio::spawn(write(send, queued));
         tokio::spawn(read(recv, inbox, waiting.clone(), connection.clone()));
-        Ok((Self { node, queue, waiting, next: AtomicU64::new(0) }, first.number))
+        let lane = Self { node, queue, waiting, next: AtomicU64::new(0) };
+        Ok((lane, first.number, first.body))
     }
 
     /// Sends a request and waits for its answer; dropping the future forgets it.

@@ -6,6 +6,7 @@
 //! its own, held back by flow control. A node that is not a member gets nothing.
 //! Nothing here knows what the messages mean, how certificates are made or who is a member.
 
+mod addresses;
 mod bulk;
 mod error;
 mod frame;
@@ -16,7 +17,7 @@ mod serve;
 mod transport;
 mod yielding;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -24,7 +25,7 @@ use model::{Digest, NodeId};
 
 pub use bulk::{CHUNK_MAX, Receiver, Sender};
 pub use error::Error;
-pub use frame::MESSAGE_MAX;
+pub use frame::{GREETING_MAX, MESSAGE_MAX};
 pub use mesh::{Counts, Mesh, Options, PeerStatus, REQUEST_DEADLINE};
 pub use transport::TRANSFERS_MAX;
 
@@ -66,6 +67,36 @@ pub trait Handler: Send + Sync + 'static {
         sender: Sender,
         receiver: Receiver,
     ) -> BoxFuture<'static, ()>;
+}
+
+/// A peer as it presents itself when a connection begins.
+#[derive(Debug, Clone)]
+pub struct Met {
+    /// The node that its certificate proves it to be.
+    pub node: NodeId,
+    /// Where it is, as this node's socket sees it. Nodes call and listen on one socket, so this is
+    /// where it listens, too, unless a translator of addresses stands between.
+    pub at: SocketAddr,
+    /// The random number of its process.
+    pub process: u64,
+    /// What it tells of itself; the octets are the program's.
+    pub greeting: Bytes,
+}
+
+/// What nodes tell each other when a connection begins, before anything else is heard.
+pub trait Greeter: Send + Sync + 'static {
+    /// What this node tells a peer, [`GREETING_MAX`] octets at most.
+    fn greeting(&self, to: NodeId) -> Bytes;
+
+    /// A peer has told who it is. An error refuses it: the connection ends, and the octets, which
+    /// must fit one datagram, are the reason that the peer is told.
+    fn met(&self, peer: Met) -> BoxFuture<'static, Result<(), Bytes>>;
+
+    /// The reason that a node is told which is no member.
+    fn stranger(&self, node: NodeId) -> Bytes;
+
+    /// A peer refuses this node, and says why.
+    fn refused(&self, by: NodeId, at: SocketAddr, reason: Bytes);
 }
 
 /// How nodes are named in certificates.

@@ -1,6 +1,6 @@
 //! A link: the connection that this node dials to a peer for one purpose, kept up by one task.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     Allowed, Channel, Claim, Error, Receiver, Sender,
+    addresses::Addresses,
     frame::{Frame, Kind, Outbox},
     lane::Lane,
     mesh::Shared,
@@ -76,8 +77,8 @@ pub(crate) struct Live {
     /// Whom the peer's certificate claims to be; it was a member when we connected.
     claim: Claim,
     lanes: Vec<(Channel, Lane)>,
-    /// Tells apart the peer's lives.
-    pub life: u64,
+    /// Tells apart the peer's processes.
+    pub process: u64,
     heard: Mutex<Heard>,
 }
 
@@ -115,12 +116,12 @@ impl Link {
     pub fn start(
         shared: Arc<Shared>,
         node: NodeId,
-        address: Arc<Mutex<String>>,
+        addresses: Addresses,
         purpose: Purpose,
     ) -> Self {
         let (publish, live) = watch::channel(None);
         let wanted = Arc::new(Notify::new());
-        let dialler = Dialler { shared, node, address, purpose };
+        let dialler = Dialler { shared, node, addresses, purpose };
         let keeper = tokio::spawn(keep(dialler, publish, wanted.clone()));
         Self { node, live, wanted, keeper }
     }
@@ -130,10 +131,10 @@ impl Link {
         self.live.borrow().clone()
     }
 
-    /// Looks at the connection again: the peer has shown that it is in this life.
-    pub fn met(&self, life: u64) {
+    /// Looks at the connection again: the peer has shown that this is its process.
+    pub fn met(&self, process: u64) {
         match self.current() {
-            Some(live) if live.life != life => live.connection.close(CLOSE_BROKEN, b""),
+            Some(live) if live.process != process => live.connection.close(CLOSE_BROKEN, b""),
             Some(_) => {}
             None => self.wanted.notify_one(),
         }
@@ -227,6 +228,7 @@ async fn keep(dialler: Dialler, publish: watch::Sender<Option<Arc<Live>>>, wante
         let began = Instant::now();
         watch_over(&live).await;
         publish.send_replace(None);
+        dialler.shared.ended(dialler.node, &live.connection);
         drop(live);
         if began.elapsed() < PAUSE_LAST {
             // A peer that takes us up and drops us at once is not asked again and again.
@@ -251,14 +253,15 @@ async fn watch_over(live: &Live) {
 struct Dialler {
     shared: Arc<Shared>,
     node: NodeId,
-    address: Arc<Mutex<String>>,
+    addresses: Addresses,
     purpose: Purpose,
 }
 
 impl Dialler {
     /// Attempts until one succeeds.
     async fn connect(&self, wanted: &Notify) -> Live {
-        let mut attempts = FuturesUnordered::from_iter([self.attempt()]);
+        let mut turn = 0;
+        let mut attempts = FuturesUnordered::from_iter([self.attempt(turn)]);
         let (mut began, mut pause, mut hurry) = (Instant::now(), PAUSE_FIRST, false);
         loop {
             let next = began + if hurry { PAUSE_WANTED } else { pause };
@@ -268,7 +271,8 @@ impl Dialler {
                     Err(error) => tracing::debug!(node = %self.node, %error, "cannot connect"),
                 },
                 () = sleep_until(next), if attempts.len() < ATTEMPTS_MAX => {
-                    attempts.push(self.attempt());
+                    turn += 1;
+                    attempts.push(self.attempt(turn));
                     began = Instant::now();
                     pause = (pause * 2).min(PAUSE_LAST);
                     hurry = false;
@@ -278,13 +282,14 @@ impl Dialler {
         }
     }
 
-    async fn attempt(&self) -> Result<Live, Error> {
-        timeout(ATTEMPT_MAX, self.dial()).await.unwrap_or(Err(Error::Unreachable(self.node)))
+    async fn attempt(&self, turn: usize) -> Result<Live, Error> {
+        timeout(ATTEMPT_MAX, self.dial(turn)).await.unwrap_or(Err(Error::Unreachable(self.node)))
     }
 
-    async fn dial(&self) -> Result<Live, Error> {
+    async fn dial(&self, turn: usize) -> Result<Live, Error> {
         let unreachable = || Error::Unreachable(self.node);
-        let address = self.resolve().await.ok_or_else(unreachable)?;
+        let ours = self.shared.endpoint.local_addr().map_err(|_| unreachable())?;
+        let address = self.addresses.resolve(turn, ours).await.ok_or_else(unreachable)?;
         let name = self.shared.names.server_name(self.node);
         let config = self.shared.client_config(self.purpose);
         let connecting =
@@ -296,27 +301,35 @@ impl Dialler {
             connection.close(CLOSE_REFUSED, b"");
             return Err(unreachable());
         };
-        let (mut lanes, mut life) = (Vec::new(), 0);
-        // The peer judges our certificate after our handshake has ended: only its answer on a
-        // lane shows that we are in.
+        let opened = self.open(&connection, claim).await;
+        match &opened {
+            Ok(_) => self.addresses.answered(address),
+            Err(_) => self.shared.ended(self.node, &connection),
+        }
+        opened
+    }
+
+    /// Opens the lanes. The peer judges our certificate and our greeting after our handshake has
+    /// ended: only its answer on a lane shows that we are in.
+    async fn open(&self, connection: &quinn::Connection, claim: Claim) -> Result<Live, Error> {
+        let (mut lanes, mut process) = (Vec::new(), 0);
         for &channel in self.purpose.channels() {
-            let lane;
-            (lane, life) = Lane::open(&connection, self.node, channel, self.shared.life).await?;
+            let ours = self.shared.greeter.greeting(self.node);
+            let us = (self.shared.process, &ours[..]);
+            let (lane, theirs, greeting) = Lane::open(connection, self.node, channel, us).await?;
+            // Each lane says the same; the first one that has done so decides.
+            if lanes.is_empty() && !self.shared.meet(self.node, connection, theirs, greeting).await
+            {
+                return Err(Error::Unreachable(self.node));
+            }
+            process = theirs;
             lanes.push((channel, lane));
         }
         let heard = Mutex::new(Heard { datagrams: 0, at: Instant::now() });
-        Ok(Live { connection, claim, lanes, life, heard })
+        Ok(Live { connection: connection.clone(), claim, lanes, process, heard })
     }
 
     fn allows(&self, claim: &Claim) -> bool {
         (self.shared.allowed)(*claim)
-    }
-
-    async fn resolve(&self) -> Option<SocketAddr> {
-        let address = self.address.lock().clone();
-        let ours = self.shared.endpoint.local_addr().ok()?;
-        let found: Vec<_> = tokio::net::lookup_host(address).await.ok()?.collect();
-        let same = found.iter().find(|found| found.is_ipv4() == ours.is_ipv4());
-        same.or(found.first()).copied()
     }
 }

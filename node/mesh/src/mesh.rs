@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use model::{Digest, NodeId};
 use parking_lot::Mutex;
-use quinn::{ClientConfig, Connection, Endpoint};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint};
 use rustls_pki_types::CertificateDer;
 use tokio::{
     sync::watch,
@@ -22,8 +22,10 @@ use tokio::{
 };
 
 use crate::{
-    Allowed, Channel, Claim, Error, Handler, Identity, MESSAGE_MAX, Names, Receiver, Sender,
-    link::{CLOSE_DONE, CLOSE_REFUSED, Link, Purpose},
+    Allowed, Channel, Claim, Error, Greeter, Handler, Identity, MESSAGE_MAX, Met, Names, Receiver,
+    Sender,
+    addresses::Addresses,
+    link::{CLOSE_BROKEN, CLOSE_DONE, CLOSE_REFUSED, Link, Purpose},
     serve, transport,
 };
 
@@ -49,6 +51,10 @@ pub struct Options {
     pub allowed: Allowed,
     /// What is done with what peers send.
     pub handler: Arc<dyn Handler>,
+    /// What is told to peers and thought of them when a connection begins.
+    pub greeter: Arc<dyn Greeter>,
+    /// A random number for this process of the node: peers see by it that it was restarted.
+    pub process: u64,
 }
 
 /// What is known of a peer.
@@ -56,8 +62,10 @@ pub struct Options {
 pub struct PeerStatus {
     /// The node.
     pub node: NodeId,
-    /// Where it is called.
-    pub address: String,
+    /// Where it is called: one address after the other.
+    pub addresses: Vec<String>,
+    /// Where the connection for Raft and control leads, and to which process of the node.
+    pub reached: Option<(SocketAddr, u64)>,
     /// Whether the connection for Raft and control is up.
     pub connected: bool,
     /// Whether the connection for content is up.
@@ -110,7 +118,7 @@ impl Counters {
 }
 
 struct Peer {
-    address: Arc<Mutex<String>>,
+    addresses: Addresses,
     control: Link,
     content: Link,
 }
@@ -124,6 +132,15 @@ impl Peer {
     }
 }
 
+/// A connection that a peer has dialled.
+struct Incoming {
+    /// The digest of the key that its certificate carries.
+    key: Digest,
+    connection: Connection,
+    /// Which process of the peer, once it has greeted.
+    process: Option<u64>,
+}
+
 type Peers = Mutex<BTreeMap<NodeId, Arc<Peer>>>;
 
 /// What the tasks of a mesh share.
@@ -133,11 +150,11 @@ pub(crate) struct Shared {
     pub names: Arc<dyn Names>,
     pub allowed: Allowed,
     pub handler: Arc<dyn Handler>,
+    pub greeter: Arc<dyn Greeter>,
     pub counters: Counters,
-    /// A random number for this life of the node: peers see by it that we were restarted.
-    pub life: u64,
+    pub process: u64,
     client: Mutex<transport::ClientConfigs>,
-    incoming: Mutex<BTreeMap<NodeId, Vec<(Digest, Connection)>>>,
+    incoming: Mutex<BTreeMap<NodeId, Vec<Incoming>>>,
     peers: Weak<Peers>,
     stop: watch::Sender<bool>,
 }
@@ -166,35 +183,74 @@ impl Shared {
         let mut incoming = self.incoming.lock();
         let held = incoming.entry(from.node).or_default();
         if held.len() >= CONNECTIONS_MAX {
-            held.remove(0).1.close(CLOSE_REFUSED, b"");
+            held.remove(0).connection.close(CLOSE_REFUSED, b"");
         }
-        held.push((from.key, connection.clone()));
+        held.push(Incoming { key: from.key, connection: connection.clone(), process: None });
     }
 
     pub fn unregister(&self, from: NodeId, connection: &Connection) {
         let mut incoming = self.incoming.lock();
         if let Some(held) = incoming.get_mut(&from) {
-            held.retain(|(_, held)| held.stable_id() != connection.stable_id());
+            held.retain(|held| held.connection.stable_id() != connection.stable_id());
             if held.is_empty() {
                 incoming.remove(&from);
             }
         }
     }
 
-    /// A peer has called and told its life: our connections to an earlier one are dead.
-    pub fn met(&self, from: NodeId, life: u64) {
+    /// A peer has greeted. One that is refused is told why, and the connection ends. Of one that is
+    /// taken, all connections with another process are closed, in both directions: a node lives once.
+    pub async fn meet(
+        &self,
+        from: NodeId,
+        connection: &Connection,
+        process: u64,
+        greeting: Bytes,
+    ) -> bool {
+        let at = connection.remote_address();
+        let at = SocketAddr::new(at.ip().to_canonical(), at.port());
+        if let Err(reason) = self.greeter.met(Met { node: from, at, process, greeting }).await {
+            self.counters.refused();
+            connection.close(CLOSE_REFUSED, &reason);
+            return false;
+        }
+        self.settle(from, connection, process);
         let peer = self.peers.upgrade().and_then(|peers| peers.lock().get(&from).cloned());
         if let Some(peer) = peer {
-            peer.control.met(life);
-            peer.content.met(life);
+            peer.control.met(process);
+            peer.content.met(process);
+        }
+        true
+    }
+
+    /// Notes whose process called on a connection, and closes what other processes of that node hold.
+    fn settle(&self, from: NodeId, connection: &Connection, process: u64) {
+        let mut incoming = self.incoming.lock();
+        for held in incoming.get_mut(&from).into_iter().flatten() {
+            if held.connection.stable_id() == connection.stable_id() {
+                held.process = Some(process);
+            } else if held.process.is_some_and(|other| other != process) {
+                held.connection.close(CLOSE_BROKEN, b"");
+            }
+        }
+    }
+
+    /// A connection has ended; where the peer refuses this node, the program is told.
+    pub fn ended(&self, peer: NodeId, connection: &Connection) {
+        if let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason()
+            && close.error_code == CLOSE_REFUSED
+            && !close.reason.is_empty()
+        {
+            self.greeter.refused(peer, connection.remote_address(), close.reason);
         }
     }
 
     /// Closes the connections from those of whom the predicate says so.
     fn close_incoming(&self, which: impl Fn(Claim) -> bool) {
         for (node, held) in &*self.incoming.lock() {
-            let closed = held.iter().filter(|(key, _)| which(Claim { node: *node, key: *key }));
-            closed.for_each(|(_, connection)| connection.close(CLOSE_REFUSED, b""));
+            let reason = self.greeter.stranger(*node);
+            let closed = held.iter().filter(|held| which(Claim { node: *node, key: held.key }));
+            closed.for_each(|held| held.connection.close(CLOSE_REFUSED, &reason));
         }
     }
 }
@@ -217,8 +273,9 @@ impl Mesh {
             names: options.names,
             allowed: options.allowed,
             handler: options.handler,
+            greeter: options.greeter,
             counters: Counters::default(),
-            life: rand::random(),
+            process: options.process,
             client: Mutex::new(transport::client_configs(&options.identity)?),
             incoming: Mutex::default(),
             peers: Arc::downgrade(&peers),
@@ -234,23 +291,24 @@ impl Mesh {
         self.shared.endpoint.local_addr().map_err(Error::Bind)
     }
 
-    /// Names the peers and where they are (`host:port`). New ones are dialled, absent ones are
-    /// dialled no more; a changed address holds from the next connection on.
-    pub fn set_peers(&self, wanted: &[(NodeId, String)]) {
+    /// Names the peers and where each may be (`host:port`), the likeliest address first. New peers
+    /// are dialled, absent ones are dialled no more; changed addresses hold from the next attempt on.
+    pub fn set_peers(&self, wanted: &[(NodeId, Vec<String>)]) {
         if *self.shared.stop.borrow() {
             return;
         }
         let mut peers = self.peers.lock();
         peers.retain(|node, _| wanted.iter().any(|(wanted, _)| wanted == node));
-        for (node, address) in wanted.iter().filter(|(node, _)| *node != self.shared.node) {
+        for (node, named) in wanted.iter().filter(|(node, _)| *node != self.shared.node) {
             if let Some(peer) = peers.get(node) {
-                peer.address.lock().clone_from(address);
+                peer.addresses.name(named);
                 continue;
             }
-            let address = Arc::new(Mutex::new(address.clone()));
-            let start = |purpose| Link::start(self.shared.clone(), *node, address.clone(), purpose);
+            let addresses = Addresses::new(named);
+            let start =
+                |purpose| Link::start(self.shared.clone(), *node, addresses.clone(), purpose);
             let (control, content) = (start(Purpose::Control), start(Purpose::Content));
-            peers.insert(*node, Arc::new(Peer { address, control, content }));
+            peers.insert(*node, Arc::new(Peer { addresses, control, content }));
         }
     }
 
@@ -346,7 +404,10 @@ impl Mesh {
             let control = peer.control.current();
             PeerStatus {
                 node,
-                address: peer.address.lock().clone(),
+                addresses: peer.addresses.named(),
+                reached: control
+                    .as_ref()
+                    .map(|live| (live.connection.remote_address(), live.process)),
                 connected: control.is_some(),
                 content_connected: peer.content.current().is_some(),
                 rtt: control.as_ref().map(|live| live.connection.rtt()),

@@ -1,6 +1,15 @@
 //! The answering side: who may connect, and what is done with what they send.
 
-use std::{future::poll_fn, panic::AssertUnwindSafe, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -13,7 +22,7 @@ use tokio::{
 
 use crate::{
     Channel, MESSAGE_MAX, Receiver, Sender,
-    frame::{Frame, Inbox, Kind, Outbox},
+    frame::{Frame, GREETING_MAX, Inbox, Kind, Outbox},
     lane::{BATCH_MAX, STREAM_LOST, next_frame, recv_ready},
     link::{CLOSE_BROKEN, CLOSE_REFUSED},
     mesh::Shared,
@@ -64,7 +73,9 @@ async fn welcome(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphore
         Some(claim) if claim.node != shared.node && (shared.allowed)(claim) => claim,
         _ => {
             shared.counters.refused();
-            connection.close(CLOSE_REFUSED, b"");
+            let claim = shared.claim_of(&connection);
+            let reason = claim.map(|claim| shared.greeter.stranger(claim.node));
+            connection.close(CLOSE_REFUSED, &reason.unwrap_or_default());
             return;
         }
     };
@@ -72,23 +83,28 @@ async fn welcome(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphore
     shared.register(claim, &connection);
     // The member may have been removed between the check and the entry in the list.
     if !(shared.allowed)(claim) {
-        connection.close(CLOSE_REFUSED, b"");
+        connection.close(CLOSE_REFUSED, &shared.greeter.stranger(from));
     }
-    while let Ok((send, recv)) = connection.accept_bi().await {
+    let caller = Caller { from, connection, greeted: Arc::default() };
+    while let Ok((send, recv)) = caller.connection.accept_bi().await {
         // It ends with the connection: every read and write of it fails then.
-        tokio::spawn(stream(shared.clone(), from, connection.clone(), send, recv));
+        tokio::spawn(stream(shared.clone(), caller.clone(), send, recv));
     }
-    shared.unregister(from, &connection);
+    shared.ended(from, &caller.connection);
+    shared.unregister(from, &caller.connection);
+}
+
+/// Who has connected, and whether it has greeted: until then it gets nothing.
+#[derive(Clone)]
+struct Caller {
+    from: NodeId,
+    connection: Connection,
+    greeted: Arc<AtomicBool>,
 }
 
 /// Serves one stream: a lane or a bulk transfer.
-async fn stream(
-    shared: Arc<Shared>,
-    from: NodeId,
-    connection: Connection,
-    mut send: SendStream,
-    mut recv: RecvStream,
-) {
+async fn stream(shared: Arc<Shared>, caller: Caller, mut send: SendStream, mut recv: RecvStream) {
+    let Caller { from, connection, greeted } = caller;
     let mut inbox = Inbox::default();
     let first = timeout(OPENING_MAX, next_frame(&mut recv, &mut inbox)).await;
     let Ok(Ok(Some(first))) = first else {
@@ -99,10 +115,14 @@ async fn stream(
         let _ = send.reset(CLOSE_BROKEN);
         return;
     };
-    match (first.kind, &*first.body) {
-        (Kind::Open, &[code]) if Channel::from_code(code).is_some() => {
-            let channel = Channel::from_code(code).expect("the guard has looked");
-            shared.met(from, first.number);
+    let channel = first.body.first().and_then(|code| Channel::from_code(*code));
+    match (first.kind, channel) {
+        (Kind::Open, Some(channel)) if first.body.len() <= GREETING_MAX => {
+            let greeting = first.body.slice(1..);
+            if !shared.meet(from, &connection, first.number, greeting).await {
+                return;
+            }
+            greeted.store(true, Ordering::Release);
             let served = Serving { shared: shared.clone(), from, channel };
             if let Err(reason) = served.lane(send, recv, inbox).await {
                 tracing::warn!(%from, reason, "a peer's connection is closed");
@@ -110,7 +130,7 @@ async fn stream(
                 connection.close(CLOSE_BROKEN, b"");
             }
         }
-        (Kind::Bulk, _) => {
+        (Kind::Bulk, _) if greeted.load(Ordering::Acquire) => {
             let sender = Sender::new(from, send);
             let receiver = Receiver::new(from, recv, inbox.into_rest());
             shared.handler.stream(from, first.body, sender, receiver).await;
@@ -141,7 +161,8 @@ impl Serving {
     ) -> Result<(), &'static str> {
         let room = Arc::new(Semaphore::new(IN_FLIGHT_KIB));
         let (answers, queue) = mpsc::channel(ANSWERS_MAX + 1);
-        let opened = Frame { kind: Kind::Open, number: self.shared.life, body: Bytes::new() };
+        let body = self.shared.greeter.greeting(self.from);
+        let opened = Frame { kind: Kind::Open, number: self.shared.process, body };
         if answers.send((opened, None)).await.is_err() {
             return Ok(());
         }

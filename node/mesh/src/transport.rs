@@ -124,6 +124,10 @@ fn socket(listen: SocketAddr) -> std::io::Result<UdpSocket> {
     // The system may grant less; the mesh works with what it gets.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    if listen.is_ipv6() && listen.ip().is_unspecified() {
+        // Open to both families, whatever the system's default says.
+        socket.set_only_v6(false)?;
+    }
     socket.bind(&listen.into())?;
     Ok(socket.into())
 }

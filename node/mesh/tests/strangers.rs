@@ -149,8 +149,8 @@ async fn a_removed_node_is_cut_off_at_once() {
     let (one, two, three) = (cluster.start(1), cluster.start(2), cluster.start(3));
     let both = |node: &Node, other: &Node, ids: [u64; 2]| {
         node.mesh.set_peers(&[
-            (NodeId(ids[0]), two.address.to_string()),
-            (NodeId(ids[1]), other.address.to_string()),
+            (NodeId(ids[0]), vec![two.address.to_string()]),
+            (NodeId(ids[1]), vec![other.address.to_string()]),
         ]);
     };
     both(&one, &three, [2, 3]);
@@ -169,6 +169,8 @@ async fn a_removed_node_is_cut_off_at_once() {
     assert_eq!(two.echo.seen.lock().len(), seen);
     assert!(three.ask(1, Channel::Raft, b"").await.is_err());
     assert!(three.ask(2, Channel::Raft, b"a member").await.is_ok());
+    let told = (NodeId(2), Bytes::from_static(b"a stranger"));
+    assert!(one.echo.refusals.lock().contains(&told), "it is told why");
 }
 
 #[tokio::test]

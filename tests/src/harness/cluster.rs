@@ -239,11 +239,15 @@ impl Cluster {
                     matches!(node["role"].as_str(), Some("leader" | "voter"))
                         && node["reachable"] == true
                 });
-                // How full the disk of this machine is says nothing of the cluster.
+                // How full the disk of this machine is says nothing of the cluster, nor does a copy
+                // of a node that was refused and has ended.
                 let warned = status["warnings"].as_array()?;
                 let well = status["health"] != "unavailable"
                     && warned.iter().all(|warning| {
-                        matches!(warning["word"].as_str(), Some("disk_free" | "disk_full"))
+                        matches!(
+                            warning["word"].as_str(),
+                            Some("disk_free" | "disk_full" | "second_life")
+                        )
                     });
                 if !well || voters.count() != count {
                     return None;

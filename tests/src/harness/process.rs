@@ -210,12 +210,26 @@ impl NodeProcess {
         self.start_as(&self.program.clone(), &[])
     }
 
+    /// Starts it with further flags of `run`.
+    pub fn start_with(&mut self, flags: &[&str]) -> Result<()> {
+        self.spawn(&self.program.clone(), &[], flags)
+    }
+
     /// Starts it by another program, such as one under a tracer, with variables set.
     pub fn start_as(&mut self, program: &Program, variables: &[(&str, &str)]) -> Result<()> {
+        self.spawn(program, variables, &[])
+    }
+
+    fn spawn(
+        &mut self,
+        program: &Program,
+        variables: &[(&str, &str)],
+        flags: &[&str],
+    ) -> Result<()> {
         ensure!(!self.is_running(), "{} runs already", self.name);
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = program.command();
-        command.args(["run", "--data-dir"]).arg(&self.data);
+        command.args(["run", "--data-dir"]).arg(&self.data).args(flags);
         command.envs(variables.iter().copied());
         command.stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("cannot start {}", self.name))?;
@@ -232,6 +246,46 @@ impl NodeProcess {
         change(&mut table);
         fs::write(&path, table.to_string())
             .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Gives it new ports for mesh and API, as if it had moved; it must not run.
+    pub fn readdress(&mut self) -> Result<()> {
+        ensure!(!self.is_running(), "{} runs", self.name);
+        self.mesh.set_port(free_port()?);
+        self.api.set_port(free_port()?);
+        let (mesh, api, url) = (self.mesh.to_string(), self.api.to_string(), self.url());
+        self.configure(|config| {
+            let part = |config: &mut toml::Table, name: &str, key: &str, value: toml::Value| {
+                let part = config.get_mut(name).and_then(toml::Value::as_table_mut);
+                part.expect("a part of the configuration").insert(key.into(), value);
+            };
+            part(config, "mesh", "listen", mesh.clone().into());
+            part(config, "mesh", "advertise", mesh.into());
+            part(config, "api", "listen", api.into());
+            part(config, "api", "public_urls", vec![toml::Value::from(url)].into());
+        })
+    }
+
+    /// A copy of its directory under another name, with addresses of its own, not started. It must not
+    /// run meanwhile.
+    pub fn copied(&self, name: &str) -> Result<Self> {
+        ensure!(self.pid().is_none(), "{} runs", self.name);
+        let root = self.data.parent().and_then(Path::parent).context("a node has a home")?;
+        let home = root.join(name);
+        fs::create_dir_all(&home)?;
+        let data = home.join("data");
+        let copied = Command::new("cp").arg("-a").arg(&self.data).arg(&data).status()?;
+        ensure!(copied.success(), "cannot copy {}", self.data.display());
+        let mut copy = Self {
+            name: name.to_owned(),
+            log: home.join("log.txt"),
+            data,
+            program: self.program.clone(),
+            child: None,
+            ..*self
+        };
+        copy.readdress()?;
+        Ok(copy)
     }
 
     /// The process id while it runs.

@@ -399,7 +399,10 @@ impl From<Status> for StatusView {
     fn from(status: Status) -> Self {
         let warnings = status.warnings.into_iter().map(|warning| WarningView {
             word: warning.word,
-            detail: format!("node {}: {}", warning.node, warning.value),
+            detail: match warning.note.as_str() {
+                "" => format!("node {}: {}", warning.node, warning.value),
+                note => format!("node {}: {note}", warning.node),
+            },
         });
         Self {
             cluster: status.cluster.cluster,

@@ -1,7 +1,7 @@
 //! Units: the directory, and what an administrator adds to it.
 
 use machine::{NewUnit, UnitRecord};
-use model::{Label, UnitCode, UnitKind};
+use model::{Label, NodeId, UnitCode, UnitKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,6 +38,22 @@ impl From<UnitRecord> for Unit {
             added_at: At(record.added_at),
         }
     }
+}
+
+/// One node of the cluster.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiNode {
+    #[schema(value_type = u64)]
+    pub(crate) node: NodeId,
+    /// Where its API is.
+    #[schema(example = "https://10.0.0.11:8443")]
+    pub(crate) url: String,
+}
+
+/// The nodes of the cluster that were not removed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiNodes {
+    pub(crate) nodes: Vec<ApiNode>,
 }
 
 /// Units to be added; all or none.

@@ -44,6 +44,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(events::events))
         .routes(routes!(units::search))
         .routes(routes!(units::show))
+        .routes(routes!(units::nodes))
         .routes(routes!(admin::add_units))
         .routes(routes!(admin::add_app, admin::apps))
         .routes(routes!(admin::issue_key, admin::keys))
@@ -113,6 +114,7 @@ pub(crate) fn pattern(path: &str) -> &'static str {
         ["v1", "events"] => "/v1/events",
         ["v1", "spaces", _] => "/v1/spaces/{id}",
         ["v1", "spaces", _, "content"] => "/v1/spaces/{id}/content",
+        ["v1", "nodes"] => "/v1/nodes",
         ["v1", "units"] => "/v1/units",
         ["v1", "units", _] => "/v1/units/{code}",
         ["v1", "admin", "units"] => "/v1/admin/units",
@@ -157,6 +159,7 @@ mod tests {
         "GET /v1/admin/status",
         "GET /v1/events",
         "GET /v1/inbox",
+        "GET /v1/nodes",
         "GET /v1/packets",
         "GET /v1/packets/{id}",
         "GET /v1/packets/{id}/content",

@@ -1,4 +1,4 @@
-//! The directory of units (Article 9(7)).
+//! The directory of units (Article 9(7)), and of the nodes that any application may call.
 
 use axum::{
     extract::{Path, Request, State},
@@ -9,7 +9,10 @@ use super::{Answer, id};
 use crate::{
     answer,
     app::App,
-    dto::{Page, units::Unit},
+    dto::{
+        Page,
+        units::{ApiNode, ApiNodes, Unit},
+    },
     problem::Problem,
     query::Query,
     texts::Fault,
@@ -62,4 +65,19 @@ pub(crate) async fn show(
     signed.no_body().await?;
     let unit = app.exchange.unit(&id(&code)?).await?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
+}
+
+/// The nodes of the cluster, and where each one's API is
+///
+/// Any node takes any request: an application that knows all of them misses none of them.
+#[utoipa::path(
+    get, path = "/v1/nodes", tag = "units", operation_id = "list_nodes", security(("lgsp-v1" = [])),
+    responses((status = 200, description = "The nodes", body = ApiNodes))
+)]
+pub(crate) async fn nodes(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request).await?;
+    signed.no_body().await?;
+    let present = app.exchange.present_nodes().into_iter();
+    let nodes = present.map(|record| ApiNode { node: record.node, url: record.now.api_url });
+    Ok(answer::json(StatusCode::OK, &ApiNodes { nodes: nodes.collect() }))
 }

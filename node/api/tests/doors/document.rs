@@ -269,4 +269,7 @@ async fn the_administrators_lists_and_tokens_are_as_documented() {
     admin(tokens().json(json!({"minutes": "5"}))).await.problem(400, "json_malformed");
     house.ask(Ask::new("GET", "/v1/units/H41").signed(&source)).await.ok(200);
     house.ask(Ask::new("GET", "/v1/units/H41.02").signed(&source)).await.ok(200);
+    // Any application may know where the nodes are; a stranger may not.
+    let nodes = house.ask(Ask::new("GET", "/v1/nodes").signed(&source)).await.ok(200);
+    assert!(nodes["nodes"][0]["url"].as_str().is_some_and(|url| url.starts_with("https://")));
 }

@@ -129,6 +129,10 @@ pub struct RunArgs {
     pub config: Option<PathBuf>,
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub peer: Vec<HostPort>,
+    #[arg(long)]
+    pub moved: bool,
     /// Stops the node when its standard input ends: for parents that may die.
     #[arg(long, hide = true)]
     pub attached: bool,

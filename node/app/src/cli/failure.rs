@@ -26,6 +26,10 @@ pub enum Exit {
     NotFound = 6,
     /// Something else has happened in between.
     Conflict = 7,
+    /// This node was removed from its cluster: starting it again does not help.
+    Removed = 8,
+    /// This node lives elsewhere, or its directory is a copy: starting it again does not help.
+    Twice = 9,
 }
 
 impl Serialize for Exit {

@@ -4,7 +4,7 @@ use std::{error::Error as _, path::Path};
 
 use super::{Exit, Failure};
 use crate::{
-    node::DirectoryError,
+    node::{DirectoryError, Outcast},
     texts::{Lang, Text, failures as t},
 };
 
@@ -13,7 +13,9 @@ impl Failure {
     pub fn node(lang: Lang, text: Text, error: &anyhow::Error) -> Self {
         let known = error.chain().find_map(|cause| {
             let directory = cause.downcast_ref().and_then(|error| of_directory(lang, error));
-            directory.or_else(|| cause.downcast_ref().and_then(|error| of_consensus(lang, error)))
+            let outcast = || cause.downcast_ref().map(|error| of_outcast(lang, error));
+            let consensus = || cause.downcast_ref().and_then(|error| of_consensus(lang, error));
+            directory.or_else(outcast).or_else(consensus)
         });
         let Some(mut failure) = known else { return Self::any(lang, text, error) };
         failure.chain = error.chain().map(ToString::to_string).collect();
@@ -50,6 +52,30 @@ fn of_directory(lang: Lang, error: &DirectoryError) -> Option<Failure> {
         E::Io { path, source } => Failure::file(lang, path, source),
         E::Certs(_) => return None,
     })
+}
+
+fn of_outcast(lang: Lang, error: &Outcast) -> Failure {
+    match error {
+        Outcast::Removed { path } => Failure::new(Exit::Removed, t::NODE_REMOVED.in_lang(lang))
+            .why(t::NODE_REMOVED_WHY.fill(lang, &[("path", &path.display())]))
+            .fix(t::FIX_NODE_REMOVED.in_lang(lang))
+            .code(9507),
+        Outcast::Copied { path, mark } => {
+            let directory = path.parent().unwrap_or(path);
+            Failure::new(Exit::Twice, t::NODE_COPIED.in_lang(lang))
+                .why(t::NODE_COPIED_WHY.fill(lang, &[("path", &path.display()), ("mark", mark)]))
+                .fix(t::FIX_NODE_COPIED.fill(lang, &[("directory", &directory.display())]))
+                .code(9508)
+        }
+        Outcast::Twice { node, by, elsewhere, here } => {
+            let values: [(&str, &dyn std::fmt::Display); 4] =
+                [("node", node), ("by", by), ("elsewhere", elsewhere), ("here", here)];
+            Failure::new(Exit::Twice, t::NODE_TWICE.fill(lang, &values))
+                .why(t::NODE_TWICE_WHY.fill(lang, &values))
+                .fix(t::FIX_NODE_TWICE.fill(lang, &values))
+                .code(9509)
+        }
+    }
 }
 
 fn of_consensus(lang: Lang, error: &consensus::Error) -> Option<Failure> {
@@ -123,6 +149,26 @@ mod tests {
                 assert!(failure.what.contains("/var/lib/lgsp/x"), "{}", failure.what);
                 assert!(failure.fix.as_ref().is_some_and(|text| text.contains(fix)), "{error:#}");
             }
+        }
+        let by = model::NodeId(2);
+        for (outcast, exit, says) in [
+            (Outcast::Removed { path: path() }, Exit::Removed, "lgsp join"),
+            (Outcast::Copied { path: path(), mark: "inode" }, Exit::Twice, "--moved"),
+            (
+                Outcast::Twice {
+                    node: model::NodeId(1),
+                    by,
+                    elsewhere: "10.0.0.1:7".into(),
+                    here: "10.0.0.2:7".into(),
+                },
+                Exit::Twice,
+                "10.0.0.1:7",
+            ),
+        ] {
+            let error = anyhow::Error::from(outcast);
+            let failure = Failure::node(Lang::En, t::RUN, &error);
+            assert_eq!(failure.exit, exit, "{error:#}");
+            assert!(failure.fix.as_ref().is_some_and(|fix| fix.contains(says)), "{error:#}");
         }
         let other = Failure::node(Lang::En, t::RUN, &anyhow::anyhow!("something else"));
         assert_eq!(other.what, t::RUN.en);

@@ -53,6 +53,10 @@ pub struct Mesh {
     pub listen: SocketAddr,
     /// Where the others reach it.
     pub advertise: HostPort,
+    /// Hints: at each of these some other node is, whatever is known otherwise. Needed only where so
+    /// many nodes have new addresses that they do not find one another.
+    #[serde(default)]
+    pub peers: Vec<HostPort>,
 }
 
 /// How the node speaks to applications.
@@ -323,10 +327,7 @@ impl Config {
         if self.mesh.listen.port() == 0 || self.api.listen.port() == 0 {
             return unfit("listen", t::UNFIT_PORT);
         }
-        if self.mesh.advertise.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
-        {
-            return unfit("mesh.advertise", t::UNFIT_UNREACHABLE);
-        }
+        self.check_addresses()?;
         if self.api.tls_cert.is_some() != self.api.tls_key.is_some() {
             return unfit("api.tls_key", t::UNFIT_TLS_PAIR);
         }
@@ -351,6 +352,33 @@ impl Config {
             return unfit_value("api.cors_origins", t::UNFIT_ORIGIN, origin);
         }
         self.check_timing()
+    }
+
+    /// Addresses that nobody can call, or that this node's sockets cannot answer at.
+    fn check_addresses(&self) -> Result<(), Error> {
+        let mesh = &self.mesh;
+        for (key, named) in std::iter::once(("mesh.advertise", &mesh.advertise))
+            .chain(mesh.peers.iter().map(|peer| ("mesh.peers", peer)))
+        {
+            let Some(address) = named.address() else { continue };
+            if is_nobodys(address) {
+                return unfit_value(key, t::UNFIT_UNREACHABLE, named);
+            }
+            let listen = mesh.listen;
+            // A socket that is open to every IPv6 address takes IPv4 in as well.
+            let both = listen.is_ipv6() && listen.ip().is_unspecified();
+            if address.is_ipv4() != listen.is_ipv4() && !both {
+                let value = format!("{named} (mesh.listen = {listen})");
+                let reason = if listen.is_ipv4() { t::UNFIT_ONLY_V4 } else { t::UNFIT_ONLY_V6 };
+                return unfit_value(key, reason, value);
+            }
+        }
+        for url in &self.api.public_urls {
+            if url.host().parse::<IpAddr>().is_ok_and(is_nobodys) {
+                return unfit_value("api.public_urls", t::UNFIT_UNREACHABLE, url);
+            }
+        }
+        Ok(())
     }
 
     fn check_timing(&self) -> Result<(), Error> {
@@ -386,6 +414,13 @@ impl Config {
         }
         (names, addresses)
     }
+}
+
+/// Whether no single host has such an address: `0.0.0.0`, `[::]`, a group's or everybody's.
+fn is_nobodys(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let everybody = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    address.is_unspecified() || address.is_multicast() || everybody
 }
 
 /// Whether browsers send such an origin: scheme, host and perhaps a port, without a path. Any origin

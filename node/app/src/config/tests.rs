@@ -13,6 +13,7 @@ fn sample() -> Config {
         Mesh {
             listen: "0.0.0.0:7443".parse().expect("an address"),
             advertise: "10.0.0.11:7443".parse().expect("an address"),
+            peers: Vec::new(),
         },
         Api {
             listen: "0.0.0.0:8443".parse().expect("an address"),
@@ -83,6 +84,47 @@ fn settings_that_do_not_go_together_are_refused() {
         assert_eq!(error.to_string(), error.in_lang(Lang::En));
         assert_ne!(error.to_string(), error.in_lang(Lang::Vi));
     }
+}
+
+#[test]
+fn addresses_that_cannot_work_are_refused_with_a_sentence() {
+    let of = |listen: &str, advertise: &str, url: &str| {
+        let mut config = sample();
+        config.mesh.listen = listen.parse().expect("an address");
+        config.mesh.advertise = advertise.parse().expect("an address");
+        config.api.public_urls = vec![url.parse().expect("an address")];
+        config.check().err().map(|error| error.in_lang(Lang::En))
+    };
+    let url = "https://10.0.0.11:8443";
+    for (listen, advertise, url, names, says) in [
+        ("0.0.0.0:7443", "0.0.0.0:7443", url, "mesh.advertise", "no other host"),
+        ("0.0.0.0:7443", "[::]:7443", url, "mesh.advertise", "no other host"),
+        ("0.0.0.0:7443", "[::ffff:0.0.0.0]:7443", url, "mesh.advertise", "no other host"),
+        ("0.0.0.0:7443", "[0:0:0:0:0:0:0:0]:7443", url, "mesh.advertise", "no other host"),
+        ("0.0.0.0:7443", "224.0.0.1:7443", url, "mesh.advertise", "no other host"),
+        ("0.0.0.0:7443", "[::1]:7443", url, "mesh.advertise", "IPv4 alone"),
+        ("10.0.0.11:7443", "[fd00::1]:7443", url, "mesh.advertise", "IPv4 alone"),
+        ("[fd00::1]:7443", "10.0.0.11:7443", url, "mesh.advertise", "IPv6 alone"),
+        ("0.0.0.0:7443", "10.0.0.11:7443", "https://[::]:8443", "api.public_urls", "no other"),
+        ("0.0.0.0:7443", "10.0.0.11:7443", "https://0.0.0.0:8443", "api.public_urls", "no other"),
+    ] {
+        let said = of(listen, advertise, url).unwrap_or_else(|| panic!("{advertise} was taken"));
+        assert!(said.starts_with(names) && said.contains(says), "{listen} {advertise}: {said}");
+    }
+    for (listen, advertise) in [
+        ("0.0.0.0:7443", "10.0.0.11:7443"),
+        ("0.0.0.0:7443", "nut-1.lgsp.example.vn:7443"),
+        ("[::]:7443", "10.0.0.11:7443"),
+        ("[::]:7443", "[fd00::1]:7443"),
+        ("[::1]:7443", "[::1]:7443"),
+        ("[fd00::1]:7443", "nut-1.lgsp.example.vn:7443"),
+    ] {
+        assert_eq!(of(listen, advertise, url), None, "{listen} {advertise}");
+    }
+    let mut config = sample();
+    config.mesh.peers = vec!["[fd00::2]:7443".parse().expect("an address")];
+    let said = config.check().expect_err("a hint that cannot be called");
+    assert!(said.to_string().starts_with("mesh.peers"), "{said}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Values of the configuration as people write them: spans, sizes, addresses, URLs.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -97,6 +97,14 @@ pub struct HostPort {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+impl HostPort {
+    /// The address, where the host is one and no name.
+    pub fn address(&self) -> Option<IpAddr> {
+        let bracketed = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        bracketed.unwrap_or(&self.host).parse().ok()
+    }
 }
 
 impl FromStr for HostPort {

@@ -19,8 +19,13 @@ pub fn to_toml(config: &Config) -> String {
             vec![("data_dir", value(&c.data_dir)), ("name", value(&c.name))],
         ),
         (
-            "\n# Between the nodes: QUIC over UDP. `advertise` is where the other nodes reach this one.\n[mesh]\n",
-            vec![("listen", value(c.mesh.listen)), ("advertise", value(&c.mesh.advertise))],
+            "\n# Between the nodes: QUIC over UDP. `advertise` is where the other nodes reach this one. `peers`\n\
+             # are hints where others are; needed only if nodes have moved and do not find one another.\n[mesh]\n",
+            vec![
+                ("listen", value(c.mesh.listen)),
+                ("advertise", value(&c.mesh.advertise)),
+                ("peers", value(&c.mesh.peers)),
+            ],
         ),
         (
             "\n# For applications: HTTPS. Without tls_cert and tls_key the cluster's authority makes the\n\

@@ -153,21 +153,28 @@ async fn stay(out: &Out, cluster: &Cluster, keep: bool, stop: &mut Stop) {
     out.say("");
 }
 
-/// Ctrl-C, or the end by a service manager.
+/// Ctrl-C, the end by a service manager, or a terminal that was closed: the administrator's secret
+/// does not stay behind.
 struct Stop {
     int: tokio::signal::unix::Signal,
     term: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Stop {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
+        Ok(Self {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn asked(&mut self) {
         tokio::select! {
             _ = self.int.recv() => {}
             _ = self.term.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     nodes::Own,
     peers::{sink, source},
 };
-use crate::node::{Renewal, tell};
+use crate::node::{Meeting, Renewal, tell};
 
 /// What answers. It is complete only after the mesh is bound, as consensus and content call over it.
 pub struct Services {
@@ -27,6 +27,8 @@ pub struct Services {
     pub own: Arc<Own>,
     /// The doors; they certify members anew.
     pub exchange: Exchange,
+    /// Where the nodes are.
+    pub meeting: Arc<Meeting>,
 }
 
 /// Gives each message to its service. Before they are there, and for topics of a newer program, the
@@ -58,6 +60,7 @@ impl Handler for DispatchHandler {
                 Topic::Consensus => services.consensus.handle(from, message).await,
                 Topic::Content => services.content.handle(from, message).await,
                 Topic::Vitals => encode(&services.own.vitals()),
+                Topic::Addresses => services.meeting.hear(from, &message).into(),
                 Topic::Renewal => renew(&services.exchange, from, &message),
                 Topic::Members => encode(&tell(&services.exchange)),
                 Topic::ClusterKey => {
@@ -102,6 +105,7 @@ fn topic(octet: u8) -> Option<Topic> {
         Topic::Discard,
         Topic::Members,
         Topic::ClusterKey,
+        Topic::Addresses,
     ];
     ALL.into_iter().find(|topic| *topic as u8 == octet)
 }

@@ -40,6 +40,8 @@ pub enum Topic {
     Members = 6,
     /// A version of the cluster key, for a member that lacks it.
     ClusterKey = 7,
+    /// Where the nodes are.
+    Addresses = 8,
 }
 
 impl Topic {

@@ -15,6 +15,7 @@ use model::{NodeId, SpaceId};
 use zeroize::Zeroizing;
 
 use super::Topic;
+use crate::node::Meeting;
 
 /// How long a node has to say how it is: an operator waits for this.
 const VITALS_DEADLINE: Duration = Duration::from_millis(800);
@@ -31,6 +32,8 @@ pub struct Own {
     pub root: PathBuf,
     /// Octets of its disk that contents must leave free.
     pub reserve: u64,
+    /// Whom it has met.
+    pub meeting: Arc<Meeting>,
 }
 
 impl Own {
@@ -47,6 +50,7 @@ impl Own {
             disk_total,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             disk_reserve: Some(self.reserve),
+            second_lives: self.meeting.second_lives(),
             standing: Some(self.consensus.status().standing.word().to_owned()),
             contents_missing: self.content.metrics().missing.load(Relaxed),
         }

@@ -215,6 +215,32 @@ impl Directory {
         self.root.join("content")
     }
 
+    /// Where the other nodes were last known to be.
+    pub fn addresses(&self) -> PathBuf {
+        self.root.join("addresses.toml")
+    }
+
+    /// Which life of the node this is.
+    pub fn life(&self) -> PathBuf {
+        self.root.join("life.toml")
+    }
+
+    /// Whether the node was removed from its cluster: it remembers that.
+    pub fn is_removed(&self) -> bool {
+        self.removed().exists()
+    }
+
+    /// Remembers for ever that the node was removed from its cluster.
+    pub fn set_removed(&self) -> Result<(), Error> {
+        let text =
+            "This node was removed from its cluster. Empty the directory to join as a new one.\n";
+        Ok(certs::write_file(&self.removed(), text.as_bytes(), certs::Access::Public)?)
+    }
+
+    fn removed(&self) -> PathBuf {
+        self.root.join("removed")
+    }
+
     /// The keys that seal secrets.
     pub fn cluster_key(&self) -> PathBuf {
         self.root.join("cluster.key")

@@ -1,7 +1,7 @@
 //! What a running node keeps in order beside its work: who its peers are, its own announcement, and
 //! its certificate, which renews itself without a restart.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use certs::{Access, NodeKey, Presented};
@@ -11,9 +11,9 @@ use machine::{Effect, NewNode, View};
 use mesh::{Channel, Claim, Mesh};
 use model::NodeId;
 use rustls_pki_types::CertificateDer;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
-use super::{Directory, Renewal, members::Members, run::Node};
+use super::{Directory, Meeting, Renewal, book::Book, members::Members, run::Node};
 use crate::{config::Config, links::Topic};
 
 /// Between two looks at the certificate and the announcement. Both are days away, but where clocks
@@ -21,6 +21,12 @@ use crate::{config::Config, links::Topic};
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Until the first look has found a majority.
 const FIRST_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two rounds in which nodes tell each other where the nodes are, if nothing has changed.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+/// How long a peer may be away until the log says where it is looked for, and how often it says so.
+const MISSED_AFTER: Duration = Duration::from_secs(15);
+const MISSED_EVERY: Duration = Duration::from_secs(600);
 
 /// How nodes are named in this cluster's certificates.
 pub(super) struct ClusterNames(pub(super) String);
@@ -46,16 +52,18 @@ pub(super) fn mesh_identity(
     })
 }
 
-pub(super) fn https_config(node: &Node) -> anyhow::Result<rustls::ServerConfig> {
-    let api = &node.config.api;
-    let presented = match (&api.tls_cert, &api.tls_key) {
+/// The certificate for HTTPS: the operator's own, or the node's.
+pub(super) fn https_presented(
+    config: &Config,
+    presented: &Arc<Presented>,
+) -> anyhow::Result<Arc<Presented>> {
+    match (&config.api.tls_cert, &config.api.tls_key) {
         (Some(chain), Some(key)) => {
             let (chain, key) = certs::load_certified_pem(chain, key)?;
-            Presented::new(chain, &key)?
+            Ok(Presented::new(chain, &key)?)
         }
-        _ => node.presented.clone(),
-    };
-    Ok(certs::https_server_config(presented)?)
+        _ => Ok(presented.clone()),
+    }
 }
 
 pub(super) fn public_names(config: &Config) -> anyhow::Result<auth::PublicNames> {
@@ -99,6 +107,8 @@ pub(super) struct Keeper {
     pub(super) consensus: Consensus,
     pub(super) exchange: Exchange,
     pub(super) members: Arc<Members>,
+    pub(super) book: Arc<Book>,
+    pub(super) meeting: Arc<Meeting>,
 }
 
 /// Keeps peers, announcement and certificate in order until it is dropped.
@@ -110,18 +120,31 @@ async fn look_after(keeper: &Keeper) {
     let mut effects = keeper.consensus.subscribe();
     let mut look = tokio::time::interval(FIRST_LOOK_EVERY);
     let mut announced = false;
+    let mut moved = keeper.book.changes();
+    let mut tell = tokio::time::interval(TELL_EVERY);
+    let mut missed = Missed::default();
     keeper.mesh.set_peers(&keeper.members.addresses());
     loop {
         tokio::select! {
+            changed = moved.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                keeper.mesh.set_peers(&keeper.members.addresses());
+                keeper.meeting.tell_all(&keeper.mesh).await;
+            }
+            _ = tell.tick() => keeper.meeting.tell_all(&keeper.mesh).await,
             heard = effects.recv() => match heard {
                 Ok(effects) if !effects.contains(&Effect::NodesChanged) => {}
                 Ok(_) | Err(RecvError::Lagged(_)) => {
                     keeper.mesh.set_peers(&keeper.members.addresses());
                     keeper.mesh.recheck();
+                    keeper.book.keep(|node| !keeper.members.was_removed(node));
                 }
                 Err(RecvError::Closed) => return,
             },
             _ = look.tick() => {
+                missed.look(&keeper.mesh);
                 if !announced {
                     announced = keeper.announce().await;
                     if announced {
@@ -132,6 +155,32 @@ async fn look_after(keeper: &Keeper) {
                     tracing::warn!(%error, "the node's certificate could not be renewed yet");
                 }
             }
+        }
+    }
+}
+
+/// The peers that cannot be reached: an operator who has moved them must learn where they are looked
+/// for.
+#[derive(Default)]
+struct Missed(BTreeMap<NodeId, (Instant, Option<Instant>)>);
+
+impl Missed {
+    fn look(&mut self, mesh: &Mesh) {
+        let (now, peers) = (Instant::now(), mesh.peers());
+        self.0.retain(|node, _| peers.iter().any(|peer| peer.node == *node && !peer.connected));
+        for peer in peers.into_iter().filter(|peer| !peer.connected) {
+            let (since, said) = self.0.entry(peer.node).or_insert((now, None));
+            let due = said.map_or(*since + MISSED_AFTER, |said| said + MISSED_EVERY);
+            if now < due {
+                continue;
+            }
+            *said = Some(now);
+            tracing::warn!(
+                node = %peer.node,
+                looked_for_at = peer.addresses.join(", "),
+                "a node is not reached; if its address has changed, name the new one in mesh.peers of \
+                 lgsp.toml and reload, or start with lgsp run --peer HOST:PORT",
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 //! asked of the members that are known; a number that nobody known vouches for is nobody.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -18,7 +18,7 @@ use model::{Digest, NodeId};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::sleep};
 
-use super::{FirstPeer, Identity};
+use super::{FirstPeer, Identity, book::Book};
 use crate::links::Topic;
 
 /// Members that one answer may tell of: more than a cluster ever has, and a bound on what is kept.
@@ -114,16 +114,22 @@ impl Roll {
 pub(super) struct Members {
     roll: Mutex<Roll>,
     consensus: OnceLock<Consensus>,
+    /// Where the nodes were last known to be.
+    book: Arc<Book>,
+    /// What the operator says: some node is there.
+    hints: Mutex<Vec<String>>,
     /// Somebody has shown a number of which only another member can say whose it is.
     unknown: Notify,
 }
 
 impl Members {
-    pub(super) fn new(identity: &Identity) -> Self {
+    pub(super) fn new(identity: &Identity, book: Arc<Book>, hints: Vec<String>) -> Self {
         let first = identity.first_peers.iter().map(|peer| (peer.node, peer.clone())).collect();
         Self {
             roll: Mutex::new(Roll { own: identity.node, first, told: BTreeMap::new() }),
             consensus: OnceLock::new(),
+            book,
+            hints: Mutex::new(hints),
             unknown: Notify::new(),
         }
     }
@@ -151,9 +157,35 @@ impl Members {
         }
     }
 
-    /// Where the others are: the state's word, that of the member that let this node in, and that of
-    /// members who know more.
-    pub(super) fn addresses(&self) -> Vec<(NodeId, String)> {
+    /// Whether this node's state says that a node was removed.
+    pub(super) fn was_removed(&self, node: NodeId) -> bool {
+        let Some(consensus) = self.consensus.get() else { return false };
+        in_state(consensus, node) == Standing::Nobody
+    }
+
+    /// Takes other hints of the operator.
+    pub(super) fn hint(&self, hints: Vec<String>) {
+        *self.hints.lock() = hints;
+    }
+
+    /// Where each of the others may be, the likeliest address first: what it told itself, where it was
+    /// met, what others say, the record; and the operator's hints, which may be anybody's.
+    pub(super) fn addresses(&self) -> Vec<(NodeId, Vec<String>)> {
+        let hints = self.hints.lock().clone();
+        let of = |(node, recorded): (NodeId, String)| {
+            let mut addresses = self.book.addresses(node);
+            addresses.push(recorded);
+            addresses.extend_from_slice(&hints);
+            let mut known = BTreeSet::new();
+            addresses.retain(|address| known.insert(address.clone()));
+            (node, addresses)
+        };
+        self.recorded().into_iter().map(of).collect()
+    }
+
+    /// Where the others are by the record: the state's word, that of the member that let this node in,
+    /// and that of members who know more.
+    fn recorded(&self) -> Vec<(NodeId, String)> {
         let roll = self.roll.lock();
         let nodes = self.consensus.get().map(|consensus| View::new(&*consensus.now()).nodes());
         let nodes = nodes.unwrap_or_default();

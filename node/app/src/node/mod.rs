@@ -1,13 +1,19 @@
 //! The node itself: founded, joined, run.
 
 mod asks;
+mod book;
 mod directory;
 mod gauges;
+mod greeting;
 mod init;
 mod join;
 mod keeper;
+mod life;
+mod meeting;
 mod members;
+mod outcast;
 mod recover;
+mod reload;
 mod renewal;
 mod run;
 
@@ -20,7 +26,9 @@ pub use asks::{Answer, Ask, ask};
 pub use directory::{Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
 pub use init::init;
 pub use join::join;
+pub use meeting::Meeting;
 pub use members::{Told, tell};
+pub use outcast::Outcast;
 pub use recover::{held, make_source, trust};
 pub use renewal::Renewal;
 pub use run::run;

@@ -7,23 +7,34 @@ use certs::{Keyring, NodeKey, Presented};
 use consensus::{Clock, Consensus, SystemClock};
 use content::Content;
 use delivery::{Conductor, Exchange, Parts};
-use machine::View;
 use mesh::Mesh;
-use model::NodeId;
 use rustls_pki_types::CertificateDer;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
-use super::{Directory, Identity, asks, keeper, members::Members, presented};
+use super::{
+    Directory, Identity, Meeting, Outcast, asks,
+    book::Book,
+    greeting::Reason,
+    keeper,
+    life::{self, Life},
+    meeting::Refused,
+    members::Members,
+    presented, reload,
+};
 use crate::{
     config::Config,
     links::{
         Dispatch, DispatchHandler, KeyringSealer, MeshNetwork, MeshNodes, MeshPeers, Own, Services,
         SystemRandom,
     },
+    options::RunOptions,
 };
 
 /// How long a clean stop waits for the new leader before it goes on without one.
 const STEP_DOWN_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// How long the first of two lives waits for the peers to see that its copy has ended.
+const ELDER_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What a running node is made of; dropped in this order when it stops.
 pub(super) struct Node {
@@ -38,24 +49,38 @@ pub(super) struct Node {
     pub(super) content: Content,
     pub(super) exchange: Exchange,
     pub(super) members: Arc<Members>,
+    pub(super) book: Arc<Book>,
+    pub(super) meeting: Arc<Meeting>,
+    /// What HTTPS presents; the node's own certificate where the operator has given none.
+    pub(super) https: Arc<Presented>,
 }
 
 /// Runs the node of a configuration until it is told to stop, or cannot keep its promises.
-pub async fn run(config: Config) -> anyhow::Result<()> {
-    let directory = Directory::at(&config.data_dir);
+pub async fn run(options: RunOptions) -> anyhow::Result<()> {
+    let directory = Directory::at(&options.config.data_dir);
     let identity = directory.identity()?;
     let _lock = directory.lock()?;
     if directory.close()? {
         let path = directory.root().display();
         tracing::warn!(%path, "other users could read the data directory; it is closed now (0700)");
     }
-    let node = start(config, directory, identity).await?;
+    if directory.is_removed() {
+        return Err(Outcast::Removed { path: directory.root().to_owned() }.into());
+    }
+    let life = life::begin(&directory.life(), options.moved)?;
+    tracing::info!(
+        life = %life.id,
+        start = life.start,
+        machine_generation = if life::machine_is_known() { "known" } else { "not readable here" },
+        "this node begins"
+    );
+    let node = start(&options, directory, identity, life).await?;
     let listener = TcpListener::bind(node.config.api.listen)
         .await
         .with_context(|| format!("cannot listen on {}", node.config.api.listen))?;
     let server = api::serve(api::Options {
         listener,
-        tls: Arc::new(keeper::https_config(&node)?),
+        tls: Arc::new(certs::https_server_config(node.https.clone())?),
         exchange: node.exchange.clone(),
         settings: keeper::api_settings(&node),
     });
@@ -65,7 +90,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(node = %node.identity.node, api = %node.config.api.listen, "the node runs");
 
     let ended = tokio::select! {
-        ended = wait(&node) => ended,
+        ended = wait(&node, options) => ended,
         // Without purges and deadlines the node would break its promises quietly.
         _ = &mut conductor => Err(anyhow::anyhow!("the conductor has ended: this is a bug of the program")),
     };
@@ -85,7 +110,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-async fn start(config: Config, directory: Directory, identity: Identity) -> anyhow::Result<Node> {
+async fn start(
+    options: &RunOptions,
+    directory: Directory,
+    identity: Identity,
+    life: Life,
+) -> anyhow::Result<Node> {
+    let config = options.config.clone();
     let keyring = Arc::new(Keyring::load(&directory.cluster_key())?);
     let key = Arc::new(NodeKey::load(&directory.node_key())?);
     let read = |path: std::path::PathBuf| {
@@ -98,7 +129,11 @@ async fn start(config: Config, directory: Directory, identity: Identity) -> anyh
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let dispatch = Arc::new(Dispatch::default());
-    let members = Arc::new(Members::new(&identity));
+    let book = Arc::new(Book::open(directory.addresses()));
+    let members = Arc::new(Members::new(&identity, book.clone(), options.hints(&config)));
+    let known = (book.clone(), members.clone());
+    let advertised = config.mesh.advertise.to_string();
+    let meeting = Meeting::new(identity.node, life, advertised, known);
     let mesh = Mesh::bind(mesh::Options {
         node: identity.node,
         listen: config.mesh.listen,
@@ -106,8 +141,11 @@ async fn start(config: Config, directory: Directory, identity: Identity) -> anyh
         names: Arc::new(keeper::ClusterNames(identity.cluster.clone())),
         allowed: members.allowed(),
         handler: Arc::new(DispatchHandler(dispatch.clone())),
+        greeter: meeting.clone(),
+        process: meeting.process(),
     })
     .with_context(|| format!("cannot listen on {}", config.mesh.listen))?;
+    meeting.speak_over(mesh.clone());
     mesh.set_peers(&members.addresses());
 
     let mut options = consensus::Options::new(identity.node, directory.consensus());
@@ -132,6 +170,7 @@ async fn start(config: Config, directory: Directory, identity: Identity) -> anyh
         clock: clock.clone(),
         root: config.data_dir.clone(),
         reserve: config.storage.reserve.0,
+        meeting: meeting.clone(),
     });
     let exchange = Exchange::new(Parts {
         node: identity.node,
@@ -149,7 +188,9 @@ async fn start(config: Config, directory: Directory, identity: Identity) -> anyh
         content: content.clone(),
         own,
         exchange: exchange.clone(),
+        meeting: meeting.clone(),
     });
+    let https = keeper::https_presented(&config, &presented)?;
     Ok(Node {
         config,
         directory,
@@ -162,19 +203,31 @@ async fn start(config: Config, directory: Directory, identity: Identity) -> anyh
         content,
         exchange,
         members,
+        book,
+        meeting,
+        https,
     })
 }
 
 /// Waits for a signal, for the removal of this node, or for an engine that cannot go on.
-async fn wait(node: &Node) -> anyhow::Result<()> {
+async fn wait(node: &Node, mut options: RunOptions) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (mut refused, mut elder) = (node.meeting.refusals(), None);
     let mut content_failed = node.content.failed();
     let mut status = node.consensus.watch_status();
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
+            _ = hangup.recv() => reload::reload(node, &mut options),
+            _ = refused.changed() => {
+                let refusal = refused.borrow_and_update().clone();
+                if let Some(refusal) = refusal {
+                    node.weigh(&refusal, &mut elder)?;
+                }
+            }
             _ = content_failed.wait_for(|failed| *failed) => {
                 anyhow::bail!("the content store has stopped: its disk failed; mend the disk and start again")
             }
@@ -185,19 +238,48 @@ async fn wait(node: &Node) -> anyhow::Result<()> {
                 }
             }
         }
-        if removed(node) {
-            anyhow::bail!("this node was removed from its cluster: wipe its directory, join again")
+        if node.members.was_removed(node.identity.node) {
+            return Err(node.removed());
         }
     }
 }
 
-fn removed(node: &Node) -> bool {
-    let own: NodeId = node.identity.node;
-    let record = View::new(&*node.consensus.now()).node(own);
-    record.is_some_and(|record| record.removed_at.is_some())
-}
-
 impl Node {
+    /// Judges what a peer has said that refuses this node: an error ends it.
+    fn weigh(&self, refused: &Refused, elder: &mut Option<Instant>) -> anyhow::Result<()> {
+        let (by, node) = (refused.by, self.identity.node);
+        let Reason::Twice { elsewhere, here, start, process } = &refused.reason else {
+            return Err(self.removed());
+        };
+        let life = self.meeting.life();
+        // The peer met a copy while it did not reach this node. Of two, the one that began first goes
+        // on where another peer knows it; the copy is refused there, and ends.
+        let first = (life.start, self.meeting.process()) < (*start, *process);
+        let known = self.mesh.peers().iter().any(|peer| peer.connected && peer.node != by);
+        let waits = elder.is_some_and(|since| since.elapsed() < ELDER_TIME_MAX);
+        if known && (first || waits) {
+            tracing::error!(
+                %by, %elsewhere, %here,
+                "a copy of this node was met; this one goes on, for it began first: stop the copy"
+            );
+            if first {
+                self.meeting.go_on(life::outlive(&self.directory.life(), life, *start)?);
+                elder.get_or_insert_with(Instant::now);
+            }
+            return Ok(());
+        }
+        let (elsewhere, here) = (elsewhere.clone(), here.clone());
+        Err(Outcast::Twice { node, by, elsewhere, here }.into())
+    }
+
+    /// The node was removed, and will remember it.
+    fn removed(&self) -> anyhow::Error {
+        if let Err(error) = self.directory.set_removed() {
+            tracing::warn!(%error, "the removal could not be written down");
+        }
+        Outcast::Removed { path: self.directory.root().to_owned() }.into()
+    }
+
     fn keeper(&self) -> keeper::Keeper {
         keeper::Keeper {
             now: presented(&self.config),
@@ -211,6 +293,8 @@ impl Node {
             consensus: self.consensus.clone(),
             exchange: self.exchange.clone(),
             members: self.members.clone(),
+            book: self.book.clone(),
+            meeting: self.meeting.clone(),
         }
     }
 }

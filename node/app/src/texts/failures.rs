@@ -122,11 +122,23 @@ texts! {
     NODE_LOG_GONE = "Nút này đã từng tham gia cụm, nhưng {path} không còn; nút không được bỏ phiếu như chưa từng hứa gì.", "This node has taken part in its cluster and {path} is gone; it must not vote as if it had promised nothing.";
     FIX_NODE_LOG_GONE = "gắn lại ổ đĩa nếu nó đang bị gỡ ra; nếu dữ liệu đã mất, trên một thành viên: lgsp member remove N; ở đây xoá sạch thư mục dữ liệu, rồi gia nhập như nút mới", "mount the disk again if it is not mounted; if the data are lost, on a member: lgsp member remove N; here empty the data directory, then join as a new node";
 
+    NODE_REMOVED = "Nút này đã bị gỡ khỏi cụm và không chạy nữa.", "This node was removed from its cluster and does not run any more.";
+    NODE_REMOVED_WHY = "việc gỡ là vĩnh viễn; {path} ghi nhớ điều đó", "a removal is for ever; {path} remembers it";
+    FIX_NODE_REMOVED = "để máy này trở lại như nút mới: xoá sạch thư mục dữ liệu, lấy mã trên một thành viên (lgsp member token), rồi lgsp join …", "to bring this machine back as a new node: empty the data directory, ask a member for a token (lgsp member token), then lgsp join …";
+    NODE_COPIED = "Thư mục dữ liệu của nút là một bản sao, hoặc máy vừa được khôi phục; nút không tự chạy với nó.", "The node's data directory is a copy, or this machine was restored; the node does not run with it by itself.";
+    NODE_COPIED_WHY = "{path} cho thấy điều đó ({mark}); bản gốc có thể vẫn đang chạy, và một nút chỉ được sống một lần", "{path} shows it ({mark}); the original may still run, and a node lives once";
+    FIX_NODE_COPIED = "nếu bản gốc không còn và sẽ không chạy lại: lgsp run --data-dir {directory} --moved (chỉ cần một lần); nếu không: dừng bản sao này, xoá nó", "if the original is gone and will never run again: lgsp run --data-dir {directory} --moved (needed once); else leave this copy down and delete it";
+    NODE_TWICE = "Nút {node} đang sống ở hai nơi: {elsewhere} và {here}. Nút ở {here} dừng.", "Node {node} lives in two places: {elsewhere} and {here}. The one at {here} ends.";
+    NODE_TWICE_WHY = "nút {by} gặp cả hai; một nút chỉ được sống một lần", "node {by} has met both; a node lives once";
+    FIX_NODE_TWICE = "nếu máy này là bản sao: tắt nó, xoá thư mục dữ liệu; nếu máy này mới là bản đúng: dừng nút ở {elsewhere}, rồi chạy lại ở đây: lgsp run --moved", "if this machine is the copy: leave it down and delete its data directory; if this is the right one: stop the node at {elsewhere}, then start here again: lgsp run --moved";
+
     CONFIG_UNREADABLE = "không đọc được {path}: {reason}", "cannot read {path}: {reason}";
     CONFIG_MALFORMED = "{path}:{line}:{column} (dòng {line}, cột {column}): {reason}", "{path}:{line}:{column} (line {line}, column {column}): {reason}";
     UNFIT_NO_URL = "cần ít nhất một địa chỉ", "one address at least is needed";
     UNFIT_PORT = "cần một cổng cố định để nơi khác tìm được", "a port is needed: others must find it";
-    UNFIT_UNREACHABLE = "máy khác không tới được địa chỉ này", "no other host can reach this address";
+    UNFIT_UNREACHABLE = "máy khác không tới được địa chỉ {value}", "no other host can reach the address {value}";
+    UNFIT_ONLY_V4 = "nút chỉ nghe IPv4 nên không dùng được {value}; đặt mesh.listen = \"[::]:7443\" để nghe cả hai, hoặc dùng một địa chỉ IPv4", "the node listens to IPv4 alone and cannot use {value}; set mesh.listen = \"[::]:7443\" for both, or use an IPv4 address";
+    UNFIT_ONLY_V6 = "nút chỉ nghe IPv6 nên không dùng được {value}; đặt mesh.listen = \"[::]:7443\" để nghe cả hai, hoặc dùng một địa chỉ IPv6", "the node listens to IPv6 alone and cannot use {value}; set mesh.listen = \"[::]:7443\" for both, or use an IPv6 address";
     UNFIT_TLS_PAIR = "tls_cert và tls_key phải đi cùng nhau", "tls_cert and tls_key go together";
     UNFIT_NO_FILE = "không có tệp {value}", "there is no file {value}";
     UNFIT_HOST = "{value} không phải tên máy, cũng không phải địa chỉ", "{value} is neither a host name nor an address";

@@ -150,7 +150,23 @@ pub const ALL: &[Entry] = &[
         path: "run",
         about: t("Chạy nút", "Run the node"),
         examples: ["lgsp run --data-dir /var/lib/lgsp", "lgsp run --config /etc/lgsp/lgsp.toml"],
-        args: &[("config", t("Tệp cấu hình", "The configuration"))],
+        args: &[
+            ("config", t("Tệp cấu hình", "The configuration")),
+            (
+                "peer",
+                t(
+                    "Gợi ý: một nút khác đang ở địa chỉ này (khi các nút đổi địa chỉ và không tìm thấy nhau)",
+                    "A hint: some other node is there (where nodes have new addresses and do not find one another)",
+                ),
+            ),
+            (
+                "moved",
+                t(
+                    "Nút đã chuyển sang máy hoặc thư mục này; bản gốc không còn chạy (chỉ cần một lần)",
+                    "The node was moved to this machine or directory; its original is gone (needed once)",
+                ),
+            ),
+        ],
     },
     Entry {
         path: "status",

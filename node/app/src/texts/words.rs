@@ -152,7 +152,7 @@ texts! {
     FIX_MISSING = "cho nút vắng mặt chạy lại; nếu nó mất hẳn: lgsp member remove", "start the nodes that are away; one that is lost for good: lgsp member remove";
     CHECK_WARNING = "{word}: {detail}", "{word}: {detail}";
     CHECK_RESULT = "Kết quả: {bad} hỏng, {warned} cảnh báo, {good} tốt", "Result: {bad} failed, {warned} warnings, {good} good";
-    FIX_AWAY = "trên máy đó: systemctl status lgsp; chỉ khi máy mất hẳn mới gỡ (lgsp member remove {node}; lệnh này tự xem nút có giữ bản duy nhất không)", "on that machine: systemctl status lgsp; only if it is lost for good: lgsp member remove {node}, which looks first whether it holds what no other does";
+    FIX_AWAY = "trên máy đó: systemctl status lgsp; nếu nó đã đổi địa chỉ mà không tìm thấy nút khác: lgsp run --peer MÁY:CỔNG; chỉ khi máy mất hẳn mới gỡ (lgsp member remove {node}; lệnh này tự xem nút có giữ bản duy nhất không)", "on that machine: systemctl status lgsp; if its address has changed and it does not find the others: lgsp run --peer HOST:PORT; only if it is lost for good: lgsp member remove {node}, which looks first whether it holds what no other does";
     CHECK_HOLDS_MORE = "{node} giữ bản ghi đã xác nhận mà không nút nào khác có: ĐỪNG gỡ nút này", "{node} holds acknowledged entries that no other node has: do NOT remove it";
     CHECK_COPIED = "{node}: thư mục dữ liệu là bản chép, có thể cũ; nút chưa bỏ phiếu", "{node} runs on a copied directory, which may be old; it does not vote";
     CHECK_WENT_BACK = "{node}: đĩa quay về bản cũ; nút không bỏ phiếu, không dẫn đầu, không xác nhận", "the disk of {node} went back; it neither votes, leads nor acknowledges";

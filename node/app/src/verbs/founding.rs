@@ -155,7 +155,11 @@ fn prepare(out: &Out, args: &NodeArgs) -> Result<Config, Failure> {
             .fix(out.fill(t::FIX_DATA_DIR, &[("path", &shown)]))
             .code(9203));
     }
-    let mesh = Mesh { listen: args.mesh_listen, advertise: args.mesh_advertise.clone() };
+    let mesh = Mesh {
+        listen: args.mesh_listen,
+        advertise: args.mesh_advertise.clone(),
+        peers: Vec::new(),
+    };
     let api = Api {
         listen: args.api_listen,
         public_urls: args.api_url.clone(),

@@ -20,6 +20,7 @@ mod way;
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
+    sync::OnceLock,
 };
 
 use clap::FromArgMatches;
@@ -51,13 +52,36 @@ pub struct Context {
     pub out: Out,
     /// What every command takes.
     pub global: Global,
+    /// The profile that was used, and the client made of it.
+    pub used: OnceLock<(Client, Loaded)>,
 }
 
 impl Context {
     /// A client by the profile that the arguments name.
     pub fn client(&self) -> Result<(Client, Loaded), Failure> {
         let loaded = Loaded::find(&self.global, self.out.lang)?;
-        Ok((loaded.client(self.global.timeout())?, loaded))
+        let used = (loaded.client(self.global.timeout())?, loaded);
+        // A command that asks twice uses the same.
+        let _ = self.used.set(used.clone());
+        Ok(used)
+    }
+
+    /// After a command that went well: the profile learns where the nodes are. That it could not is no
+    /// failure of the command.
+    async fn learn(&self) {
+        let Some((client, loaded)) = self.used.get() else { return };
+        let learned = match client.nodes().await {
+            Ok(nodes) => {
+                let urls: Vec<_> = nodes.iter().filter_map(|node| node.url.parse().ok()).collect();
+                loaded.learn(&urls).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = learned
+            && self.global.debug
+        {
+            self.out.say(format_args!("{}: {reason}", loaded.shown()));
+        }
     }
 
     /// A failure of the client, told with the profile that it used.
@@ -121,7 +145,7 @@ pub fn main(args: Vec<OsString>) -> Exit {
     };
     let lang = cli.global.lang.unwrap_or(lang);
     let out = Out::new(lang, cli.global.output, cli.global.color, cli.global.debug);
-    let context = Context { out, global: cli.global };
+    let context = Context { out, global: cli.global, used: OnceLock::new() };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     // Whoever sets the library's own variable means it.
     if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
@@ -136,7 +160,10 @@ pub fn main(args: Vec<OsString>) -> Exit {
         }
     };
     match runtime.block_on(dispatch(&context, cli.verb)) {
-        Ok(exit) => exit,
+        Ok(exit) => {
+            runtime.block_on(context.learn());
+            exit
+        }
         Err(failure) => out.fail(&failure),
     }
 }

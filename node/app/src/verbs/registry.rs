@@ -237,7 +237,7 @@ fn keep(
     if let Some(path) = &args.profile_file {
         let key = (issued.access_key.clone(), algorithm);
         let secret = issued.secret_key.as_ref();
-        profile::write(lang, path, loaded.profile.urls.clone(), &loaded.authority()?, key, secret)?;
+        profile::write(lang, path, loaded.profile.all_urls(), &loaded.authority()?, key, secret)?;
     }
     Ok(())
 }

@@ -7,8 +7,9 @@ use tracing_subscriber::EnvFilter;
 use super::{Context, Done, founding::config_path};
 use crate::{
     cli::{Exit, Failure, RunArgs},
-    config::{Config, Format, Log},
+    config::{Config, Format, Level, Log},
     node,
+    options::RunOptions,
     texts::failures as t,
 };
 
@@ -18,12 +19,13 @@ pub async fn run(context: &Context, args: RunArgs) -> Done {
     let path = config_path(args.config, args.data_dir);
     let config = Config::load(&path).map_err(|error| Failure::config(out.lang, &path, &error))?;
     let format = config.log.format;
-    start_log(&config.log);
+    let set_level = start_log(&config.log);
     if args.attached {
         // A thread of its own: it waits for as long as the node lives, and ends with the process.
         std::thread::spawn(stop_with_parent);
     }
-    let Err(error) = node::run(config).await else { return Ok(Exit::Ok) };
+    let options = RunOptions { config, path, peers: args.peer, moved: args.moved, set_level };
+    let Err(error) = node::run(options).await else { return Ok(Exit::Ok) };
     let mut failure = Failure::node(out.lang, t::RUN, &error);
     failure.fix.get_or_insert_with(|| out.text(t::FIX_RUN).to_owned());
     // Log and failure go to the same place: it is said once, in the form of what reads it.
@@ -35,22 +37,36 @@ pub async fn run(context: &Context, args: RunArgs) -> Done {
     Ok(failure.exit)
 }
 
-/// The log goes to stderr; LGSP_LOG says more than the configuration can.
-fn start_log(log: &Log) {
-    let filter = std::env::var("LGSP_LOG").unwrap_or_else(|_| {
-        // Libraries talk a lot: their information is a developer's.
-        format!("warn,openraft=error,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_delivery={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = log.level.as_str())
-    });
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+/// The log goes to stderr; LGSP_LOG says more than the configuration can. What comes back changes how
+/// much it says.
+fn start_log(log: &Log) -> Box<dyn Fn(Level) + Send + Sync> {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(log.level))
         .with_writer(std::io::stderr)
         .with_ansi(false);
     // A log that was started before (in a test) stays.
-    let _ = match log.format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().try_init(),
-    };
+    match log.format {
+        Format::Text => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |level| drop(handle.reload(filter(level))))
+        }
+        Format::Json => {
+            let builder = builder.json().with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |level| drop(handle.reload(filter(level))))
+        }
+    }
+}
+
+fn filter(level: Level) -> EnvFilter {
+    let filter = std::env::var("LGSP_LOG").unwrap_or_else(|_| {
+        // Libraries talk a lot: their information is a developer's.
+        format!("warn,openraft=error,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_delivery={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = level.as_str())
+    });
+    EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
 /// A parent that dies closes our standard input: then nobody would end this node.

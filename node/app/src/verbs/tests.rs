@@ -111,6 +111,7 @@ fn a_removal_is_not_done_without_a_person_or_yes() {
         )
         .expect("a command")
         .global,
+        used: Default::default(),
     };
     assert!(context.confirm(words::ASK_REVOKE, "AK1", true).is_ok());
     if !std::io::stdin().is_terminal() {
@@ -119,4 +120,33 @@ fn a_removal_is_not_done_without_a_person_or_yes() {
             Exit::Usage
         );
     }
+}
+
+#[test]
+fn a_profile_learns_the_nodes_and_keeps_all_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("p.toml");
+    let url = |port: u16| format!("https://127.0.0.1:{port}").parse().expect("an address");
+    let text = "# ours\nurls = [\"https://127.0.0.1:1\"]\nauthority = \"a.pem\" # beside it\n\
+                access_key = \"AKMZXW6YTBOI2DGNBVHA4Q\"\nsecret_file = \"p.secret\"\n";
+    std::fs::write(&path, text).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("a mode");
+    let link = directory.path().join("link.toml");
+    std::os::unix::fs::symlink(&path, &link).expect("a link");
+    for (told, expected) in [
+        (vec![url(1), url(2), url(3)], vec![url(1), url(2), url(3)]),
+        (vec![url(1), url(4)], vec![url(1), url(4)]),
+        (vec![url(1)], vec![url(1)]),
+    ] {
+        profile::Loaded::read(&link, Lang::En).expect("read").learn(&told).expect("learned");
+        let now = profile::Loaded::read(&path, Lang::En).expect("it reads");
+        let all: Vec<crate::config::ApiUrl> = expected;
+        assert_eq!(now.profile.all_urls(), all);
+        let written = std::fs::read_to_string(&path).expect("it is there");
+        assert!(written.ends_with(text), "what its owner wrote stays: {written}");
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+    }
+    assert!(std::fs::symlink_metadata(&link).expect("a link").is_symlink());
 }

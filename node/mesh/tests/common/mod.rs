@@ -10,7 +10,9 @@ use std::{
 use bytes::Bytes;
 use certs::{Authority, NodeKey, NodeRequest, Presented};
 use futures_util::future::BoxFuture;
-use lgsp_mesh::{Channel, Claim, Handler, Identity, Mesh, Names, Options, Receiver, Sender};
+use lgsp_mesh::{
+    Channel, Claim, Greeter, Handler, Identity, Mesh, Met, Names, Options, Receiver, Sender,
+};
 use model::{Moment, NodeId};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -36,11 +38,26 @@ pub struct Echo {
     pub gate: Arc<Semaphore>,
     /// What was received, by whom and where.
     pub seen: Mutex<Vec<(NodeId, Channel, Bytes)>>,
+    /// What it says when it greets.
+    pub says: Mutex<Bytes>,
+    /// Whom it refuses: who greets so.
+    pub refuses: Mutex<Option<Bytes>>,
+    /// Who has greeted it.
+    pub met: Mutex<Vec<Met>>,
+    /// Who has refused it, and why.
+    pub refusals: Mutex<Vec<(NodeId, Bytes)>>,
 }
 
 impl Default for Echo {
     fn default() -> Self {
-        Self { gate: Arc::new(Semaphore::new(0)), seen: Mutex::default() }
+        Self {
+            gate: Arc::new(Semaphore::new(0)),
+            seen: Mutex::default(),
+            says: Mutex::default(),
+            refuses: Mutex::default(),
+            met: Mutex::default(),
+            refusals: Mutex::default(),
+        }
     }
 }
 
@@ -84,6 +101,28 @@ impl Handler for Echo {
             }
             let _ = sender.finish();
         })
+    }
+}
+
+/// Greets by a word, and refuses whoever says the word that it was told to refuse.
+impl Greeter for Echo {
+    fn greeting(&self, _: NodeId) -> Bytes {
+        self.says.lock().clone()
+    }
+
+    fn met(&self, peer: Met) -> BoxFuture<'static, Result<(), Bytes>> {
+        let refused = self.refuses.lock().as_ref() == Some(&peer.greeting);
+        self.met.lock().push(peer);
+        let verdict = if refused { Err(Bytes::from_static(b"a bad word")) } else { Ok(()) };
+        Box::pin(std::future::ready(verdict))
+    }
+
+    fn stranger(&self, _: NodeId) -> Bytes {
+        Bytes::from_static(b"a stranger")
+    }
+
+    fn refused(&self, by: NodeId, _: SocketAddr, reason: Bytes) {
+        self.refusals.lock().push((by, reason));
     }
 }
 
@@ -163,6 +202,8 @@ impl Cluster {
             names: Arc::new(Named(CLUSTER)),
             allowed: Arc::new(move |claim| members.lock().contains(&claim.node) && pinned(&claim)),
             handler: echo.clone(),
+            greeter: echo.clone(),
+            process: rand::random(),
         })
         .unwrap();
         let address = mesh.local_addr().unwrap();
@@ -172,7 +213,7 @@ impl Cluster {
 
 impl Node {
     pub fn knows(&self, node: u64, other: &Self) {
-        self.mesh.set_peers(&[(NodeId(node), other.address.to_string())]);
+        self.mesh.set_peers(&[(NodeId(node), vec![other.address.to_string()])]);
     }
 
     pub async fn ask(
