@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
+use axum::http::HeaderValue;
 use delivery::Exchange;
 use model::UnitCode;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::{
-    metrics::Metrics,
-    settings::{BUFFERED_STRANGERS_MAX, STREAMS_OF_EVENTS_MAX, Settings},
+    limits::Reached, metrics::Metrics, settings::Settings, shares::Shares, slots::Slots,
+    streams::Streams, turns::Turns,
 };
 
 /// What every handler has at hand. Cheap to clone.
@@ -19,12 +20,16 @@ pub(crate) struct Parts {
     pub(crate) exchange: Exchange,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
-    /// One permit a stream of events.
-    pub(crate) streams: Arc<Semaphore>,
-    /// A permit for each KiB of the bodies that are collected.
-    pub(crate) buffers: Arc<Semaphore>,
-    /// The same for strangers.
-    pub(crate) strangers_buffers: Arc<Semaphore>,
+    /// Who is worked on next.
+    pub(crate) turns: Arc<Turns>,
+    /// Places for streams of events.
+    pub(crate) streams: Arc<Streams>,
+    /// How often limits were reached.
+    pub(crate) reached: Arc<Reached>,
+    /// Places for connections.
+    pub(crate) slots: Arc<Slots>,
+    /// What callers and strangers may hold beside connections.
+    pub(crate) shares: Shares,
     /// The OpenAPI document, rendered once.
     pub(crate) openapi: OnceLock<bytes::Bytes>,
     /// Set when the server drains: streams of events end.
@@ -33,13 +38,16 @@ pub(crate) struct Parts {
 
 impl App {
     pub(crate) fn new(exchange: Exchange, settings: Settings) -> Self {
+        let reached = Arc::<Reached>::default();
         Self(Arc::new(Parts {
             exchange,
-            buffers: Arc::new(Semaphore::new(settings.buffered_max / 1024)),
-            strangers_buffers: Arc::new(Semaphore::new(BUFFERED_STRANGERS_MAX / 1024)),
+            slots: Slots::new(settings.limits.clone(), reached.clone()),
+            shares: Shares::new(&settings, reached.clone()),
+            turns: Turns::new(reached.clone()),
+            streams: Streams::new(reached.clone()),
+            reached,
             settings,
             metrics: Metrics::default(),
-            streams: Arc::new(Semaphore::new(STREAMS_OF_EVENTS_MAX)),
             openapi: OnceLock::new(),
             draining: watch::Sender::new(false),
         }))
@@ -60,4 +68,6 @@ pub(crate) struct Notes {
     pub(crate) unit: OnceLock<UnitCode>,
     /// Whether it was signed by the legacy profile.
     pub(crate) legacy: AtomicBool,
+    /// What is left to its application, as `RateLimit` says it.
+    pub(crate) rate: OnceLock<HeaderValue>,
 }

@@ -27,6 +27,7 @@ use crate::{
     lang::Lang,
     problem::{PROBLEM_JSON, Problem},
     routes,
+    shares::{RATE_LIMIT, RATE_LIMIT_POLICY},
     texts::Fault,
     trace::{TRACE_ID, TRACEPARENT, Trace},
     tus,
@@ -45,7 +46,7 @@ const ALLOW_HEADERS: &str = "Authorization, Content-Type, Content-Digest, Range,
     Idempotency-Key, Last-Event-ID, Accept-Language, traceparent";
 const EXPOSE_HEADERS: &str = "Location, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires, Tus-Resumable, \
     Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, ETag, Repr-Digest, Content-Range, Content-Disposition, Link, \
-    Retry-After, trace-id, traceparent";
+    Retry-After, RateLimit, RateLimit-Policy, trace-id, traceparent";
 /// How long a request of a node that is out of touch has yet for an answer of its own.
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(50);
 /// How long an upload waits at such a node: what it has sent may be good yet.
@@ -109,6 +110,10 @@ impl Front {
             response.headers_mut().insert(tus::TUS_RESUMABLE, tus::VERSION);
         }
         finish(response.headers_mut(), trace, origin, &notes);
+        if let Some(rate) = notes.rate.get() {
+            response.headers_mut().insert(RATE_LIMIT, rate.clone());
+            response.headers_mut().insert(RATE_LIMIT_POLICY, self.app.shares.policy().clone());
+        }
         let status = response.status().as_u16();
         let took = started.elapsed();
         self.app.metrics.answered(method, route, status, took);

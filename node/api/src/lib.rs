@@ -3,12 +3,15 @@
 //! It decides nothing: what a request asks goes to [`delivery::Exchange`], and what comes back is put
 //! into words. [`serve`] runs it on sockets, [`router`] without any.
 
+mod activity;
 mod answer;
 mod app;
+mod bucket;
 mod cloud_event;
 mod dto;
 mod front;
 mod lang;
+mod limits;
 mod metrics;
 mod multipart;
 mod openapi;
@@ -18,14 +21,21 @@ mod range;
 mod routes;
 mod server;
 mod settings;
+mod shares;
 mod signed;
+mod slots;
 mod sse;
+mod streams;
 mod texts;
 mod trace;
+mod turns;
 mod tus;
 
 use delivery::Exchange;
 
+pub use limits::{
+    CONNECTIONS_AN_ADDRESS_DEFAULT, CONNECTIONS_MAX_DEFAULT, Limits, REQUESTS_A_SECOND_DEFAULT,
+};
 pub use server::{Options, Server, serve};
 pub use settings::{CONTENT_MAX_DEFAULT, Gauge, Settings};
 pub use texts::reason_vi;

@@ -15,7 +15,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::settings::Gauge;
+use crate::{
+    limits::{Limit, Reached},
+    settings::Gauge,
+};
 
 /// Upper bounds of the latency buckets in microseconds.
 const BUCKETS_US: [u64; 13] = [
@@ -103,8 +106,8 @@ impl Metrics {
         Counted::new(&self.streams)
     }
 
-    /// Everything, with the gauges of the other parts of the node.
-    pub(crate) fn render(&self, gauges: &[Gauge]) -> String {
+    /// Everything, with the limits that were reached and the gauges of the other parts of the node.
+    pub(crate) fn render(&self, reached: &Reached, gauges: &[Gauge]) -> String {
         let mut text = String::with_capacity(8 * 1024);
         self.render_requests(&mut text);
         self.render_latencies(&mut text);
@@ -125,6 +128,12 @@ impl Metrics {
         ];
         for (name, help, counter, value) in own {
             single(&mut text, &Gauge { name, help, value, counter });
+        }
+        const REACHED: &str = "lgsp_limit_reached_total";
+        head(&mut text, REACHED, "Times that a limit was reached, by limit.", "counter");
+        for limit in Limit::ALL {
+            let (word, count) = (limit.as_str(), reached.of(*limit));
+            line(&mut text, format_args!("{REACHED}{{limit=\"{word}\"}} {count}"));
         }
         for gauge in gauges {
             single(&mut text, gauge);
@@ -206,9 +215,11 @@ mod tests {
         metrics.answered("GET", "/v1/units", 200, Duration::from_millis(3));
         metrics.answered("GET", "/v1/units", 200, Duration::from_secs(60));
         metrics.refused("unit_unknown");
+        let reached = Reached::default();
+        reached.count(Limit::Requests);
         let stream = metrics.stream();
         let gauge = Gauge { name: "lgsp_raft_term", help: "The term.", value: 7, counter: false };
-        let text = metrics.render(std::slice::from_ref(&gauge));
+        let text = metrics.render(&reached, std::slice::from_ref(&gauge));
         for expected in [
             "lgsp_http_requests_total{route=\"/v1/units\",method=\"GET\",status=\"200\"} 2",
             "lgsp_http_request_duration_seconds_bucket{route=\"/v1/units\",le=\"0.002500\"} 0",
@@ -216,11 +227,12 @@ mod tests {
             "lgsp_http_request_duration_seconds_bucket{route=\"/v1/units\",le=\"+Inf\"} 2",
             "lgsp_http_problems_total{word=\"unit_unknown\"} 1",
             "lgsp_event_streams 1",
+            "lgsp_limit_reached_total{limit=\"requests\"} 1",
             "# TYPE lgsp_raft_term gauge\nlgsp_raft_term 7",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
         drop(stream);
-        assert!(metrics.render(&[]).contains("lgsp_event_streams 0"));
+        assert!(metrics.render(&reached, &[]).contains("lgsp_event_streams 0"));
     }
 }

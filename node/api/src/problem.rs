@@ -39,7 +39,7 @@ const TOKEN_CHALLENGE: HeaderValue =
 const TYPE_BASE: &str = "https://lgsp.nghean.gov.vn/problems/";
 /// When to try again, where the world does not say: a new leader is found in less.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// When to try again after the disk was full: people must act.
+/// When to try again after the disk was full, or a source had too much under way: people must act.
 const DISK_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// What is wrong with one field.
@@ -126,7 +126,7 @@ impl Problem {
     }
 
     /// When to try again; at least a second, as the header counts in seconds.
-    fn retry_after(self, after: Duration) -> Self {
+    pub(crate) fn retry_after(self, after: Duration) -> Self {
         let secs = after.as_millis().div_ceil(1000).max(1);
         self.header(header::RETRY_AFTER, HeaderValue::from(u64::try_from(secs).unwrap_or(u64::MAX)))
     }
@@ -270,6 +270,7 @@ impl From<Error> for Problem {
             Error::ContentUnreachable => Self::new(Fault::ContentUnreachable),
             Error::RangeOutside { size } => Self::range_outside(size),
             Error::DiskFull => Self::new(Fault::DiskFull),
+            Error::Short => Self::new(Fault::NodeShort),
             Error::TooMany { what, max } => {
                 Self::new(Fault::TooMany).member("what", what).member("max", max)
             }
@@ -277,6 +278,10 @@ impl From<Error> for Problem {
                 .member("node", node.0)
                 .member("entries", entries)
                 .member("contents", contents),
+            Error::ShareUsed { what, max } => Self::new(Fault::ShareUsed)
+                .member("what", what)
+                .member("max", max)
+                .retry_after(DISK_RETRY_AFTER),
             Error::JoinToken => Self::new(Fault::JoinTokenMalformed),
             Error::JoinRequest { field, .. } => {
                 Self::new(Fault::JoinRequestMalformed).member("field", field)

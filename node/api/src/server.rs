@@ -2,13 +2,10 @@
 
 use std::{
     convert::Infallible,
+    fs::File,
     io,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,28 +15,32 @@ use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, interval, timeout},
+    time::{interval, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
+    activity::{Heads, Watched},
     app::App,
     front::Front,
+    limits::Limit,
     settings::{
-        CONNECTION_WINDOW, CONNECTIONS_MAX, DRAIN_TIME_MAX, HANDSHAKE_TIME_MAX, HEAD_SIZE_MAX,
-        HEAD_TIME_MAX, HEADER_COUNT_MAX, IDLE_TIME_MAX, SEND_BUFFER_MAX, STREAM_WINDOW,
-        STREAMS_MAX, Settings,
+        CONNECTION_WINDOW, DRAIN_TIME_MAX, HANDSHAKE_TIME_MAX, HEAD_SIZE_MAX, HEADER_COUNT_MAX,
+        SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_MAX, Settings,
     },
+    slots::{Slot, Visitor},
 };
 
 /// How often a connection looks at its own clock.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-/// After a failed accept (no file descriptors, say) the next one waits so long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// After a failed accept the next one waits so long; after each further one twice as long, up to
+/// [`ACCEPT_PAUSE_MAX`].
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// Who waits in the system's queue is served within a second once there are descriptors again.
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What a server is made of.
 pub struct Options {
@@ -111,24 +112,21 @@ async fn run(
     front: Front,
     mut phases: watch::Receiver<Phase>,
 ) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
+    let mut shortage = Shortage::new();
     loop {
         tokio::select! {
             () = reached(&mut phases, Phase::Refusing) => break,
             Some(_) = connections.join_next() => {}
-            (slot, accepted) = accept(&listener, &slots) => match accepted {
-                Ok(stream) => {
-                    let (front, tls) = (front.clone(), tls.clone());
-                    connections.spawn(async move {
-                        connection(stream, tls, front).await;
-                        drop(slot);
-                    });
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => {
+                    shortage.is_over();
+                    // Dropped, the stream is closed: that is the whole answer to who has no place.
+                    if let Some(slot) = front.app().slots.enter(from.ip()) {
+                        connections.spawn(connection(stream, tls.clone(), front.clone(), slot));
+                    }
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                Err(error) => shortage.meet(&listener, front.app(), &error).await,
             },
         }
     }
@@ -142,53 +140,102 @@ async fn run(
     }
 }
 
+/// What the loop does while the system gives no descriptors: it lives on, and whoever waits is refused
+/// instead of left hanging.
+struct Shortage {
+    /// Held so that there is one descriptor to accept, and to close, the next connection with.
+    spare: Option<File>,
+    pause: Duration,
+}
+
+impl Shortage {
+    fn new() -> Self {
+        Self { spare: spare(), pause: ACCEPT_PAUSE }
+    }
+
+    fn is_over(&mut self) {
+        self.pause = ACCEPT_PAUSE;
+    }
+
+    async fn meet(&mut self, listener: &TcpListener, app: &App, error: &io::Error) {
+        let is_short = lacks_descriptors(error);
+        if is_short {
+            app.reached.count(Limit::Descriptors);
+            // The one that rested longest makes room for those who come.
+            app.slots.shed();
+            self.spare = None;
+            let refused = timeout(ACCEPT_PAUSE, listener.accept()).await;
+            drop(refused);
+            self.spare = spare();
+        }
+        if self.pause == ACCEPT_PAUSE {
+            tracing::warn!(%error, is_short, "a connection could not be accepted");
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(ACCEPT_PAUSE_MAX);
+    }
+}
+
+/// Any descriptor will do. There may be none: then there is none to spare.
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// The process, or the system, has no descriptor left.
+fn lacks_descriptors(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
+}
+
 /// Waits until the server has come so far. One that was dropped has no sender any more: that is the
 /// end too.
 async fn reached(phases: &mut watch::Receiver<Phase>, awaited: Phase) {
     let _ = phases.wait_for(|phase| *phase >= awaited).await;
 }
 
-/// Waits for a free slot before it accepts: a flood waits in the kernel's queue.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (tokio::sync::OwnedSemaphorePermit, io::Result<TcpStream>) {
-    let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-    (slot, listener.accept().await.map(|(stream, _)| stream))
-}
-
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front, slot: Slot) {
     let _counted = front.app().metrics.connection();
+    let visitor = slot.visitor();
     // Answers are small and complete: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    let stream = match timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
-        Err(_) => return tracing::debug!("a TLS handshake took too long"),
+    let stream = tokio::select! {
+        () = visitor.gave_way() => return,
+        shaken = timeout(HANDSHAKE_TIME_MAX, shake(stream, acceptor)) => match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => return tracing::debug!("a TLS handshake took too long"),
+        },
     };
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let draining = front.app().draining.subscribe();
-    let activity = Arc::new(Activity::new(if is_h2 { Heads::First } else { Heads::Each }));
-    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+    visitor.activity.watch(if is_h2 { Heads::First } else { Heads::Each });
+    let io = TokioIo::new(Watched { stream, activity: visitor.activity.clone() });
     let service = {
-        let activity = activity.clone();
-        service_fn(move |request: hyper::Request<Incoming>| {
-            let (mut front, busy) = (front.clone(), activity.clone().begin());
+        let visitor = visitor.clone();
+        service_fn(move |mut request: hyper::Request<Incoming>| {
+            let (mut front, busy) = (front.clone(), visitor.activity.clone().begin());
+            request.extensions_mut().insert(visitor.clone());
             async move {
                 let request: Request = request.map(Body::new);
                 let response = front.answer(request).await;
-                drop(busy);
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| busy.sends(body)))
             }
         })
     };
     if is_h2 {
         let connection = http2().serve_connection(io, service);
-        guard(connection, |connection| connection.graceful_shutdown(), &activity, draining).await;
+        guard(connection, |connection| connection.graceful_shutdown(), visitor, draining).await;
     } else {
         let connection = http1().serve_connection(io, service);
-        guard(connection, |connection| connection.graceful_shutdown(), &activity, draining).await;
+        guard(connection, |connection| connection.graceful_shutdown(), visitor, draining).await;
     }
+}
+
+/// Whoever says nothing costs no session of TLS.
+async fn shake(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+    stream.readable().await?;
+    acceptor.accept(stream).await
 }
 
 fn http1() -> conn::http1::Builder {
@@ -211,11 +258,12 @@ fn http2() -> conn::http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Runs a connection to its end: its own, the drain's, or that of a client that does nothing.
+/// Runs a connection to its end: its own, the drain's, that of a client that does nothing, or that of one
+/// whose place another needs.
 async fn guard<C, E>(
     connection: C,
     shut_down: impl Fn(Pin<&mut C>),
-    activity: &Activity,
+    visitor: &Visitor,
     mut draining: watch::Receiver<bool>,
 ) where
     C: Future<Output = Result<(), E>>,
@@ -236,11 +284,12 @@ async fn guard<C, E>(
                 closing = true;
                 shut_down(connection.as_mut());
             }
+            () = visitor.gave_way() => return tracing::debug!("a connection gave way"),
             _ = watch.tick() => {
-                if activity.is_slow_head() {
+                if visitor.activity.is_slow_head() {
                     return tracing::debug!("a request's head came too slowly");
                 }
-                if activity.is_idle() {
+                if visitor.activity.is_idle(visitor.is_stranger()) {
                     return;
                 }
             }
@@ -252,149 +301,6 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
-/// Which heads of a connection have their time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heads {
-    /// HTTP/1.1: between two answers whatever comes in is a head.
-    Each,
-    /// HTTP/2: settings, credits and pings come at any time, also while a stream of events is silent,
-    /// and cannot be told from a head here. Later heads are bounded by the idle time.
-    First,
-}
-
-/// What moves on one connection.
-struct Activity {
-    heads: Heads,
-    began: Instant,
-    /// Milliseconds since `began` of the last octet in or out.
-    moved_at: AtomicU64,
-    /// When the first octet of a head came, plus one; zero while none is on its way.
-    head_at: AtomicU64,
-    /// Requests that are being answered.
-    busy_count: AtomicU32,
-}
-
-/// Counts one request until its answer begins.
-struct Busy(Arc<Activity>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy_count.fetch_sub(1, Relaxed);
-    }
-}
-
-impl Activity {
-    fn new(heads: Heads) -> Self {
-        Self {
-            heads,
-            began: Instant::now(),
-            moved_at: 0.into(),
-            // The first head is awaited from the first moment on.
-            head_at: 1.into(),
-            busy_count: 0.into(),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// A head is whole.
-    fn begin(self: Arc<Self>) -> Busy {
-        self.head_at.store(0, Relaxed);
-        self.busy_count.fetch_add(1, Relaxed);
-        Busy(self)
-    }
-
-    fn read(&self) {
-        let now = self.now();
-        self.moved_at.store(now, Relaxed);
-        if self.heads == Heads::Each && self.busy_count.load(Relaxed) == 0 {
-            let _ = self.head_at.compare_exchange(0, now + 1, Relaxed, Relaxed);
-        }
-    }
-
-    fn wrote(&self) {
-        self.moved_at.store(self.now(), Relaxed);
-        // While an answer goes out nothing that comes in is a head. HTTP/2 writes before the first one.
-        if self.heads == Heads::Each {
-            self.head_at.store(0, Relaxed);
-        }
-    }
-
-    fn is_slow_head(&self) -> bool {
-        let head_at = self.head_at.load(Relaxed);
-        head_at > 0
-            && self.busy_count.load(Relaxed) == 0
-            && self.now().saturating_sub(head_at) > HEAD_TIME_MAX.as_millis() as u64
-    }
-
-    fn is_idle(&self) -> bool {
-        self.busy_count.load(Relaxed) == 0
-            && self.now().saturating_sub(self.moved_at.load(Relaxed))
-                > IDLE_TIME_MAX.as_millis() as u64
-    }
-}
-
-/// A stream that tells what moves on it.
-struct Watched<S> {
-    stream: S,
-    activity: Arc<Activity>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.read();
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        octets: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, octets);
-        if written.is_ready() {
-            self.activity.wrote();
-        }
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        if written.is_ready() {
-            self.activity.wrote();
-        }
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -402,29 +308,37 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::{
+        limits::Limits,
+        settings::{HEAD_TIME_MAX, IDLE_TIME_MAX},
+        slots::Slots,
+    };
 
     /// The settings' acknowledgement and the credits for what was read come in after the last write:
     /// no head is on its way, whatever a clock of heads would say.
     #[tokio::test(start_paused = true)]
     async fn a_silent_stream_over_http2_is_not_taken_for_a_slow_head() {
         let (near, far) = tokio::io::duplex(1 << 20);
-        let activity = Arc::new(Activity::new(Heads::First));
-        let io = TokioIo::new(Watched { stream: near, activity: activity.clone() });
-        let begun = activity.clone();
+        let slots = Slots::new(Limits::default(), Arc::default());
+        let slot = slots.enter([127, 0, 0, 1].into()).expect("a place");
+        slot.visitor().activity.watch(Heads::First);
+        slot.visitor().is_of(None, &"H41".parse().expect("a unit"));
+        let io = TokioIo::new(Watched { stream: near, activity: slot.visitor().activity.clone() });
+        let begun = slot.visitor().activity.clone();
         let service = service_fn(move |_: hyper::Request<Incoming>| {
             let busy = begun.clone().begin();
             async move {
-                drop(busy);
                 // More than half of the client's window, so that it gives credit; then silence.
                 let first = Ok::<_, Infallible>(Bytes::from(vec![b':'; 48 * 1024]));
                 let events = stream::iter([first]).chain(stream::pending());
-                Ok::<_, Infallible>(hyper::Response::new(Body::from_stream(events)))
+                let body = busy.sends(Body::from_stream(events));
+                Ok::<_, Infallible>(hyper::Response::new(body))
             }
         });
         let connection = http2().serve_connection(io, service);
         let (_draining, drained) = watch::channel(false);
         let server = tokio::spawn(async move {
-            guard(connection, |connection| connection.graceful_shutdown(), &activity, drained)
+            guard(connection, |connection| connection.graceful_shutdown(), slot.visitor(), drained)
                 .await;
         });
         let (mut sender, client) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
@@ -449,51 +363,10 @@ mod tests {
         server.await.expect("it ends by itself");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_first_head_over_http2_has_its_time() {
-        let activity = Arc::new(Activity::new(Heads::First));
-        activity.wrote();
-        activity.read();
-        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
-        assert!(activity.is_slow_head());
-        drop(activity.clone().begin());
-        activity.read();
-        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
-        assert!(!activity.is_slow_head());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_head_that_does_not_come_is_given_up() {
-        let activity = Arc::new(Activity::new(Heads::Each));
-        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
-        assert!(activity.is_slow_head());
-        activity.read();
-        assert!(activity.is_slow_head(), "more octets of the same head do not start it anew");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_in_work_and_a_quiet_connection_are_left_alone_for_a_while() {
-        let activity = Arc::new(Activity::new(Heads::Each));
-        let busy = activity.clone().begin();
-        tokio::time::advance(IDLE_TIME_MAX * 2).await;
-        assert!(!activity.is_slow_head() && !activity.is_idle());
-        activity.wrote();
-        drop(busy);
-        tokio::time::advance(IDLE_TIME_MAX / 2).await;
-        assert!(!activity.is_slow_head() && !activity.is_idle());
-        tokio::time::advance(IDLE_TIME_MAX).await;
-        assert!(!activity.is_slow_head() && activity.is_idle());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_second_head_has_its_own_time() {
-        let activity = Arc::new(Activity::new(Heads::Each));
-        drop(activity.clone().begin());
-        activity.wrote();
-        tokio::time::advance(IDLE_TIME_MAX / 2).await;
-        activity.read();
-        assert!(!activity.is_slow_head());
-        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
-        assert!(activity.is_slow_head());
+    #[test]
+    fn a_lack_of_descriptors_is_told_from_other_errors() {
+        assert!(lacks_descriptors(&io::Error::from_raw_os_error(24)));
+        assert!(lacks_descriptors(&io::Error::from_raw_os_error(23)));
+        assert!(!lacks_descriptors(&io::ErrorKind::ConnectionAborted.into()));
     }
 }

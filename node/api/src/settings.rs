@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::limits::Limits;
+
 /// JSON bodies: a request with 512 targets is under 40 KiB.
 pub(crate) const JSON_MAX: usize = 64 * 1024;
 /// JSON bodies that import or confirm many things at once: 1000 units with long names fit.
@@ -15,6 +17,9 @@ pub(crate) const PAGE_DEFAULT: usize = 50;
 /// A client that sends nothing of its body for so long is given up.
 pub(crate) const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// What is refused is read and forgotten for so long, so that its sender reads why.
+pub(crate) const DRAIN_BODY_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Octets of bodies that callers with a key or a token may have collected at once, in sum: 64 of the
 /// largest collected bodies, and a share of a node's memory that it can spare. Who comes later waits.
 pub(crate) const BUFFERED_MAX_DEFAULT: usize = 256 * 1024 * 1024;
@@ -24,9 +29,6 @@ pub(crate) const BUFFERED_STRANGERS_MAX: usize = 8 * 1024 * 1024;
 /// How long a body waits for room before its sender is told to come back.
 pub(crate) const BUFFER_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Connections at once: each takes some 40 KiB of buffers, so this is well under the memory of a node
-/// and far above the applications of a province.
-pub(crate) const CONNECTIONS_MAX: usize = 2048;
 /// A TLS handshake that takes longer is given up.
 pub(crate) const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// A request's head that takes longer is given up (slowloris).
@@ -75,6 +77,8 @@ pub struct Settings {
     pub content_max: u64,
     /// Octets of bodies that are collected at once; no less than one body may have.
     pub buffered_max: usize,
+    /// What an address, an application and a unit may hold of this node.
+    pub limits: Limits,
     /// Numbers of the other parts of the node for `/metrics`.
     pub gauges: Arc<dyn Fn() -> Vec<Gauge> + Send + Sync>,
 }
@@ -89,6 +93,7 @@ impl Settings {
             cors_origins: Vec::new(),
             content_max: CONTENT_MAX_DEFAULT,
             buffered_max: BUFFERED_MAX_DEFAULT,
+            limits: Limits::default(),
             gauges: Arc::new(Vec::new),
         }
     }
@@ -104,6 +109,7 @@ impl fmt::Debug for Settings {
             .field("cors_origins", &self.cors_origins)
             .field("content_max", &self.content_max)
             .field("buffered_max", &self.buffered_max)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing acts on a body before its digest has matched: it is collected up to the route's limit, or
 //! streams into a space that nobody sees before the commit.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use auth::{Header, Rejection, RequestHead, VerifiedCaller};
 use axum::{
@@ -15,13 +15,17 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use model::IdempotencyKey;
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     app::{App, Notes},
+    limits::Limit,
     problem::Problem,
-    settings::{BODY_IDLE_MAX, BUFFER_WAIT_MAX, BUFFERED_STRANGERS_MAX, JSON_MAX},
+    settings::{BODY_IDLE_MAX, DRAIN_BODY_TIME_MAX, JSON_MAX},
+    shares::{Pace, Room, Sender},
+    slots::Visitor,
     texts::Fault,
+    turns::Turn,
 };
 
 /// A request whose head was signed by its caller.
@@ -38,10 +42,16 @@ pub(crate) struct Signed {
 pub(crate) struct Octets {
     body: Body,
     app: App,
-    /// Whether its sender has shown a key or a token.
-    known: bool,
+    sender: Sender,
     /// The room that the collected body takes, as long as its request is worked on.
-    room: Option<OwnedSemaphorePermit>,
+    room: Room,
+    /// The turn of its application, held as long.
+    _turn: Option<Turn>,
+    pace: Pace,
+    /// When its first octet was awaited.
+    began: Option<Instant>,
+    /// Octets that have come.
+    received: u64,
 }
 
 impl App {
@@ -49,14 +59,25 @@ impl App {
     pub(crate) async fn signed(&self, request: Request) -> Result<Signed, Problem> {
         let (head, mut octets) = self.unsigned(request);
         let caller = self.caller(&head).await?;
-        octets.known();
+        octets.sender = Sender::Caller(self.shares.of(caller.app(), caller.unit()));
         Ok(Signed { caller, head, octets })
     }
 
     /// A request that shows who it is by other means, or need not.
     pub(crate) fn unsigned(&self, request: Request) -> (Parts, Octets) {
         let (head, body) = request.into_parts();
-        (head, Octets { body, app: self.clone(), known: false, room: None })
+        let sender = Sender::Stranger(visitor(&head).map(|visitor| visitor.address()));
+        let octets = Octets {
+            body,
+            app: self.clone(),
+            sender,
+            room: Room::default(),
+            _turn: None,
+            pace: Pace::STREAMED,
+            began: None,
+            received: 0,
+        };
+        (head, octets)
     }
 
     /// Who signed the head.
@@ -77,12 +98,24 @@ impl App {
                 verified => verified?,
             }
         };
-        if let Some(notes) = head.extensions.get::<std::sync::Arc<Notes>>() {
+        if let Some(visitor) = visitor(head) {
+            visitor.is_of(Some(caller.app()), caller.unit());
+        }
+        let rate = self.shares.request(&self.shares.of(caller.app(), caller.unit()));
+        if let Some(notes) = head.extensions.get::<Arc<Notes>>() {
             let _ = notes.unit.set(caller.unit().clone());
             notes.legacy.store(caller.is_legacy(), Ordering::Relaxed);
+            if let Ok(rate) = &rate {
+                let _ = notes.rate.set(rate.clone());
+            }
         }
-        Ok(caller)
+        rate.map(|_| caller)
     }
+}
+
+/// Who came over the connection of a request; nobody where there is no connection.
+pub(crate) fn visitor(head: &Parts) -> Option<&Arc<Visitor>> {
+    head.extensions.get::<Arc<Visitor>>()
 }
 
 /// What a node that is cut off from the majority goes on answering to signed callers: the status
@@ -119,6 +152,10 @@ impl Signed {
     /// The whole body, once its digest has matched.
     pub(crate) async fn body(&mut self, max: usize) -> Result<Bytes, Problem> {
         let body = self.octets.collect(&self.head.headers, max).await?;
+        if !self.head.method.is_safe() {
+            // Not before the body is whole: who sends slowly keeps nobody waiting.
+            self.octets._turn = Some(self.octets.app.turns.take(self.caller.app()).await?);
+        }
         let mut digest = self.caller.content().checker();
         digest.update(&body);
         digest.finish()?;
@@ -145,42 +182,41 @@ impl Signed {
 struct Nothing {}
 
 impl Octets {
-    /// The next octets; none at the end. A client that sends nothing for long is given up.
+    /// The next octets; none at the end. A client that sends nothing for long is given up, and so is one
+    /// that sends less than its pace.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        let ends_at = began + self.pace.allows(self.received);
         loop {
-            let frame = tokio::time::timeout(BODY_IDLE_MAX, self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| Problem::new(Fault::BodyTooSlow))? else {
-                return Ok(None);
+            let silent_at = Instant::now() + BODY_IDLE_MAX;
+            let frame = timeout_at(ends_at.min(silent_at), self.body.frame()).await;
+            let Ok(frame) = frame else {
+                self.app.reached.count(Limit::BodyTime);
+                return Err(Problem::new(Fault::BodyTooSlow));
             };
+            let Some(frame) = frame else { return Ok(None) };
             let frame = frame.map_err(|_| Problem::new(Fault::BodyIncomplete))?;
             // Trailers say nothing here.
             if let Ok(octets) = frame.into_data()
                 && !octets.is_empty()
             {
+                self.received += octets.len() as u64;
                 self.app.metrics.received(octets.len() as u64);
                 return Ok(Some(octets));
             }
         }
     }
 
-    /// Its sender has shown who it is.
-    pub(crate) const fn known(&mut self) {
-        self.known = true;
+    /// Its sender has shown a token that opens a space.
+    pub(crate) fn borne(&mut self) {
+        if matches!(self.sender, Sender::Stranger(_)) {
+            self.sender = Sender::Bearer;
+        }
     }
 
     /// Waits until so many octets may be held.
-    async fn take_room(&mut self, octets: usize) -> Result<(), Problem> {
-        let (room, max) = match self.known {
-            true => (&self.app.buffers, self.app.settings.buffered_max),
-            false => (&self.app.strangers_buffers, BUFFERED_STRANGERS_MAX),
-        };
-        let kib = u32::try_from(octets.div_ceil(1024)).unwrap_or(u32::MAX);
-        let taken = room.clone().acquire_many_owned(kib);
-        let taken = tokio::time::timeout(BUFFER_WAIT_MAX, taken).await.map_err(|_| {
-            Problem::new(Fault::TooMany).member("what", "octets of bodies").member("max", max)
-        })?;
-        self.room = Some(taken.expect("the semaphores are never closed"));
-        Ok(())
+    async fn grow(&mut self, octets: usize) -> Result<(), Problem> {
+        self.app.shares.grow(&mut self.room, &self.sender, octets).await
     }
 
     /// The whole body up to a limit, without a copy where it came in one piece.
@@ -194,29 +230,27 @@ impl Octets {
         if announced.is_some_and(|length| length > max as u64) {
             return Err(too_large());
         }
-        // What is announced takes its room before it comes; a body without a length may become `max`.
-        if let Some(length) = announced.filter(|length| *length > 0) {
-            self.take_room(usize::try_from(length).unwrap_or(max)).await?;
-        }
+        self.pace = match self.sender {
+            Sender::Stranger(_) => Pace::STRANGER,
+            _ => Pace::COLLECTED,
+        };
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
         if first.len() > max {
             return Err(too_large());
         }
+        // Room is taken for what has come, not for what is announced: who sends nothing holds nothing.
+        self.grow(first.len()).await?;
         let Some(second) = self.next().await? else { return Ok(first) };
-        if self.room.is_none() {
-            self.take_room(max).await?;
-        }
-        // The announced length is within the limit, so it may be believed for the room it takes.
-        let room =
-            announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(first.len() * 2);
-        let mut whole = BytesMut::with_capacity(room.max(first.len() + second.len()));
-        whole.extend_from_slice(&first);
+        let mut whole = BytesMut::from(&first[..]);
         drop(first);
         let mut next = Some(second);
         while let Some(octets) = next {
-            if whole.len() + octets.len() > max {
+            let len = whole.len() + octets.len();
+            if len > max {
                 return Err(too_large());
             }
+            self.grow(len).await?;
+            reserve(&mut whole, octets.len(), announced);
             whole.extend_from_slice(&octets);
             next = self.next().await?;
         }
@@ -225,11 +259,27 @@ impl Octets {
 
     /// Reads and forgets what is left, up to a limit, so that the connection can be used again.
     pub(crate) async fn drain(&mut self, mut max: usize) {
-        while let Ok(Some(octets)) = self.next().await {
-            let Some(left) = max.checked_sub(octets.len()) else { break };
-            max = left;
-        }
+        let drained = async {
+            while let Ok(Some(octets)) = self.next().await {
+                let Some(left) = max.checked_sub(octets.len()) else { break };
+                max = left;
+            }
+        };
+        // Whoever was refused and goes on slowly has had its answer.
+        let _ = timeout(DRAIN_BODY_TIME_MAX, drained).await;
     }
+}
+
+/// Makes room for more octets, at once for all that are announced where half of them are here: a body that
+/// is copied again and again costs more than it weighs.
+fn reserve(whole: &mut BytesMut, more: usize, announced: Option<u64>) {
+    let needed = whole.len() + more;
+    if needed <= whole.capacity() {
+        return;
+    }
+    let announced = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let target = announced.min(needed * 4).max(needed);
+    whole.reserve(target - whole.len());
 }
 
 /// The announced length of a body.

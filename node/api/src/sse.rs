@@ -8,13 +8,10 @@ use std::{io::Write, time::Duration};
 
 use bytes::Bytes;
 use delivery::{Hold, Listener};
-use futures_util::{Stream, stream};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until},
-};
+use futures_util::{FutureExt, Stream, stream};
+use tokio::time::{Instant, sleep_until};
 
-use crate::{app::App, cloud_event, metrics::Counted};
+use crate::{app::App, cloud_event, metrics::Counted, streams::Place};
 
 /// Events in one write: some 60 KiB at the most.
 const EVENTS_A_WRITE_MAX: usize = 100;
@@ -35,8 +32,8 @@ pub(crate) struct Feeding {
     /// The position after which the stream goes on; none begins at the present end.
     pub(crate) after: Option<u64>,
     pub(crate) listener: Listener,
-    /// Held for the stream's life.
-    pub(crate) _permit: OwnedSemaphorePermit,
+    /// Held for the stream's life, which ends when it gives way.
+    pub(crate) place: Place,
     /// Held for the stream's life.
     pub(crate) _counted: Counted,
 }
@@ -48,6 +45,8 @@ struct State {
     ends_at: Instant,
     comment_at: Instant,
     draining: tokio::sync::watch::Receiver<bool>,
+    /// Another stream of the same key needs the place.
+    gave_way: bool,
 }
 
 /// The stream's octets.
@@ -62,6 +61,7 @@ pub(crate) fn octets(
         ends_at: now + life,
         comment_at: now + COMMENT_EVERY,
         draining: feeding.app.draining.subscribe(),
+        gave_way: false,
         feeding,
     };
     stream::unfold(state, |mut state| async move {
@@ -77,7 +77,8 @@ impl State {
         loop {
             // At the head of each step, and not only where there is nothing to tell: a reader that is slower
             // than the feed would never come there.
-            if Instant::now() >= self.ends_at || *self.draining.borrow() {
+            self.gave_way |= self.feeding.place.gave_way().now_or_never().is_some();
+            if self.gave_way || Instant::now() >= self.ends_at || *self.draining.borrow() {
                 return None;
             }
             // A node that is stale hands out nothing; after a while it ends its streams.
@@ -153,6 +154,7 @@ impl State {
         tokio::select! {
             () = self.feeding.listener.changed() => {}
             _ = self.draining.wait_for(|draining| *draining) => {}
+            () = self.feeding.place.gave_way() => self.gave_way = true,
             () = sleep_until(next) => {}
         }
     }

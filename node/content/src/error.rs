@@ -21,6 +21,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The system gives no descriptor for a file: nothing was done, and nothing is wrong with the disk.
+    #[error("the system has no file descriptor left to {what}")]
+    Short {
+        /// What was tried.
+        what: &'static str,
+    },
     /// Only the reserve is left of the disk: HTTP 507.
     #[error("the disk is full up to its reserve")]
     Full,

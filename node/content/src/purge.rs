@@ -11,10 +11,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use model::SpaceId;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use crate::{
     Error,
@@ -30,6 +34,8 @@ use crate::{
 /// Octets overwritten at the beginning of a purged record or file body: slot, meta and the head
 /// of the first data frames' ciphertext with room.
 pub(crate) const ZEROS: u32 = 8 << 10;
+/// Between two tries to open a file that must be wiped, while the system gives no descriptor.
+const SHORT_PAUSE: Duration = Duration::from_millis(200);
 /// Joined dead ranges of this size are given back to the disk; smaller ones are not worth an extent.
 const PUNCH_MIN: u32 = 256 << 10;
 /// The block of every usual file system: only whole ones can be given back.
@@ -163,7 +169,11 @@ impl Store {
             let cell = self.spaces.cell(*space);
             let mut cell = cell.lock().await;
             *cell = None;
-            self.wipe_file(&space_path(*space)).await?;
+            // It has left the index, so nobody would come back for it: the next descriptor is waited for.
+            while let Err(error) = self.wipe_file(&space_path(*space)).await {
+                let Error::Short { .. } = error else { return Err(error) };
+                sleep(SHORT_PAUSE).await;
+            }
             self.spaces.forget(*space);
         }
         self.disk.sync_dir("spaces").await.map_err(|source| self.fail("sync a purge", source))

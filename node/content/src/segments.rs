@@ -38,6 +38,9 @@ const QUEUE_JOBS_MAX: usize = 4096;
 /// Octets of one group commit: more would only make the first of the group wait.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
+/// What was tried where a new segment could not be made.
+const BEGIN: &str = "begin a segment";
+
 /// What became of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -52,11 +55,14 @@ pub(crate) enum Status {
     Full = 3,
     /// The store has failed, or the record is damaged.
     Failed = 4,
+    /// No descriptor for a new segment.
+    Short = 5,
 }
 
 impl Status {
     pub fn from_u8(status: u8) -> Self {
-        let all = [Self::Durable, Self::Exists, Self::Purged, Self::Full];
+        let all =
+            [Self::Durable, Self::Exists, Self::Purged, Self::Full, Self::Failed, Self::Short];
         all.get(usize::from(status)).copied().unwrap_or(Self::Failed)
     }
 
@@ -67,6 +73,7 @@ impl Status {
             Self::Purged => Err(Error::Purged { space }),
             Self::Full => Err(Error::Full),
             Self::Failed => Err(Error::Failed),
+            Self::Short => Err(Error::Short { what: BEGIN }),
         }
     }
 }
@@ -222,10 +229,11 @@ impl Store {
                     for (index, (record, head)) in records.into_iter().enumerate() {
                         if let Some(known) = self.status_of(&head, &mut seen) {
                             self.set_status(&mut waiting, (job, index), known);
-                        } else if self.make_room(&mut group, &mut waiting, head.total).await {
-                            self.place(&mut group, (job, index), record, head);
-                        } else if self.alive().is_ok() {
-                            self.set_status(&mut waiting, (job, index), Status::Full);
+                            continue;
+                        }
+                        match self.make_room(&mut group, &mut waiting, head.total).await {
+                            Ok(()) => self.place(&mut group, (job, index), record, head),
+                            Err(why) => self.set_status(&mut waiting, (job, index), why),
                         }
                     }
                 }
@@ -264,23 +272,26 @@ impl Store {
     }
 
     /// Sees to it that the active segment takes so many octets; begins a new one if need be.
-    async fn make_room(&self, group: &mut Group, waiting: &mut [Waiting], total: u32) -> bool {
+    async fn make_room(
+        &self,
+        group: &mut Group,
+        waiting: &mut [Waiting],
+        total: u32,
+    ) -> Result<(), Status> {
         let fits = {
             let table = self.segments.table.lock();
             let segment = table.active.and_then(|id| table.all.get(&id));
             segment.is_some_and(|segment| segment.end + total <= self.segments.segment_bytes)
         };
         if fits {
-            return true;
+            return Ok(());
         }
         self.flush(group, waiting).await;
-        match self.roll().await {
-            Ok(()) => true,
-            Err(source) => {
-                self.write_failed("begin a segment", source);
-                false
-            }
-        }
+        self.roll().await.map_err(|source| match self.write_failed(BEGIN, source) {
+            Error::Full => Status::Full,
+            Error::Short { .. } => Status::Short,
+            _ => Status::Failed,
+        })
     }
 
     fn place(

@@ -12,6 +12,7 @@ use std::{
 
 use model::{NodeId, SpaceId};
 use parking_lot::{Mutex, RwLock};
+use rustix::io::Errno;
 use tokio::{
     sync::{Semaphore, watch},
     task::AbortHandle,
@@ -142,7 +143,12 @@ impl Store {
     }
 
     /// After a failed write or sync nobody knows what the disk holds, so nothing is promised any more.
+    /// Without a descriptor nothing was tried, so the store is as sound as before.
     pub fn fail(&self, what: &'static str, source: io::Error) -> Error {
+        if is_short(&source) {
+            tracing::warn!(what, "the content store has no file descriptor left");
+            return Error::Short { what };
+        }
         tracing::error!(what, %source, "the content store has failed");
         self.failed.send_replace(true);
         Error::Disk { what, source }
@@ -197,8 +203,16 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// The process, or the system, has no descriptor left. Only opening asks for one: no octet was written.
+pub(crate) fn is_short(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 pub(crate) fn disk_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::Disk { what, source }
+    move |source| match is_short(&source) {
+        true => Error::Short { what },
+        false => Error::Disk { what, source },
+    }
 }
 
 /// Reads the directory's version, or writes it into an empty directory.

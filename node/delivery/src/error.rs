@@ -61,6 +61,9 @@ pub enum Error {
     /// The named reserve of the disk would be touched.
     #[error("the disk is full up to its reserve")]
     DiskFull,
+    /// This node's system has no file descriptor left.
+    #[error("this node has no file descriptor left")]
+    Short,
     /// Too many of something that has a named limit.
     #[error("too many {what} (at most {max})")]
     TooMany {
@@ -78,6 +81,14 @@ pub enum Error {
         entries: bool,
         /// Contents that no other node that answers holds, counted up to a limit.
         contents: usize,
+    },
+    /// A caller has all that it may have of something.
+    #[error("the share of {what} is used up (at most {max})")]
+    ShareUsed {
+        /// Of what.
+        what: &'static str,
+        /// The share.
+        max: u64,
     },
     /// A public key that cannot be used.
     #[error("the public key cannot be used")]
@@ -151,6 +162,7 @@ impl From<content::Error> for Error {
             content::Error::Full
             | content::Error::FullElsewhere { .. }
             | content::Error::TooMany => Self::DiskFull,
+            content::Error::Short { .. } => Self::Short,
             content::Error::Purged { .. } => Self::ContentGone,
             content::Error::Busy { .. } => Self::SpaceBusy,
             content::Error::Offset { actual, .. } => Self::OffsetMismatch { offset: actual },

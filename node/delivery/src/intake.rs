@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use auth::VerifiedCaller;
 
-use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken};
+use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken, census::Asked};
 
 /// How often a content is copied and proposed where the voters change in between. They change one at
 /// a time, seconds apart.
@@ -106,6 +106,7 @@ impl Exchange {
             tracing::debug!(size, "an announced size is over the limit");
             return Err(Error::TooLarge { max: self.inner.parts.content_max });
         }
+        self.take_in(caller, &open.request, open.size)?;
         let now = self.now();
         let command = Command::OpenPacket(OpenPacket {
             packet: PacketId::mint(now, self.random_bits()),
@@ -147,6 +148,8 @@ impl Exchange {
         {
             return answer;
         }
+        let size = submission.content.len() as u64;
+        self.take_in(caller, &submission.request, Some(size))?;
         let mut tries = 1;
         loop {
             match self.submit_once(caller, &submission).await {
@@ -179,6 +182,17 @@ impl Exchange {
             Err(Error::Refused(Refusal::HoldersTooFew)) => None,
             answer => Some(answer),
         }
+    }
+
+    /// Asks whether the source may have one more packet under way.
+    fn take_in(
+        &self,
+        caller: &VerifiedCaller,
+        request: &Request,
+        size: Option<u64>,
+    ) -> Result<(), Error> {
+        let asked = Asked { source: caller.unit(), targets: &request.targets, size };
+        self.inner.census.take_in(&asked, self.inner.parts.open_max)
     }
 
     async fn submit_once(

@@ -4,6 +4,7 @@
 //! heads and octets, contents go through the content store, and what it needs of other nodes beyond
 //! consensus and content it asks through [`Nodes`].
 
+mod census;
 mod cluster_key;
 mod conductor;
 mod discard;
@@ -32,6 +33,7 @@ use futures_util::future::BoxFuture;
 use model::{CommandId, Moment, NodeId, SpaceId};
 use parking_lot::Mutex;
 
+pub use census::OpenMax;
 pub use cluster_key::ClusterKeyStatus;
 pub use conductor::Conductor;
 pub use error::Error;
@@ -111,6 +113,12 @@ pub struct Vitals {
     /// Second lives that it has met and refused in the last minutes.
     #[n(9)]
     pub second_lives: Vec<SecondLife>,
+    /// Connections that it can serve with the descriptors that its system grants.
+    #[n(10)]
+    pub connections_max: u64,
+    /// Connections that its configuration asks for.
+    #[n(11)]
+    pub connections_wanted: u64,
 }
 
 /// A node that was met in two places, as the one who met it tells.
@@ -148,6 +156,8 @@ pub struct Parts {
     pub public_names: auth::PublicNames,
     /// The largest content, in octets of plaintext.
     pub content_max: u64,
+    /// What one source may have under way.
+    pub open_max: OpenMax,
 }
 
 /// The doors of the platform. Cheap to clone.
@@ -160,6 +170,7 @@ struct Inner {
     parts: Parts,
     hub: notices::Hub,
     uploads: upload::Uploads,
+    census: census::Census,
     policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
     discards: discard::Discards,
@@ -183,6 +194,7 @@ impl Exchange {
                 parts,
                 hub: notices::Hub::default(),
                 uploads: upload::Uploads::default(),
+                census: census::Census::default(),
                 pickups: Mutex::default(),
                 discards: discard::Discards::default(),
                 unclaimed: Mutex::default(),

@@ -452,6 +452,9 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
         if vitals.contents_missing > 0 {
             warn("content_missing", vitals.contents_missing as i64);
         }
+        if vitals.connections_max < vitals.connections_wanted {
+            warn("connections_few", vitals.connections_max as i64);
+        }
         if member.role == "learner" || member.role == "waiting" {
             warn("not_a_voter", 0);
         }

@@ -66,6 +66,8 @@ impl Part {
 
 /// A content on its way to a target.
 pub struct Download {
+    /// The unit that fetches it.
+    pub target: UnitCode,
     /// Octets of the whole content.
     pub size: u64,
     /// The digest that the source signed.
@@ -169,9 +171,10 @@ impl Exchange {
         });
         // A part, be it the last one, is no content that was fetched.
         let (this, packet, whole) = (self.clone(), record.packet, range == (0..size));
+        let fetching = target.clone();
         let told = futures_util::stream::once(async move {
             if whole {
-                this.fetched(packet, target);
+                this.fetched(packet, fetching);
             }
             None
         });
@@ -186,8 +189,8 @@ impl Exchange {
         proof: PickupProof<'_>,
         part: Option<Part>,
     ) -> Result<Download, Error> {
-        let (record, _) = self.fetchable(packet, proof).await?;
-        self.describe(&record, part).await
+        let (record, target) = self.fetchable(packet, proof).await?;
+        self.describe(&record, target, part).await
     }
 
     /// A target holds contents whole, Article 14(3). Each receipt has its own answer.
@@ -250,11 +253,16 @@ impl Exchange {
         Ok((record, Holder { key, target }))
     }
 
-    async fn describe(&self, record: &PacketRecord, part: Option<Part>) -> Result<Download, Error> {
+    async fn describe(
+        &self,
+        record: &PacketRecord,
+        target: UnitCode,
+        part: Option<Part>,
+    ) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
         let range = part.map_or(Ok(0..size), |part| part.within(size))?;
         let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
-        Ok(described(record, (size, digest), meta, range, None))
+        Ok(described(record, target, (size, digest), meta, (range, None)))
     }
 
     /// Remembers that a target has fetched a content whole; the record follows in a batch.
@@ -273,12 +281,13 @@ fn sealed(record: &PacketRecord) -> Result<(u64, Digest), Error> {
 
 fn described(
     record: &PacketRecord,
+    target: UnitCode,
     (size, digest): (u64, Digest),
     meta: FileMeta,
-    range: Range<u64>,
-    stream: Option<BoxStream<'static, Result<Bytes, Error>>>,
+    (range, stream): (Range<u64>, Option<BoxStream<'static, Result<Bytes, Error>>>),
 ) -> Download {
     Download {
+        target,
         size,
         digest,
         media_type: meta.media_type.unwrap_or_else(|| record.media_type.clone()),

@@ -17,7 +17,7 @@ use machine::{
 use model::{NodeId, PacketId, SpaceId, Tick};
 use tokio::time::Instant;
 
-use crate::{Error, Exchange};
+use crate::{Error, Exchange, census::Tally};
 
 /// Contents that are looked at in one go; between two the task gives way, so that a sweep does not
 /// hold up the exchange.
@@ -129,23 +129,29 @@ impl Exchange {
     async fn fetch_missing(&self, holding_after: Duration) -> Result<Looked, Error> {
         let mut after: Option<(Tick, PacketId)> = None;
         let mut looked = Looked::default();
+        let mut tally = self.inner.census.begin();
         loop {
             let (last, lacking) = {
                 let reader = self.consensus().view();
                 let view = View::new(&*reader);
                 // What a node holds that is no member makes nothing durable (decision 0006).
                 if !view.members().contains(&self.node()) {
+                    // What it took in is counted by the members.
+                    self.inner.census.end(Tally::default());
                     return Ok(looked);
                 }
                 let live = view.live(after, PAGE);
-                let lacking: Vec<_> = live
-                    .iter()
-                    .filter_map(|(_, packet)| self.lacks(&view, *packet, holding_after))
-                    .map(|record| Lacking { packet: record.packet, space: record.space })
-                    .collect();
+                let mut lacking = Vec::new();
+                for record in live.iter().filter_map(|(_, packet)| view.packet(*packet)) {
+                    tally.count(&record);
+                    if self.is_lacking(&view, &record, holding_after) {
+                        lacking.push(Lacking { packet: record.packet, space: record.space });
+                    }
+                }
                 (live.last().copied(), lacking)
             };
             if last.is_none() {
+                self.inner.census.end(tally);
                 return Ok(looked);
             }
             after = last;
@@ -240,18 +246,29 @@ impl Exchange {
         packet: PacketId,
         holding_after: Duration,
     ) -> Option<PacketRecord> {
-        let record = view.packet(packet)?;
-        let sealed_tick = record.sealed_tick.filter(|_| !record.state.is_terminal())?;
+        view.packet(packet).filter(|record| self.is_lacking(view, record, holding_after))
+    }
+
+    /// Whether this node should hold a packet, and does not or is not known to.
+    fn is_lacking<R: machine::Reader + ?Sized>(
+        &self,
+        view: &View<'_, R>,
+        record: &PacketRecord,
+        holding_after: Duration,
+    ) -> bool {
+        let Some(sealed_tick) = record.sealed_tick.filter(|_| !record.state.is_terminal()) else {
+            return false;
+        };
         let here = self.content().holds(record.space);
         // Nobody is asked again and again for what is gone; a node whose disk came back says so.
         if record.lost_at.is_some() {
-            return here.then_some(record);
+            return here;
         }
         let claimed = record.holders.contains(&self.node());
         // What the state says is here and is not (a damaged copy, say) is fetched at once.
         let held = claimed && here;
         let young = !claimed && view.clock().tick.since(sealed_tick) < holding_after;
-        (!held && !young).then_some(record)
+        !held && !young
     }
 
     /// Makes this node a holder of a live packet; answers whether that has to be recorded, and none

@@ -10,6 +10,7 @@ mod addresses;
 mod bulk;
 mod error;
 mod frame;
+mod handshakes;
 mod lane;
 mod link;
 mod mesh;

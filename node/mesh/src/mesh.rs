@@ -25,6 +25,7 @@ use crate::{
     Allowed, Channel, Claim, Error, Greeter, Handler, Identity, MESSAGE_MAX, Met, Names, Receiver,
     Sender,
     addresses::Addresses,
+    handshakes::Handshakes,
     link::{CLOSE_BROKEN, CLOSE_DONE, CLOSE_REFUSED, Link, Purpose},
     serve, transport,
 };
@@ -152,6 +153,7 @@ pub(crate) struct Shared {
     pub handler: Arc<dyn Handler>,
     pub greeter: Arc<dyn Greeter>,
     pub counters: Counters,
+    pub handshakes: Arc<Handshakes>,
     pub process: u64,
     client: Mutex<transport::ClientConfigs>,
     incoming: Mutex<BTreeMap<NodeId, Vec<Incoming>>>,
@@ -275,6 +277,7 @@ impl Mesh {
             handler: options.handler,
             greeter: options.greeter,
             counters: Counters::default(),
+            handshakes: Arc::default(),
             process: options.process,
             client: Mutex::new(transport::client_configs(&options.identity)?),
             incoming: Mutex::default(),

@@ -23,14 +23,13 @@ use tokio::{
 use crate::{
     Channel, MESSAGE_MAX, Receiver, Sender,
     frame::{Frame, GREETING_MAX, Inbox, Kind, Outbox},
+    handshakes::Handshake,
     lane::{BATCH_MAX, STREAM_LOST, next_frame, recv_ready},
     link::{CLOSE_BROKEN, CLOSE_REFUSED},
     mesh::Shared,
 };
 
-/// Handshakes at a time: each costs a signature and some 50 KiB.
-const HANDSHAKES_MAX: usize = 64;
-/// Beyond so many, a caller must first show that its address is its own.
+/// Beyond so many handshakes, a caller must first show that its address is its own.
 const HANDSHAKES_UNPROVEN_MAX: usize = 8;
 /// A handshake that takes longer is not of a node.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
@@ -45,30 +44,29 @@ const ANSWERS_MAX: usize = IN_FLIGHT_KIB / REQUEST_KIB;
 
 /// Takes connections until the endpoint closes.
 pub(crate) async fn accept(shared: Arc<Shared>) {
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     while let Some(incoming) = shared.endpoint.clone().accept().await {
-        let busy = HANDSHAKES_MAX - handshakes.available_permits();
-        if busy >= HANDSHAKES_UNPROVEN_MAX && incoming.may_retry() {
+        if shared.handshakes.count() >= HANDSHAKES_UNPROVEN_MAX && incoming.may_retry() {
             // It fails only for one that has retried already, which `may_retry` excludes.
             let _ = incoming.retry();
             continue;
         }
-        let Ok(permit) = handshakes.clone().try_acquire_owned() else {
+        let Some(handshake) = shared.handshakes.begin(incoming.remote_address().ip()) else {
+            shared.counters.refused();
             incoming.refuse();
             continue;
         };
-        tokio::spawn(welcome(shared.clone(), incoming, permit));
+        tokio::spawn(welcome(shared.clone(), incoming, handshake));
     }
 }
 
 /// Finishes a handshake, checks who it is, and serves the connection until it ends.
-async fn welcome(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphorePermit) {
+async fn welcome(shared: Arc<Shared>, incoming: Incoming, handshake: Handshake) {
     let Ok(connecting) = incoming.accept() else { return };
     let Ok(Ok(connection)) = timeout(HANDSHAKE_MAX, connecting).await else {
         shared.counters.refused();
         return;
     };
-    drop(permit);
+    drop(handshake);
     let claim = match shared.claim_of(&connection) {
         Some(claim) if claim.node != shared.node && (shared.allowed)(claim) => claim,
         _ => {
@@ -80,6 +78,7 @@ async fn welcome(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphore
         }
     };
     let from = claim.node;
+    shared.handshakes.is_members(connection.remote_address().ip());
     shared.register(claim, &connection);
     // The member may have been removed between the check and the entry in the list.
     if !(shared.allowed)(claim) {

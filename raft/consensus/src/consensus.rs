@@ -48,7 +48,7 @@ impl Consensus {
             if !begun {
                 node::begin(&options.directory, options.node)?;
             }
-            let state = Arc::new(DiskState::open(&options.directory)?);
+            let state = Arc::new(DiskState::open(&options.directory, options.state_files_max)?);
             let (mark, log) = (Some(log.mark()), (log, hold, released));
             let kept = (mark, Arc::new(pledges));
             let inner = Inner::start(options, log, kept, state, network, clock).await?;

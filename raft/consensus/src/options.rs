@@ -17,6 +17,8 @@ pub struct Options {
     pub timing: Timing,
     /// Entries of the log between two snapshots, and kept for a node that was briefly away.
     pub snapshot_entries: u64,
+    /// Files of the state that may stay open at once.
+    pub state_files_max: usize,
 }
 
 impl Options {
@@ -27,6 +29,7 @@ impl Options {
             directory: directory.into(),
             timing: Timing::default(),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            state_files_max: STATE_FILES_MAX,
         }
     }
 }
@@ -86,6 +89,10 @@ impl Timing {
 /// A snapshot each so many entries: with batches of a few hundred proposals that is some minutes
 /// of full load, and a restart replays little.
 pub const SNAPSHOT_ENTRIES: u64 = 20_000;
+
+/// Files of the state that stay open unless told otherwise: tables of a few MiB each, so these hold more rows
+/// than are read often.
+pub const STATE_FILES_MAX: usize = 256;
 
 /// Entries kept behind a snapshot, so that a node that was away for a moment needs none.
 pub(crate) const KEEP_ENTRIES: u64 = 5_000;

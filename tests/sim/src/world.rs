@@ -286,6 +286,7 @@ impl World {
             nodes: Arc::new(Reachable { net: self.0.net.clone(), port }),
             public_names: self.0.names.clone(),
             content_max: 1 << 30,
+            open_max: delivery::OpenMax { packets_a_target: u32::MAX, octets_a_unit: u64::MAX },
         });
         self.0.net.attach(
             node,

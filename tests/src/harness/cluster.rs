@@ -239,14 +239,14 @@ impl Cluster {
                     matches!(node["role"].as_str(), Some("leader" | "voter"))
                         && node["reachable"] == true
                 });
-                // How full the disk of this machine is says nothing of the cluster, nor does a copy
-                // of a node that was refused and has ended.
+                // How full the disk of this machine is says nothing of the cluster, nor does how many
+                // descriptors it grants, nor a copy of a node that was refused and has ended.
                 let warned = status["warnings"].as_array()?;
                 let well = status["health"] != "unavailable"
                     && warned.iter().all(|warning| {
                         matches!(
                             warning["word"].as_str(),
-                            Some("disk_free" | "disk_full" | "second_life")
+                            Some("disk_free" | "disk_full" | "second_life" | "connections_few")
                         )
                     });
                 if !well || voters.count() != count {

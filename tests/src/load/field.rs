@@ -151,6 +151,11 @@ impl Maker {
         Self { repeatable: true, ..self }
     }
 
+    /// The same, sent by another party.
+    pub fn of(self, source: Party) -> Self {
+        Self { source, ..self }
+    }
+
     /// The content of a packet.
     pub fn content(&mut self, id: u64) -> &[u8] {
         if let Some(start) = self.content.first_chunk_mut() {

@@ -10,6 +10,7 @@ mod figures;
 mod kill;
 mod large;
 mod machine;
+mod neighbours;
 mod quiet;
 mod submit;
 
@@ -32,6 +33,8 @@ pub enum Phase {
     Submit,
     /// Full cycles: submit, notice, accept and fetch, confirm.
     Cycle,
+    /// A modest application alone, and beside a greedy one: what shares leave to everybody else.
+    Neighbours,
     /// One client alone.
     Solo,
     /// Submits of 64 KiB and 1 MiB on 16 connections.
@@ -153,6 +156,7 @@ async fn steady_phase(
                 }
             }
         }
+        Phase::Neighbours => neighbours::point(args.size[0], args, field, report).await?,
         Phase::Solo => submit::point("publish", 1, args.size[0], args, field, report).await?,
         Phase::Sizes => {
             for size in [64 << 10, 1 << 20] {

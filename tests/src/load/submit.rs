@@ -83,10 +83,22 @@ impl Costs {
 
 /// What the workers of a point have seen together.
 #[derive(Debug, Default)]
-struct Seen {
-    latencies: Latencies,
-    errors: u64,
-    first_error: Option<String>,
+pub struct Seen {
+    /// Of the submits that were accepted in the measured time.
+    pub latencies: Latencies,
+    /// Submits that were not.
+    pub errors: u64,
+    /// What the first of them said.
+    pub first_error: Option<String>,
+}
+
+impl Seen {
+    /// Adds what another worker has seen.
+    pub fn merge(&mut self, one: Self) {
+        self.latencies.merge(&one.latencies);
+        self.errors += one.errors;
+        self.first_error = self.first_error.take().or(one.first_error);
+    }
 }
 
 /// One point; the packets go to a unit that keeps them.
@@ -113,10 +125,7 @@ pub async fn point(
         .collect();
     let mut seen = Seen::default();
     for worker in workers {
-        let one = worker.await?;
-        seen.latencies.merge(&one.latencies);
-        seen.errors += one.errors;
-        seen.first_error = seen.first_error.or(one.first_error);
+        seen.merge(worker.await?);
     }
     let total = ids.load(Relaxed) - 1;
     if let Some(error) = &seen.first_error {
@@ -144,7 +153,8 @@ pub fn rates(conc: usize, size: usize, count: u64, total: u64, secs: u64) -> Map
     line
 }
 
-async fn submit(
+/// One worker: a packet after the other, as fast as it is answered.
+pub async fn submit(
     mut maker: Maker,
     door: Arc<Endpoint>,
     ids: Arc<AtomicU64>,

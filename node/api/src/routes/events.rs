@@ -19,7 +19,6 @@ use crate::{
     cloud_event,
     problem::Problem,
     query::Query,
-    settings::STREAMS_OF_EVENTS_MAX,
     signed::Signed,
     sse::{self, Feeding, KEY_CHECK_EVERY},
     texts::Fault,
@@ -94,11 +93,7 @@ async fn stream(app: App, signed: Signed) -> Answer {
         None => query.number("after")?,
         seen => seen,
     };
-    let permit = app.streams.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(Fault::TooMany)
-            .member("what", "streams of events")
-            .member("max", STREAMS_OF_EVENTS_MAX)
-    })?;
+    let place = app.streams.enter(caller.key(), caller.unit())?;
     // Listens before it looks: what comes between is not missed.
     let listener = app.exchange.listen(&caller);
     catch_up(&app, &listener, after).await?;
@@ -107,7 +102,7 @@ async fn stream(app: App, signed: Signed) -> Answer {
         listener,
         hold: app.exchange.hold_on(caller.key(), None),
         after,
-        _permit: permit,
+        place,
         _counted: app.metrics.stream(),
         app,
     };
@@ -146,6 +141,7 @@ async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri) -> Answer {
     let (after, limit) = (query.number("after")?.unwrap_or(0), query.limit()?);
     let wait = query.number("wait")?.unwrap_or(WAIT_MAX_SECS).min(WAIT_MAX_SECS);
     let ends_at = Instant::now() + Duration::from_secs(wait);
+    let place = app.streams.enter(caller.key(), caller.unit())?;
     let mut listener = app.exchange.listen(caller);
     catch_up(app, &listener, Some(after)).await?;
     let mut draining = app.draining.subscribe();
@@ -172,6 +168,7 @@ async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri) -> Answer {
         over = tokio::select! {
             () = listener.changed() => false,
             _ = draining.wait_for(|draining| *draining) => true,
+            () = place.gave_way() => true,
             () = sleep_until(step_ends_at) => Instant::now() >= ends_at,
         };
     }

@@ -66,7 +66,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 )]
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
     let gauges = (app.settings.gauges)();
-    text("text/plain; version=0.0.4; charset=utf-8", app.metrics.render(&gauges))
+    text("text/plain; version=0.0.4; charset=utf-8", app.metrics.render(&app.reached, &gauges))
 }
 
 /// This document

@@ -24,7 +24,7 @@ use crate::{
     problem::Problem,
     range,
     settings::{JSON_BULK_MAX, JSON_MAX},
-    tus,
+    signed, tus,
 };
 
 /// Say that the target is ready
@@ -131,19 +131,29 @@ async fn fetch(app: App, packet: &str, request: Request) -> Answer {
 async fn download(app: &App, head: &Parts, packet: PacketId, proof: PickupProof<'_>) -> Answer {
     // A range has a meaning for GET only (RFC 9110 section 14.2).
     if head.method == Method::HEAD {
-        return Ok(send(app, app.exchange.download_info(packet, proof, None).await?, None));
+        let info = app.exchange.download_info(packet, proof, None).await?;
+        return Ok(send(app, shown(head, info), None));
     }
     let mut part = range::asked(&head.headers);
     if part.is_some() && head.headers.contains_key(header::IF_RANGE) {
         let info = app.exchange.download_info(packet, proof, None).await?;
         part = part.filter(|_| range::counts_for(&head.headers, &info.digest));
     }
-    Ok(send(app, app.exchange.download(packet, proof, part).await?, part))
+    let download = app.exchange.download(packet, proof, part).await?;
+    Ok(send(app, shown(head, download), part))
+}
+
+/// A token that opens a content shows whose the connection is, as a signature does.
+fn shown(head: &Parts, download: Download) -> Download {
+    if let Some(visitor) = signed::visitor(head) {
+        visitor.is_of(None, &download.target);
+    }
+    download
 }
 
 /// The answer that carries a content, or only its headers where there is no stream.
 fn send(app: &App, download: Download, part: Option<Part>) -> Response {
-    let Download { size, digest, media_type, file_name, range, stream } = download;
+    let Download { size, digest, media_type, file_name, range, stream, .. } = download;
     let len = range.end - range.start;
     let body = stream.map_or_else(Body::empty, |stream| {
         let app = app.clone();

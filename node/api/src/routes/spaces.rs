@@ -17,7 +17,7 @@ use crate::{
     answer,
     app::App,
     problem::Problem,
-    signed::{Octets, content_length, essence},
+    signed::{self, Octets, content_length, essence},
     texts::Fault,
     tus::{self, HELD_MAX, Metadata},
 };
@@ -58,10 +58,15 @@ impl Visit {
         create: Option<NewUpload>,
     ) -> Result<Upload, Problem> {
         let upload = self.app.exchange.upload(self.space, self.access(), offset, create).await;
-        upload.map_err(|error| match error {
+        let upload = upload.map_err(|error| match error {
             Error::Refused(Refusal::AlreadySealed) => Problem::new(Fault::SpaceSealed),
             other => other.into(),
-        })
+        })?;
+        // A token that opens a space shows whose the connection is, as a signature does.
+        if let Some(visitor) = signed::visitor(&self.head) {
+            visitor.is_of(None, upload.source());
+        }
+        Ok(upload)
     }
 
     /// What the body must hash to, before any of it counts.
@@ -98,7 +103,7 @@ impl Visit {
             return or_taken_back(upload, taken).await;
         }
         // The upload was opened by a token or a key.
-        octets.known();
+        octets.borne();
         let body = while_held(upload, octets.collect(&self.head.headers, HELD_MAX)).await?;
         let mut checker = promised.checker();
         checker.update(&body);

@@ -98,6 +98,18 @@ faults! {
     TooMany = "too_many" 1117 503 true
         ["Quá tải tạm thời", "Nút này đã đạt giới hạn `max` (`what`). Thử lại sau, hoặc ở nút khác."]
         ["Too many at once", "This node has reached its limit of `max` (`what`). Try again later, or at another node."],
+    /// One caller, or one address, holds all that it may of something.
+    ShareUsed = "share_used" 1144 429 true
+        ["Đã dùng hết phần của mình", "Ứng dụng, đơn vị hoặc địa chỉ này đã dùng hết phần `max` (`what`) của mình ở nút này. Chờ các yêu cầu đang làm xong rồi gửi lại."]
+        ["The share is used up", "This application, unit or address holds all of its share of `max` (`what`) at this node. Let the requests under way end, then send again."],
+    /// More requests a second than one application may send to a node.
+    RateLimited = "rate_limited" 1145 429 true
+        ["Gửi quá nhanh", "Ứng dụng gửi quá `max` yêu cầu mỗi giây tới nút này. Chờ số giây nêu ở Retry-After rồi gửi lại; xem RateLimit."]
+        ["Too many requests a second", "The application sends more than `max` requests a second to this node. Wait for the seconds in Retry-After, then send again; see RateLimit."],
+    /// The system of this node grants no further descriptor.
+    NodeShort = "node_short" 1146 503 true
+        ["Nút tạm hết bộ mô tả tệp", "Hệ thống của nút này không cấp thêm bộ mô tả tệp. Thử lại sau giây lát, hoặc ở nút khác; quản trị viên tăng LimitNOFILE."]
+        ["The node has no file descriptor left", "The system of this node grants no further file descriptor. Try again in a moment, or at another node; the administrator raises LimitNOFILE."],
     /// `Tus-Resumable` is missing or another.
     TusVersion = "tus_version" 1121 412 false
         ["Phiên bản tus không được hỗ trợ", "Gửi kèm Tus-Resumable: 1.0.0."]

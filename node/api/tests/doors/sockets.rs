@@ -42,14 +42,19 @@ async fn connect(
     config: &tokio_rustls::rustls::ClientConfig,
     alpn: &[u8],
 ) -> Tls {
+    try_connect(address, config, alpn).await.expect("TLS")
+}
+
+async fn try_connect(
+    address: std::net::SocketAddr,
+    config: &tokio_rustls::rustls::ClientConfig,
+    alpn: &[u8],
+) -> Option<Tls> {
     let mut config = config.clone();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let stream = tokio::net::TcpStream::connect(address).await.ok()?;
     let name = house::AUTHORITY.try_into().expect("a name");
-    tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
-        .connect(name, stream)
-        .await
-        .expect("TLS")
+    tokio_rustls::TlsConnector::from(std::sync::Arc::new(config)).connect(name, stream).await.ok()
 }
 
 /// A request as HTTP/1.1 writes it.
@@ -148,4 +153,56 @@ async fn what_arrived_before_a_cut_connection_counts() {
         house.ask(tus("HEAD")).await.header("upload-offset") == "10"
     })
     .await;
+}
+
+/// Redteam F4: a stranger opens 2048 idle connections from one address; whoever has a key is served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_with_idle_connections_shuts_nobody_out() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    let (_server, address, tls) = serve(&house).await;
+    let signed = || written(Ask::new("GET", "/v1/units?q=x").signed(&source));
+    let mut caller = connect(address, &tls, b"http/1.1").await;
+    assert!(ask_over(&mut caller, &signed()).await.expect("an answer").starts_with("HTTP/1.1 200"));
+    // TLS is the dear part and adds nothing: an idle connection holds its place without.
+    let mut idle = Vec::new();
+    for _ in 0..1000 {
+        idle.push(tokio::net::TcpStream::connect(address).await.expect("a connection"));
+    }
+    // The connection that was there before is untouched, and the address has no more than its share.
+    let mut open = usize::MAX;
+    while open > 256 + 1 {
+        let metrics = written(Ask::new("GET", "/metrics"));
+        let metrics = ask_over(&mut caller, &metrics).await.expect("it was left alone");
+        let count = metrics.lines().find_map(|line| line.strip_prefix("lgsp_http_connections "));
+        open = count.and_then(|count| count.parse().ok()).expect("a count");
+    }
+    // A new one from the same address comes in, as soon as one of those has had its time.
+    house::until("a newcomer is served", async || {
+        let Some(mut newcomer) = try_connect(address, &tls, b"http/1.1").await else {
+            return false;
+        };
+        let answer = ask_over(&mut newcomer, &signed()).await;
+        answer.is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    })
+    .await;
+    drop(idle);
+}
+
+/// Asks over a connection that stays open, and reads the whole answer; none where it was closed.
+async fn ask_over(connection: &mut Tls, request: &[u8]) -> Option<String> {
+    connection.write_all(request).await.ok()?;
+    let mut answer = Vec::new();
+    loop {
+        if connection.read_buf(&mut answer).await.ok()? == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let Some((head, _)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+        if answer.len() >= head.len() + 4 + length {
+            return Some(text);
+        }
+    }
 }

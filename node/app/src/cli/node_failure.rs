@@ -4,7 +4,7 @@ use std::{error::Error as _, path::Path};
 
 use super::{Exit, Failure};
 use crate::{
-    node::{DirectoryError, Outcast},
+    node::{DirectoryError, Outcast, TooFew},
     texts::{Lang, Text, failures as t},
 };
 
@@ -14,8 +14,9 @@ impl Failure {
         let known = error.chain().find_map(|cause| {
             let directory = cause.downcast_ref().and_then(|error| of_directory(lang, error));
             let outcast = || cause.downcast_ref().map(|error| of_outcast(lang, error));
+            let few = || cause.downcast_ref().map(|few| too_few(lang, few));
             let consensus = || cause.downcast_ref().and_then(|error| of_consensus(lang, error));
-            directory.or_else(outcast).or_else(consensus)
+            directory.or_else(outcast).or_else(consensus).or_else(few)
         });
         let Some(mut failure) = known else { return Self::any(lang, text, error) };
         failure.chain = error.chain().map(ToString::to_string).collect();
@@ -97,6 +98,14 @@ fn of_consensus(lang: Lang, error: &consensus::Error) -> Option<Failure> {
         }
         _ => None,
     }
+}
+
+fn too_few(lang: Lang, few: &TooFew) -> Failure {
+    let why = t::DESCRIPTORS_WHY.fill(lang, &[("granted", &few.granted), ("needed", &few.needed)]);
+    Failure::new(Exit::Failed, t::DESCRIPTORS.in_lang(lang))
+        .why(why)
+        .fix(t::FIX_DESCRIPTORS.in_lang(lang))
+        .code(9507)
 }
 
 fn locked(lang: Lang, path: &Path) -> Failure {

@@ -40,6 +40,9 @@ pub struct Config {
     /// The log.
     #[serde(default)]
     pub log: Log,
+    /// What an address and an application may hold of the node.
+    #[serde(default)]
+    pub limits: Limits,
     /// Waiting and giving up.
     #[serde(default)]
     pub timing: Timing,
@@ -95,6 +98,40 @@ pub struct Storage {
 impl Default for Storage {
     fn default() -> Self {
         Self { reserve: Size(512 << 20), content_max: Size(16 << 30) }
+    }
+}
+
+/// What an address and an application may hold of this node at once; the rest follows from these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at once. Strangers have half of them at the most, an application a quarter, a unit half;
+    /// fewer where the system grants too few descriptors.
+    pub connections: u32,
+    /// Connections of one address that have shown no good signature yet.
+    pub connections_an_address: u32,
+    /// Addresses that many callers come through (a reverse proxy, a NAT): the bound of one address is not
+    /// for them.
+    pub gateways: Vec<IpAddr>,
+    /// Requests a second of one application; twice as many in a burst.
+    pub requests_a_second: u32,
+    /// Packets of one source to one target whose delivery is not final: a month of a busy service.
+    pub open_packets_a_target: u32,
+    /// Octets of all contents that one unit has under way; a quarter of the disk where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub octets_a_unit: Option<Size>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: api::CONNECTIONS_MAX_DEFAULT as u32,
+            connections_an_address: api::CONNECTIONS_AN_ADDRESS_DEFAULT as u32,
+            gateways: Vec::new(),
+            requests_a_second: api::REQUESTS_A_SECOND_DEFAULT,
+            open_packets_a_target: 100_000,
+            octets_a_unit: None,
+        }
     }
 }
 
@@ -273,6 +310,7 @@ impl Config {
             api,
             storage: Storage::default(),
             log: Log::default(),
+            limits: Limits::default(),
             timing: Timing::default(),
         }
     }
@@ -350,6 +388,16 @@ impl Config {
         }
         if let Some(origin) = self.api.cors_origins.iter().find(|origin| !is_origin(origin)) {
             return unfit_value("api.cors_origins", t::UNFIT_ORIGIN, origin);
+        }
+        for (key, value) in [
+            ("limits.connections", self.limits.connections),
+            ("limits.connections_an_address", self.limits.connections_an_address),
+            ("limits.requests_a_second", self.limits.requests_a_second),
+            ("limits.open_packets_a_target", self.limits.open_packets_a_target),
+        ] {
+            if value == 0 {
+                return unfit(key, t::UNFIT_ZERO);
+            }
         }
         self.check_timing()
     }

@@ -13,7 +13,7 @@ type Part = (&'static str, Vec<(&'static str, Option<String>)>);
 pub fn to_toml(config: &Config) -> String {
     let mut text = String::new();
     let c = config;
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         (
             "# Configuration of one LGSP node. Check it with: lgsp config check FILE\n# Units are written: \"30 s\", \"64 MiB\". Secrets are never in this file.\n",
             vec![("data_dir", value(&c.data_dir)), ("name", value(&c.name))],
@@ -49,6 +49,20 @@ pub fn to_toml(config: &Config) -> String {
         (
             "\n# level: error, warn, info, debug, trace. format: text, json. The log goes to stderr.\n[log]\n",
             vec![("level", value(c.log.level)), ("format", value(c.log.format))],
+        ),
+        (
+            "\n# What an address and an application may hold of this node. Strangers (no good signature yet) have half\n\
+             # of the connections at the most and are bounded by address; gateways are addresses that many callers\n\
+             # come through. A caller over requests_a_second gets 429, and so does a source with too much under way\n\
+             # (octets_a_unit: a quarter of the disk where it is not said).\n[limits]\n",
+            vec![
+                ("connections", value(c.limits.connections)),
+                ("connections_an_address", value(c.limits.connections_an_address)),
+                ("gateways", value(&c.limits.gateways)),
+                ("requests_a_second", value(c.limits.requests_a_second)),
+                ("open_packets_a_target", value(c.limits.open_packets_a_target)),
+                ("octets_a_unit", c.limits.octets_a_unit.and_then(value)),
+            ],
         ),
         (
             "\n# Waiting and giving up. Keep it equal on every node.\n[timing]\n",

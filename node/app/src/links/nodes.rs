@@ -34,6 +34,8 @@ pub struct Own {
     pub reserve: u64,
     /// Whom it has met.
     pub meeting: Arc<Meeting>,
+    /// Connections that its system lets it serve, and those that it was told to serve.
+    pub connections: (u64, u64),
 }
 
 impl Own {
@@ -53,6 +55,8 @@ impl Own {
             second_lives: self.meeting.second_lives(),
             standing: Some(self.consensus.status().standing.word().to_owned()),
             contents_missing: self.content.metrics().missing.load(Relaxed),
+            connections_max: self.connections.0,
+            connections_wanted: self.connections.1,
         }
     }
 }

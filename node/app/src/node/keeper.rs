@@ -88,6 +88,13 @@ pub(super) fn api_settings(node: &Node) -> api::Settings {
     let mut settings = api::Settings::new(url);
     settings.cors_origins = node.config.api.cors_origins.clone();
     settings.content_max = node.config.storage.content_max.0;
+    let limits = &node.config.limits;
+    settings.limits = api::Limits {
+        connections_max: node.descriptors.connections,
+        connections_an_address_max: limits.connections_an_address as usize,
+        gateways: limits.gateways.clone(),
+        requests_a_second: limits.requests_a_second,
+    };
     let (consensus, content, mesh) =
         (node.consensus.clone(), node.content.clone(), node.mesh.clone());
     settings.gauges = Arc::new(move || super::gauges::all(&consensus, &content, &mesh));

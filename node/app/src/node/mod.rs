@@ -2,6 +2,7 @@
 
 mod asks;
 mod book;
+mod descriptors;
 mod directory;
 mod gauges;
 mod greeting;
@@ -23,6 +24,7 @@ use model::NodeId;
 use crate::config::Config;
 
 pub use asks::{Answer, Ask, ask};
+pub use descriptors::{Descriptors, TooFew};
 pub use directory::{Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
 pub use init::init;
 pub use join::join;

@@ -12,7 +12,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
-    Directory, Identity, Meeting, Outcast, asks,
+    Descriptors, Directory, Identity, Meeting, Outcast, asks,
     book::Book,
     greeting::Reason,
     keeper,
@@ -53,10 +53,21 @@ pub(super) struct Node {
     pub(super) meeting: Arc<Meeting>,
     /// What HTTPS presents; the node's own certificate where the operator has given none.
     pub(super) https: Arc<Presented>,
+    pub(super) descriptors: Descriptors,
 }
 
 /// Runs the node of a configuration until it is told to stop, or cannot keep its promises.
 pub async fn run(options: RunOptions) -> anyhow::Result<()> {
+    let wanted = options.config.limits.connections as usize;
+    let descriptors = Descriptors::raise(wanted)?;
+    if descriptors.connections < wanted {
+        tracing::warn!(
+            granted = descriptors.granted,
+            connections = descriptors.connections,
+            wanted,
+            "the system grants too few file descriptors for all connections: raise LimitNOFILE"
+        );
+    }
     let directory = Directory::at(&options.config.data_dir);
     let identity = directory.identity()?;
     let _lock = directory.lock()?;
@@ -74,7 +85,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
         machine_generation = if life::machine_is_known() { "known" } else { "not readable here" },
         "this node begins"
     );
-    let node = start(&options, directory, identity, life).await?;
+    let node = start(&options, directory, identity, life, descriptors).await?;
     let listener = TcpListener::bind(node.config.api.listen)
         .await
         .with_context(|| format!("cannot listen on {}", node.config.api.listen))?;
@@ -115,6 +126,7 @@ async fn start(
     directory: Directory,
     identity: Identity,
     life: Life,
+    descriptors: Descriptors,
 ) -> anyhow::Result<Node> {
     let config = options.config.clone();
     let keyring = Arc::new(Keyring::load(&directory.cluster_key())?);
@@ -150,6 +162,7 @@ async fn start(
 
     let mut options = consensus::Options::new(identity.node, directory.consensus());
     options.timing = keeper::timing(&config);
+    options.state_files_max = descriptors.state_files;
     let network = Arc::new(MeshNetwork(mesh.clone()));
     let consensus = Consensus::start(options, network, clock.clone()).await?;
     members.follow(consensus.clone());
@@ -171,6 +184,7 @@ async fn start(
         root: config.data_dir.clone(),
         reserve: config.storage.reserve.0,
         meeting: meeting.clone(),
+        connections: (descriptors.connections as u64, u64::from(config.limits.connections)),
     });
     let exchange = Exchange::new(Parts {
         node: identity.node,
@@ -182,6 +196,7 @@ async fn start(
         nodes: Arc::new(MeshNodes { mesh: mesh.clone(), own: own.clone() }),
         public_names: keeper::public_names(&config)?,
         content_max: config.storage.content_max.0,
+        open_max: open_max(&config),
     });
     dispatch.serve(Services {
         consensus: consensus.clone(),
@@ -206,7 +221,20 @@ async fn start(
         book,
         meeting,
         https,
+        descriptors,
     })
+}
+
+/// What one source may have under way: octets are a quarter of the disk where nothing else is said.
+fn open_max(config: &Config) -> delivery::OpenMax {
+    let quarter = || {
+        let disk = rustix::fs::statvfs(&config.data_dir);
+        disk.map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize) / 4)
+    };
+    delivery::OpenMax {
+        packets_a_target: config.limits.open_packets_a_target,
+        octets_a_unit: config.limits.octets_a_unit.map_or_else(quarter, |octets| octets.0),
+    }
 }
 
 /// Waits for a signal, for the removal of this node, or for an engine that cannot go on.

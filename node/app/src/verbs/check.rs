@@ -170,7 +170,9 @@ impl Findings<'_> {
         for warning in others.filter(|warning| !own_line.contains(&warning.word.as_str())) {
             let text =
                 out.fill(w::CHECK_WARNING, &[("word", &warning.word), ("detail", &warning.detail)]);
-            self.add(group, "warning", Mark::Warn, text, None);
+            let fix =
+                (warning.word == "connections_few").then(|| out.text(w::FIX_DESCRIPTORS).into());
+            self.add(group, "warning", Mark::Warn, text, fix);
         }
     }
 

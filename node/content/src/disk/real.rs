@@ -2,16 +2,22 @@
 //!
 //! Each operation is one job of tokio's blocking pool, at most [`JOBS_MAX`] at once. A read that
 //! the page cache can answer is done at once, without a change of thread.
+//!
+//! Whoever fills the process's descriptors, files are still opened: some are held in reserve, and one that
+//! is wanted for longer is waited for, a bounded time. Directories stay open, so that a sync asks for none.
 
 use std::{
+    collections::HashMap,
     fs, io,
     io::{IoSlice, IoSliceMut},
     os::fd::AsFd,
     path::PathBuf,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use rustix::{
     fs::{FallocateFlags, fallocate, fdatasync, statvfs},
     io::{Errno, ReadWriteFlags},
@@ -19,17 +25,77 @@ use rustix::{
 use tokio::sync::Semaphore;
 
 use super::{Disk, DiskFuture, File, Write};
+use crate::store::is_short;
 
 /// Jobs at once: beyond it a disk only queues, and each may hold a thread.
-const JOBS_MAX: usize = 16;
+pub(crate) const JOBS_MAX: usize = 16;
 /// Pieces that one `pwritev` takes (IOV_MAX of Linux).
 const PIECES_MAX: usize = 1024;
+
+/// Descriptors held in reserve: as many as there are jobs, so that each may open a file.
+const SPARES: usize = JOBS_MAX;
+/// How long a job waits for a descriptor once the reserve is used up, and how often it looks.
+const SHORT_TIME_MAX: Duration = Duration::from_secs(1);
+const SHORT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A directory of the real file system.
 #[derive(Clone)]
 pub struct RealDisk {
     root: PathBuf,
     jobs: Arc<Semaphore>,
+    descriptors: Arc<Descriptors>,
+}
+
+/// Descriptors that are kept for the store.
+#[derive(Default)]
+struct Descriptors {
+    spares: Mutex<Vec<fs::File>>,
+    directories: Mutex<HashMap<PathBuf, Arc<fs::File>>>,
+}
+
+impl Descriptors {
+    /// Fills the reserve, as far as there are descriptors.
+    fn fill(&self) {
+        let mut spares = self.spares.lock();
+        while spares.len() < SPARES {
+            let Ok(spare) = fs::File::open("/dev/null") else { return };
+            spares.push(spare);
+        }
+    }
+
+    /// Opens something: with a descriptor of the reserve, or the next that becomes free, if need be.
+    fn open<T>(&self, mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let began = Instant::now();
+        loop {
+            let error = match open() {
+                Err(error) if is_short(&error) => error,
+                opened => {
+                    if opened.is_ok() && self.spares.lock().len() < SPARES {
+                        self.fill();
+                    }
+                    return opened;
+                }
+            };
+            // Dropped, the spare gives its place; another thread may be quicker, so it is a loop.
+            if self.spares.lock().pop().is_some() {
+                continue;
+            }
+            if began.elapsed() >= SHORT_TIME_MAX {
+                return Err(error);
+            }
+            std::thread::sleep(SHORT_PAUSE);
+        }
+    }
+
+    /// A directory, opened once.
+    fn directory(&self, path: PathBuf) -> io::Result<Arc<fs::File>> {
+        if let Some(open) = self.directories.lock().get(&path) {
+            return Ok(open.clone());
+        }
+        let open = Arc::new(self.open(|| fs::File::open(&path))?);
+        self.directories.lock().insert(path, open.clone());
+        Ok(open)
+    }
 }
 
 struct RealFile {
@@ -40,13 +106,16 @@ struct RealFile {
 impl RealDisk {
     /// The disk under a directory, which must exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), jobs: Arc::new(Semaphore::new(JOBS_MAX)) }
+        let descriptors = Arc::<Descriptors>::default();
+        descriptors.fill();
+        Self { root: root.into(), jobs: Arc::new(Semaphore::new(JOBS_MAX)), descriptors }
     }
 
     fn open_with(&self, path: &str, options: fs::OpenOptions) -> DiskFuture<Arc<dyn File>> {
         let (path, jobs) = (self.root.join(path), self.jobs.clone());
+        let descriptors = self.descriptors.clone();
         run(self.jobs.clone(), move || {
-            let file = Arc::new(options.open(path)?);
+            let file = Arc::new(descriptors.open(|| options.open(&path))?);
             Ok(Arc::new(RealFile { file, jobs }) as Arc<dyn File>)
         })
     }
@@ -90,10 +159,10 @@ impl Disk for RealDisk {
     }
 
     fn list(&self, path: &str) -> DiskFuture<Vec<(String, u64)>> {
-        let path = self.root.join(path);
+        let (path, descriptors) = (self.root.join(path), self.descriptors.clone());
         run(self.jobs.clone(), move || {
             let mut files = Vec::new();
-            for entry in fs::read_dir(path)? {
+            for entry in descriptors.open(|| fs::read_dir(&path))? {
                 let entry = entry?;
                 let meta = entry.metadata()?;
                 // A name that is not UTF-8 is none of ours.
@@ -116,8 +185,8 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &str) -> DiskFuture<()> {
-        let path = self.root.join(path);
-        run(self.jobs.clone(), move || fs::File::open(path)?.sync_all())
+        let (path, descriptors) = (self.root.join(path), self.descriptors.clone());
+        run(self.jobs.clone(), move || descriptors.directory(path)?.sync_all())
     }
 
     fn free_space(&self) -> DiskFuture<u64> {

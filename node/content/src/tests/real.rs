@@ -7,9 +7,13 @@ use crate::{Content, Error, Options, RealDisk, seal::digest_of};
 use model::NodeId;
 
 async fn open(root: &std::path::Path) -> Result<Content, Error> {
+    open_on(Arc::new(RealDisk::new(root))).await
+}
+
+async fn open_on(disk: Arc<dyn crate::Disk>) -> Result<Content, Error> {
     let dice = parking_lot::Mutex::new(Dice::new(std::process::id().into()));
     let options = Options {
-        disk: Arc::new(RealDisk::new(root)),
+        disk,
         peers: Arc::new(NetPeers { net: Net::new(), me: NodeId(1) }),
         keys: TestKeys::new(),
         random: Arc::new(move |octets| {
@@ -71,4 +75,88 @@ async fn a_directory_of_a_newer_version_is_refused() {
     assert!(matches!(open(root.path()).await.err(), Some(Error::Format { found: 2, known: 1 })));
     std::fs::write(root.path().join("format"), "what is this").expect("written");
     assert!(matches!(open(root.path()).await.err(), Some(Error::FormatDamaged)));
+}
+
+/// A disk on which nothing can be opened, while it is told so.
+struct Starved(RealDisk, Arc<std::sync::atomic::AtomicBool>);
+
+impl crate::Disk for Starved {
+    fn open(&self, path: &str) -> crate::disk::DiskFuture<Arc<dyn crate::disk::File>> {
+        if self.1.load(std::sync::atomic::Ordering::Relaxed) {
+            starved()
+        } else {
+            self.0.open(path)
+        }
+    }
+    fn create(&self, path: &str) -> crate::disk::DiskFuture<Arc<dyn crate::disk::File>> {
+        if self.1.load(std::sync::atomic::Ordering::Relaxed) {
+            starved()
+        } else {
+            self.0.create(path)
+        }
+    }
+    fn make_dir(&self, path: &str) -> crate::disk::DiskFuture<()> {
+        self.0.make_dir(path)
+    }
+    fn list(&self, path: &str) -> crate::disk::DiskFuture<Vec<(String, u64)>> {
+        self.0.list(path)
+    }
+    fn rename(&self, from: &str, to: &str) -> crate::disk::DiskFuture<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, path: &str) -> crate::disk::DiskFuture<()> {
+        self.0.remove(path)
+    }
+    fn sync_dir(&self, path: &str) -> crate::disk::DiskFuture<()> {
+        self.0.sync_dir(path)
+    }
+    fn free_space(&self) -> crate::disk::DiskFuture<u64> {
+        self.0.free_space()
+    }
+}
+
+/// What `open` answers when the process has used its descriptors up (EMFILE).
+fn starved<T: Send + 'static>() -> crate::disk::DiskFuture<T> {
+    Box::pin(async { Err(std::io::Error::from_raw_os_error(24)) })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_want_of_descriptors_is_refused_and_no_failed_disk() {
+    let root = tempfile::tempdir().expect("a directory");
+    let wants = Arc::<std::sync::atomic::AtomicBool>::default();
+    let want = |yes| wants.store(yes, std::sync::atomic::Ordering::Relaxed);
+    let store = open_on(Arc::new(Starved(RealDisk::new(root.path()), wants.clone()))).await;
+    let store = store.expect("opens");
+    let put = |number: u128, len: usize| {
+        let octets = Dice::new(number as u64).octets(len);
+        store.put_small(space(number), packet(number), "meta".into(), octets.into())
+    };
+    let begin = |number| store.open_writer(space(number), packet(number), 1, "m".into(), Some(0));
+    want(true);
+    // No segment can be begun, and no file of its own.
+    for refused in [put(1, 1024).await.map(drop), begin(100).await.map(drop)] {
+        assert!(
+            !matches!(refused, Ok(()) | Err(Error::Failed | Error::Disk { .. })),
+            "{refused:?}"
+        );
+    }
+    want(false);
+    put(2, 1024).await.expect("stored");
+    let mut writer = begin(100).await.expect("opens");
+    want(true);
+    // What is open goes on; a purge that finds no descriptor waits for one and is not forgotten.
+    put(3, 1024).await.expect("stored");
+    writer.write(bytes::Bytes::from(vec![7; 100_000])).await.expect("taken");
+    writer.finish().await.expect("finished");
+    drop(writer);
+    let mut purging = Box::pin(store.purge(vec![space(100)]));
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(300), &mut purging).await;
+    assert!(waited.is_err(), "it waits for a descriptor: {waited:?}");
+    assert!(!*store.failed().borrow(), "nothing is wrong with the disk");
+    want(false);
+    purging.await.expect("purged");
+    assert_eq!(std::fs::read_dir(root.path().join("spaces")).expect("a directory").count(), 0);
+    put(1, 1024).await.expect("stored");
+    assert_eq!(store.count(), 3);
+    store.shutdown().await;
 }

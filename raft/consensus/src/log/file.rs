@@ -188,6 +188,10 @@ fn chunk_start(name: &str) -> Option<u64> {
 /// Says which file a failed opening is about.
 fn explain(chunks: &Path, source: io::Error) -> Error {
     let reason = source.to_string();
+    if lacks_descriptors(&source, &reason) {
+        // Nothing is wrong with the log: nobody could look.
+        return Error::Open { path: chunks.to_owned(), source };
+    }
     match source.kind() {
         io::ErrorKind::WouldBlock => return Error::Locked { directory: chunks.to_owned() },
         io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull => {
@@ -202,6 +206,14 @@ fn explain(chunks: &Path, source: io::Error) -> Error {
     });
     let file = named.max().unwrap_or_else(|| newest(chunks));
     Error::CorruptLog { file, reason }
+}
+
+/// The process, or the system, had no descriptor left; the log's library tells it as a text.
+fn lacks_descriptors(source: &io::Error, reason: &str) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(source.raw_os_error(), Some(EMFILE | ENFILE))
+        || ["(os error 24)", "(os error 23)"].iter().any(|error| reason.contains(error))
 }
 
 fn entry((id, payload): (StoredLogId, StoredPayload)) -> LogEntry {

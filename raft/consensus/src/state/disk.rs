@@ -135,10 +135,10 @@ fn failed(error: fjall::Error) -> io::Error {
 }
 
 impl DiskState {
-    /// Opens the state in a node's directory.
-    pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
+    /// Opens the state in a node's directory; so many of its files stay open.
+    pub(crate) fn open(directory: &Path, files_max: usize) -> Result<Self, Error> {
         let path = directory.join(STATE);
-        Self::open_in(&path).map_err(|error| match error {
+        Self::open_in(&path, files_max).map_err(|error| match error {
             fjall::Error::Locked => Error::Locked { directory: path.clone() },
             fjall::Error::Io(source) => Error::Open { path: path.clone(), source },
             fjall::Error::InvalidVersion(_) => {
@@ -148,11 +148,12 @@ impl DiskState {
         })
     }
 
-    fn open_in(path: &Path) -> fjall::Result<Self> {
+    fn open_in(path: &Path, files_max: usize) -> fjall::Result<Self> {
         let database = Database::builder(path)
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(WORKERS)
+            .max_cached_files(Some(files_max))
             .open()?;
         let place = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let meta = database.keyspace("meta", || {

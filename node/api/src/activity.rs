@@ -1,0 +1,329 @@
+//! What moves on one connection: heads on their way, requests in work, answers that are being read.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use hyper::body::{Frame, SizeHint};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use crate::{
+    limits::{STRANGER_ANSWER_MAX, STRANGER_IDLE_MAX},
+    settings::{HEAD_TIME_MAX, IDLE_TIME_MAX},
+};
+
+/// Which heads of a connection have their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heads {
+    /// HTTP/1.1: between two answers whatever comes in is a head.
+    Each,
+    /// HTTP/2: settings, credits and pings come at any time, also while a stream of events is silent,
+    /// and cannot be told from a head here. Later heads are bounded by the idle time.
+    First,
+}
+
+/// What moves on one connection.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    /// See [`Heads::Each`].
+    each_head: AtomicBool,
+    began: Instant,
+    /// Milliseconds since `began` of the last octet in or out.
+    moved_at: AtomicU64,
+    /// When the first octet of a head came, plus one; zero while none is on its way.
+    head_at: AtomicU64,
+    /// When the last request was answered, or the connection began.
+    rested_at: AtomicU64,
+    /// Requests that are being answered.
+    busy_count: AtomicU32,
+    /// Answers whose body is not sent yet.
+    sending_count: AtomicU32,
+}
+
+/// Counts one request until its answer begins.
+pub(crate) struct Busy(Arc<Activity>);
+
+/// The body of an answer, counted until it is sent.
+pub(crate) struct Sending {
+    body: Body,
+    activity: Arc<Activity>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.rest();
+        self.0.busy_count.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Busy {
+    /// The answer begins.
+    pub(crate) fn sends(self, body: Body) -> Sending {
+        self.0.sending_count.fetch_add(1, Relaxed);
+        Sending { body, activity: self.0.clone() }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.activity.rest();
+        self.activity.sending_count.fetch_sub(1, Relaxed);
+    }
+}
+
+impl hyper::body::Body for Sending {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Activity {
+    /// A connection that begins now.
+    pub(crate) fn new() -> Self {
+        Self {
+            each_head: AtomicBool::new(false),
+            began: Instant::now(),
+            moved_at: 0.into(),
+            // The first head is awaited from the first moment on.
+            head_at: 1.into(),
+            rested_at: 0.into(),
+            busy_count: 0.into(),
+            sending_count: 0.into(),
+        }
+    }
+
+    /// Which version it speaks is known once TLS is there.
+    pub(crate) fn watch(&self, heads: Heads) {
+        self.each_head.store(heads == Heads::Each, Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How long the connection has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn rest(&self) {
+        self.rested_at.store(self.now(), Relaxed);
+    }
+
+    /// A head is whole.
+    pub(crate) fn begin(self: Arc<Self>) -> Busy {
+        self.head_at.store(0, Relaxed);
+        self.busy_count.fetch_add(1, Relaxed);
+        Busy(self)
+    }
+
+    fn read(&self) {
+        let now = self.now();
+        self.moved_at.store(now, Relaxed);
+        if self.each_head.load(Relaxed) && self.busy_count.load(Relaxed) == 0 {
+            let _ = self.head_at.compare_exchange(0, now + 1, Relaxed, Relaxed);
+        }
+    }
+
+    fn wrote(&self) {
+        self.moved_at.store(self.now(), Relaxed);
+        // While an answer goes out nothing that comes in is a head. HTTP/2 writes before the first one.
+        if self.each_head.load(Relaxed) {
+            self.head_at.store(0, Relaxed);
+        }
+    }
+
+    /// Nothing is being answered: whoever closes it takes nothing from anybody but the connection.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.busy_count.load(Relaxed) == 0 && self.sending_count.load(Relaxed) == 0
+    }
+
+    /// A head comes too slowly.
+    pub(crate) fn is_slow_head(&self) -> bool {
+        let head_at = self.head_at.load(Relaxed);
+        head_at > 0
+            && self.busy_count.load(Relaxed) == 0
+            && self.now().saturating_sub(head_at) > HEAD_TIME_MAX.as_millis() as u64
+    }
+
+    /// Nothing moves for longer than one like this may be quiet. What a stranger moves does not count,
+    /// only what it asks: octets cost it nothing.
+    pub(crate) fn is_idle(&self, is_stranger: bool) -> bool {
+        if self.busy_count.load(Relaxed) > 0 {
+            return false;
+        }
+        let (since, max) = match (is_stranger, self.sending_count.load(Relaxed)) {
+            (false, _) => (&self.moved_at, IDLE_TIME_MAX),
+            (true, 0) => (&self.rested_at, STRANGER_IDLE_MAX),
+            (true, _) => (&self.rested_at, STRANGER_ANSWER_MAX),
+        };
+        self.now().saturating_sub(since.load(Relaxed)) > max.as_millis() as u64
+    }
+}
+
+/// A stream that tells what moves on it.
+pub(crate) struct Watched<S> {
+    /// What carries the octets.
+    pub(crate) stream: S,
+    /// Who is told.
+    pub(crate) activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.read();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, octets);
+        if written.is_ready() {
+            self.activity.wrote();
+        }
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        if written.is_ready() {
+            self.activity.wrote();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speaking(heads: Heads) -> Arc<Activity> {
+        let activity = Arc::new(Activity::new());
+        activity.watch(heads);
+        activity
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_head_over_http2_has_its_time() {
+        let activity = speaking(Heads::First);
+        activity.wrote();
+        activity.read();
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(activity.is_slow_head());
+        drop(activity.clone().begin());
+        activity.read();
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(!activity.is_slow_head());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_come_is_given_up() {
+        let activity = speaking(Heads::Each);
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(activity.is_slow_head());
+        activity.read();
+        assert!(activity.is_slow_head(), "more octets of the same head do not start it anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_in_work_and_a_quiet_connection_are_left_alone_for_a_while() {
+        let activity = speaking(Heads::Each);
+        let busy = activity.clone().begin();
+        tokio::time::advance(IDLE_TIME_MAX * 2).await;
+        assert!(!activity.is_slow_head() && !activity.is_idle(false) && !activity.is_idle(true));
+        activity.wrote();
+        drop(busy);
+        tokio::time::advance(IDLE_TIME_MAX / 2).await;
+        assert!(!activity.is_slow_head() && !activity.is_idle(false));
+        tokio::time::advance(IDLE_TIME_MAX).await;
+        assert!(!activity.is_slow_head() && activity.is_idle(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_head_has_its_own_time() {
+        let activity = speaking(Heads::Each);
+        drop(activity.clone().begin());
+        activity.wrote();
+        tokio::time::advance(IDLE_TIME_MAX / 2).await;
+        activity.read();
+        assert!(!activity.is_slow_head());
+        tokio::time::advance(HEAD_TIME_MAX + Duration::from_secs(1)).await;
+        assert!(activity.is_slow_head());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn octets_keep_no_stranger_alive() {
+        let activity = speaking(Heads::First);
+        drop(activity.clone().begin());
+        for _ in 0..6 {
+            tokio::time::advance(Duration::from_secs(2)).await;
+            activity.read();
+            activity.wrote();
+        }
+        assert!(activity.is_idle(true) && !activity.is_idle(false));
+        assert!(activity.is_at_rest());
+        // An answer that is being read has its own time, and the same for everybody's streams.
+        let sending = activity.clone().begin().sends(Body::empty());
+        assert!(!activity.is_at_rest());
+        tokio::time::advance(STRANGER_IDLE_MAX * 2).await;
+        assert!(!activity.is_idle(true));
+        tokio::time::advance(STRANGER_ANSWER_MAX).await;
+        assert!(activity.is_idle(true));
+        drop(sending);
+        assert!(activity.is_at_rest() && !activity.is_idle(true));
+    }
+}
