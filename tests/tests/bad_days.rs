@@ -258,15 +258,11 @@ async fn full_disk(cluster: &mut Cluster) -> Result<()> {
     refused.problem(507, "disk_full").context("the second half of an upload")?;
     let refused = source.submit(&at, &[&target.unit], "full", b"full", "").await?;
     refused.problem(507, "disk_full")?;
-    let (_, space, token) = source.open(&at, &[&target.unit], "full", Some(3 << 20)).await?;
-    let piece = Party::patch(&space, &token, 0, vec![7; 3 << 20].into());
-    let refused = Conn::new(&at).call(&piece).await?;
-    ensure!(
-        refused.status == 507,
-        "an upload is answered with {}: {}",
-        refused.status,
-        refused.summary()
-    );
+    // A new packet is refused before anything is written for it, the log included.
+    let mut large = Party::request(&[&target.unit], "full");
+    large["size"] = json!(3 << 20);
+    let refused = cluster.call(0, &source.key, Request::post("/v1/packets", &large)).await?;
+    refused.problem(507, "disk_full").context("a new packet")?;
     // What needs no new content goes on: commands, deliveries, receipts.
     cluster.party("H41.34", &["receive"]).await.context("the log takes commands")?;
     ensure!(target.receive(&at, &packet).await? == b"before"[..], "what is held is delivered");

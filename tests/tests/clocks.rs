@@ -275,8 +275,9 @@ impl Scene {
                 ensure!(said.contains("date -u"), "{offset} {}: {said}", command[0]);
             }
         }
-        let said = told(&self.cluster.program().run(&status).await?);
-        ensure!(said.is_err(), "with a right clock it is answered");
+        let output = self.cluster.program().run(&status).await?;
+        // How full the disk of this machine is may degrade it.
+        ensure!(matches!(output.status.code(), Some(0 | 3)), "with a right clock: {output:?}");
         Ok(())
     }
 

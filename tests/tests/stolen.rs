@@ -162,7 +162,7 @@ fn called(index: usize) -> NodeId {
 /// Waits until the copied node is let in with what it was.
 async fn gets_in(cluster: &Cluster, loot: &Loot, number: NodeId, index: usize) -> Result<()> {
     let mesh = thief(loot, number, loot.own()?)?;
-    mesh.set_peers(&[(called(index), cluster.nodes[index].mesh.to_string())]);
+    mesh.set_peers(&[(called(index), vec![cluster.nodes[index].mesh.to_string()])]);
     let answer =
         eventually("it is let in", STEP_TIME_MAX, async || ask(&mesh, called(index)).await).await;
     mesh.shutdown().await;
@@ -179,7 +179,7 @@ async fn refused(
 ) -> Result<()> {
     let before = refusals(cluster, index).await.context("a node counts what it refuses")?;
     let mesh = thief(loot, number, shown)?;
-    mesh.set_peers(&[(called(index), cluster.nodes[index].mesh.to_string())]);
+    mesh.set_peers(&[(called(index), vec![cluster.nodes[index].mesh.to_string()])]);
     let what = format!("{number} is refused by {}", cluster.nodes[index].name);
     let answered = eventually(&what, STEP_TIME_MAX, async || {
         let answer = ask(&mesh, called(index)).await;
@@ -225,8 +225,44 @@ fn thief(
         names: Arc::new(Names(loot.cluster.cluster.clone())),
         allowed: Arc::new(|_| true),
         handler: Arc::new(Silent),
+        greeter: Arc::new(Polite { process: PROCESS }),
+        process: PROCESS,
     })
     .context("the thief's mesh")
+}
+
+/// The thief's process, as it tells it.
+const PROCESS: u64 = 7;
+
+/// Greets as a node does that begins a new life, and welcomes everybody.
+struct Polite {
+    process: u64,
+}
+
+impl mesh::Greeter for Polite {
+    fn greeting(&self, _: NodeId) -> Bytes {
+        let mut greeting = minicbor::Encoder::new(Vec::new());
+        let written = greeting
+            .map(6)
+            .and_then(|e| e.u8(0)?.u32(1))
+            .and_then(|e| e.u8(1)?.bytes(&[7; 16]))
+            .and_then(|e| e.u8(2)?.u64(1))
+            .and_then(|e| e.u8(3)?.u64(self.process))
+            .and_then(|e| e.u8(4)?.str("127.0.0.1:9"))
+            .and_then(|e| e.u8(5)?.array(0));
+        written.expect("a vector takes every octet");
+        greeting.into_writer().into()
+    }
+
+    fn met(&self, _: mesh::Met) -> BoxFuture<'static, Result<(), Bytes>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn stranger(&self, _: NodeId) -> Bytes {
+        Bytes::new()
+    }
+
+    fn refused(&self, _: NodeId, _: SocketAddr, _: Bytes) {}
 }
 
 struct Names(String);

@@ -1,4 +1,4 @@
-//! What the cluster shares: its key.
+//! What concerns the cluster as a whole: its key, its nodes.
 
 use model::NodeId;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,25 @@ pub struct ClusterKey {
     /// Until when older versions are kept to open contents.
     #[serde(default)]
     pub old_contents_until: Option<String>,
+}
+
+/// Whether a node takes requests, and if not, why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ready {
+    /// Whether it does.
+    pub ready: bool,
+    /// Why not.
+    #[serde(default)]
+    pub reasons: Vec<serde_json::Value>,
+}
+
+/// A node and where its API is, as any application may know.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ApiNode {
+    /// Its number.
+    pub node: NodeId,
+    /// Where its API is.
+    pub url: String,
 }
 
 impl Client {

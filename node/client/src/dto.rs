@@ -585,22 +585,3 @@ pub struct Member {
     /// The SHA-256 of its public key.
     pub key: Digest,
 }
-
-/// Whether a node takes requests, and if not, why.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ready {
-    /// Whether it does.
-    pub ready: bool,
-    /// Why not.
-    #[serde(default)]
-    pub reasons: Vec<serde_json::Value>,
-}
-
-/// A node and where its API is, as any application may know.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ApiNode {
-    /// Its number.
-    pub node: NodeId,
-    /// Where its API is.
-    pub url: String,
-}

@@ -17,7 +17,7 @@ mod send;
 mod sign;
 mod upload;
 
-pub use cluster::ClusterKey;
+pub use cluster::{ApiNode, ClusterKey, Ready};
 pub use download::Fetched;
 pub use dto::*;
 pub use error::{Error, FieldError, Problem};

@@ -295,6 +295,11 @@ impl Content {
         metrics
     }
 
+    /// Whether anything new may be written to the disk: an error where only its reserve is left.
+    pub fn check_disk(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.store.check_disk())
+    }
+
     /// How many contents this node holds.
     pub fn count(&self) -> usize {
         self.store.index.lock().len()

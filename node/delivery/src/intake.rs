@@ -107,6 +107,8 @@ impl Exchange {
             return Err(Error::TooLarge { max: self.inner.parts.content_max });
         }
         self.take_in(caller, &open.request, open.size)?;
+        // The log's own room is for what frees room.
+        self.content().check_disk().await?;
         let now = self.now();
         let command = Command::OpenPacket(OpenPacket {
             packet: PacketId::mint(now, self.random_bits()),

@@ -172,7 +172,8 @@ impl Exchange {
         let lost_count = View::new(&*self.consensus().view()).lost_count();
         if lost_count > 0 {
             let value = lost_count as i64;
-            warnings.push(Warning { word: "content_lost", node: self.node(), value });
+            let (word, note) = ("content_lost", String::new());
+            warnings.push(Warning { word, node: self.node(), value, note });
         }
         Ok(Status {
             cluster,
@@ -257,7 +258,7 @@ impl Exchange {
             ahead if ahead < -TRUST_BEHIND_WARNED_MS => "time_behind",
             _ => return None,
         };
-        Some(Warning { word, node: self.node(), value: trusted_ahead_ms? })
+        Some(Warning { word, node: self.node(), value: trusted_ahead_ms?, note: String::new() })
     }
 
     /// Whether this node can take requests now, and if not, why.

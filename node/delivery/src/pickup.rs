@@ -179,7 +179,7 @@ impl Exchange {
             None
         });
         let stream = octets.map(Some).chain(told).filter_map(std::future::ready).boxed();
-        Ok(described(record, (size, digest), meta, range, Some(stream)))
+        Ok(described(record, target, (size, digest), meta, (range, Some(stream))))
     }
 
     /// What a download would send, without its octets.
@@ -189,8 +189,8 @@ impl Exchange {
         proof: PickupProof<'_>,
         part: Option<Part>,
     ) -> Result<Download, Error> {
-        let (record, target) = self.fetchable(packet, proof).await?;
-        self.describe(&record, target, part).await
+        let (record, holder) = self.fetchable(packet, proof).await?;
+        self.describe(&record, holder.target, part).await
     }
 
     /// A target holds contents whole, Article 14(3). Each receipt has its own answer.

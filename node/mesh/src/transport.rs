@@ -46,7 +46,7 @@ const IDLE_MAX: u32 = 10_000;
 const FIRST_RTT: Duration = Duration::from_millis(30);
 /// How long a peer may hold back an acknowledgement. What is lost at the end of a message is repeated
 /// after a round trip and this, instead of the 25 ms that are usual on the way around the world; an answer
-/// mostly comes sooner and carries the acknowledgement along. See decision 0007.
+/// mostly comes sooner and carries the acknowledgement along. See decision 0012.
 const ACK_DELAY: Duration = Duration::from_millis(5);
 /// Connections that wait for our accept loop; a flood beyond is refused by a small packet.
 const INCOMING_MAX: usize = 256;

@@ -48,10 +48,20 @@ impl Consensus {
             if !begun {
                 node::begin(&options.directory, options.node)?;
             }
-            let state = Arc::new(DiskState::open(&options.directory, options.state_files_max)?);
+            let room = FileLog::room(&options.directory, options.spare_bytes);
+            // Without it the node works as long as the disk has room.
+            if let Err(error) = room.look() {
+                tracing::warn!(%error, "the disk keeps no room for the log");
+            }
+            let state = Arc::new(DiskState::open(
+                &options.directory,
+                options.state_files_max,
+                Some(room.clone()),
+            )?);
             let (mark, log) = (Some(log.mark()), (log, hold, released));
             let kept = (mark, Arc::new(pledges));
             let inner = Inner::start(options, log, kept, state, network, clock).await?;
+            inner.spawn(node::watch(room));
             Ok(Self { inner })
         })
     }

@@ -18,6 +18,7 @@ mod propose;
 mod pulse;
 mod read;
 mod recover;
+mod room;
 mod serve;
 pub mod sim;
 mod state;

@@ -37,6 +37,7 @@ use crate::{
     propose::{self, Waiting},
     pulse::Pulse,
     read::{self, Reader},
+    room::{self, Room},
     serve::Incoming,
     state::{Machine, Shared, StateDisk},
     touch,
@@ -62,8 +63,9 @@ pub(crate) struct Inner {
     pub(crate) lost: watch::Sender<bool>,
     pub(crate) may_lead: AtomicBool,
     pub(crate) pledges: Arc<Pledges>,
-    /// The id of the entry at an index of the log, if it is there.
-    pub(crate) id_at: IdAt,
+    /// The id of the entry at an index of the log, if it is there. It holds the log, so it goes with
+    /// the core.
+    pub(crate) id_at: Mutex<Option<IdAt>>,
     mark: Option<Mark>,
     tasks: Mutex<Option<JoinSet<()>>>,
     released: Mutex<Released>,
@@ -165,7 +167,7 @@ impl Inner {
             lost: watch::Sender::new(false),
             may_lead: AtomicBool::new(true),
             pledges,
-            id_at,
+            id_at: Mutex::new(Some(id_at)),
             mark,
             tasks: Mutex::new(Some(JoinSet::new())),
             released: Mutex::new(released),
@@ -327,6 +329,7 @@ impl Inner {
             tasks.shutdown().await;
         }
         *self.incoming.lock() = None;
+        *self.id_at.lock() = None;
         let gone = std::future::poll_fn(|context| self.released.lock().poll_recv(context));
         if timeout(RELEASE_DEADLINE, gone).await.is_err() {
             tracing::warn!("a part of the Raft core still holds the stores");
@@ -336,7 +339,10 @@ impl Inner {
 
     async fn persist(&self) -> io::Result<()> {
         self.disk.persist().await?;
-        self.pledges.aside(Pledges::keep).await?;
+        if let Err(error) = self.pledges.aside(Pledges::keep).await {
+            // A memory that is a little older notices less, and accuses nobody.
+            tracing::warn!(%error, "what peers have promised was not kept");
+        }
         if let Some(mark) = self.mark.clone() {
             let synced = tokio::task::spawn_blocking(move || mark.sync()).await;
             synced.map_err(io::Error::other)??;
@@ -384,6 +390,20 @@ async fn follow(inner: Arc<Inner>) {
     }
 }
 
+/// Keeps an eye on the disk.
+pub(crate) async fn watch(room: Arc<Room>) {
+    let mut tick = tokio::time::interval(room::LOOK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let room = room.clone();
+        let looked = tokio::task::spawn_blocking(move || room.look()).await;
+        if let Ok(Err(error)) = looked {
+            tracing::debug!(%error, "the disk cannot be looked at");
+        }
+    }
+}
+
 /// Syncs the state now and then, and sees to it that a node with a wrong clock does not lead.
 async fn keep(inner: Arc<Inner>) {
     let mut tick = tokio::time::interval(inner.timing.persist_every);
@@ -392,7 +412,8 @@ async fn keep(inner: Arc<Inner>) {
     loop {
         tick.tick().await;
         let applied = *inner.shared.applied.borrow();
-        if applied != persisted {
+        // What the state keeps in memory then is in the log.
+        if applied != persisted && !inner.disk.is_short() {
             match inner.persist().await {
                 Ok(()) => persisted = applied,
                 Err(error) => {

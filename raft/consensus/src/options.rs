@@ -19,6 +19,8 @@ pub struct Options {
     pub snapshot_entries: u64,
     /// Files of the state that may stay open at once.
     pub state_files_max: usize,
+    /// Octets of disk that are kept for log and state alone.
+    pub spare_bytes: u64,
 }
 
 impl Options {
@@ -30,6 +32,7 @@ impl Options {
             timing: Timing::default(),
             snapshot_entries: SNAPSHOT_ENTRIES,
             state_files_max: STATE_FILES_MAX,
+            spare_bytes: 0,
         }
     }
 }

@@ -170,24 +170,22 @@ impl Peer {
     /// Asks without entries. An answer that is late for the library still says that the peer hears this
     /// leader, and brings its clock: so a node on a slow line stays fresh.
     async fn heartbeat(&self, body: Vec<u8>, limit: Duration) -> Result<Bytes, RPCError<Types>> {
-        let asked = self.ask(Lane::Raft, Kind::Append, &body);
-        let (pulse, target) = (self.shared.pulse.clone(), self.target);
+        let peer = Self { target: self.target, shared: self.shared.clone() };
         // It ends by itself: with the answer, or with its time.
         let heard = tokio::spawn(async move {
-            let answer = tokio::time::timeout(LATE_MAX, asked).await;
-            let answer = answer.map_err(|_| NetworkError::NoAnswer("no answer in time".into()))?;
-            let answer = wire::parse_answer(&answer?).map_err(|error| said(&error))?;
-            let (head, rest) = AnswerHead::read(&answer).map_err(|error| said(&error))?;
-            pulse.hear(target, head);
+            let answer = tokio::time::timeout(LATE_MAX, peer.met_ask(Kind::Append, &body)).await;
+            let answer = answer.map_err(|error| unreachable(&error))??;
+            let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
+            peer.shared.pulse.hear(peer.target, head);
             Ok(Bytes::copy_from_slice(rest))
         });
         match tokio::time::timeout(limit, heard).await {
-            Ok(Ok(answer)) => answer.map_err(|error: NetworkError| unreachable(&error)),
+            Ok(Ok(answer)) => answer,
             Ok(Err(error)) => Err(unreachable(&error)),
             Err(_) => Err(RPCError::Timeout(Timeout {
                 action: RPCTypes::AppendEntries,
                 id: self.shared.own,
-                target,
+                target: self.target,
                 timeout: limit,
             })),
         }
@@ -255,10 +253,6 @@ impl Peer {
             error => failed(&error),
         })
     }
-}
-
-fn said(error: &WireError) -> NetworkError {
-    NetworkError::NoAnswer(error.to_string())
 }
 
 fn failed(error: &impl std::fmt::Display) -> StreamingError<Types> {

@@ -93,7 +93,7 @@ impl Stores {
 /// What the directory of a node that does not run holds.
 pub async fn inspect(directory: &Path, node: NodeId) -> Result<Held, Error> {
     let mut stores = Stores::open(directory, node)?;
-    let state = DiskState::open(directory, crate::options::STATE_FILES_MAX)?;
+    let state = DiskState::open(directory, crate::options::STATE_FILES_MAX, None)?;
     let (_, position) = state.view().map_err(|source| stores.failed(source))?;
     let position = Position::decode(position.as_deref()).map_err(|source| stores.failed(source))?;
     let logged = stores.log.get_log_state().await.map_err(|source| stores.failed(source))?;

@@ -205,7 +205,7 @@ impl Inner {
             if id == committed {
                 return None;
             }
-            let own = (self.id_at)(id.index()).ok().flatten();
+            let own = self.id_at.lock().as_ref().and_then(|at| at(id.index()).ok().flatten());
             if own.is_some_and(|own| own != id) {
                 return Some(id.index());
             }

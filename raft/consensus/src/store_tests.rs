@@ -42,7 +42,7 @@ impl StoreBuilder<Types, FileLog, Machine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, FileLog, Machine), StorageError<Types>> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = open(directory.path()).expect("a fresh log opens");
-        let state = DiskState::open(directory.path(), 32).expect("a fresh state opens");
+        let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
         let machine = Machine::open(Arc::new(state), Arc::new(shared()), hold());
         Ok((directory, log, machine.expect("a fresh machine opens")))
     }

@@ -1,6 +1,6 @@
 //! What time it is, from an entry's word, and what may be forgotten of signatures.
 //!
-//! An entry carries two times (decision on clocks). Its *date* is what a majority of the nodes' clocks
+//! An entry carries two times (decision 0007). Its *date* is what a majority of the nodes' clocks
 //! say, right or wrong, ahead of the last entry's or behind it: signatures are judged by it and records
 //! are dated with it. Its *tick* counts how long the cluster has run and never steps: deadlines, ages
 //! and the order of lists are ticks, so a clock that jumps ends nothing.

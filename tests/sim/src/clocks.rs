@@ -28,35 +28,42 @@ const REPLAYS_MAX: usize = 64;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// Lets clocks jump for so long. The last fault is a power cut of all.
+/// Lets clocks jump for so long. The last fault is a power cut of all. Every other run has a quiet span
+/// under wrong clocks, or after them, on top: they are long.
 pub async fn storm(world: World, ledger: Ledger, span: Duration) {
-    let end = Instant::now() + span;
-    while Instant::now() < end {
+    let (begun, mut slept) = (Instant::now(), Duration::ZERO);
+    let (quiet_once, quiet_right) = (world.dice().chance(500), world.dice().chance(300));
+    while begun.elapsed() < span + slept {
         let (nodes, offset_ms) = (some_nodes(&world), jump_ms(&world));
         set(&world, &nodes, offset_ms).await;
+        let is_quiet = quiet_once && slept.is_zero();
+        if is_quiet && !quiet_right {
+            slept += quiet(&world).await;
+        }
         sleep(Duration::from_millis(1_000 + world.dice().below(6_000))).await;
         match world.dice().below(10) {
-            0..3 => sleep(Duration::from_millis(world.dice().below(15_000))).await,
-            3..7 => plan::leader_after_a_while(&world).await,
-            7..9 => plan::crash_one(&world).await,
-            _ => quiet(&world).await,
+            0..3 => sleep(Duration::from_millis(world.dice().below(10_000))).await,
+            3..8 => plan::leader_after_a_while(&world).await,
+            _ => plan::crash_one(&world).await,
         }
         set(&world, &nodes, 0).await;
         sleep(LET_IN_WITHIN).await;
         for wrong in locked_out(&world) {
             ledger.violation(wrong);
         }
-        if world.dice().chance(50) {
-            quiet(&world).await;
+        if is_quiet && quiet_right {
+            slept += quiet(&world).await;
         }
     }
     plan::crash_all(&world).await;
 }
 
-/// One node, a majority, or all.
+/// One node, a majority, or all; the leader among them, often.
 fn some_nodes(world: &World) -> Vec<NodeId> {
     let mut nodes = world.nodes();
-    let first = world.dice().below(nodes.len() as u64) as usize;
+    let leads = |node: &NodeId| world.consensus(*node).is_some_and(|consensus| consensus.leads());
+    let leader = nodes.iter().position(leads).filter(|_| world.dice().chance(600));
+    let first = leader.unwrap_or_else(|| world.dice().below(nodes.len() as u64) as usize);
     nodes.rotate_left(first);
     nodes.truncate(1 + world.dice().below(nodes.len() as u64) as usize);
     nodes
@@ -92,10 +99,12 @@ async fn set(world: &World, nodes: &[NodeId], offset_ms: i64) {
     world.count(if down { "clocks set while down" } else { "clocks set at run" });
 }
 
-async fn quiet(world: &World) {
+/// Answers how long it was.
+async fn quiet(world: &World) -> Duration {
     world.set_pace(QUIET_PACE);
     sleep(QUIET).await;
     world.set_pace(PACE);
+    QUIET
 }
 
 /// Nodes that do not let in who signs by a right clock, although all clocks are right.

@@ -14,10 +14,10 @@ const SEEDS_WITH_DISKS: usize = 3;
 const SECONDS: &str = "30";
 /// Virtual seconds of the run that is repeated.
 const REPLAYED_SECONDS: &str = "10";
-/// Seeds with clocks that jump, and their virtual seconds: quiet spans in which nonces are forgotten are
-/// much of it.
+/// Seeds with clocks that jump, and their virtual seconds; a quiet span in which nonces are forgotten
+/// comes on top in some.
 const CLOCK_SEEDS: usize = 2;
-const CLOCK_SECONDS: &str = "200";
+const CLOCK_SECONDS: &str = "100";
 /// Seeds that a planted bug may survive before the simulation counts as blind.
 const PATIENCE: u64 = 12;
 /// What the oracle says of an acknowledged packet that is nowhere any more: a planted bug counts as

@@ -173,7 +173,7 @@ faults! {
     /// A member that holds what no other does.
     OnlyCopy = "only_copy" 1143 409 false
         ["Nút này giữ bản duy nhất", "Nút giữ bản ghi (`entries`) hoặc nội dung (`contents`) mà các nút còn trả lời không có; gỡ nút là mất chúng. Chạy lại nút đó hoặc xem «Đĩa quay về bản cũ» trong sách vận hành; nếu chấp nhận mất: `lgsp member remove --force`."]
-        ["That node holds the only copy", "The node holds entries (`entries`) or contents (`contents`) that none of the others that answer has; they would go with it. Bring it back, or see «A disk went back» in the operations guide; to accept the loss: `lgsp member remove --force`."],
+        ["That node holds the only copy", "The node holds entries (`entries`) or contents (`contents`) that none of the others that answer has; they would go with it. Bring it back, or see `A disk went back` in the operations guide; to accept the loss: `lgsp member remove --force`."],
     /// Cut off from a majority.
     Unavailable = "unavailable" 1501 503 true
         ["Tạm thời không phục vụ được", "Nút này chưa liên lạc được với đa số nút. Thử lại sau, hoặc ở nút khác."]

@@ -18,7 +18,7 @@ const BATCH: &str = "application/cloudevents-batch+json";
 const READING: [&str; 5] =
     ["/v1/packets", "/v1/packets/{id}", "/v1/packets/{id}/content", "/v1/inbox", "/v1/events"];
 /// What is read elsewhere is for every application, or for administrators.
-const OTHERS: [&str; 2] = ["/v1/units", "/v1/units/{code}"];
+const OTHERS: [&str; 3] = ["/v1/nodes", "/v1/units", "/v1/units/{code}"];
 
 #[test]
 fn every_door_that_reads_is_in_the_table() {

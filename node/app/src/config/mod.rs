@@ -91,13 +91,16 @@ pub struct Api {
 pub struct Storage {
     /// What is kept free: below it uploads are refused, so that the log never fails.
     pub reserve: Size,
+    /// What log and state keep for themselves, in a file that holds nothing: given back when somebody
+    /// else has filled the disk.
+    pub spare: Size,
     /// The largest content that is taken.
     pub content_max: Size,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { reserve: Size(512 << 20), content_max: Size(16 << 30) }
+        Self { reserve: Size(512 << 20), spare: Size(64 << 20), content_max: Size(16 << 30) }
     }
 }
 

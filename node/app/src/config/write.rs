@@ -43,6 +43,7 @@ pub fn to_toml(config: &Config) -> String {
             "\n# Below the reserve uploads are refused, so that the log never fails for want of space.\n[storage]\n",
             vec![
                 ("reserve", value(c.storage.reserve)),
+                ("spare", value(c.storage.spare)),
                 ("content_max", value(c.storage.content_max)),
             ],
         ),

@@ -97,7 +97,7 @@ impl Handler for DispatchHandler {
 }
 
 fn topic(octet: u8) -> Option<Topic> {
-    const ALL: [Topic; 7] = [
+    const ALL: [Topic; 8] = [
         Topic::Consensus,
         Topic::Content,
         Topic::Vitals,

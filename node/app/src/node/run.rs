@@ -163,6 +163,7 @@ async fn start(
     let mut options = consensus::Options::new(identity.node, directory.consensus());
     options.timing = keeper::timing(&config);
     options.state_files_max = descriptors.state_files;
+    options.spare_bytes = config.storage.spare.0;
     let network = Arc::new(MeshNetwork(mesh.clone()));
     let consensus = Consensus::start(options, network, clock.clone()).await?;
     members.follow(consensus.clone());

@@ -226,42 +226,9 @@ pub const ALL: &[Entry] = &[
         ],
         args: &[],
     },
-    Entry {
-        path: "cluster time",
-        about: t(
-            "Giờ của cụm; hỏi nút trên chính máy này, không cần chữ ký",
-            "The cluster's time; asks the node of this machine, without a signature",
-        ),
-        examples: [
-            "lgsp cluster time show --data-dir /var/lib/lgsp",
-            "lgsp cluster time confirm --data-dir /var/lib/lgsp",
-        ],
-        args: &[],
-    },
-    Entry {
-        path: "cluster time show",
-        about: t(
-            "Xem giờ của cụm và đồng hồ của các nút",
-            "Show the cluster's time and the clocks of the nodes",
-        ),
-        examples: [
-            "lgsp cluster time show --data-dir /var/lib/lgsp",
-            "sudo lgsp cluster time show --data-dir /var/lib/lgsp -o json",
-        ],
-        args: &[],
-    },
-    Entry {
-        path: "cluster time confirm",
-        about: t(
-            "Xác nhận giờ của cụm là đúng, khi đồng hồ đã chỉnh xong",
-            "Confirm that the cluster's time is right, once the clocks are",
-        ),
-        examples: [
-            "lgsp cluster time confirm --data-dir /var/lib/lgsp",
-            "sudo lgsp cluster time confirm --data-dir /var/lib/lgsp",
-        ],
-        args: &[],
-    },
+    super::clocks::HELP_TIME,
+    super::clocks::HELP_SHOW,
+    super::clocks::HELP_CONFIRM,
     Entry {
         path: "member",
         about: t("Các nút của cụm", "The nodes of the cluster"),

@@ -3,6 +3,7 @@
 //! A text is one constant with both languages; `{name}` is a place that is filled in. What
 //! machines read (words, codes, JSON) is not here: it is never translated.
 
+pub mod clocks;
 pub mod demo;
 pub mod failures;
 pub mod help;

@@ -31,6 +31,7 @@ use crate::{
     node::Hold,
     options::PAYLOAD_BYTES,
     pledge::vault::Files,
+    room::Room,
     types::{LeaderId, LogEntry, LogId, Types, Vote},
 };
 
@@ -111,6 +112,11 @@ impl FileLog {
         fs::File::open(newest(&chunks)).and_then(|file| file.sync_all()).map_err(open)?;
         mark.advance(log.stat().open_chunk.global_end).map_err(open)?;
         Ok(Self { log: Arc::new(RwLock::new(log)), mark, _hold: hold })
+    }
+
+    /// The room of the log in a node's directory.
+    pub(crate) fn room(directory: &Path, spare_bytes: u64) -> Arc<Room> {
+        Room::of(directory, directory.join(CHUNKS), spare_bytes)
     }
 
     /// What else is kept beside the log.

@@ -22,6 +22,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 
 use crate::{
     Error,
+    room::Room,
     state::{Pairs, Stage, StateDisk, StateView, hot::HotRows},
 };
 
@@ -39,6 +40,9 @@ const JOURNAL_BYTES: u64 = 64 << 20;
 /// Octets of rows, with what they cost in memory, that are kept before they are settled into a
 /// place. At a crash as many are applied from the log again.
 const YOUNG_BYTES: usize = 1 << 20;
+
+/// The same while the disk is short of room: receipts of a day, and no more than a node's memory bears.
+const YOUNG_HELD_BYTES: usize = 32 << 20;
 
 /// What a young row costs beside its octets: two vectors and its share of a tree's node.
 const ROW_OVERHEAD: usize = 96;
@@ -73,6 +77,8 @@ struct Inner {
     hot: HotRows,
     /// Taken before `current`. Whoever holds it sees nothing change.
     young: RwLock<Young>,
+    /// The disk's room, where it is watched.
+    room: Option<Arc<Room>>,
     /// Held by whoever writes or settles, so that a switch and an apply never meet. Taken first.
     writing: Mutex<()>,
 }
@@ -136,9 +142,13 @@ fn failed(error: fjall::Error) -> io::Error {
 
 impl DiskState {
     /// Opens the state in a node's directory; so many of its files stay open.
-    pub(crate) fn open(directory: &Path, files_max: usize) -> Result<Self, Error> {
+    pub(crate) fn open(
+        directory: &Path,
+        files_max: usize,
+        room: Option<Arc<Room>>,
+    ) -> Result<Self, Error> {
         let path = directory.join(STATE);
-        Self::open_in(&path, files_max).map_err(|error| match error {
+        Self::open_in(&path, files_max, room).map_err(|error| match error {
             fjall::Error::Locked => Error::Locked { directory: path.clone() },
             fjall::Error::Io(source) => Error::Open { path: path.clone(), source },
             fjall::Error::InvalidVersion(_) => {
@@ -148,7 +158,7 @@ impl DiskState {
         })
     }
 
-    fn open_in(path: &Path, files_max: usize) -> fjall::Result<Self> {
+    fn open_in(path: &Path, files_max: usize, room: Option<Arc<Room>>) -> fjall::Result<Self> {
         let database = Database::builder(path)
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
@@ -180,6 +190,7 @@ impl DiskState {
             failure: Failure::default(),
             hot: HotRows::new(),
             young: RwLock::default(),
+            room,
             writing: Mutex::new(()),
         })))
     }
@@ -203,6 +214,9 @@ impl Inner {
         // Others go on reading until the rows are there.
         let young = self.young.upgradable_read();
         let Some(position) = &young.position else { return Ok(()) };
+        if let Some(room) = &self.room {
+            room.before_writing();
+        }
         let place = self.current.read().keyspace.clone();
         let mut batch = self.database.batch();
         for (key, value) in &young.rows {
@@ -388,13 +402,18 @@ impl StateDisk for DiskState {
             }
         });
         young.position = Some(position);
-        let full = young.octets >= YOUNG_BYTES;
+        let held = if self.is_short() { YOUNG_HELD_BYTES } else { YOUNG_BYTES };
+        let full = young.octets >= held;
         drop(young);
         if full { self.0.settle() } else { Ok(()) }
     }
 
     fn check(&self) -> io::Result<()> {
         self.0.failure.check()
+    }
+
+    fn is_short(&self) -> bool {
+        self.0.room.as_ref().is_some_and(|room| room.is_short())
     }
 
     fn persist(&self) -> BoxFuture<'static, io::Result<()>> {

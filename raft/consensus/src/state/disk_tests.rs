@@ -76,7 +76,7 @@ fn position(state: &DiskState) -> Option<Vec<u8>> {
 #[test]
 fn rows_are_settled_with_their_position_when_they_are_many() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let state = DiskState::open(directory.path(), 32).expect("a fresh state opens");
+    let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
     let (mut rows, mut settled) = (Rows::new(), 0);
     for number in 0..200_u8 {
         let row = (vec![number], vec![number; 20_000]);
@@ -103,7 +103,7 @@ fn readers_see_whole_batches_while_rows_settle() {
     /// Enough for some dozen settlings.
     const BATCHES: u32 = 600;
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let state = DiskState::open(directory.path(), 32).expect("a fresh state opens");
+    let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
     let batch = |number: u32| {
         let value = [&number.to_be_bytes()[..], &[7; 1_000]].concat();
         (0..40).map(move |row| (key(row), Some(value.clone())))
@@ -172,7 +172,7 @@ proptest! {
     #[test]
     fn every_reader_sees_what_was_written_last(steps in prop::collection::vec(step(), 1..60)) {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut state = DiskState::open(directory.path(), 32).expect("a fresh state opens");
+        let mut state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
         let (mut rows, mut at) = (Rows::new(), None);
         for step in steps {
             match step {
@@ -211,7 +211,7 @@ proptest! {
                 }
                 Step::Reopen => {
                     drop(state);
-                    state = DiskState::open(directory.path(), 32).expect("the state opens again");
+                    state = DiskState::open(directory.path(), 32, None).expect("the state opens again");
                     assert_eq!(position(&state), at);
                 }
             }

@@ -286,6 +286,10 @@ impl RaftSnapshotBuilder<Types> for Builder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, SnapshotData>> {
+        // The log behind it waits with it: it has room of its own.
+        while self.disk.is_short() {
+            tokio::time::sleep(crate::room::LOOK_EVERY).await;
+        }
         self.disk.persist().await?;
         self.snapshot.take().unwrap_or_else(|| Err(io::Error::other("a snapshot is built once")))
     }

@@ -47,6 +47,11 @@ pub(crate) trait StateDisk: Send + Sync + 'static {
     /// Brings everything written so far to the disk.
     fn persist(&self) -> BoxFuture<'static, io::Result<()>>;
 
+    /// Whether the disk is so short of room that what can wait must wait.
+    fn is_short(&self) -> bool {
+        false
+    }
+
     /// Begins to take another state in, in a place where nobody reads. A later stage makes an
     /// earlier one useless.
     fn stage(&self) -> io::Result<Box<dyn Stage>>;

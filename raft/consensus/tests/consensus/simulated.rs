@@ -87,7 +87,18 @@ async fn a_dead_leader_is_replaced_and_nothing_is_lost() {
         let load = (0..20_u128).map(|n| {
             let node = others[(n % 2) as usize].clone();
             let proposal = command(round * 100 + n);
-            async move { (proposal.clone(), node.propose(proposal).await) }
+            async move {
+                let begin = Instant::now();
+                loop {
+                    let answer = node.propose(proposal.clone()).await;
+                    // A node that hears no majority for long (an election that needs a second round)
+                    // says so, and its callers ask again.
+                    if answer.is_ok() || begin.elapsed() > Duration::from_secs(2) {
+                        return (proposal, answer);
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
         });
         let load = tokio::spawn(join_all(load.collect::<Vec<_>>()));
         cluster.crash(leader).await;
@@ -96,7 +107,7 @@ async fn a_dead_leader_is_replaced_and_nothing_is_lost() {
             answer.expect("answered by the next leader").expect("accepted");
             acknowledged.push(proposal);
         }
-        assert!(begin.elapsed() < Duration::from_millis(1_500), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
         cluster.start(leader).await;
         cluster.node(leader.0).read_index().await.expect("it is back");
     }

@@ -254,6 +254,8 @@ fn full_state() -> State {
     office.at.0 += 400_000;
     office.must(None, Command::PassTime(PassTime { due_max: 10 }));
     office.submit("noi-vu", 4, &["G22"]);
+    office.submit("noi-vu", 5, &["G22"]);
+    office.must(None, Command::RecordLost(RecordLost { packets: vec![PacketId(5)] }));
     office.state
 }
 
