@@ -54,6 +54,24 @@ const UPLOAD_GIVEN_UP_AFTER: Duration = Duration::from_secs(1);
 /// How long a browser may remember a preflight.
 const PREFLIGHT_SECS: &str = "600";
 
+/// Headers that say one thing: where one comes twice, who is in front of us may have read the other one
+/// (RFC 9112 section 3.2 asks for this of `Host`).
+static ONCE: [HeaderName; 13] = [
+    header::HOST,
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::RANGE,
+    header::IF_RANGE,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("idempotency-key"),
+    tus::TUS_RESUMABLE,
+    tus::UPLOAD_OFFSET,
+    tus::UPLOAD_LENGTH,
+    tus::UPLOAD_METADATA,
+    tus::UPLOAD_CHECKSUM,
+    tus::METHOD_OVERRIDE,
+];
+
 /// The router and what every request passes on its way there and back. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Front {
@@ -89,6 +107,9 @@ impl Front {
         let notes = Arc::new(Notes::default());
         let mut response = if origin.is_some() && is_preflight(&request) {
             answer::empty(StatusCode::NO_CONTENT)
+        } else if let Some(name) = doubled(request.headers()) {
+            let problem = Problem::new(Fault::HeaderMalformed).member("header", name.as_str());
+            axum::response::IntoResponse::into_response(problem)
         } else {
             request.extensions_mut().insert(notes.clone());
             let span = tracing::info_span!("request", trace = %trace.id(), method, route);
@@ -201,6 +222,15 @@ fn known(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         _ => "other",
     }
+}
+
+/// A header that may come once only and comes again.
+fn doubled(headers: &HeaderMap) -> Option<&'static HeaderName> {
+    // Hardly a request has any header twice.
+    if headers.len() == headers.keys_len() {
+        return None;
+    }
+    ONCE.iter().find(|name| headers.get_all(*name).iter().nth(1).is_some())
 }
 
 fn is_preflight(request: &Request) -> bool {

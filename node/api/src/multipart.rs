@@ -33,6 +33,7 @@ pub(crate) struct OneRound {
 
 /// Reads the parts, in their order: `request`, perhaps `policy`, `content`.
 pub(crate) async fn read(content_type: &HeaderValue, body: Bytes) -> Result<OneRound, Problem> {
+    check_frame(content_type, &body)?;
     let mut request = Request::new(Body::from(body));
     request.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
     // The body is bounded already; axum's own, smaller bound would refuse it.
@@ -42,11 +43,11 @@ pub(crate) async fn read(content_type: &HeaderValue, body: Bytes) -> Result<OneR
     let request = from_json(&whole(field, MULTIPART_FRAME_MAX).await?)?;
     let mut field = next(&mut parts).await?.ok_or_else(|| malformed("content"))?;
     let mut policy = None;
-    if field.name() == Some("policy") {
+    if is_named(&field, "policy") {
         policy = Some(from_json(&whole(field, MULTIPART_FRAME_MAX).await?)?);
         field = next(&mut parts).await?.ok_or_else(|| malformed("content"))?;
     }
-    if field.name() != Some("content") {
+    if !is_named(&field, "content") {
         return Err(malformed("content"));
     }
     let file_name = field.file_name().filter(|name| !name.is_empty()).map(file_name).transpose()?;
@@ -65,7 +66,69 @@ fn file_name(name: &str) -> Result<FileName, Problem> {
 
 async fn expect<'a>(parts: &'a mut Multipart, name: &'static str) -> Result<Field<'a>, Problem> {
     let field = next(parts).await?;
-    field.filter(|field| field.name() == Some(name)).ok_or_else(|| malformed(name))
+    field.filter(|field| is_named(field, name)).ok_or_else(|| malformed(name))
+}
+
+/// A body is its parts and nothing else. What stands before the first boundary, or behind the closing one,
+/// MIME would pass over: where a source's fixed boundary occurs in a citizen's file, that is the rest of the
+/// file, cut off in silence. White space is what some clients end with, and says nothing.
+fn check_frame(content_type: &HeaderValue, body: &[u8]) -> Result<(), Problem> {
+    let boundary = content_type.to_str().ok().and_then(|value| parameter(value, "boundary"));
+    let boundary =
+        boundary.filter(|boundary| !boundary.is_empty()).ok_or_else(|| malformed("/"))?;
+    let opening = format!("--{boundary}");
+    let closing = format!("\r\n--{boundary}--");
+    let framed = body.trim_ascii_start().starts_with(opening.as_bytes())
+        && memchr::memmem::find(body, closing.as_bytes())
+            .is_some_and(|at| body[at + closing.len()..].trim_ascii().is_empty());
+    if framed { Ok(()) } else { Err(malformed("/")) }
+}
+
+/// Whether a part has this name, and only this one: of two headers, or of two names in one, somebody else
+/// might read the other.
+fn is_named(field: &Field<'_>, name: &str) -> bool {
+    let mut headers = field.headers().get_all(header::CONTENT_DISPOSITION).iter();
+    let one = headers.next().filter(|_| headers.next().is_none());
+    let given = one.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let given = given.and_then(|value| parameter(value, "name"));
+    field.name() == Some(name) && given.is_some_and(|given| given == name)
+}
+
+/// The value of a parameter of a header; none where it, or any other, comes twice.
+fn parameter(value: &str, name: &str) -> Option<String> {
+    let mut found = None;
+    let mut seen: Vec<String> = Vec::new();
+    for parameter in split(value).into_iter().skip(1) {
+        let (key, value) = parameter.split_once('=').unwrap_or((&*parameter, ""));
+        let key = key.trim().to_ascii_lowercase();
+        if seen.contains(&key) {
+            return None;
+        }
+        if key == name {
+            let value = value.trim();
+            let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            found = Some(quoted.unwrap_or(value).to_owned());
+        }
+        seen.push(key);
+    }
+    found
+}
+
+/// The parts of a header between semicolons that stand in no quotes.
+fn split(value: &str) -> Vec<String> {
+    let (mut parts, mut part) = (Vec::new(), String::new());
+    let (mut quoted, mut escaped) = (false, false);
+    for c in value.chars() {
+        if c == ';' && !quoted {
+            parts.push(std::mem::take(&mut part));
+            continue;
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        part.push(c);
+    }
+    parts.push(part);
+    parts
 }
 
 async fn next(parts: &mut Multipart) -> Result<Option<Field<'_>>, Problem> {
@@ -140,6 +203,58 @@ mod tests {
         assert_eq!(run(of(ONE_ROUND_MAX)).expect("it fits").content.len(), ONE_ROUND_MAX);
         assert_eq!(run(of(ONE_ROUND_MAX + 1)).expect_err("too large").status(), 413);
         assert!(run(of(0)).expect("it fits").content.is_empty());
+    }
+
+    #[test]
+    fn nothing_stands_before_or_behind_the_parts() {
+        let parts = [part("request", "", REQUEST), part("content", "a.txt", "real")].concat();
+        let read = |before: &str, behind: &str| {
+            run(format!("{before}{parts}--xyz--{behind}").into()).map(|one| one.content)
+        };
+        for (before, behind) in [("", ""), ("", "\r\n"), ("\r\n", " \r\n\r\n"), ("", "\n")] {
+            assert_eq!(read(before, behind).expect("white space"), "real", "{before:?} {behind:?}");
+        }
+        for (before, behind) in [
+            ("", "\r\nhidden"),
+            ("", "\r\nhidden\r\n--xyz--\r\n"),
+            ("", "\r\nreal\r\n--xyz--"),
+            ("", "x"),
+            ("", "\0"),
+            ("preamble\r\n", ""),
+            ("--xyz", ""),
+        ] {
+            assert_eq!(read(before, behind).expect_err("refused").status(), 400, "{behind:?}");
+        }
+        // A boundary that cannot be read twice the same way.
+        for kind in ["multipart/form-data", "multipart/form-data; boundary=xyz; boundary=abc"] {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let body = format!("{parts}--xyz--").into();
+            assert!(runtime.block_on(super::read(&HeaderValue::from_static(kind), body)).is_err());
+        }
+        let quoted = HeaderValue::from_static("multipart/form-data; boundary=\"xyz\"");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(super::read(&quoted, format!("{parts}--xyz--").into())).expect("quoted");
+    }
+
+    #[test]
+    fn a_part_has_one_name() {
+        let of = |disposition: &str| {
+            let content = format!("--xyz\r\n{disposition}\r\n\r\nreal\r\n");
+            run(body(&[part("request", "", REQUEST), content]))
+        };
+        let good = "Content-Disposition: form-data; name=\"content\"; filename=\"a;b.txt\"";
+        assert_eq!(of(good).expect("one name").file_name.expect("a name").as_str(), "a;b.txt");
+        of("Content-Disposition: form-data; name=content").expect("without quotes");
+        for disposition in [
+            "Content-Disposition: form-data; name=\"content\"; name=\"request\"",
+            "Content-Disposition: form-data; name=\"request\"; name=\"content\"",
+            "Content-Disposition: form-data; name=\"content\"; NAME=\"x\"",
+            "Content-Disposition: form-data; x=\"; name=content\"; name=\"request\"",
+            "Content-Disposition: form-data; name=\"content\"; filename=\"a\"; filename=\"b\"",
+            "Content-Disposition: form-data; name=\"content\"\r\nContent-Disposition: form-data; name=\"content\"",
+        ] {
+            assert_eq!(of(disposition).expect_err("refused").status(), 400, "{disposition}");
+        }
     }
 
     #[test]

@@ -75,8 +75,6 @@ pub(crate) fn octet_count(headers: &HeaderMap, name: &HeaderName) -> Result<Opti
 pub(crate) struct Metadata {
     /// `filename` (or `name`, as Uppy writes it).
     pub(crate) file_name: Option<FileName>,
-    /// `filetype` (or `type`).
-    pub(crate) media_type: Option<MediaType>,
 }
 
 impl Metadata {
@@ -93,20 +91,22 @@ impl Metadata {
 
     fn parse(text: &str) -> Option<Self> {
         let mut metadata = Self::default();
-        let (mut file_name, mut media_type) = (None, None);
+        let mut file_name = None;
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
             let value = BASE64_STANDARD.decode(value.trim()).ok()?;
             match key {
                 "filename" => metadata.file_name = non_empty(&value, str::parse)?,
                 "name" => file_name = non_empty(&value, str::parse)?,
-                "filetype" => metadata.media_type = non_empty(&value, str::parse)?,
-                "type" => media_type = non_empty(&value, str::parse)?,
+                // What kind the content is was signed with the packet's request: a hint that comes later,
+                // from whoever has the token, must be one and changes nothing.
+                "filetype" | "type" => {
+                    non_empty(&value, str::parse::<MediaType>)?;
+                }
                 _ => {}
             }
         }
         metadata.file_name = metadata.file_name.or(file_name);
-        metadata.media_type = metadata.media_type.or(media_type);
         Some(metadata)
     }
 }
@@ -167,10 +167,7 @@ mod tests {
     fn metadata_of_the_known_clients_is_read() {
         let name = BASE64_STANDARD.encode("Công văn số 12.pdf");
         let kind = BASE64_STANDARD.encode("application/pdf");
-        let expected = Metadata {
-            file_name: "Công văn số 12.pdf".parse().ok(),
-            media_type: "application/pdf".parse().ok(),
-        };
+        let expected = Metadata { file_name: "Công văn số 12.pdf".parse().ok() };
         for text in [
             format!("filename {name},filetype {kind}"),
             format!("name {name},type {kind},relativePath bnVsbA=="),

@@ -10,9 +10,7 @@ use machine::{
     SealPacket, SubmitPacket, View,
 };
 use minicbor::{Decode, Encode};
-use model::{
-    Digest, FileName, Grant, IdempotencyKey, MediaType, Moment, NodeId, PacketId, SpaceId,
-};
+use model::{Digest, FileName, Grant, IdempotencyKey, Moment, NodeId, PacketId, SpaceId};
 use sha2::{Digest as _, Sha256};
 
 use auth::VerifiedCaller;
@@ -83,8 +81,6 @@ pub struct Accepted {
 pub(crate) struct FileMeta {
     #[n(0)]
     pub file_name: Option<FileName>,
-    #[n(1)]
-    pub media_type: Option<MediaType>,
 }
 
 impl FileMeta {
@@ -117,7 +113,7 @@ impl Exchange {
             node: self.node(),
             idempotency: open.idempotency_key.map(|key| Idempotency {
                 key,
-                fingerprint: fingerprint(&open.request, open.size, None),
+                fingerprint: fingerprint(&open.request, open.size, None, None),
             }),
             request: open.request,
         });
@@ -205,10 +201,7 @@ impl Exchange {
         let now = self.now();
         let packet = PacketId::mint(now, self.random_bits());
         let space = SpaceId::mint(now, self.random_bits());
-        let meta = FileMeta {
-            file_name: submission.file_name.clone(),
-            media_type: Some(submission.request.media_type.clone()),
-        };
+        let meta = FileMeta { file_name: submission.file_name.clone() };
         let unnamed = self.unnamed(space);
         let content = submission.content.clone();
         let put = self.content().put_small(space, packet, meta.to_bytes(), content).await;
@@ -245,7 +238,12 @@ impl Exchange {
             holders,
             idempotency: submission.idempotency_key.clone().map(|key| Idempotency {
                 key,
-                fingerprint: fingerprint(&request, None, Some(digest)),
+                fingerprint: fingerprint(
+                    &request,
+                    None,
+                    Some(digest),
+                    submission.file_name.as_ref(),
+                ),
             }),
             request,
         });
@@ -324,8 +322,15 @@ impl Exchange {
     }
 }
 
-/// What an idempotency key stands for: the request's fields and the content's digest, not raw octets.
-fn fingerprint(request: &Request, size: Option<u64>, digest: Option<Digest>) -> Digest {
-    let fields = minicbor::to_vec((request, size, digest)).expect("a vector takes every octet");
+/// What an idempotency key stands for: all that was asked, the file's name and the content's digest
+/// included, and not raw octets.
+fn fingerprint(
+    request: &Request,
+    size: Option<u64>,
+    digest: Option<Digest>,
+    file_name: Option<&FileName>,
+) -> Digest {
+    let fields = (request, size, digest, file_name);
+    let fields = minicbor::to_vec(fields).expect("a vector takes every octet");
     Digest(Sha256::digest(fields).into())
 }

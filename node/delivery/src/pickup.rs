@@ -290,7 +290,7 @@ fn described(
         target,
         size,
         digest,
-        media_type: meta.media_type.unwrap_or_else(|| record.media_type.clone()),
+        media_type: record.media_type.clone(),
         file_name: meta.file_name,
         range,
         stream,

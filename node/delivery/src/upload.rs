@@ -10,9 +10,7 @@ use auth::VerifiedCaller;
 use bytes::Bytes;
 use content::{Stored, Writer};
 use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
-use model::{
-    AccessKey, AppId, Digest, FileName, Grant, MediaType, Moment, PacketId, SpaceId, UnitCode,
-};
+use model::{AccessKey, AppId, Digest, FileName, Grant, Moment, PacketId, SpaceId, UnitCode};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
@@ -130,10 +128,8 @@ impl<'a> SpaceAccess<'a> {
 pub struct NewUpload {
     /// Octets of the whole content.
     pub size: Option<u64>,
-    /// The file's name.
+    /// The file's name. Of what kind it is was said, and signed, when the packet was opened.
     pub file_name: Option<FileName>,
-    /// The content's media type.
-    pub media_type: Option<MediaType>,
 }
 
 /// How far a space is.
@@ -413,10 +409,7 @@ impl Exchange {
         Claimed { packet, epoch, size }: Claimed,
         create: NewUpload,
     ) -> Result<Open, Error> {
-        let meta = FileMeta {
-            file_name: create.file_name,
-            media_type: create.media_type.or(Some(record.media_type.clone())),
-        };
+        let meta = FileMeta { file_name: create.file_name };
         let writer =
             self.content().open_writer(record.space, packet, epoch, meta.to_bytes(), None).await?;
         Ok(Open { writer, epoch, packet, size })

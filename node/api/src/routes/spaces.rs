@@ -17,7 +17,7 @@ use crate::{
     answer,
     app::App,
     problem::Problem,
-    signed::{self, Octets, content_length, essence},
+    signed::{self, Octets, content_length},
     texts::Fault,
     tus::{self, HELD_MAX, Metadata},
 };
@@ -286,7 +286,7 @@ async fn visit(
         ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
         ("Tus-Resumable" = String, Header, description = "1.0.0"),
         ("Upload-Length" = u64, Header, description = "Octets of the whole content"),
-        ("Upload-Metadata" = Option<String>, Header, description = "filename and filetype, in base64"),
+        ("Upload-Metadata" = Option<String>, Header, description = "filename, in base64; a filetype is looked at, but what the packet's request says counts"),
         ("Upload-Checksum" = Option<String>, Header, description = "sha256 or sha1 of this body"),
     ),
     request_body(content = Option<String>, content_type = "application/offset+octet-stream", description = "The first octets, if any"),
@@ -316,10 +316,10 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
         if size > max {
             return Err(Problem::new(Fault::ContentTooLarge).member("max", max));
         }
-        let Metadata { file_name, media_type } = Metadata::of(headers)?;
+        let Metadata { file_name } = Metadata::of(headers)?;
         let with_upload = tus::is_offset_octet_stream(headers);
         let promised = visit.promised()?;
-        let new = NewUpload { size: Some(size), file_name, media_type };
+        let new = NewUpload { size: Some(size), file_name };
         let url = format!("{}/v1/spaces/{}/content", visit.app.settings.public_url, visit.space);
         let upload = visit.upload(with_upload.then_some(0), Some(new)).await;
         let mut upload = upload.map_err(|problem| match problem.status() {
@@ -431,7 +431,7 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
     params(
         ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
         ("Content-Digest" = String, Header, description = "sha-256 or sha-512 of the content (RFC 9530)"),
-        ("Upload-Metadata" = Option<String>, Header, description = "filename and filetype, in base64"),
+        ("Upload-Metadata" = Option<String>, Header, description = "filename, in base64; a filetype is looked at, but what the packet's request says counts"),
     ),
     request_body(content = String, content_type = "application/octet-stream"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64))))
@@ -453,13 +453,8 @@ async fn put_in(app: App, space: String, request: Request) -> Answer {
         if size.is_some_and(|size| size > max) {
             return Err(Problem::new(Fault::ContentTooLarge).member("max", max));
         }
-        let metadata = Metadata::of(headers)?;
         // Its length is no announcement for the state: what counts is the commit.
-        let new = NewUpload {
-            size: None,
-            file_name: metadata.file_name,
-            media_type: metadata.media_type.or(essence(headers).and_then(|text| text.parse().ok())),
-        };
+        let new = NewUpload { size: None, file_name: Metadata::of(headers)?.file_name };
         let mut upload = visit.upload(None, Some(new)).await?;
         let offset = upload.offset();
         if let Some(size) = size

@@ -169,6 +169,10 @@ impl Ask {
         self
     }
 
+    pub fn octets(&self) -> &Bytes {
+        &self.body
+    }
+
     pub fn json(self, body: Value) -> Self {
         self.header("content-type", "application/json").body(body.to_string())
     }

@@ -3,6 +3,7 @@
 mod bound;
 mod cut_off;
 mod document;
+mod exact;
 mod house;
 mod joining;
 mod limits;

@@ -1,0 +1,127 @@
+//! What could be read in two ways is refused, and what was signed is what counts.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::json;
+
+use crate::{
+    digest_of,
+    house::{Ask, House},
+    new_packet, one_round, text,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_that_says_one_thing_comes_once() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+    let opened = house.ask(opened).await.ok(201);
+    let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
+    let token = opened["space"]["token"].as_str().expect("a token");
+    let sum = |of: &str| format!("sha256 {}", BASE64_STANDARD.encode(certs::sha256(of.as_bytes())));
+    let (right, wrong) = (sum("xin"), sum("chào"));
+    let patch = || {
+        Ask::new("PATCH", &content)
+            .header("tus-resumable", "1.0.0")
+            .header("content-type", "application/offset+octet-stream")
+            .header("upload-offset", "0")
+            .header("authorization", format!("Bearer {token}"))
+            .header("upload-checksum", &right)
+            .body("xin")
+    };
+    for (name, second) in [
+        ("upload-checksum", wrong.as_str()),
+        ("upload-checksum", right.as_str()),
+        ("host", "elsewhere.example.vn"),
+        ("authorization", "Bearer st_other"),
+        ("upload-offset", "0"),
+        ("tus-resumable", "1.0.0"),
+        ("content-type", "text/plain"),
+    ] {
+        let answer = house.send(patch().header(name, second).request()).await;
+        assert_eq!(answer.problem(400, "header_malformed")["header"], name, "{name}");
+    }
+    let signed = Ask::new("GET", "/v1/packets").signed(&source).header("host", "elsewhere.vn");
+    house.send(signed.request()).await.problem(400, "header_malformed");
+    // Lists may come in pieces, and none of those above has written anything.
+    let lists = patch().header("accept-language", "vi").header("accept-language", "en");
+    let answer = house.send(lists.request()).await;
+    answer.ok(204);
+    assert_eq!(answer.header("upload-offset"), "3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_media_type_is_the_signed_one() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    let target = house.party("H41.05", &["receive"]).await;
+    let hint = format!("filetype {}", BASE64_STANDARD.encode("text/html"));
+    for door in ["tus", "PUT"] {
+        let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+        let opened = house.ask(opened).await.ok(201);
+        let space = format!("/v1/spaces/{}", text(&opened, "/space/id"));
+        let digest = auth::content_digest_sha256(&certs::sha256(b"xin"));
+        if door == "tus" {
+            let create = Ask::new("POST", &space).header("tus-resumable", "1.0.0");
+            let create = create.header("upload-length", "3").header("upload-metadata", &hint);
+            house.ask(create.bearer(&opened["space"]["token"])).await.ok(201);
+        }
+        let put = Ask::new("PUT", format!("{space}/content"))
+            .header("content-digest", digest)
+            .header("content-type", "text/html")
+            .header("upload-metadata", &hint)
+            .body("xin");
+        house.send(put.bearer(&opened["space"]["token"]).request()).await.ok(204);
+        let packet = text(&opened, "/packet");
+        let commit = Ask::new("POST", format!("/v1/packets/{packet}/commit"))
+            .json(json!({"digest": digest_of("xin"), "size": 3}));
+        house.ask(commit.signed(&source)).await.ok(200);
+        let accept = Ask::new("POST", format!("/v1/packets/{packet}/accept")).signed(&target);
+        assert_eq!(house.ask(accept).await.ok(200)["media_type"], "text/plain");
+        let content = Ask::new("GET", format!("/v1/packets/{packet}/content")).signed(&target);
+        assert_eq!(house.send(content.request()).await.header("content-type"), "text/plain");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_file_name_is_another_request() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let send = |request: &serde_json::Value, name: &str| {
+        let mut ask = one_round(request, "tin").header("idempotency-key", "don-1");
+        let body = String::from_utf8(ask.octets().to_vec()).expect("text");
+        ask = ask.body(body.replace("Công văn.txt", name));
+        house.ask(ask.signed(&source))
+    };
+    let first = send(&new_packet("H41.05"), "a.txt").await.ok(201);
+    let again = send(&new_packet("H41.05"), "a.txt").await.ok(201);
+    assert_eq!(first["packet"], again["packet"]);
+    send(&new_packet("H41.05"), "b.txt").await.problem(422, "idempotency_conflict");
+    // Whatever else was asked for is in the fingerprint too.
+    let with = |field: &str, value: serde_json::Value| {
+        let mut request = new_packet("H41.05");
+        request[field] = value;
+        request
+    };
+    for request in [
+        with("targets", json!(["H41.05", "H41.02"])),
+        with("title", json!("Công văn khác")),
+        with("importance", json!("flash")),
+        with("media_type", json!("text/html")),
+        with("policy", json!({"deliver_by": first["accepted_at"]})),
+    ] {
+        send(&request, "a.txt").await.problem(422, "idempotency_conflict");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn octets_behind_a_multipart_body_are_not_passed_over() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let cut = one_round(&new_packet("H41.05"), "real\r\n--xyz--\r\nhidden").signed(&source);
+    house.ask(cut).await.problem(400, "multipart_malformed");
+    let sent = house.ask(Ask::new("GET", "/v1/packets").signed(&source)).await.ok(200);
+    assert_eq!(sent["items"], json!([]));
+}
