@@ -76,11 +76,11 @@ impl Scene {
         self.cluster.whole().await
     }
 
-    /// Stops all nodes, takes their contents away, and starts all but the last few.
+    /// Kills all nodes, takes their contents away, and starts all but the last few.
     async fn comes_back_without_contents(&mut self, away: usize) -> Result<()> {
         let away = usize::from(away > 0);
         for node in &mut self.cluster.nodes {
-            node.stop().await?;
+            node.kill()?;
         }
         for node in &self.cluster.nodes {
             let (content, kept) = (node.data.join("content"), node.data.join("content.kept"));
@@ -158,7 +158,8 @@ impl Scene {
     /// How often a party was told something about packets.
     async fn heard(&self, party: &Party, kind: &str) -> Result<usize> {
         let at = self.cluster.endpoint(1);
-        let request = Request::get("/v1/events?after=0&limit=200&wait=0");
+        let request = Request::get("/v1/events?after=0&limit=200&wait=0")
+            .header("accept", "application/cloudevents-batch+json");
         let request = party.key.sign(&at.authority, request);
         let batch = Conn::new(&at).call(&request).await?.success()?;
         let text = String::from_utf8_lossy(&batch.body).into_owned();
@@ -168,7 +169,7 @@ impl Scene {
     async fn finds_a_disk(&mut self) -> Result<()> {
         let found_before = self.heard(&self.target, "content_found").await?;
         let node = &mut self.cluster.nodes[0];
-        node.stop().await?;
+        node.kill()?;
         fs::remove_dir_all(node.data.join("content"))?;
         copy(&node.data.join("content.kept"), &node.data.join("content"))?;
         self.cluster.restart(0).await?;
@@ -321,7 +322,7 @@ async fn joins_and_dies(cluster: &mut Cluster) -> Result<()> {
 }
 
 async fn number_of(cluster: &Cluster, index: usize) -> Result<u64> {
-    let status = cluster.status(0).await.context("a status")?;
+    let status = eventually("a status", LOOK_TIME_MAX, async || cluster.status(0).await).await?;
     let url = cluster.nodes[index].url();
     let nodes = status["nodes"].as_array().context("nodes")?;
     let node = nodes.iter().find(|node| node["api_url"] == url.as_str()).context("the node")?;

@@ -161,7 +161,7 @@ impl Shortage {
         let is_short = lacks_descriptors(error);
         if is_short {
             app.reached.count(Limit::Descriptors);
-            // The one that rested longest makes room for those who come.
+            // A stranger that rests makes room for those who come; callers keep what they have.
             app.slots.shed();
             self.spare = None;
             let refused = timeout(ACCEPT_PAUSE, listener.accept()).await;

@@ -244,9 +244,10 @@ impl Slots {
         Some(Slot(visitor))
     }
 
-    /// Makes a place free whoever has it: the system has no descriptor for the next connection.
+    /// Makes a stranger's place free: the system has no descriptor for the next connection. A caller keeps its
+    /// own, whoever it was that took the descriptors.
     pub(crate) fn shed(&self) -> bool {
-        self.table.lock().give_way(|_| true)
+        self.table.lock().give_way(Visitor::is_stranger)
     }
 
     /// From now on a connection counts for its application and unit. Where they have all their places in
@@ -400,6 +401,17 @@ mod tests {
         assert!(fourth.is_some() && fifth.is_some());
         let kept: Vec<_> = (0..4).map(|_| slots.enter(from(4)).expect("a place")).collect();
         assert!(slots.table.lock().visitors.len() <= 16 && kept.len() == 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_want_of_descriptors_takes_no_place_of_a_caller() {
+        let (slots, _) = slots(8, 8);
+        let (caller, stranger) = (slots.enter(from(1)), slots.enter(from(1)));
+        let (caller, stranger) = (caller.expect("a place"), stranger.expect("a place"));
+        is_of(&caller, "a");
+        tokio::time::advance(STRANGER_GRACE).await;
+        assert!(slots.shed() && has_gone(&stranger));
+        assert!(!slots.shed() && !has_gone(&caller));
     }
 
     #[tokio::test(start_paused = true)]
