@@ -451,8 +451,20 @@ async fn standing(desk: &Desk, cluster: &mut Cluster) -> Result<()> {
     let nobody = ["cluster", "time", "show", "--data-dir", &none];
     desk.refused(exit::UNREACHABLE, &desk.admin, &nobody).await?;
 
+    // Nothing is lost here, and so there is nothing to close.
+    let lost = desk.ask(&desk.admin, "lgsp.lost/1", &["packet", "lost"]).await?;
+    ensure!(lost["items"].as_array().is_some_and(Vec::is_empty), "{lost:#}");
+    let closed = ["packet", "lost", "--close", "--yes"];
+    let closed = desk.ask(&desk.admin, "lgsp.lost.closed/1", &closed).await?;
+    ensure!(closed["closed"] == 0, "{closed:#}");
+
     let index = cluster.follower().await?;
+    let data = cluster.nodes[index].data.display().to_string();
+    let recover = ["recover", "--data-dir", &data];
+    desk.refused(exit::CONFLICT, &desk.admin, &recover).await.context("it runs")?;
     cluster.nodes[index].kill()?;
+    let held = desk.ask(&desk.admin, "lgsp.recover/1", &recover).await?;
+    ensure!(held["standing"] == "full" && held["committed"].is_u64(), "{held:#}");
     let name = cluster.nodes[index].name.clone();
     eventually("a node is seen to be away", SEEN_TIME_MAX, async || {
         let seen = status(desk).await.ok().filter(|status| status["health"] == "degraded")?;

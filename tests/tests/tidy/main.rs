@@ -73,6 +73,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["lgsp-api"]),
     ("hyper-util", &["lgsp-api"]),
     ("indicatif", &["lgsp-app"]),
+    ("memchr", &["lgsp-api"]),
     ("mimalloc", &["lgsp-app"]),
     ("openraft", &["lgsp-consensus"]),
     ("p256", &["lgsp-auth"]),
