@@ -34,7 +34,7 @@ async fn play(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
     traffic.progress(20).await?;
     planned(cluster, traffic, &source, &target).await.context("a planned rotation")?;
     crashes(cluster, traffic).await.context("a rotation with crashes")?;
-    away(cluster, traffic, &source).await.context("a rotation while a node is away")
+    away(cluster, traffic, (&source, &target)).await.context("a rotation while a node is away")
 }
 
 /// An upload goes on over the rotation, with the token that it was given before.
@@ -86,7 +86,11 @@ async fn crashes(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
 }
 
 /// A node that was away fetches the new version when it is back. Tokens of the old one end at once.
-async fn away(cluster: &mut Cluster, traffic: &Traffic, source: &Party) -> Result<()> {
+async fn away(
+    cluster: &mut Cluster,
+    traffic: &Traffic,
+    (source, target): (&Party, &Party),
+) -> Result<()> {
     let at = cluster.endpoint(0);
     let (_, space, token) = source.open(&at, &["H41.81"], "never written", Some(10)).await?;
     ensure!(Party::offset(&at, &space, &token).await?.is_success(), "the token opens the space");
@@ -100,11 +104,16 @@ async fn away(cluster: &mut Cluster, traffic: &Traffic, source: &Party) -> Resul
         })
         .await?;
     }
-    let old = ring(cluster, index)?.active();
-    ensure!(old < ring(cluster, 0)?.active(), "it was away");
+    // A content under a version that comes and goes while the node is away: it opens there later, too.
+    let (title, octets) = ("of a version between", b"between".as_slice());
+    let between = source.submit(&at, &["H41.81"], title, octets, "between-1").await?.success()?;
+    let between = between.text("/packet");
+    rotate(cluster, &["--end-tokens"]).await?;
+    let (old, now) = (ring(cluster, index)?.active(), ring(cluster, 0)?.active());
+    ensure!(old + 2 <= now, "it was away for two rotations: {old}, {now}");
     cluster.restart(index).await?;
     eventually("the node has fetched the new version", STEP_TIME_MAX, async || {
-        ring(cluster, index).ok().filter(|ring| ring.active() > old)
+        ring(cluster, index).ok().filter(|ring| ring.active() == now)
     })
     .await?;
     eventually("a token of before is dead there too", STEP_TIME_MAX, async || {
@@ -117,6 +126,10 @@ async fn away(cluster: &mut Cluster, traffic: &Traffic, source: &Party) -> Resul
         source.list(&cluster.endpoint(index), "/v1/packets").await.is_ok(),
         "it knows the keys"
     );
+    let held = ring(cluster, index)?;
+    ensure!((old..=now).all(|version| held.version(version).is_some()), "{held:?}");
+    let got = target.receive(&cluster.endpoint(index), &between).await.context(title)?;
+    ensure!(got == octets, "what was sent between is received");
     traffic.progress(20).await
 }
 

@@ -112,6 +112,7 @@ impl Front {
             axum::response::IntoResponse::into_response(problem)
         } else {
             request.extensions_mut().insert(notes.clone());
+            let signed = request.headers().contains_key("signature-input");
             let span = tracing::info_span!("request", trace = %trace.id(), method, route);
             // A panic is a bug of ours and ends its request only: nothing is shared with others that it could leave half done.
             let answered =
@@ -122,7 +123,14 @@ impl Front {
                     |panic| panicked(&*panic, trace),
                     |answered: Result<_, Infallible>| answered.unwrap_or_else(|never| match never {}),
                 ),
-                () = self.given_up(method) => Problem::from(delivery::Error::Unknown).into_response(),
+                // Who has not been verified has asked for nothing yet.
+                () = self.given_up(method) => match notes.unit.get() {
+                    None if signed => Problem::from(delivery::Error::Unavailable {
+                        retry_after: Duration::from_secs(1),
+                    }),
+                    _ => Problem::from(delivery::Error::Unknown),
+                }
+                .into_response(),
             }
         };
         response = self.written(response, lang, trace);

@@ -57,7 +57,9 @@ impl Tally {
         for delivery in open {
             self.add_packet(&record.source, &delivery.target);
         }
-        self.add_octets(&record.source, record.size.unwrap_or_default());
+        // What is lost lies on no disk.
+        let octets = record.size.filter(|_| record.lost_at.is_none());
+        self.add_octets(&record.source, octets.unwrap_or_default());
     }
 
     fn add_packet(&mut self, source: &UnitCode, target: &UnitCode) {

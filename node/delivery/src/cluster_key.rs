@@ -105,9 +105,13 @@ impl Exchange {
     async fn follow(&self, status: &ClusterKeyStatus) -> Result<(), Error> {
         let (ring, record) = (&self.inner.parts.cluster_key, &status.record);
         if ring.active() < record.active {
+            let members: Vec<_> =
+                self.present_nodes().into_iter().map(|record| record.node).collect();
+            // Contents may lie sealed under a version that came and went while this node was away.
+            for version in ring.active().saturating_add(1).max(record.opens_from)..record.active {
+                self.fetch_older(version, &members).await?;
+            }
             if !ring.holds(record.active, record.check) {
-                let members: Vec<_> =
-                    self.present_nodes().into_iter().map(|record| record.node).collect();
                 ring.stage(self.fetch(record.active, record.check, &members).await?)?;
             }
             ring.activate(record.active)?;
@@ -151,6 +155,22 @@ impl Exchange {
             tracing::warn!(%holder, version, "another key was answered than the state names");
         }
         Err(Error::Unavailable { retry_after: Duration::from_secs(1) })
+    }
+
+    /// Takes over a version that was active before the present one, from whoever has it. One that came to
+    /// nothing is held by nobody.
+    async fn fetch_older(&self, version: u32, members: &[NodeId]) -> Result<(), Error> {
+        let ring = &self.inner.parts.cluster_key;
+        if ring.version(version).is_some() {
+            return Ok(());
+        }
+        for member in members.iter().filter(|member| **member != self.node()) {
+            if let Some(octets) = self.inner.parts.nodes.cluster_key(*member, version).await {
+                ring.stage(ClusterKey::from_octets(version, octets))?;
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Takes the next step of a rotation.

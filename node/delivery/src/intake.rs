@@ -10,7 +10,7 @@ use machine::{
     SealPacket, SubmitPacket, View,
 };
 use minicbor::{Decode, Encode};
-use model::{Digest, FileName, Grant, IdempotencyKey, Moment, NodeId, PacketId, SpaceId};
+use model::{Digest, FileName, Grant, IdempotencyKey, Moment, NodeId, PacketId, SpaceId, UnitCode};
 use sha2::{Digest as _, Sha256};
 
 use auth::VerifiedCaller;
@@ -102,9 +102,13 @@ impl Exchange {
             tracing::debug!(size, "an announced size is over the limit");
             return Err(Error::TooLarge { max: self.inner.parts.content_max });
         }
-        self.take_in(caller, &open.request, open.size)?;
-        // The log's own room is for what frees room.
-        self.content().check_disk().await?;
+        // A repeat of what was granted, and what will be refused, takes no share and no room.
+        let (app, key) = (caller.app(), open.idempotency_key.as_ref());
+        if !machine::is_doubtful(self.consensus().latest(), app, &open.request, key) {
+            // The log's own room is for what frees room.
+            self.content().check_disk().await?;
+            self.take_in(caller, &open.request, open.size)?;
+        }
         let now = self.now();
         let command = Command::OpenPacket(OpenPacket {
             packet: PacketId::mint(now, self.random_bits()),
@@ -189,7 +193,11 @@ impl Exchange {
         request: &Request,
         size: Option<u64>,
     ) -> Result<(), Error> {
-        let asked = Asked { source: caller.unit(), targets: &request.targets, size };
+        // By its main code: a unit may have other codes, and has one share.
+        let view = View::new(self.consensus().latest());
+        let main = |code: &UnitCode| view.unit(code).map_or_else(|| code.clone(), |unit| unit.code);
+        let targets: Vec<_> = request.targets.iter().map(main).collect();
+        let asked = Asked { source: caller.unit(), targets: &targets, size };
         self.inner.census.take_in(&asked, self.inner.parts.open_max)
     }
 

@@ -30,6 +30,9 @@ pub(crate) const HOLDING_AFTER: Duration = Duration::from_secs(60);
 /// A content whose command may still be on its way is destroyed only after this node has seen for so
 /// long that nothing claims it: far longer than a command may take, whatever clocks show.
 const UNCLAIMED_MIN: Duration = Duration::from_secs(3600);
+/// An identifier may be so much ahead of the date that this node knows, as clocks that show the same date
+/// may differ.
+const MINTED_AHEAD_MAX: Duration = Duration::from_secs(60);
 
 /// Since which tick contents that look old have been seen here without a packet that claims them.
 pub(crate) type Unclaimed = BTreeMap<SpaceId, Tick>;
@@ -337,9 +340,13 @@ fn claim<R: machine::Reader + ?Sized>(
     match view.packet(packet) {
         Some(record) if record.space == space && record.state.is_terminal() => Claim::Ended,
         Some(record) if record.space == space => Claim::Live,
-        _ if view.clock().date.since(space.minted_at()) > Duration::from_millis(SPACE_TIME_MS) => {
-            Claim::None
+        _ => {
+            let (date, minted_at) = (view.clock().date, space.minted_at());
+            let old = date.since(minted_at) > Duration::from_millis(SPACE_TIME_MS);
+            // Minted under a clock that was ahead: how old it is nobody knows, and the while of counted
+            // time that nothing may claim it is long enough.
+            let ahead = minted_at.since(date) > MINTED_AHEAD_MAX;
+            if old || ahead { Claim::None } else { Claim::Young }
         }
-        _ => Claim::Young,
     }
 }

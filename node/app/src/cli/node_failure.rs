@@ -105,7 +105,7 @@ fn too_few(lang: Lang, few: &TooFew) -> Failure {
     Failure::new(Exit::Failed, t::DESCRIPTORS.in_lang(lang))
         .why(why)
         .fix(t::FIX_DESCRIPTORS.in_lang(lang))
-        .code(9507)
+        .code(9512)
 }
 
 fn locked(lang: Lang, path: &Path) -> Failure {

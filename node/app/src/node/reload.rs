@@ -85,6 +85,7 @@ fn waiting(ours: &Config, new: &Config) -> Vec<&'static str> {
         ("api", ours.api != api),
         ("storage", ours.storage != new.storage),
         ("log.format", ours.log != log),
+        ("limits", ours.limits != new.limits),
         ("timing", ours.timing != new.timing),
     ];
     parts.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

@@ -1,6 +1,6 @@
 //! The wiring of a running node: engines, links, doors, and the order in which they start and stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use certs::{Keyring, NodeKey, Presented};
@@ -8,6 +8,7 @@ use consensus::{Clock, Consensus, SystemClock};
 use content::Content;
 use delivery::{Conductor, Exchange, Parts};
 use mesh::Mesh;
+use model::NodeId;
 use rustls_pki_types::CertificateDer;
 use tokio::{net::TcpListener, time::Instant};
 
@@ -238,12 +239,20 @@ fn open_max(config: &Config) -> delivery::OpenMax {
     }
 }
 
+/// Whether so many of the other nodes are enough to say that this one was removed. One alone may have gone
+/// its own way: a node that was made the source of a new cluster has removed all others in its own state,
+/// and they may be the majority that lives.
+fn is_believed(say_so: usize, others: usize) -> bool {
+    say_so > others / 2
+}
+
 /// Waits for a signal, for the removal of this node, or for an engine that cannot go on.
 async fn wait(node: &Node, mut options: RunOptions) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let (mut refused, mut elder) = (node.meeting.refusals(), None);
+    let mut removed_by = BTreeSet::new();
     let mut content_failed = node.content.failed();
     let mut status = node.consensus.watch_status();
     loop {
@@ -254,7 +263,7 @@ async fn wait(node: &Node, mut options: RunOptions) -> anyhow::Result<()> {
             _ = refused.changed() => {
                 let refusal = refused.borrow_and_update().clone();
                 if let Some(refusal) = refusal {
-                    node.weigh(&refusal, &mut elder)?;
+                    node.weigh(&refusal, &mut elder, &mut removed_by)?;
                 }
             }
             _ = content_failed.wait_for(|failed| *failed) => {
@@ -275,10 +284,24 @@ async fn wait(node: &Node, mut options: RunOptions) -> anyhow::Result<()> {
 
 impl Node {
     /// Judges what a peer has said that refuses this node: an error ends it.
-    fn weigh(&self, refused: &Refused, elder: &mut Option<Instant>) -> anyhow::Result<()> {
+    fn weigh(
+        &self,
+        refused: &Refused,
+        elder: &mut Option<Instant>,
+        removed_by: &mut BTreeSet<NodeId>,
+    ) -> anyhow::Result<()> {
         let (by, node) = (refused.by, self.identity.node);
         let Reason::Twice { elsewhere, here, start, process } = &refused.reason else {
-            return Err(self.removed());
+            removed_by.insert(by);
+            let others = self.members.addresses().len();
+            if is_believed(removed_by.len(), others) {
+                return Err(self.removed());
+            }
+            tracing::error!(
+                %by, others,
+                "a node says that this one was removed; it is believed once most of the others say so"
+            );
+            return Ok(());
         };
         let life = self.meeting.life();
         // The peer met a copy while it did not reach this node. Of two, the one that began first goes
@@ -324,6 +347,20 @@ impl Node {
             members: self.members.clone(),
             book: self.book.clone(),
             meeting: self.meeting.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_believed;
+
+    #[test]
+    fn most_of_the_others_say_that_a_node_was_removed() {
+        for (say_so, others, believed) in
+            [(1, 1, true), (1, 2, false), (2, 2, true), (1, 4, false), (2, 4, false), (3, 4, true)]
+        {
+            assert_eq!(is_believed(say_so, others), believed, "{say_so} of {others}");
         }
     }
 }
