@@ -104,10 +104,11 @@ impl Exchange {
         }
         // A repeat of what was granted, and what will be refused, takes no share and no room.
         let (app, key) = (caller.app(), open.idempotency_key.as_ref());
-        if !machine::is_doubtful(self.consensus().latest(), app, &open.request, key) {
+        let targets = machine::foreseen_targets(self.consensus().latest(), app, &open.request, key);
+        if let Some(targets) = targets {
             // The log's own room is for what frees room.
             self.content().check_disk().await?;
-            self.take_in(caller, &open.request, open.size)?;
+            self.take_in(caller, &targets, open.size)?;
         }
         let now = self.now();
         let command = Command::OpenPacket(OpenPacket {
@@ -145,13 +146,14 @@ impl Exchange {
         }
         let (app, request) = (caller.app(), &submission.request);
         let key = submission.idempotency_key.as_ref();
-        if machine::is_doubtful(self.consensus().latest(), app, request, key)
+        let targets = machine::foreseen_targets(self.consensus().latest(), app, request, key);
+        if targets.is_none()
             && let Some(answer) = self.ask_without_copies(caller, &submission).await
         {
             return answer;
         }
         let size = submission.content.len() as u64;
-        self.take_in(caller, &submission.request, Some(size))?;
+        self.take_in(caller, targets.as_ref().unwrap_or(&request.targets), Some(size))?;
         let mut tries = 1;
         loop {
             match self.submit_once(caller, &submission).await {
@@ -186,18 +188,15 @@ impl Exchange {
         }
     }
 
-    /// Asks whether the source may have one more packet under way.
+    /// Asks whether the source may have one more packet under way. Targets go by their main codes: a
+    /// unit may have other codes, and has one share.
     fn take_in(
         &self,
         caller: &VerifiedCaller,
-        request: &Request,
+        targets: &[UnitCode],
         size: Option<u64>,
     ) -> Result<(), Error> {
-        // By its main code: a unit may have other codes, and has one share.
-        let view = View::new(self.consensus().latest());
-        let main = |code: &UnitCode| view.unit(code).map_or_else(|| code.clone(), |unit| unit.code);
-        let targets: Vec<_> = request.targets.iter().map(main).collect();
-        let asked = Asked { source: caller.unit(), targets: &targets, size };
+        let asked = Asked { source: caller.unit(), targets, size };
         self.inner.census.take_in(&asked, self.inner.parts.open_max)
     }
 

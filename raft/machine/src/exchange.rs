@@ -110,24 +110,25 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
     accept(tables, &mut packet, (command.digest, command.size))
 }
 
-/// Whether a submission may be refused, or has been answered before, as one state has it: by its
-/// targets, its deadline or its idempotency key.
+/// The targets of a request under their main codes, where nothing in one state speaks against it: neither
+/// targets nor deadline nor an idempotency key that was used before. None is a doubt.
 ///
 /// Advice for a node that would copy a content first: its state may lag, so that a doubt is no
 /// refusal and no doubt is no yes.
-pub fn is_doubtful(
+pub fn foreseen_targets(
     reader: &dyn Reader,
     app: &AppId,
     request: &Request,
     key: Option<&IdempotencyKey>,
-) -> bool {
+) -> Option<Vec<UnitCode>> {
     if !APPS.has(reader, app) {
-        return true;
+        return None;
     }
     let tables = Tables::new(reader, CLOCK.get(reader, &()).unwrap_or_default());
-    targets(&tables, app, &request.targets).is_err()
-        || delivery_ms(tables.at, request.policy.deliver_by).is_err()
-        || key.is_some_and(|key| tables.has(&IDEMPOTENCY, &(app.clone(), key.clone())))
+    let targets = targets(&tables, app, &request.targets).ok()?;
+    delivery_ms(tables.at, request.policy.deliver_by).ok()?;
+    let used = |key: &IdempotencyKey| tables.has(&IDEMPOTENCY, &(app.clone(), key.clone()));
+    (!key.is_some_and(used)).then_some(targets)
 }
 
 /// Takes a packet back: targets that had not settled are told, the content goes.

@@ -32,7 +32,7 @@ pub use cluster_key::{
     StagedKey, TurnClusterKey,
 };
 pub use command::*;
-pub use exchange::is_doubtful;
+pub use exchange::foreseen_targets;
 pub use lost::{CloseLost, LOST_A_COMMAND_MAX, LOST_REASON, RecordLost};
 pub use outcome::*;
 pub use record::*;
