@@ -25,7 +25,8 @@ use crate::{
 const HOUR: Duration = Duration::from_secs(3600);
 /// How long a node's certificate is valid; it renews itself when a third is left.
 pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
-/// The authority lives as long as a cluster may: replacing it means a new trust anchor everywhere.
+/// The authority lives as long as a cluster may: replacing it means a new trust anchor at every
+/// application, for which there is a command (decision 0014).
 const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 /// Clocks of nodes differ; a certificate is valid a little before it was made.
 const CLOCK_SKEW: Duration = HOUR;
@@ -75,17 +76,30 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes the authority of a new cluster.
-    pub fn create(cluster: &str, now: Moment) -> Result<Self, Error> {
+    /// Makes an authority of a cluster, which has a number of its own: two of one name would be
+    /// mistaken for each other by whoever looks for the issuer of a certificate.
+    pub fn create(cluster: &str, number: u32, now: Moment) -> Result<Self, Error> {
         check_cluster(cluster)?;
         let key = new_key()?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name = subject(&format!("LGSP {cluster} authority"));
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        valid(&mut params, now, AUTHORITY_LIFE);
+        let params = authority_params(authority_name(cluster, number), now);
         let certificate = params.self_signed(&key).map_err(Error::Issue)?.der().clone();
         Ok(Self { certificate, key })
+    }
+
+    /// Certifies the next authority, so that whoever trusts this one believes what the next certifies.
+    pub fn certify_successor(
+        &self,
+        next: &Self,
+        now: Moment,
+    ) -> Result<CertificateDer<'static>, Error> {
+        let (_, parsed) = x509_parser::parse_x509_certificate(&next.certificate)
+            .map_err(|_| Error::Certificate)?;
+        let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+        let mut params = authority_params(name.ok_or(Error::Certificate)?.to_owned(), now);
+        params.use_authority_key_identifier_extension = true;
+        let issuer =
+            Issuer::from_ca_cert_der(&self.certificate, &self.key).map_err(Error::Issue)?;
+        Ok(params.signed_by(&next.key, &issuer).map_err(Error::Issue)?.der().clone())
     }
 
     /// The authority of a stored certificate (DER) and key (PKCS#8 DER).
@@ -204,6 +218,20 @@ fn read_key(octets: &[u8]) -> Result<KeyPair, Error> {
         .map_err(|_| Error::PrivateKey)
 }
 
+fn authority_name(cluster: &str, number: u32) -> String {
+    format!("LGSP {cluster} authority {number}")
+}
+
+/// An authority certifies nodes and its successor, which certifies nodes and its own.
+fn authority_params(name: String, now: Moment) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = subject(&name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    valid(&mut params, now, AUTHORITY_LIFE);
+    params
+}
+
 fn subject(name: &str) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, name);
@@ -287,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_certificate_names_its_node_and_renews_when_a_third_is_left() {
-        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let authority = Authority::create("nghe-an", 1, NOW).unwrap();
         let ask = ask(&["n7.nghean.gov.vn"]);
         let certificate = authority.issue(&ask, NOW).unwrap();
         assert_eq!(identity_of(&certificate, "nghe-an").unwrap(), NodeId(7));
@@ -306,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_certificate_is_known_by_the_hosts_that_it_carries() {
-        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let authority = Authority::create("nghe-an", 1, NOW).unwrap();
         let mut ask = ask(&["n7.nghean.gov.vn", "localhost"]);
         ask.addresses = vec![[10, 0, 0, 7].into(), std::net::Ipv6Addr::LOCALHOST.into()];
         let certificate = authority.issue(&ask, NOW).unwrap();
@@ -323,7 +351,7 @@ mod tests {
 
     #[test]
     fn nobody_is_certified_under_another_nodes_name() {
-        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let authority = Authority::create("nghe-an", 1, NOW).unwrap();
         for name in
             ["node-8.nghe-an.lgsp.internal", "NODE-8.nghe-an.LGSP.INTERNAL", "*.gov.vn", "a..b", ""]
         {
@@ -338,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_checked_before_a_number_is_given_is_what_is_certified() {
-        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let authority = Authority::create("nghe-an", 1, NOW).unwrap();
         let check = |ask: &NodeRequest| check_request(&ask.request, &ask.names, &ask.addresses);
         let good = ask(&["n7.nghean.gov.vn", "localhost"]);
         assert!(check(&good).is_ok() && authority.issue(&good, NOW).is_ok());
@@ -355,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_request_is_signed_by_the_key_it_names() {
-        let authority = Authority::create("nghe-an", NOW).unwrap();
+        let authority = Authority::create("nghe-an", 1, NOW).unwrap();
         let mut request = ask(&[]);
         let last = request.request.len() - 1;
         request.request[last] ^= 1;
@@ -366,14 +394,14 @@ mod tests {
 
     #[test]
     fn an_authority_comes_back_from_its_parts() {
-        let one = Authority::create("nghe-an", NOW).unwrap();
-        let other = Authority::create("nghe-an", NOW).unwrap();
+        let one = Authority::create("nghe-an", 1, NOW).unwrap();
+        let other = Authority::create("nghe-an", 1, NOW).unwrap();
         let again = Authority::from_parts(one.certificate(), &one.key_pkcs8()).unwrap();
         assert_eq!(again.fingerprint(), one.fingerprint());
         assert!(again.issue(&ask(&[]), NOW).is_ok());
         let mixed = Authority::from_parts(one.certificate(), &other.key_pkcs8());
         assert!(matches!(mixed, Err(Error::KeyMismatch)));
-        assert!(matches!(Authority::create("Nghệ An", NOW), Err(Error::ClusterName)));
+        assert!(matches!(Authority::create("Nghệ An", 1, NOW), Err(Error::ClusterName)));
         assert_eq!(format!("{one:?} {:?}", NodeKey::generate().unwrap()), "Authority NodeKey");
     }
 
@@ -389,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_broken_clock_makes_no_panic() {
-        assert!(Authority::create("c", Moment(u64::MAX)).is_ok());
-        assert!(Authority::create("c", Moment(0)).is_ok());
+        assert!(Authority::create("c", 1, Moment(u64::MAX)).is_ok());
+        assert!(Authority::create("c", 1, Moment(0)).is_ok());
     }
 }

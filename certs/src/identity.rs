@@ -46,6 +46,23 @@ pub fn key_digest(certificate: &[u8]) -> Result<Digest, Error> {
     Ok(Digest(crate::sha256(parse(certificate)?.public_key().raw)))
 }
 
+/// Whether a certificate was issued by this authority. Whether it is genuine is for TLS to check.
+pub fn is_issued_by(certificate: &[u8], authority: &[u8]) -> Result<bool, Error> {
+    Ok(parse(certificate)?.issuer() == parse(authority)?.subject())
+}
+
+/// Whether two certificates are of authorities of one cluster.
+pub fn are_of_one_cluster(one: &[u8], other: &[u8]) -> Result<bool, Error> {
+    // They are named alike, and numbered.
+    let line = |certificate: &[u8]| {
+        let certificate = parse(certificate)?;
+        let name = certificate.subject().iter_common_name().next();
+        let name = name.and_then(|name| name.as_str().ok()).ok_or(Error::Certificate)?;
+        Ok::<_, Error>(name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned())
+    };
+    Ok(line(one)? == line(other)?)
+}
+
 /// When a certificate stops being valid.
 pub fn not_after(certificate: &[u8]) -> Result<Moment, Error> {
     let seconds = parse(certificate)?.validity().not_after.timestamp();

@@ -14,6 +14,7 @@ mod identity;
 mod key;
 mod keyring;
 mod pem;
+mod pinned;
 mod tls;
 mod token;
 
@@ -23,14 +24,15 @@ pub use authority::{
 pub use error::Error;
 pub use files::{Access, read_secret, write_file};
 pub use identity::{
-    carries_hosts, identity_of, key_digest, needs_renewal, node_name, not_after, renew_at,
+    are_of_one_cluster, carries_hosts, identity_of, is_issued_by, key_digest, needs_renewal,
+    node_name, not_after, renew_at,
 };
 pub use key::{ClusterKey, SEAL_OVERHEAD, sealed_under};
 pub use keyring::Keyring;
 pub use pem::{certificates_from_pem, certificates_to_pem, load_certified_pem};
+pub use pinned::{IsMember, mesh_client_config, mesh_server_config};
 pub use tls::{
-    Presented, Trust, https_client_config, https_server_config, mesh_client_config,
-    mesh_server_config, pinned_authority, provider,
+    Presented, Trust, https_client_config, https_server_config, pinned_authority, provider,
 };
 pub use token::JoinToken;
 

@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use crate::{Error, files::read_public};
 
 /// Certificates as PEM text, for files and for clients that want the authority.
-pub fn certificates_to_pem(chain: &[CertificateDer<'_>]) -> String {
+pub fn certificates_to_pem<C: AsRef<[u8]>>(chain: &[C]) -> String {
     let mut text = String::new();
     for certificate in chain {
         let body = STANDARD.encode(certificate);

@@ -9,17 +9,17 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, ServerConfig,
     SignatureScheme,
     client::{
-        ResolvesClientCert, Resumption, WebPkiServerVerifier,
+        ResolvesClientCert, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
+    server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::{Error, MESH_PROTOCOL, sha256};
+use crate::{Error, sha256};
 
 const HTTP_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -56,6 +56,11 @@ impl Presented {
     /// The node's own certificate, as presented now.
     pub fn certificate(&self) -> CertificateDer<'static> {
         self.current().cert[0].clone()
+    }
+
+    /// All that is presented, the node's own certificate first.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.current().cert.clone()
     }
 
     fn current(&self) -> Arc<CertifiedKey> {
@@ -100,43 +105,6 @@ fn certified(
         Err(rustls::Error::InconsistentKeys(_)) => Err(Error::KeyMismatch),
         Err(_) => Err(Error::Certificate),
     }
-}
-
-/// The mesh's answering side: TLS 1.3 only, and a certificate of the authority is demanded.
-///
-/// Which nodes are members is asked of the state after the handshake. Sessions are never
-/// resumed: every connection proves its certificate anew.
-pub fn mesh_server_config(
-    authority: &CertificateDer<'_>,
-    presented: Arc<Presented>,
-) -> Result<ServerConfig, Error> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots([authority])?, provider())
-        .build()
-        .map_err(Error::Verifier)?;
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])
-        .map_err(Error::Tls)?
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(presented);
-    config.alpn_protocols = vec![MESH_PROTOCOL.to_vec()];
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
-}
-
-/// The mesh's calling side: the peer's certificate must carry the name of the node called.
-pub fn mesh_client_config(
-    authority: &CertificateDer<'_>,
-    presented: Arc<Presented>,
-) -> Result<ClientConfig, Error> {
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])
-        .map_err(Error::Tls)?
-        .with_root_certificates(roots([authority])?)
-        .with_client_cert_resolver(presented);
-    config.alpn_protocols = vec![MESH_PROTOCOL.to_vec()];
-    config.resumption = Resumption::disabled();
-    Ok(config)
 }
 
 /// HTTPS for applications: TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1, no client certificates.
@@ -186,7 +154,7 @@ pub fn pinned_authority<'a>(
     chain.iter().find(|certificate| sha256(certificate) == *pin)
 }
 
-fn roots<'a>(
+pub(crate) fn roots<'a>(
     authorities: impl IntoIterator<Item = &'a CertificateDer<'a>>,
 ) -> Result<Arc<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();

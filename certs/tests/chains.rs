@@ -7,8 +7,9 @@ use std::{
 };
 
 use lgsp_certs::{
-    self as certs, Authority, Error, NodeKey, NodeRequest, Presented, Trust, https_client_config,
-    https_server_config, identity_of, mesh_client_config, mesh_server_config, node_name,
+    self as certs, Authority, Error, IsMember, NodeKey, NodeRequest, Presented, Trust,
+    https_client_config, https_server_config, identity_of, mesh_client_config, mesh_server_config,
+    node_name,
 };
 use model::{Moment, NodeId};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
@@ -24,7 +25,12 @@ fn now() -> Moment {
 }
 
 fn authority() -> Authority {
-    Authority::create(CLUSTER, now()).unwrap()
+    Authority::create(CLUSTER, 1, now()).unwrap()
+}
+
+/// No member is known yet: all depends on the authority.
+fn nobody() -> IsMember {
+    Arc::new(|_| None)
 }
 
 fn issued(authority: &Authority, node: u64, cluster: &str, at: Moment) -> Arc<Presented> {
@@ -114,16 +120,20 @@ fn mesh(
     client: Arc<Presented>,
     server: Arc<Presented>,
 ) -> Result<(), rustls::Error> {
-    let client = mesh_client_config(authority.certificate(), client).unwrap();
-    let server = mesh_server_config(authority.certificate(), server).unwrap();
+    let client = mesh_client_config(&[authority.certificate().clone()], nobody(), client).unwrap();
+    let server = mesh_server_config(&[authority.certificate().clone()], nobody(), server).unwrap();
     handshake(client, server, &node_name(NodeId(1), CLUSTER)).map(drop)
 }
 
 #[test]
 fn two_nodes_of_one_authority_know_each_other() {
     let authority = authority();
-    let client = mesh_client_config(authority.certificate(), node(&authority, 2)).unwrap();
-    let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
+    let client =
+        mesh_client_config(&[authority.certificate().clone()], nobody(), node(&authority, 2))
+            .unwrap();
+    let server =
+        mesh_server_config(&[authority.certificate().clone()], nobody(), node(&authority, 1))
+            .unwrap();
     let (client, server) = handshake(client, server, &node_name(NodeId(1), CLUSTER)).unwrap();
     let seen = |chain: Option<&[CertificateDer<'static>]>| {
         identity_of(&chain.unwrap()[0], CLUSTER).unwrap()
@@ -206,16 +216,22 @@ fn a_caller_without_a_certificate_is_refused() {
     let mut client =
         https_client_config(Trust::Authority(authority.certificate().clone())).unwrap();
     client.alpn_protocols = vec![certs::MESH_PROTOCOL.to_vec()];
-    let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
+    let server =
+        mesh_server_config(&[authority.certificate().clone()], nobody(), node(&authority, 1))
+            .unwrap();
     assert!(handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_err());
 }
 
 #[test]
 fn another_protocol_is_refused() {
     let authority = authority();
-    let mut client = mesh_client_config(authority.certificate(), node(&authority, 2)).unwrap();
+    let mut client =
+        mesh_client_config(&[authority.certificate().clone()], nobody(), node(&authority, 2))
+            .unwrap();
     client.alpn_protocols = vec![b"lgsp/2".to_vec()];
-    let server = mesh_server_config(authority.certificate(), node(&authority, 1)).unwrap();
+    let server =
+        mesh_server_config(&[authority.certificate().clone()], nobody(), node(&authority, 1))
+            .unwrap();
     assert!(handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_err());
 }
 
@@ -328,4 +344,73 @@ fn an_operators_pem_files_serve_https() {
     assert!(handshake(client, server, "lgsp.nghean.gov.vn").is_ok());
     assert!(matches!(certs::load_certified_pem(&key_path, &key_path), Err(Error::Pem { .. })));
     assert!(matches!(certs::load_certified_pem(&chain_path, &chain_path), Err(Error::Pem { .. })));
+}
+
+/// Whoever knows a member by its key needs no authority for it.
+#[test]
+fn a_member_is_known_by_its_key_whoever_certified_it_and_until_when() {
+    let (ours, theirs) = (authority(), authority());
+    let old = issued(&theirs, 1, CLUSTER, now().minus(91 * DAY));
+    let knows = |presented: &Arc<Presented>| -> IsMember {
+        let certificate = presented.certificate();
+        let name = node_name(identity_of(&certificate, CLUSTER).unwrap(), CLUSTER);
+        let known = certs::key_digest(&certificate).unwrap();
+        Arc::new(move |shown| (certs::key_digest(shown).ok()? == known).then(|| name.clone()))
+    };
+    let trusted = [ours.certificate().clone()];
+    let meet = |client: Arc<Presented>, server: Arc<Presented>, called: u64, known: IsMember| {
+        let client = mesh_client_config(&trusted, known.clone(), client).unwrap();
+        let server = mesh_server_config(&trusted, known, server).unwrap();
+        handshake(client, server, &node_name(NodeId(called), CLUSTER)).map(drop)
+    };
+    assert!(meet(node(&ours, 2), old.clone(), 1, knows(&old)).is_ok(), "it is called");
+    assert!(meet(old.clone(), node(&ours, 2), 2, knows(&old)).is_ok(), "it calls");
+    assert!(meet(node(&ours, 2), old.clone(), 3, knows(&old)).is_err(), "for nobody else");
+    // Another key under its name is judged as a stranger's is.
+    let other = issued(&theirs, 1, CLUSTER, now());
+    assert!(meet(node(&ours, 2), other.clone(), 1, knows(&old)).is_err());
+    assert!(meet(other, node(&ours, 2), 2, knows(&old)).is_err());
+}
+
+#[test]
+fn who_trusts_an_older_authority_believes_what_its_successors_certify() {
+    let first = authority();
+    let second = Authority::create(CLUSTER, 2, now()).unwrap();
+    let third = Authority::create(CLUSTER, 3, now()).unwrap();
+    let bridges = [
+        second.certify_successor(&third, now()).unwrap(),
+        first.certify_successor(&second, now()).unwrap(),
+    ];
+    let key = NodeKey::generate().unwrap();
+    let request = NodeRequest {
+        node: NodeId(1),
+        cluster: CLUSTER.to_owned(),
+        request: key.request().unwrap(),
+        names: vec![],
+        addresses: vec![],
+    };
+    let leaf = third.issue(&request, now()).unwrap();
+    assert!(certs::is_issued_by(&leaf, third.certificate()).unwrap());
+    assert!(!certs::is_issued_by(&leaf, first.certificate()).unwrap());
+    assert!(certs::are_of_one_cluster(first.certificate(), third.certificate()).unwrap());
+    let another = Authority::create("ha-tinh", 1, now()).unwrap();
+    assert!(!certs::are_of_one_cluster(first.certificate(), another.certificate()).unwrap());
+    let shown = |bridges: &[CertificateDer<'static>]| {
+        let own = std::iter::once(leaf.clone());
+        let chain = own.chain(bridges.iter().cloned()).chain([third.certificate().clone()]);
+        Presented::new(chain.collect(), &key.private_key()).unwrap()
+    };
+    let believes = |authority: &Authority, bridges: &[CertificateDer<'static>]| {
+        let trust = Trust::Authority(authority.certificate().clone());
+        let client = https_client_config(trust).unwrap();
+        let server = https_server_config(shown(bridges)).unwrap();
+        handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_ok()
+    };
+    for authority in [&first, &second, &third] {
+        assert!(believes(authority, &bridges));
+    }
+    // The first one has ended, then the second.
+    assert!(!believes(&first, &bridges[..1]) && believes(&second, &bridges[..1]));
+    assert!(!believes(&second, &[]) && believes(&third, &[]));
+    assert!(!believes(&another, &bridges));
 }

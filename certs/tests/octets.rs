@@ -21,7 +21,7 @@ fn genuine() -> (Vec<u8>, Vec<u8>) {
 }
 
 fn authority() -> Authority {
-    Authority::create(CLUSTER, NOW).expect("an authority")
+    Authority::create(CLUSTER, 1, NOW).expect("an authority")
 }
 
 fn ask(request: &[u8]) -> NodeRequest {

@@ -1,7 +1,7 @@
 //! A node's certificate nears its end: the node renews it by itself, without a restart, and stays in
-//! the cluster, where nobody would speak to it once the old one had ended.
+//! the cluster, where no application would speak to it once the old one had ended.
 
-use std::{fs, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use certs::{Access, Authority, CERTIFICATE_LIFE, NodeKey, NodeRequest};
@@ -11,6 +11,7 @@ use lgsp_tests::{
     wire::Endpoint,
 };
 use model::{Moment, NodeId};
+use rustls_pki_types::CertificateDer;
 
 /// What is left of the old certificate of the node that joins: enough for a slow start, and an end
 /// that the scene can wait for.
@@ -34,7 +35,7 @@ async fn play(cluster: &mut Cluster) -> Result<()> {
     // The first node certifies itself: the authority's key lies sealed in its own state.
     cluster.nodes[0].stop().await?;
     let loot = Loot::take(&cluster.nodes[0].data, NodeId(1)).await?;
-    let (authority, name) = (loot.authority()?, loot.cluster.cluster);
+    let (authority, name) = (loot.open_authority()?, loot.cluster.cluster);
     let old = age(&cluster.nodes[0], NodeId(1), &name, &authority, LEFT_OF_FIRST)?;
     cluster.restart(0).await?;
     renewed(cluster, 0, NodeId(1), &name, &old).await.context("the first node")?;
@@ -54,7 +55,7 @@ async fn play(cluster: &mut Cluster) -> Result<()> {
     renewed(cluster, index, NodeId(2), &name, &old).await.context("the second node")?;
     cluster.whole().await?;
 
-    // Nobody accepts the old one any more, and a restarted peer has no connection from before.
+    // No application accepts the old one any more, and a restarted peer has no connection from before.
     let end = certs::not_after(&old)?;
     eventually("the old certificate has ended", STEP_TIME_MAX, async || {
         (SystemClock.now() > end).then_some(())
@@ -87,12 +88,13 @@ async fn renewed(
     .await?;
     ensure!(certs::identity_of(&new, name)? == node, "it names the same node");
     ensure!(certs::not_after(&new)? > SystemClock.now().plus(FRESH), "it is good for long");
-    ensure!(fs::read(certificate(&cluster.nodes[index]))? == new, "the next start presents it too");
+    let kept = certs::certificates_from_pem(&certificate(&cluster.nodes[index]))?;
+    ensure!(*kept[0] == *new, "the next start presents it too");
     Ok(())
 }
 
 fn certificate(node: &NodeProcess) -> std::path::PathBuf {
-    node.data.join("node.der")
+    node.data.join("node.pem")
 }
 
 /// Gives a node that does not run a certificate of which so much is left, for the same key and hosts:
@@ -105,7 +107,8 @@ fn age(
     left: Duration,
 ) -> Result<Vec<u8>> {
     let addresses = vec![IpAddr::from([127, 0, 0, 1])];
-    let present = fs::read(certificate(node))?;
+    let mut chain = certs::certificates_from_pem(&certificate(node))?;
+    let present = chain[0].clone();
     ensure!(certs::carries_hosts(&present, &[], &addresses)?, "the hosts stay the same");
     let now = SystemClock.now();
     ensure!(!certs::needs_renewal(&present, now)?, "what it has is fresh");
@@ -119,6 +122,8 @@ fn age(
     let issued: Moment = now.plus(left).minus(CERTIFICATE_LIFE);
     let old = authority.issue(&request, issued)?.to_vec();
     ensure!(certs::needs_renewal(&old, now)?, "what it is given is due");
-    certs::write_file(&certificate(node), &old, Access::Public)?;
+    chain[0] = CertificateDer::from(old.clone());
+    let pem = certs::certificates_to_pem(&chain);
+    certs::write_file(&certificate(node), pem.as_bytes(), Access::Public)?;
     Ok(old)
 }

@@ -129,6 +129,9 @@ async fn play(cluster: &mut Cluster, traffic: &Traffic) -> Result<Loot> {
     cluster.restart(1).await?;
     let keys = now.keys.iter().filter(|key| key.algorithm.is_symmetric()).count();
     ensure!(opened(&now, &now) == keys + 1, "the member itself opens all of them");
+    ensure!(now.authority.number > loot.authority.number, "the authority was rotated too");
+    let key = |loot: &Loot| Ok::<_, anyhow::Error>(loot.open_authority()?.key_pkcs8());
+    ensure!(*key(&now)? != *key(&loot)?, "and certifies with another key than the copy has");
     ensure!(opened(&loot, &now) == 0, "the copy opens secrets of the present state");
     Ok(loot)
 }
@@ -137,7 +140,7 @@ async fn play(cluster: &mut Cluster, traffic: &Traffic) -> Result<Loot> {
 fn opened(key: &Loot, state: &Loot) -> usize {
     let secret =
         |record: &&KeyRecord| key.keyring.open(&secret_context(record), &record.material).is_ok();
-    let sealed = &state.cluster.authority_key_sealed;
+    let sealed = &state.authority.key_sealed;
     let authority = key.keyring.open(delivery::AUTHORITY_PURPOSE, sealed).is_ok();
     state.keys.iter().filter(secret).count() + usize::from(authority)
 }
@@ -211,12 +214,14 @@ fn thief(
     number: NodeId,
     (certificate, key): (CertificateDer<'static>, NodeKey),
 ) -> Result<Mesh> {
-    let authority = CertificateDer::from(loot.cluster.authority.clone());
+    let authority = CertificateDer::from(loot.authority.certificate.clone());
     let chain = vec![certificate, authority.clone()];
     let presented = Presented::new(chain, &key.private_key())?;
+    let trusted = [authority];
+    let nobody = || -> certs::IsMember { Arc::new(|_| None) };
     let identity = mesh::Identity {
-        server: Arc::new(certs::mesh_server_config(&authority, presented.clone())?),
-        client: Arc::new(certs::mesh_client_config(&authority, presented)?),
+        server: Arc::new(certs::mesh_server_config(&trusted, nobody(), presented.clone())?),
+        client: Arc::new(certs::mesh_client_config(&trusted, nobody(), presented)?),
     };
     Mesh::bind(mesh::Options {
         node: number,

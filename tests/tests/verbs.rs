@@ -414,6 +414,14 @@ async fn members(desk: &Desk, cluster: &Cluster) -> Result<()> {
     desk.refused(exit::NOT_FOUND, admin, &typed).await?;
     let turned = desk.ask(admin, "lgsp.cluster-key/1", &["cluster", "key", "rotate"]).await?;
     ensure!(turned["phase"] == "settled", "{turned:#}");
+    let kind = "lgsp.authority/1";
+    let shown = desk.ask(admin, kind, &["cluster", "authority", "show"]).await?;
+    let rotate = ["cluster", "authority", "rotate", "--overlap-days", "7"];
+    let rotated = desk.ask(admin, kind, &rotate).await?;
+    ensure!(rotated["number"].as_u64() > shown["number"].as_u64(), "{rotated:#}");
+    ensure!(rotated["older_until"].is_string(), "the one before is honoured: {rotated:#}");
+    let ended = desk.ask(admin, kind, &["cluster", "authority", "end-older", "--yes"]).await?;
+    ensure!(ended["older_until"].is_null(), "it is honoured no longer: {ended:#}");
 
     // A cluster of its own, founded and not started.
     let line =

@@ -211,6 +211,7 @@ mod tests {
             .collect();
         let mut expected = vec![
             "GET /.well-known/lgsp",
+            "GET /.well-known/lgsp/authority.pem",
             "GET /livez",
             "GET /metrics",
             "GET /openapi.json",

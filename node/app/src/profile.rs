@@ -132,6 +132,52 @@ impl Loaded {
         if reads { replace(&path, &text) } else { Ok(()) }
     }
 
+    /// Takes over whom to trust, as the cluster tells (PEM): a profile that trusts an authority of the
+    /// cluster follows its rotation, in the profile itself or in the file that it names. Authorities of
+    /// others stay.
+    pub fn follow(&self, told: &str) -> Result<(), String> {
+        let ours = self.authority().map_err(|failure| failure.what.clone())?;
+        let told: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(told.as_bytes()).collect();
+        let told = told.map_err(|error| error.to_string())?;
+        // Who has come to trust the cluster by another authority goes on doing so.
+        if !ours.iter().any(|our| told.contains(our)) {
+            return Ok(());
+        }
+        let is_anothers = |our: &&CertificateDer<'static>| {
+            !told.contains(our) && !certs::are_of_one_cluster(our, &told[0]).unwrap_or(false)
+        };
+        let others: Vec<_> = ours.iter().filter(is_anothers).cloned().collect();
+        let new: Vec<_> = told.iter().cloned().chain(others).collect();
+        if new == ours {
+            return Ok(());
+        }
+        self.replace_authority(&new).map_err(|error| error.to_string())
+    }
+
+    fn replace_authority(&self, new: &[CertificateDer<'static>]) -> std::io::Result<()> {
+        let pem = certs::certificates_to_pem(new);
+        if !self.is_inline() {
+            let path = std::fs::canonicalize(self.beside(Path::new(&self.profile.authority)))?;
+            return replace(&path, &pem);
+        }
+        // A link stays one.
+        let path = std::fs::canonicalize(&self.path)?;
+        let text = std::fs::read_to_string(&path)?;
+        let (Some(from), Some(to)) = (text.find(PEM_BEGIN), text.rfind(PEM_END)) else {
+            return Ok(());
+        };
+        let text = format!("{}{}{}", &text[..from], pem.trim_end(), &text[to + PEM_END.len()..]);
+        // Whoever has written it in another way keeps it so.
+        let reads = toml::from_str::<Profile>(&text).is_ok_and(|profile| {
+            profile.authority.trim() == pem.trim() && profile.urls == self.profile.urls
+        });
+        if reads { replace(&path, &text) } else { Ok(()) }
+    }
+
+    fn is_inline(&self) -> bool {
+        self.profile.authority.trim_start().starts_with("-----BEGIN")
+    }
+
     /// The same for these nodes alone.
     pub fn client_of(
         &self,
@@ -149,7 +195,7 @@ impl Loaded {
     /// The authority's certificates.
     pub fn authority(&self) -> Result<Vec<CertificateDer<'static>>, Failure> {
         let text = &self.profile.authority;
-        let pem = if text.trim_start().starts_with("-----BEGIN") {
+        let pem = if self.is_inline() {
             text.clone().into_bytes()
         } else {
             let path = self.beside(Path::new(text));
@@ -187,6 +233,10 @@ impl Loaded {
         self.path.parent().unwrap_or(Path::new("")).join(file)
     }
 }
+
+/// How a certificate in PEM begins, and how it ends.
+const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const PEM_END: &str = "-----END CERTIFICATE-----";
 
 /// How the line of a profile begins that the program keeps itself.
 const LEARNED: &str = "learned = ";

@@ -6,8 +6,8 @@ use model::{AccessKey, NodeId, UnitCode};
 use serde_json::json;
 
 use crate::{
-    Added, ApiNode, App, Client, Error, IssuedKey, JoinRequest, JoinToken, Joined, Key, NewApp,
-    NewKey, NewUnit, NodeStatus, Page, Ready, Status, Unit,
+    Added, App, Client, Error, IssuedKey, JoinRequest, JoinToken, Joined, Key, NewApp, NewKey,
+    NewUnit, NodeStatus, Page, Ready, Status, Unit,
     packets::{query, segment},
     send::{Call, Proof},
 };
@@ -158,18 +158,6 @@ impl Client {
             url: self.current_url().to_owned(),
             what: format!("unexpected JSON ({error})"),
         })
-    }
-
-    /// Where the nodes' APIs are; asked once, of the node that answered last.
-    pub async fn nodes(&self) -> Result<Vec<ApiNode>, Error> {
-        #[derive(serde::Deserialize)]
-        struct Nodes {
-            nodes: Vec<ApiNode>,
-        }
-        let mut call = Call::get("/v1/nodes");
-        call.timeout = Some(Duration::from_secs(1));
-        let answer = self.once(&call).await.map_err(|failed| failed.error)?;
-        Ok(answer.json::<Nodes>().await?.nodes)
     }
 
     /// Removes a member; one that holds what no other does only by `force`.

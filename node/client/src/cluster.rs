@@ -1,6 +1,9 @@
 //! What concerns the cluster as a whole: its key, its nodes.
 
+use std::time::Duration;
+
 use model::NodeId;
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -29,6 +32,49 @@ pub struct ClusterKey {
     pub old_contents_until: Option<String>,
 }
 
+/// The authority that certifies the nodes, and how far a rotation is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Authority {
+    /// Its number; the first is 1.
+    pub number: u32,
+    /// The SHA-256 of its certificate, in hexadecimal.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// Whether a new one is wanted and not made yet.
+    #[serde(default)]
+    pub wanted: bool,
+    /// How many before it are still honoured.
+    #[serde(default)]
+    pub older: usize,
+    /// Until when: who trusts only an older one has to take the file of this one before.
+    #[serde(default)]
+    pub older_until: Option<String>,
+    /// How many seconds that is from now.
+    #[serde(default)]
+    pub older_left_seconds: Option<u64>,
+}
+
+/// Whom applications may trust.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrustedAuthorities {
+    /// The number of the authority that certifies the nodes.
+    pub number: u32,
+    /// The certificates, the one that certifies first, as text (PEM).
+    pub pem: String,
+    /// Until when the older ones are honoured.
+    #[serde(default)]
+    pub older_until: Option<String>,
+}
+
+/// The nodes as any application may know them, and whom it may trust.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ApiNodes {
+    /// The nodes.
+    pub nodes: Vec<ApiNode>,
+    /// The authorities.
+    pub authority: Option<TrustedAuthorities>,
+}
+
 /// Whether a node takes requests, and if not, why.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ready {
@@ -53,5 +99,25 @@ impl Client {
     pub async fn rotate_cluster_key(&self, end_tokens: bool) -> Result<Status, Error> {
         let body = json!({ "end_tokens": end_tokens });
         self.json(Call::post("/v1/admin/cluster-key/rotate", &body).only_unsent()).await
+    }
+
+    /// Asks for a new authority; the present one is honoured for so many days after it. A request that
+    /// may have been heard is not repeated.
+    pub async fn rotate_authority(&self, overlap_days: u32) -> Result<Status, Error> {
+        let body = json!({ "overlap_days": overlap_days });
+        self.json(Call::post("/v1/admin/authority/rotate", &body).only_unsent()).await
+    }
+
+    /// Ends the authorities before the one that certifies, whatever time they have left.
+    pub async fn end_older_authorities(&self) -> Result<Status, Error> {
+        self.json(Call::new(Method::POST, "/v1/admin/authority/end-older")).await
+    }
+
+    /// Where the nodes' APIs are and whom to trust; asked once, of the node that answered last.
+    pub async fn nodes(&self) -> Result<ApiNodes, Error> {
+        let mut call = Call::get("/v1/nodes");
+        call.timeout = Some(Duration::from_secs(1));
+        let answer = self.once(&call).await.map_err(|failed| failed.error)?;
+        answer.json().await
     }
 }

@@ -447,6 +447,9 @@ pub struct Status {
     /// How far the cluster key has turned.
     #[serde(default)]
     pub cluster_key: Option<crate::ClusterKey>,
+    /// The authority that certifies the nodes.
+    #[serde(default)]
+    pub authority: Option<crate::Authority>,
 }
 
 /// One node of the cluster.

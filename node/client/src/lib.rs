@@ -17,7 +17,7 @@ mod send;
 mod sign;
 mod upload;
 
-pub use cluster::{ApiNode, ClusterKey, Ready};
+pub use cluster::{ApiNode, ApiNodes, Authority, ClusterKey, Ready, TrustedAuthorities};
 pub use download::Fetched;
 pub use dto::*;
 pub use error::{Error, FieldError, Problem};

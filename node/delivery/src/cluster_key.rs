@@ -224,10 +224,10 @@ impl Exchange {
 
     /// Seals a slice of what lies under older versions anew.
     async fn reseal(&self, version: u32) -> Result<(), Error> {
-        let (sealed, cluster) = {
+        let (sealed, authority) = {
             let reader = self.consensus().now();
             let view = View::new(&*reader);
-            (view.sealed_before(version, RESEALED_A_COMMAND_MAX), view.cluster())
+            (view.sealed_before(version, RESEALED_A_COMMAND_MAX), view.authority())
         };
         let ring = &self.inner.parts.cluster_key;
         let sealing = ring.sealing();
@@ -244,9 +244,9 @@ impl Exchange {
             Ok::<_, certs::Error>(Resealed { key: key.key, material })
         };
         let secrets = sealed.into_iter().map(anew).collect::<Result<Vec<_>, _>>()?;
-        let authority = match cluster.filter(|cluster| cluster.authority_sealed_under < version) {
-            Some(cluster) => {
-                let key = ring.open(AUTHORITY_PURPOSE, &cluster.authority_key_sealed)?;
+        let authority = match authority.filter(|authority| authority.sealed_under < version) {
+            Some(authority) => {
+                let key = ring.open(AUTHORITY_PURPOSE, &authority.key_sealed)?;
                 Some(ByteVec::from(sealing.seal(AUTHORITY_PURPOSE, &key)))
             }
             None => None,

@@ -60,7 +60,7 @@ impl Conductor {
         let mut tasks = JoinSet::new();
         let keys = Arc::new(Notify::new());
         tasks.spawn(listen(self.exchange.clone(), purge.clone(), members.clone(), keys.clone()));
-        tasks.spawn(cluster_key_loop(self.exchange.clone(), keys));
+        tasks.spawn(turning_loop(self.exchange.clone(), keys));
         tasks.spawn(purge_loop(self.exchange.clone(), purge));
         tasks.spawn(discard_loop(self.exchange.clone()));
         tasks.spawn(lead_loop(self.exchange.clone()));
@@ -88,7 +88,8 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>, ke
             heard = effects.recv() => match heard {
                 Ok(effects) => {
                     effects.iter().for_each(|effect| act(&exchange, effect, &purge, &members));
-                    if effects.contains(&Effect::ClusterKeyTurned) {
+                    let turned = [Effect::ClusterKeyTurned, Effect::AuthorityTurned];
+                    if turned.iter().any(|turned| effects.contains(turned)) {
                         keys.notify_one();
                     }
                 }
@@ -130,7 +131,7 @@ fn act(exchange: &Exchange, effect: &Effect, purge: &Notify, members: &Notify) {
             members.notify_one();
         }
         // Told to a loop of its own.
-        Effect::ClusterKeyTurned => {}
+        Effect::ClusterKeyTurned | Effect::AuthorityTurned => {}
     }
 }
 
@@ -165,10 +166,13 @@ async fn discard_loop(exchange: Exchange) {
 
 // Each step of a rotation wakes the loop for the next one; the look is for what an effect did not tell, and
 // for what is due.
-async fn cluster_key_loop(exchange: Exchange, keys: Arc<Notify>) {
+async fn turning_loop(exchange: Exchange, keys: Arc<Notify>) {
     loop {
         if let Err(error) = exchange.keep_cluster_key().await {
             report("the cluster key could not be turned yet", &error);
+        }
+        if let Err(error) = exchange.keep_authority().await {
+            report("the authority could not be turned yet", &error);
         }
         tokio::select! {
             () = keys.notified() => {}

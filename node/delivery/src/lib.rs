@@ -4,6 +4,7 @@
 //! heads and octets, contents go through the content store, and what it needs of other nodes beyond
 //! consensus and content it asks through [`Nodes`].
 
+mod authority;
 mod census;
 mod cluster_key;
 mod conductor;
@@ -33,6 +34,7 @@ use futures_util::future::BoxFuture;
 use model::{CommandId, Moment, NodeId, SpaceId};
 use parking_lot::Mutex;
 
+pub use authority::Authorities;
 pub use census::OpenMax;
 pub use cluster_key::ClusterKeyStatus;
 pub use conductor::Conductor;

@@ -4,18 +4,18 @@
 use std::{net::IpAddr, time::Duration};
 
 use auth::VerifiedCaller;
-use certs::{Authority, JoinToken, NodeRequest};
+use certs::{JoinToken, NodeRequest};
 use consensus::Role;
 use futures_util::future::join_all;
 use machine::{
-    AdmitNode, ClusterRecord, Command, ConfirmTime, IssueJoinToken, NewNode, NodeRecord, Outcome,
-    Refusal, RemoveNode, UpdateNode, View,
+    AdmitNode, AuthorityRecord, ClusterRecord, Command, ConfirmTime, IssueJoinToken, NewNode,
+    NodeRecord, Outcome, Refusal, RemoveNode, UpdateNode, View,
 };
 use model::{Grant, Label, Moment, NodeId};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::{ClusterKeyStatus, Error, Exchange, Vitals};
+use crate::{Authorities, ClusterKeyStatus, Error, Exchange, Vitals};
 
 /// What the authority's key is sealed to in the state.
 pub const AUTHORITY_PURPOSE: &[u8] = b"lgsp/authority-key/v1";
@@ -56,6 +56,8 @@ pub struct Admission {
     pub node: NodeId,
     /// The cluster.
     pub cluster: ClusterRecord,
+    /// The certificate of the authority, DER.
+    pub authority: Vec<u8>,
     /// Its certificate, DER.
     pub certificate: Vec<u8>,
     /// The keys that seal secrets.
@@ -145,6 +147,8 @@ pub struct Status {
     pub warnings: Vec<Warning>,
     /// How far the cluster key has turned.
     pub cluster_key: Option<ClusterKeyStatus>,
+    /// The authorities that are trusted.
+    pub authorities: Option<Authorities>,
 }
 
 impl Exchange {
@@ -192,6 +196,7 @@ impl Exchange {
             lost_count,
             warnings,
             cluster_key: self.cluster_key(),
+            authorities: self.authorities(),
         })
     }
 
@@ -290,9 +295,9 @@ impl Exchange {
         valid: Duration,
     ) -> Result<(Zeroizing<String>, Moment), Error> {
         Self::require(caller, Grant::Admin)?;
-        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        let authority = self.authority()?;
         let random = &self.inner.parts.random;
-        let token = JoinToken::generate(&cluster.authority, &mut |octets| random.fill(octets));
+        let token = JoinToken::generate(&authority.certificate, &mut |octets| random.fill(octets));
         let expires_at = self.now().plus(valid.min(JOIN_TOKEN_TIME_MAX));
         let secret_digest = token.secret_digest();
         let issue = Command::IssueJoinToken(IssueJoinToken { secret_digest, expires_at });
@@ -303,7 +308,10 @@ impl Exchange {
     /// Admits a node that shows a join token. It becomes a voter once it is up and has caught up.
     pub async fn join(&self, join: JoinRequest) -> Result<Admission, Error> {
         let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
-        if !join.token.pins(&cluster.authority) {
+        let authority = self.authority()?;
+        let older = authority.older.iter().map(|older| &older.certificate);
+        let is_ours = std::iter::once(&authority.certificate).chain(older);
+        if !is_ours.into_iter().any(|certificate| join.token.pins(certificate)) {
             return Err(Error::JoinToken);
         }
         // Before the token is spent and a number given: what is wrong here would leave a node behind
@@ -317,6 +325,13 @@ impl Exchange {
             source,
         })?;
         self.check_token(&join.token).await?;
+        // It was made before the authority was rotated: whoever has the key of the older one could have
+        // deceived the machine that joins.
+        if !join.token.pins(&authority.certificate) {
+            return Err(Error::Refused(Refusal::TokenExpired));
+        }
+        // Nothing is spent by a node that cannot certify.
+        let certifying = self.open_authority(&authority)?;
         let secret_digest = join.token.secret_digest();
         let admit = AdmitNode { secret_digest, node: join.node, key };
         let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
@@ -330,10 +345,11 @@ impl Exchange {
             names: join.names,
             addresses: join.addresses,
         };
-        let certificate = self.authority(&cluster)?.issue(&request, self.now())?.to_vec();
+        let certificate = certifying.issue(&request, self.now())?.to_vec();
         let members = self.present_nodes().into_iter().filter(|other| other.node != node).collect();
         let cluster_key = self.inner.parts.cluster_key.for_newcomer();
-        Ok(Admission { node, cluster, certificate, cluster_key, members })
+        let authority = authority.certificate;
+        Ok(Admission { node, cluster, authority, certificate, cluster_key, members })
     }
 
     /// Strangers write nothing into the log: only a token that is known, and neither spent nor over, is
@@ -362,14 +378,14 @@ impl Exchange {
     /// Renews the certificate of a member that asks over the mesh, for the key that its record pins:
     /// a request for another key is not the member's.
     pub fn renew_certificate(&self, request: &NodeRequest) -> Result<Vec<u8>, Error> {
-        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        let authority = self.authority()?;
         let asked = certs::requested_key(&request.request)?;
         let record = View::new(&*self.consensus().now()).node(request.node);
         let is_member = |record: &NodeRecord| record.removed_at.is_none() && record.key == asked;
         if !record.as_ref().is_some_and(is_member) {
             return Err(Error::Refused(Refusal::NodeUnknown));
         }
-        Ok(self.authority(&cluster)?.issue(request, self.now())?.to_vec())
+        Ok(self.open_authority(&authority)?.issue(request, self.now())?.to_vec())
     }
 
     /// Removes a member for ever; its certificate is worth nothing from then on. A member that holds
@@ -413,10 +429,9 @@ impl Exchange {
         }
     }
 
-    fn authority(&self, cluster: &ClusterRecord) -> Result<Authority, Error> {
-        let sealed = &cluster.authority_key_sealed;
-        let key = self.inner.parts.cluster_key.open(AUTHORITY_PURPOSE, sealed)?;
-        Ok(Authority::from_parts(&cluster.authority, &key)?)
+    fn authority(&self) -> Result<AuthorityRecord, Error> {
+        let authority = View::new(self.consensus().latest()).authority();
+        authority.ok_or(Error::Refused(Refusal::NotFounded))
     }
 }
 

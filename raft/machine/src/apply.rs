@@ -8,8 +8,8 @@
 use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, Tick, UnitCode};
 
 use crate::{
-    ANSWER_TIME_MS, Answer, Command, Effect, Entry, Proof, Proposal, Refusal, Store, cluster,
-    cluster_key, deadlines, exchange, lost, pickup,
+    ANSWER_TIME_MS, Answer, Command, Effect, Entry, Proof, Proposal, Refusal, Store, authority,
+    cluster, cluster_key, deadlines, exchange, lost, pickup,
     record::Spent,
     registry,
     tables::{ANSWERS, CLUSTER, KEYS, NONCES, Tables},
@@ -77,6 +77,7 @@ fn need(command: &Command) -> Need {
         | Command::RecordPickup(_)
         | Command::RecordLost(_)
         | Command::TurnClusterKey(_)
+        | Command::TurnAuthority(_)
         | Command::PassTime(_)
         | Command::ConfirmTime(_) => Need::Nobody,
         Command::IssueJoinToken(_)
@@ -85,6 +86,7 @@ fn need(command: &Command) -> Need {
         | Command::AddApp(_)
         | Command::IssueKey(_)
         | Command::RotateClusterKey(_)
+        | Command::OrderAuthority(_)
         | Command::RevokeKey(_)
         | Command::CloseLost(_) => Need::Signed(Grant::Admin),
         Command::OpenPacket(_)
@@ -171,6 +173,8 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
         Command::CloseLost(command) => lost::close_lost(tables, command),
         Command::RotateClusterKey(command) => cluster_key::rotate(tables, command),
         Command::TurnClusterKey(step) => cluster_key::turn(tables, step),
+        Command::OrderAuthority(order) => authority::order(tables, order),
+        Command::TurnAuthority(step) => authority::turn(tables, step),
         Command::PassTime(command) => deadlines::pass_time(tables, command),
         Command::ConfirmTime(command) => time::confirm(tables, command),
     }

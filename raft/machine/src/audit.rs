@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{AppId, DeliveryState, NodeId, PacketId, UnitCode};
 
 use crate::{
-    FEED_EVENTS_MAX, PacketRecord, Reader,
+    FEED_EVENTS_MAX, OLDER_AUTHORITIES_MAX, PacketRecord, Reader,
     apply::generation,
     keys::{Key, Newest},
     lifecycle::state_of,
@@ -77,6 +77,17 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             self.check(staged && ordered, || format!("the cluster key is in disorder: {key:?}"));
             self.check(key.staged.is_none() || key.wanted, || {
                 "a key nobody wants is staged".into()
+            });
+        }
+        let authority = AUTHORITY.get(self.reader, &());
+        self.check(founded == authority.is_some(), || "a founded cluster has an authority".into());
+        if let Some(authority) = authority {
+            let numbers: Vec<_> = authority.older.iter().map(|older| older.number).collect();
+            let before = numbers.iter().all(|number| *number < authority.number);
+            let ends: Vec<_> = authority.older.iter().map(|older| older.until.tick).collect();
+            let ordered = numbers.is_sorted_by(|a, b| a < b) && before && ends.is_sorted();
+            self.check(ordered && numbers.len() <= OLDER_AUTHORITIES_MAX, || {
+                format!("the older authorities are in disorder: {numbers:?}")
             });
         }
         for (_, token) in self.rows(&TOKENS) {
@@ -271,7 +282,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Nothing stands outside the tables.
     fn strangers(&mut self) {
-        for (from, to) in [(0, CLUSTER.tag), (ENDING.tag + 1, u8::MAX)] {
+        for (from, to) in [(0, CLUSTER.tag), (AUTHORITY.tag + 1, u8::MAX)] {
             let mut found = false;
             self.reader.scan(&[from], &[to], &mut |_, _| {
                 found = true;

@@ -8,7 +8,7 @@ use model::{Digest, Grant, NodeId, PacketId};
 use crate::{
     AdmitNode, Answer, ClusterRecord, Effect, FIRST_KEY_VERSION, Found, IssueJoinToken,
     JoinTokenRecord, NewNode, NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, Store,
-    UpdateNode, cluster_key, lifecycle, registry,
+    UpdateNode, authority, cluster_key, lifecycle, registry,
     tables::{CLUSTER, DEBT_FLOORS, DEBTS, DUE, MEMBERS, NODES, PACKETS, TOKENS, Tables},
 };
 
@@ -36,13 +36,11 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
         name: command.name.clone(),
         zone: command.zone.clone(),
         cluster: command.cluster.clone(),
-        authority: command.authority.clone(),
-        authority_key_sealed: command.authority_key_sealed.clone(),
         next_node: NodeId(1),
         founded_at: tables.at,
-        authority_sealed_under: FIRST_KEY_VERSION,
     };
     cluster_key::begin(tables, command.key_check);
+    authority::begin(tables, &command.authority, &command.authority_key_sealed, FIRST_KEY_VERSION);
     let node = add_node(tables, cluster, &command.node, command.node_key);
     // A cluster is founded by the one node that votes.
     tables.put(&MEMBERS, &(), &vec![node]);
@@ -161,8 +159,9 @@ pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
     tables.put(&NODES, &command.node, &node);
     tables.put(&MEMBERS, &(), &members);
     tables.effects.push(Effect::NodesChanged);
-    // It knows the cluster key of its last day, and so does whoever has its disk.
+    // It knows the cluster key of its last day and the authority's, and so does whoever has its disk.
     cluster_key::member_removed(tables);
+    authority::member_removed(tables);
     Ok(Outcome::Done)
 }
 

@@ -11,7 +11,7 @@ use model::{AccessKey, Digest, Moment, NodeId, Tick};
 use crate::{
     Answer, DELIVERY_TIME_MAX_MS, Effect, Outcome, Reader, Refusal, SPACE_TIME_MS, cluster,
     lifecycle,
-    tables::{CLUSTER, CLUSTER_KEY, KEYS, SEALED, Tables},
+    tables::{AUTHORITY, CLUSTER_KEY, KEYS, SEALED, Tables},
     time::Time,
 };
 
@@ -180,7 +180,7 @@ pub(crate) fn begin(tables: &mut Tables, check: Digest) {
 /// Whether nothing is sealed under a version before the active one, contents apart.
 pub(crate) fn is_resealed<R: Reader + ?Sized>(reader: &R, active: u32) -> bool {
     let oldest = SEALED.first(reader, &SEALED.all()).map(|(version, _)| version);
-    let authority = CLUSTER.get(reader, &()).map(|cluster| cluster.authority_sealed_under);
+    let authority = AUTHORITY.get(reader, &()).map(|authority| authority.sealed_under);
     oldest.is_none_or(|oldest| oldest >= u64::from(active))
         && authority.is_none_or(|version| version >= active)
 }
@@ -275,7 +275,7 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
 }
 
 /// The tick decides; the date is for people.
-fn after(now: Time, span: u64) -> Time {
+pub(crate) fn after(now: Time, span: u64) -> Time {
     Time { date: Moment(now.date.0.saturating_add(span)), tick: now.tick.plus_ms(span) }
 }
 
@@ -302,13 +302,13 @@ fn reseal(
             tables.put(&KEYS, id, &key);
         }
     }
-    if let Some(authority) = authority
-        && let Some(mut cluster) = tables.get(&CLUSTER, &())
-        && cluster.authority_sealed_under < version
+    if let Some(key_sealed) = authority
+        && let Some(mut authority) = tables.get(&AUTHORITY, &())
+        && authority.sealed_under < version
     {
-        cluster.authority_key_sealed = authority.to_vec();
-        cluster.authority_sealed_under = version;
-        tables.put(&CLUSTER, &(), &cluster);
+        authority.key_sealed = key_sealed.to_vec();
+        authority.sealed_under = version;
+        tables.put(&AUTHORITY, &(), &authority);
     }
     Ok(Outcome::Done)
 }

@@ -155,6 +155,12 @@ pub enum Command {
     /// A step of a rotation of the cluster key.
     #[n(26)]
     TurnClusterKey(#[n(0)] crate::TurnClusterKey),
+    /// Asks for a new authority, or for the end of those before it.
+    #[n(27)]
+    OrderAuthority(#[n(0)] crate::OrderAuthority),
+    /// A step of a rotation of the authority.
+    #[n(28)]
+    TurnAuthority(#[n(0)] crate::TurnAuthority),
 }
 
 /// See [`Command::Found`].

@@ -6,6 +6,7 @@
 
 mod apply;
 mod audit;
+mod authority;
 mod cluster;
 mod cluster_key;
 mod command;
@@ -26,6 +27,10 @@ mod view;
 
 pub use apply::{Applied, apply};
 pub use audit::audit;
+pub use authority::{
+    AUTHORITY_OVERLAP_MAX_MS, AUTHORITY_OVERLAP_MS, AuthorityRecord, FIRST_AUTHORITY,
+    OLDER_AUTHORITIES_MAX, OlderAuthority, OrderAuthority, TurnAuthority,
+};
 pub use cluster::{JOIN_TOKEN_TIME_MAX_MS, seat_voters};
 pub use cluster_key::{
     ClusterKeyRecord, FIRST_KEY_VERSION, RESEALED_A_COMMAND_MAX, Resealed, RotateClusterKey,

@@ -124,4 +124,6 @@ pub enum Effect {
     NodesChanged,
     /// The cluster key is to be rotated, or its rotation has gone a step further.
     ClusterKeyTurned,
+    /// A new authority is wanted, or certifies, or older ones are honoured no longer.
+    AuthorityTurned,
 }

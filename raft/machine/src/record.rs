@@ -22,23 +22,12 @@ pub struct ClusterRecord {
     /// Tells it from every other cluster.
     #[n(2)]
     pub cluster: String,
-    /// The authority's certificate, DER.
-    #[n(3)]
-    #[cbor(with = "minicbor::bytes")]
-    pub authority: Vec<u8>,
-    /// The authority's key, sealed under the cluster key.
-    #[n(4)]
-    #[cbor(with = "minicbor::bytes")]
-    pub authority_key_sealed: Vec<u8>,
     /// The id that the next node gets.
-    #[n(5)]
+    #[n(3)]
     pub next_node: NodeId,
     /// When it was founded.
-    #[n(6)]
+    #[n(4)]
     pub founded_at: Moment,
-    /// The version of the cluster key that sealed the authority's key.
-    #[n(7)]
-    pub authority_sealed_under: u32,
 }
 
 /// A node, present or removed.

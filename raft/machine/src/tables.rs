@@ -11,9 +11,9 @@ use model::{
 };
 
 use crate::{
-    Answer, AppRecord, ClusterKeyRecord, ClusterRecord, Effect, Event, IdempotencyRecord,
-    JoinTokenRecord, KeyRecord, NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead,
-    UnitRecord, Write,
+    Answer, AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, Effect, Event,
+    IdempotencyRecord, JoinTokenRecord, KeyRecord, NodeRecord, Overlay, PacketRecord, Proof,
+    Reader, Store, UnitHead, UnitRecord, Write,
     keys::{Key, Newest},
     record::{PacketEnd, Spent},
     time::{Time, Trust},
@@ -89,6 +89,8 @@ pub(crate) const CLUSTER_KEY: Table<(), ClusterKeyRecord> = Table::new(31);
 pub(crate) const SEALED: Table<(u64, AccessKey), ()> = Table::new(32);
 /// Keys that will be revoked, by the tick.
 pub(crate) const ENDING: Table<(Tick, AccessKey), ()> = Table::new(33);
+/// The authority that certifies, and those that are still honoured.
+pub(crate) const AUTHORITY: Table<(), AuthorityRecord> = Table::new(34);
 /// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 

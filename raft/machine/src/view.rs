@@ -7,13 +7,14 @@ use model::{
 };
 
 use crate::{
-    AppRecord, ClusterKeyRecord, ClusterRecord, Event, FEED_EVENTS_MAX, JoinTokenRecord, KeyRecord,
-    NodeRecord, PacketRecord, Proof, Reader, UnitRecord, cluster_key, deadlines, exchange,
+    AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, Event, FEED_EVENTS_MAX,
+    JoinTokenRecord, KeyRecord, NodeRecord, PacketRecord, Proof, Reader, UnitRecord, cluster_key,
+    deadlines, exchange,
     keys::{Key, Newest},
     tables::{
-        ALIASES, APPS, CLOCK, CLUSTER, CLUSTER_KEY, DEBT_FLOORS, DEBTS, DUE, EVIDENCE, FEEDS,
-        HEADS, INBOX, KEYS, LOST, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SEALED, SENT,
-        SPACES, Span, TOKENS, TRUST, Table, UNITS, Value,
+        ALIASES, APPS, AUTHORITY, CLOCK, CLUSTER, CLUSTER_KEY, DEBT_FLOORS, DEBTS, DUE, EVIDENCE,
+        FEEDS, HEADS, INBOX, KEYS, LOST, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SEALED,
+        SENT, SPACES, Span, TOKENS, TRUST, Table, UNITS, Value,
     },
     time::Time,
 };
@@ -140,6 +141,11 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// How far the cluster key has turned; none before the founding.
     pub fn cluster_key(&self) -> Option<ClusterKeyRecord> {
         CLUSTER_KEY.get(self.reader, &())
+    }
+
+    /// The authority that certifies, and those that are still honoured; none before the founding.
+    pub fn authority(&self) -> Option<AuthorityRecord> {
+        AUTHORITY.get(self.reader, &())
     }
 
     /// Keys whose secret is sealed under a version of the cluster key before this one.

@@ -14,7 +14,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use certs::{Authority, Keyring, NodeKey, NodeRequest};
 use consensus::{Clock, Consensus, Lane, Network, NetworkError, SystemClock};
-use machine::{ClusterRecord, KeyRecord, View};
+use machine::{AuthorityRecord, ClusterRecord, KeyRecord, View};
 use model::{Moment, NodeId};
 use rustls_pki_types::CertificateDer;
 use tempfile::TempDir;
@@ -28,6 +28,8 @@ const READ_TIME_MAX: Duration = Duration::from_secs(60);
 pub struct Loot {
     /// The cluster as the copy's state knows it.
     pub cluster: ClusterRecord,
+    /// Its authorities.
+    pub authority: AuthorityRecord,
     /// The keys of applications.
     pub keys: Vec<KeyRecord>,
     /// The cluster key.
@@ -44,13 +46,15 @@ impl Loot {
         let options = consensus::Options::new(node, path);
         let consensus = Consensus::start(options, Arc::new(Alone), Arc::new(SystemClock)).await?;
         let record = eventually("the state knows its cluster", READ_TIME_MAX, async || {
-            View::new(&*consensus.view()).cluster()
+            let view = consensus.view();
+            Some((View::new(&*view).cluster()?, View::new(&*view).authority()?))
         })
         .await;
         let keys = View::new(&*consensus.view()).keys(None, usize::MAX);
         consensus.shutdown().await;
         let keyring = Keyring::load(&directory.path().join("cluster.key"))?;
-        Ok(Self { cluster: record?, keys, keyring, directory })
+        let (cluster, authority) = record?;
+        Ok(Self { cluster, authority, keys, keyring, directory })
     }
 
     /// A file of the copy.
@@ -59,10 +63,10 @@ impl Loot {
     }
 
     /// The cluster's authority, whose key the cluster key opens.
-    pub fn authority(&self) -> Result<Authority> {
-        let sealed = &self.cluster.authority_key_sealed;
+    pub fn open_authority(&self) -> Result<Authority> {
+        let sealed = &self.authority.key_sealed;
         let key = self.keyring.open(delivery::AUTHORITY_PURPOSE, sealed)?;
-        Ok(Authority::from_parts(&self.cluster.authority, &key)?)
+        Ok(Authority::from_parts(&self.authority.certificate, &key)?)
     }
 
     /// A certificate of that authority for any number, and a new key.
@@ -76,13 +80,13 @@ impl Loot {
             addresses: vec![[127, 0, 0, 1].into()],
         };
         let now: Moment = SystemClock.now();
-        Ok((self.authority()?.issue(&request, now)?, key))
+        Ok((self.open_authority()?.issue(&request, now)?, key))
     }
 
     /// What the mesh of the node had been.
     pub fn own(&self) -> Result<(CertificateDer<'static>, NodeKey)> {
-        let certificate = fs::read(self.file("node.der"))?;
-        Ok((CertificateDer::from(certificate), NodeKey::load(&self.file("node.key"))?))
+        let chain = certs::certificates_from_pem(&self.file("node.pem"))?;
+        Ok((chain[0].clone(), NodeKey::load(&self.file("node.key"))?))
     }
 }
 

@@ -8,7 +8,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, check::Check, schemas};
+use super::{At, authority::AuthorityView, check::Check, schemas};
 use crate::problem::Problem;
 
 /// An application to be registered.
@@ -272,6 +272,7 @@ pub(crate) struct StatusView {
     lost: u64,
     warnings: Vec<WarningView>,
     cluster_key: Option<ClusterKeyView>,
+    authority: Option<AuthorityView>,
 }
 
 /// How far the cluster key has turned.
@@ -420,6 +421,7 @@ impl From<Status> for StatusView {
             lost: status.lost_count,
             warnings: warnings.collect(),
             cluster_key: status.cluster_key.map(ClusterKeyView::from),
+            authority: status.authorities.map(AuthorityView::from),
         }
     }
 }

@@ -166,7 +166,7 @@ impl From<Admission> for Joined {
             name: admission.cluster.name.to_string(),
             zone: admission.cluster.zone.to_string(),
             certificate: BASE64_STANDARD.encode(&admission.certificate),
-            authority: BASE64_STANDARD.encode(&admission.cluster.authority),
+            authority: BASE64_STANDARD.encode(&admission.authority),
             cluster_key: BASE64_STANDARD.encode(&*admission.cluster_key),
             cluster: admission.cluster.cluster,
             members: members.collect(),

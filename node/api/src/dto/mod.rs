@@ -3,6 +3,7 @@
 //! What comes in is text until [`check`] has made words of it; unknown fields are refused.
 
 pub(crate) mod admin;
+pub(crate) mod authority;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod lost;

@@ -5,7 +5,7 @@ use model::{Label, NodeId, UnitCode, UnitKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, check::Check, schemas};
+use super::{At, authority::TrustedAuthorities, check::Check, schemas};
 use crate::problem::Problem;
 
 /// A unit of the directory.
@@ -54,6 +54,8 @@ pub(crate) struct ApiNode {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiNodes {
     pub(crate) nodes: Vec<ApiNode>,
+    /// Whom applications may trust.
+    pub(crate) authority: Option<TrustedAuthorities>,
 }
 
 /// Units to be added; all or none.

@@ -1,6 +1,7 @@
 //! The routes, one file a family, registered together with their documentation.
 
 pub(crate) mod admin;
+pub(crate) mod authority;
 pub(crate) mod events;
 pub(crate) mod lost;
 pub(crate) mod open;
@@ -56,6 +57,9 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(lost::list))
         .routes(routes!(lost::close))
         .routes(routes!(admin::rotate_cluster_key))
+        .routes(routes!(authority::rotate))
+        .routes(routes!(authority::end_older))
+        .routes(routes!(authority::certificates))
         .routes(routes!(open::join))
         .routes(routes!(open::live))
         .routes(routes!(open::ready))
@@ -101,6 +105,7 @@ pub(crate) fn pattern(path: &str) -> &'static str {
         ["metrics"] => "/metrics",
         ["openapi.json"] => "/openapi.json",
         [".well-known", "lgsp"] => "/.well-known/lgsp",
+        [".well-known", "lgsp", "authority.pem"] => "/.well-known/lgsp/authority.pem",
         ["v1", "packets"] => "/v1/packets",
         ["v1", "packets", _] => "/v1/packets/{id}",
         ["v1", "packets", _, "commit"] => "/v1/packets/{id}/commit",
@@ -127,6 +132,8 @@ pub(crate) fn pattern(path: &str) -> &'static str {
         ["v1", "admin", "members", _, "remove"] => "/v1/admin/members/{id}/remove",
         ["v1", "admin", "lost"] => "/v1/admin/lost",
         ["v1", "admin", "lost", "close"] => "/v1/admin/lost/close",
+        ["v1", "admin", "authority", "rotate"] => "/v1/admin/authority/rotate",
+        ["v1", "admin", "authority", "end-older"] => "/v1/admin/authority/end-older",
         ["v1", "admin", "cluster-key", "rotate"] => "/v1/admin/cluster-key/rotate",
         ["v1", "cluster", "join"] => "/v1/cluster/join",
         _ => UNMATCHED,
@@ -148,6 +155,7 @@ mod tests {
     const EXPECTED: &[&str] = &[
         "DELETE /v1/spaces/{id}/content",
         "GET /.well-known/lgsp",
+        "GET /.well-known/lgsp/authority.pem",
         "GET /livez",
         "GET /metrics",
         "GET /openapi.json",
@@ -171,6 +179,8 @@ mod tests {
         "OPTIONS /v1/spaces/{id}/content",
         "PATCH /v1/spaces/{id}/content",
         "POST /v1/admin/apps",
+        "POST /v1/admin/authority/end-older",
+        "POST /v1/admin/authority/rotate",
         "POST /v1/admin/cluster-key/rotate",
         "POST /v1/admin/join-tokens",
         "POST /v1/admin/lost/close",

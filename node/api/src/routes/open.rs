@@ -113,7 +113,7 @@ pub(crate) async fn well_known(State(app): State<App>) -> Response {
     answer::json(StatusCode::OK, &body)
 }
 
-fn text(content_type: &'static str, body: String) -> Response {
+pub(super) fn text(content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

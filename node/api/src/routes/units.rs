@@ -11,6 +11,7 @@ use crate::{
     app::App,
     dto::{
         Page,
+        authority::TrustedAuthorities,
         units::{ApiNode, ApiNodes, Unit},
     },
     problem::Problem,
@@ -79,5 +80,6 @@ pub(crate) async fn nodes(State(app): State<App>, request: Request) -> Answer {
     signed.no_body().await?;
     let present = app.exchange.present_nodes().into_iter();
     let nodes = present.map(|record| ApiNode { node: record.node, url: record.now.api_url });
-    Ok(answer::json(StatusCode::OK, &ApiNodes { nodes: nodes.collect() }))
+    let authority = app.exchange.authorities().map(TrustedAuthorities::from);
+    Ok(answer::json(StatusCode::OK, &ApiNodes { nodes: nodes.collect(), authority }))
 }

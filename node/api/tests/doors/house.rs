@@ -409,6 +409,16 @@ pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     looked.unwrap_or_else(|_| panic!("not in time: {what}"));
 }
 
+/// The authority of every house.
+pub static CERTIFIES: std::sync::LazyLock<certs::Authority> = std::sync::LazyLock::new(|| {
+    certs::Authority::create("c0", 1, SystemClock.now()).expect("an authority")
+});
+
+/// A join token that nobody has issued.
+pub fn made_up_token() -> certs::JoinToken {
+    certs::JoinToken::generate(CERTIFIES.certificate(), &mut certs::system_random)
+}
+
 fn signer(key: AccessKey, secret: &Secret) -> Signer {
     Signer::new(key, SigningKey::from_secret(secret))
 }
@@ -423,8 +433,8 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
         name: "Thử".parse().expect("a name"),
         zone: "H41".parse().expect("a zone"),
         cluster: "c0".into(),
-        authority: vec![1],
-        authority_key_sealed: vec![1],
+        authority: CERTIFIES.certificate().to_vec(),
+        authority_key_sealed: keyring.seal(delivery::AUTHORITY_PURPOSE, &CERTIFIES.key_pkcs8()),
         node: NewNode {
             name: "nut-1".parse().expect("a name"),
             mesh_address: "127.0.0.1:7443".into(),

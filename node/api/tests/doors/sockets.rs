@@ -12,7 +12,7 @@ async fn serve(
     house: &House,
 ) -> (lgsp_api::Server, std::net::SocketAddr, tokio_rustls::rustls::ClientConfig) {
     let now = consensus::Clock::now(&consensus::SystemClock);
-    let authority = certs::Authority::create("c0", now).expect("an authority");
+    let authority = certs::Authority::create("c0", 1, now).expect("an authority");
     let key = certs::NodeKey::generate().expect("a key");
     let request = certs::NodeRequest {
         node: model::NodeId(1),

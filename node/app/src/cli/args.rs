@@ -161,7 +161,25 @@ pub enum ClusterVerb {
     #[command(subcommand)]
     Key(ClusterKeyVerb),
     #[command(subcommand)]
+    Authority(AuthorityVerb),
+    #[command(subcommand)]
     Time(TimeVerb),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuthorityVerb {
+    Show {
+        #[arg(long)]
+        pem: bool,
+    },
+    Rotate {
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=366))]
+        overlap_days: u32,
+    },
+    EndOlder {
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,9 +13,10 @@ use super::{
 };
 use crate::{
     cli::{Failure, size_text},
+    node::AUTHORITY_PEM,
     profile,
     texts::demo as d,
-    verbs::{self, AUTHORITY_PEM},
+    verbs,
 };
 
 impl Scene<'_> {

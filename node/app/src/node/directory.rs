@@ -8,6 +8,7 @@ use std::{
 
 use model::{Digest, NodeId};
 use rustix::fs::{FlockOperation, flock};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 /// The version of the directory's layout; a newer one is refused.
@@ -15,6 +16,9 @@ const FORMAT: u32 = 1;
 
 /// Only the owner may enter a data directory: titles and the record lie in it as they are.
 const DIRECTORY_MODE: u32 = 0o700;
+
+/// The file of the authorities' certificates in a data directory.
+pub const AUTHORITY_PEM: &str = "authority.pem";
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -251,14 +255,28 @@ impl Directory {
         self.root.join("node.key")
     }
 
-    /// The node's certificate, DER.
-    pub fn node_certificate(&self) -> PathBuf {
-        self.root.join("node.der")
+    /// What the node shows in TLS, PEM: its own certificate first, then those of authorities.
+    pub fn node_chain(&self) -> PathBuf {
+        self.root.join("node.pem")
     }
 
-    /// The authority's certificate, DER.
+    /// The authorities that are trusted, PEM, the one that certifies first. Applications take it from
+    /// here; the node keeps it up to date.
     pub fn authority(&self) -> PathBuf {
-        self.root.join("authority.der")
+        self.root.join(AUTHORITY_PEM)
+    }
+
+    /// Writes what the node shows and whom it trusts.
+    pub fn set_chain(
+        &self,
+        chain: &[CertificateDer<'_>],
+        trusted: &[CertificateDer<'_>],
+    ) -> Result<(), Error> {
+        for (path, certificates) in [(self.authority(), trusted), (self.node_chain(), chain)] {
+            let pem = certs::certificates_to_pem(certificates);
+            certs::write_file(&path, pem.as_bytes(), certs::Access::Public)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use certs::{Access, Authority, Keyring, NodeKey, NodeRequest};
+use certs::{Authority, Keyring, NodeKey, NodeRequest};
 use consensus::{Clock, Consensus, Lane, Network, NetworkError, SystemClock};
 use futures_util::future::BoxFuture;
 use machine::{AddApp, Command, Found, IssueKey, Proposal};
@@ -39,7 +39,7 @@ pub async fn init(options: InitOptions) -> anyhow::Result<Founded> {
     let _lock = directory.lock()?;
     let now = SystemClock.now();
     let cluster = random_name();
-    let authority = Authority::create(&cluster, now)?;
+    let authority = Authority::create(&cluster, machine::FIRST_AUTHORITY, now)?;
     let keyring = Keyring::new(certs::ClusterKey::generate(
         machine::FIRST_KEY_VERSION,
         &mut certs::system_random,
@@ -59,8 +59,8 @@ pub async fn init(options: InitOptions) -> anyhow::Result<Founded> {
 
     keyring.save(&directory.cluster_key())?;
     node_key.save(&directory.node_key())?;
-    certs::write_file(&directory.node_certificate(), &certificate, Access::Public)?;
-    certs::write_file(&directory.authority(), authority.certificate(), Access::Public)?;
+    let trusted = [authority.certificate().clone()];
+    directory.set_chain(&[certificate, trusted[0].clone()], &trusted)?;
     write_first_entry(&directory, Command::Found(command), now).await?;
     // Last: a directory with an identity is complete.
     directory.set_identity(&Identity::new(&cluster, FIRST_NODE, Vec::new()))?;

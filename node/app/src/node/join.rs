@@ -3,8 +3,9 @@
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use certs::{Access, Keyring, NodeKey};
+use certs::{Keyring, NodeKey};
 use client::{Client, JoinRequest, Trust};
+use rustls_pki_types::CertificateDer;
 
 use super::{Directory, FirstPeer, Identity, presented};
 use crate::options::{JoinOptions, Joined};
@@ -43,8 +44,8 @@ pub async fn join(options: JoinOptions) -> anyhow::Result<Joined> {
     let cluster_key = decode(joined.cluster_key.expose(), "the answer's key is no base64")?;
     Keyring::from_bytes(&cluster_key)?.save(&directory.cluster_key())?;
     node_key.save(&directory.node_key())?;
-    certs::write_file(&directory.node_certificate(), &certificate, Access::Public)?;
-    certs::write_file(&directory.authority(), &authority, Access::Public)?;
+    let trusted = [CertificateDer::from(authority.clone())];
+    directory.set_chain(&[CertificateDer::from(certificate), trusted[0].clone()], &trusted)?;
     let first_peers = joined
         .members
         .iter()

@@ -1,20 +1,19 @@
 //! What a running node keeps in order beside its work: who its peers are, its own announcement, and
 //! its certificate, which renews itself without a restart.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use certs::{Access, NodeKey, Presented};
+use certs::Presented;
 use consensus::Consensus;
 use delivery::Exchange;
 use machine::{Effect, NewNode, View};
-use mesh::{Channel, Claim, Mesh};
+use mesh::Mesh;
 use model::NodeId;
-use rustls_pki_types::CertificateDer;
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
-use super::{Directory, Meeting, Renewal, book::Book, members::Members, run::Node};
-use crate::{config::Config, links::Topic};
+use super::{Meeting, book::Book, members::Members, run::Node, tls::NodeTls};
+use crate::config::Config;
 
 /// Between two looks at the certificate and the announcement. Both are days away, but where clocks
 /// jump, a certificate that was made under the other date is good for nobody.
@@ -27,30 +26,6 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 /// How long a peer may be away until the log says where it is looked for, and how often it says so.
 const MISSED_AFTER: Duration = Duration::from_secs(15);
 const MISSED_EVERY: Duration = Duration::from_secs(600);
-
-/// How nodes are named in this cluster's certificates.
-pub(super) struct ClusterNames(pub(super) String);
-
-impl mesh::Names for ClusterNames {
-    fn server_name(&self, node: NodeId) -> String {
-        certs::node_name(node, &self.0)
-    }
-
-    fn claim_of(&self, certificate: &[u8]) -> Option<Claim> {
-        let node = certs::identity_of(certificate, &self.0).ok()?;
-        Some(Claim { node, key: certs::key_digest(certificate).ok()? })
-    }
-}
-
-pub(super) fn mesh_identity(
-    authority: &CertificateDer<'static>,
-    presented: &Arc<Presented>,
-) -> anyhow::Result<mesh::Identity> {
-    Ok(mesh::Identity {
-        server: Arc::new(certs::mesh_server_config(authority, presented.clone())?),
-        client: Arc::new(certs::mesh_client_config(authority, presented.clone())?),
-    })
-}
 
 /// The certificate for HTTPS: the operator's own, or the node's.
 pub(super) fn https_presented(
@@ -104,12 +79,8 @@ pub(super) fn api_settings(node: &Node) -> api::Settings {
 /// What the keeper needs; all of it cheap to hold.
 pub(super) struct Keeper {
     pub(super) now: NewNode,
-    pub(super) hosts: (Vec<String>, Vec<IpAddr>),
     pub(super) node: NodeId,
-    pub(super) directory: Directory,
-    pub(super) key: Arc<NodeKey>,
-    pub(super) authority: CertificateDer<'static>,
-    pub(super) presented: Arc<Presented>,
+    pub(super) tls: Arc<NodeTls>,
     pub(super) mesh: Mesh,
     pub(super) consensus: Consensus,
     pub(super) exchange: Exchange,
@@ -142,12 +113,16 @@ async fn look_after(keeper: &Keeper) {
             }
             _ = tell.tick() => keeper.meeting.tell_all(&keeper.mesh).await,
             heard = effects.recv() => match heard {
-                Ok(effects) if !effects.contains(&Effect::NodesChanged) => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => {
-                    keeper.mesh.set_peers(&keeper.members.addresses());
-                    keeper.mesh.recheck();
-                    keeper.book.keep(|node| !keeper.members.was_removed(node));
+                Ok(effects) => {
+                    if effects.contains(&Effect::NodesChanged) {
+                        keeper.nodes_changed();
+                    }
+                    if effects.contains(&Effect::AuthorityTurned) {
+                        keeper.keep_tls().await;
+                    }
                 }
+                // The next look follows the authorities.
+                Err(RecvError::Lagged(_)) => keeper.nodes_changed(),
                 Err(RecvError::Closed) => return,
             },
             _ = look.tick() => {
@@ -158,9 +133,7 @@ async fn look_after(keeper: &Keeper) {
                         look = tokio::time::interval(LOOK_EVERY);
                     }
                 }
-                if let Err(error) = keeper.renew_if_due().await {
-                    tracing::warn!(%error, "the node's certificate could not be renewed yet");
-                }
+                keeper.keep_tls().await;
             }
         }
     }
@@ -193,51 +166,20 @@ impl Missed {
 }
 
 impl Keeper {
+    fn nodes_changed(&self) {
+        self.mesh.set_peers(&self.members.addresses());
+        self.mesh.recheck();
+        self.book.keep(|node| !self.members.was_removed(node));
+    }
+
+    async fn keep_tls(&self) {
+        if let Err(error) = self.tls.keep(&self.exchange, &self.mesh).await {
+            tracing::warn!(%error, "the node's certificate could not be renewed yet");
+        }
+    }
+
     async fn announce(&self) -> bool {
         let known = View::new(&*self.consensus.now()).node(self.node).is_some();
         known && self.exchange.announce(self.now.clone()).await.is_ok()
-    }
-
-    async fn renew_if_due(&self) -> anyhow::Result<()> {
-        let (now, certificate) = (self.exchange.now(), self.presented.certificate());
-        let (names, addresses) = &self.hosts;
-        // The operator may have given the node other names since it was certified.
-        if !certs::needs_renewal(&certificate, now)?
-            && certs::carries_hosts(&certificate, names, addresses)?
-        {
-            return Ok(());
-        }
-        let renewal = Renewal {
-            request: self.key.request()?,
-            names: self.hosts.0.clone(),
-            addresses: self.hosts.1.iter().map(ToString::to_string).collect(),
-        };
-        let certificate = self.certify(renewal).await?;
-        let chain = vec![certificate.clone(), self.authority.clone()];
-        certs::write_file(&self.directory.node_certificate(), &certificate, Access::Public)?;
-        self.presented.replace(chain, &self.key.private_key())?;
-        self.mesh.set_identity(&mesh_identity(&self.authority, &self.presented)?)?;
-        tracing::info!("the node's certificate was renewed");
-        Ok(())
-    }
-
-    /// This node can certify itself: the authority's key lies in the state of each node. Others are
-    /// asked only while this node has no state.
-    async fn certify(&self, renewal: Renewal) -> anyhow::Result<CertificateDer<'static>> {
-        if self.exchange.cluster().is_some() {
-            let request = renewal.into_request(self.node, &self.exchange);
-            return Ok(CertificateDer::from(self.exchange.renew_certificate(&request)?));
-        }
-        let question = minicbor::to_vec(&renewal).expect("a vector takes every octet");
-        for (peer, _) in self.members.addresses() {
-            let asked = self.mesh.request(peer, Channel::Control, Topic::Renewal.wrap(&question));
-            match asked.await {
-                Ok(answer) if !answer.is_empty() => {
-                    return Ok(CertificateDer::from(answer.to_vec()));
-                }
-                _ => {}
-            }
-        }
-        anyhow::bail!("no member could be asked")
     }
 }

@@ -157,6 +157,14 @@ impl Members {
         }
     }
 
+    /// Whether a node of this number and with this key is known as a member. Whoever asks may be
+    /// anybody: nothing is done about a number that is not known.
+    pub(super) fn knows(&self, claim: Claim) -> bool {
+        let Some(consensus) = self.consensus.get() else { return false };
+        let standing = self.roll.lock().standing(claim.node, &|node| in_state(consensus, node));
+        standing == Standing::Member(claim.key)
+    }
+
     /// Whether this node's state says that a node was removed.
     pub(super) fn was_removed(&self, node: NodeId) -> bool {
         let Some(consensus) = self.consensus.get() else { return false };

@@ -17,6 +17,7 @@ mod recover;
 mod reload;
 mod renewal;
 mod run;
+mod tls;
 
 use machine::NewNode;
 use model::NodeId;
@@ -25,7 +26,7 @@ use crate::config::Config;
 
 pub use asks::{Answer, Ask, ask};
 pub use descriptors::{Descriptors, TooFew};
-pub use directory::{Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
+pub use directory::{AUTHORITY_PEM, Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
 pub use init::init;
 pub use join::join;
 pub use meeting::Meeting;

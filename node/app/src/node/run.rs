@@ -3,13 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use certs::{Keyring, NodeKey, Presented};
+use certs::{Keyring, Presented};
 use consensus::{Clock, Consensus, SystemClock};
 use content::Content;
 use delivery::{Conductor, Exchange, Parts};
 use mesh::Mesh;
 use model::NodeId;
-use rustls_pki_types::CertificateDer;
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
     meeting::Refused,
     members::Members,
     presented, reload,
+    tls::{ClusterNames, NodeTls},
 };
 use crate::{
     config::Config,
@@ -42,9 +42,7 @@ pub(super) struct Node {
     pub(super) config: Config,
     pub(super) directory: Directory,
     pub(super) identity: Identity,
-    pub(super) key: Arc<NodeKey>,
-    pub(super) authority: CertificateDer<'static>,
-    pub(super) presented: Arc<Presented>,
+    pub(super) tls: Arc<NodeTls>,
     pub(super) mesh: Mesh,
     pub(super) consensus: Consensus,
     pub(super) content: Content,
@@ -131,27 +129,23 @@ async fn start(
 ) -> anyhow::Result<Node> {
     let config = options.config.clone();
     let keyring = Arc::new(Keyring::load(&directory.cluster_key())?);
-    let key = Arc::new(NodeKey::load(&directory.node_key())?);
-    let read = |path: std::path::PathBuf| {
-        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
-    let authority = CertificateDer::from(read(directory.authority())?);
-    let certificate = CertificateDer::from(read(directory.node_certificate())?);
-    let chain = vec![certificate, authority.clone()];
-    let presented = Presented::new(chain, &key.private_key())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let dispatch = Arc::new(Dispatch::default());
     let book = Arc::new(Book::open(directory.addresses()));
     let members = Arc::new(Members::new(&identity, book.clone(), options.hints(&config)));
+    let names = ClusterNames(identity.cluster.clone());
+    let hosts = config.certificate_hosts();
+    let known = (names.clone(), members.clone());
+    let tls = Arc::new(NodeTls::open(identity.node, directory.clone(), hosts, known)?);
     let known = (book.clone(), members.clone());
     let advertised = config.mesh.advertise.to_string();
     let meeting = Meeting::new(identity.node, life, advertised, known);
     let mesh = Mesh::bind(mesh::Options {
         node: identity.node,
         listen: config.mesh.listen,
-        identity: keeper::mesh_identity(&authority, &presented)?,
-        names: Arc::new(keeper::ClusterNames(identity.cluster.clone())),
+        identity: tls.mesh_identity()?,
+        names: Arc::new(names),
         allowed: members.allowed(),
         handler: Arc::new(DispatchHandler(dispatch.clone())),
         greeter: meeting.clone(),
@@ -207,14 +201,12 @@ async fn start(
         exchange: exchange.clone(),
         meeting: meeting.clone(),
     });
-    let https = keeper::https_presented(&config, &presented)?;
+    let https = keeper::https_presented(&config, &tls.presented)?;
     Ok(Node {
         config,
         directory,
         identity,
-        key,
-        authority,
-        presented,
+        tls,
         mesh,
         consensus,
         content,
@@ -335,12 +327,8 @@ impl Node {
     fn keeper(&self) -> keeper::Keeper {
         keeper::Keeper {
             now: presented(&self.config),
-            hosts: self.config.certificate_hosts(),
             node: self.identity.node,
-            directory: self.directory.clone(),
-            key: self.key.clone(),
-            authority: self.authority.clone(),
-            presented: self.presented.clone(),
+            tls: self.tls.clone(),
             mesh: self.mesh.clone(),
             consensus: self.consensus.clone(),
             exchange: self.exchange.clone(),

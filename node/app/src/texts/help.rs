@@ -264,6 +264,10 @@ pub const ALL: &[Entry] = &[
     },
     super::identity::HELP_CLUSTER_KEY,
     super::identity::HELP_ROTATE,
+    super::authority::HELP,
+    super::authority::HELP_SHOW,
+    super::authority::HELP_ROTATE,
+    super::authority::HELP_END,
     Entry {
         path: "unit",
         about: t("Các đơn vị", "The units"),

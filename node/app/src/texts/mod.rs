@@ -3,6 +3,7 @@
 //! A text is one constant with both languages; `{name}` is a place that is filled in. What
 //! machines read (words, codes, JSON) is not here: it is never translated.
 
+pub mod authority;
 pub mod clocks;
 pub mod demo;
 pub mod failures;
@@ -112,6 +113,7 @@ mod tests {
         let parts = [
             ("demo", demo::ALL),
             ("failures", failures::ALL),
+            ("authority", authority::ALL),
             ("identity", identity::ALL),
             ("words", words::ALL),
         ];

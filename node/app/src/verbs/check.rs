@@ -59,6 +59,7 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     findings.security(&keys);
     findings.exposed(&status, keys.as_deref().unwrap_or_default());
     findings.cluster_key(&status);
+    findings.authority(&status);
     for node in members(&status).filter(|node| node.reachable) {
         if let Some(url) = &node.api_url {
             findings.certificate(node, days_left(context, &loaded, url).await);
@@ -276,21 +277,6 @@ impl Findings<'_> {
                 self.add(group, "keys_exposed", Mark::Warn, text, fix);
             }
         }
-    }
-
-    fn cluster_key(&mut self, status: &Status) {
-        let (out, group) = (self.out, w::CHECK_SECURITY);
-        let Some(key) = &status.cluster_key else { return };
-        if key.phase == "settled" {
-            let text = out.fill(t::CHECK_CLUSTER_KEY, &[("version", &key.version)]);
-            return self.add(group, "cluster_key", Mark::Good, text, None);
-        }
-        let holders = super::cluster::holders(key);
-        let values: [(&str, &dyn std::fmt::Display); 2] =
-            [("phase", &key.phase), ("holders", &holders)];
-        let text = out.fill(t::CHECK_CLUSTER_KEY_TURNING, &values);
-        let fix = Some(out.text(t::FIX_CLUSTER_KEY).to_owned());
-        self.add(group, "cluster_key", Mark::Warn, text, fix);
     }
 
     fn certificate(&mut self, node: &NodeStatus, days: Result<i64, String>) {

@@ -10,7 +10,7 @@ use super::{Context, Done};
 use crate::{
     cli::{Exit, Failure, InitArgs, JoinArgs, NodeArgs, Out},
     config::{self, Api, Config, Mesh},
-    node,
+    node::{self, AUTHORITY_PEM},
     options::{InitOptions, JoinOptions},
     profile,
     texts::{failures as t, words},
@@ -18,8 +18,6 @@ use crate::{
 
 /// The administrator's profile in a data directory.
 pub const ADMIN_PROFILE: &str = "admin.toml";
-/// The authority's certificate in a data directory, for clients.
-pub const AUTHORITY_PEM: &str = "authority.pem";
 
 /// Founds a cluster.
 pub async fn init(context: &Context, args: InitArgs) -> Done {
@@ -34,7 +32,7 @@ pub async fn init(context: &Context, args: InitArgs) -> Done {
     let founded =
         node::init(options).await.map_err(|error| Failure::node(out.lang, t::FAILED, &error))?;
     let authority = [CertificateDer::from(founded.authority)];
-    write_config(out, &config, &authority)?;
+    write_config(out, &config)?;
     let admin = directory.join(ADMIN_PROFILE);
     let key = (founded.access_key.clone(), model::KeyAlgorithm::HmacSha256);
     profile::write(
@@ -105,7 +103,7 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
         }
     };
     let authority = [CertificateDer::from(joined.authority)];
-    write_config(out, &config, &authority)?;
+    write_config(out, &config)?;
     let run = format!("lgsp run --data-dir {}", quoted(&directory));
     if !out.is_table() {
         out.json("lgsp.join/1", json!({
@@ -173,27 +171,17 @@ fn prepare(out: &Out, args: &NodeArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn write_config(
-    out: &Out,
-    config: &Config,
-    authority: &[CertificateDer<'_>],
-) -> Result<(), Failure> {
-    let directory = &config.data_dir;
+fn write_config(out: &Out, config: &Config) -> Result<(), Failure> {
     // The file lies in the directory, which may be moved as a whole.
     let written = Config { data_dir: ".".into(), ..config.clone() };
-    let files = [
-        (directory.join(config::FILE), config::to_toml(&written)),
-        (directory.join(AUTHORITY_PEM), certs::certificates_to_pem(authority)),
-    ];
-    for (path, text) in files {
-        certs::write_file(&path, text.as_bytes(), Access::Public).map_err(|error| {
-            Failure::new(Exit::Failed, out.fill(t::FILE, &[("path", &path.display())]))
-                .why(error.to_string())
-                .fix(out.fill(t::FIX_FILE, &[("path", &path.display())]))
-                .code(9105)
-        })?;
-    }
-    Ok(())
+    let path = config.data_dir.join(config::FILE);
+    let text = config::to_toml(&written);
+    certs::write_file(&path, text.as_bytes(), Access::Public).map_err(|error| {
+        Failure::new(Exit::Failed, out.fill(t::FILE, &[("path", &path.display())]))
+            .why(error.to_string())
+            .fix(out.fill(t::FIX_FILE, &[("path", &path.display())]))
+            .code(9105)
+    })
 }
 
 fn next_commands(

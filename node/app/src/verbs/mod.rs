@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod authority;
 mod check;
 mod clocks;
 mod cluster;
@@ -39,7 +40,7 @@ use crate::{
 };
 
 pub use clocks::own_clock;
-pub use founding::{ADMIN_PROFILE, AUTHORITY_PEM, quoted};
+pub use founding::{ADMIN_PROFILE, quoted};
 pub use registry::read_units;
 pub use way::{Step, lines, steps};
 
@@ -66,14 +67,17 @@ impl Context {
         Ok(used)
     }
 
-    /// After a command that went well: the profile learns where the nodes are. That it could not is no
+    /// After a command that went well: the profile learns where the nodes are and whom to trust. That it could not is no
     /// failure of the command.
     async fn learn(&self) {
         let Some((client, loaded)) = self.used.get() else { return };
         let learned = match client.nodes().await {
-            Ok(nodes) => {
-                let urls: Vec<_> = nodes.iter().filter_map(|node| node.url.parse().ok()).collect();
-                loaded.learn(&urls).map_err(|error| error.to_string())
+            Ok(told) => {
+                let urls: Vec<_> =
+                    told.nodes.iter().filter_map(|node| node.url.parse().ok()).collect();
+                let learned = loaded.learn(&urls).map_err(|error| error.to_string());
+                let followed = told.authority.map_or(Ok(()), |told| loaded.follow(&told.pem));
+                learned.and(followed)
             }
             Err(error) => Err(error.to_string()),
         };
@@ -228,6 +232,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::Member(MemberVerb::Remove { node, force, yes }) => {
             members::remove(context, node, (force, yes)).await
         }
+        Verb::Cluster(ClusterVerb::Authority(verb)) => authority::authority(context, verb).await,
         Verb::Cluster(ClusterVerb::Key(ClusterKeyVerb::Rotate { end_tokens })) => {
             cluster::rotate_key(context, end_tokens).await
         }

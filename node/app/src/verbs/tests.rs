@@ -15,7 +15,7 @@ fn a_profile_reads_back_and_its_secret_is_its_owners() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("admin.toml");
     let authority =
-        certs::Authority::create("c1", model::Moment(1_795_334_851_204)).expect("an authority");
+        certs::Authority::create("c1", 1, model::Moment(1_795_334_851_204)).expect("an authority");
     let key = (model::AccessKey::from_random([7; 20]), model::KeyAlgorithm::HmacSha256);
     let urls = vec!["https://127.0.0.1:8443".parse().expect("an address")];
     let secret = client::Secret::new("s3cret");

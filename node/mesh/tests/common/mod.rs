@@ -147,7 +147,7 @@ pub fn now() -> Moment {
 impl Cluster {
     pub fn new() -> Self {
         let members = (1..=3).map(NodeId).collect();
-        let authority = Authority::create(CLUSTER, now()).unwrap();
+        let authority = Authority::create(CLUSTER, 1, now()).unwrap();
         Self { authority, members: Arc::new(Mutex::new(members)), keys: Arc::default() }
     }
 
@@ -174,10 +174,13 @@ impl Cluster {
         };
         let chain = vec![self.authority.issue(&request, at).unwrap()];
         let presented = Presented::new(chain, &key.private_key()).unwrap();
-        let authority = self.authority.certificate();
+        let trusted = [self.authority.certificate().clone()];
+        let nobody = || -> certs::IsMember { Arc::new(|_| None) };
         Identity {
-            server: Arc::new(certs::mesh_server_config(authority, presented.clone()).unwrap()),
-            client: Arc::new(certs::mesh_client_config(authority, presented).unwrap()),
+            server: Arc::new(
+                certs::mesh_server_config(&trusted, nobody(), presented.clone()).unwrap(),
+            ),
+            client: Arc::new(certs::mesh_client_config(&trusted, nobody(), presented).unwrap()),
         }
     }
 

@@ -83,6 +83,8 @@ pub(crate) struct Pledges {
     raft: OnceLock<Raft>,
     begun_at: Instant,
     state: Mutex<State>,
+    /// Held by whoever keeps the memory.
+    keeping: Mutex<()>,
     /// Moves with every peer that is met and with every change of the standing.
     changes: watch::Sender<u64>,
     /// The negative control of the simulation: nothing is compared.
@@ -156,6 +158,7 @@ impl Pledges {
             raft: OnceLock::new(),
             begun_at: Instant::now(),
             state: Mutex::new(state),
+            keeping: Mutex::new(()),
             changes: watch::Sender::new(0),
             blind,
         })
@@ -264,6 +267,8 @@ impl Pledges {
 
     /// Keeps the memory, if it has changed.
     pub(crate) fn keep(&self) -> io::Result<()> {
+        // One at a time: an older memory never takes the place of a newer one.
+        let _keeping = self.keeping.lock();
         let memory = {
             let mut state = self.state.lock();
             if !std::mem::take(&mut state.unkept) {
@@ -271,7 +276,11 @@ impl Pledges {
             }
             state.memory.clone()
         };
-        vault::save(&*self.vault, Word::Peers, &memory)
+        let kept = vault::save(&*self.vault, Word::Peers, &memory);
+        if kept.is_err() {
+            self.state.lock().unkept = true;
+        }
+        kept
     }
 
     /// Does what may wait for a disk where it holds nobody up.

@@ -173,6 +173,7 @@ fn turning((a, c): (u8, u8)) -> Command {
     let material = b"anew".to_vec().into();
     let step = match a {
         0 if c == 0 => return Command::Found(founding()),
+        0 if c < 4 => return turning_authority(c),
         0 => return Command::RotateClusterKey(RotateClusterKey { ends_tokens: c % 2 == 0 }),
         1 => TurnClusterKey::Stage { version, check, node },
         2 => TurnClusterKey::Hold { version, node },
@@ -185,6 +186,22 @@ fn turning((a, c): (u8, u8)) -> Command {
         _ => TurnClusterKey::End { version },
     };
     Command::TurnClusterKey(step)
+}
+
+/// A step of a rotation of the authority.
+fn turning_authority(c: u8) -> Command {
+    let octets = || b"made".to_vec().into();
+    match c {
+        1 => Command::OrderAuthority(OrderAuthority::Rotate { overlap_ms: 3_600_000 }),
+        2 => Command::TurnAuthority(TurnAuthority::End),
+        _ => Command::TurnAuthority(TurnAuthority::Replace {
+            number: 2,
+            certificate: octets(),
+            by_former: octets(),
+            key_sealed: octets(),
+            sealed_under: 1,
+        }),
+    }
 }
 
 /// Who signs: most often one who may.

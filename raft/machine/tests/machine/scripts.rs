@@ -239,6 +239,7 @@ impl Script {
             }
             "members" => return (joined(view.members()), rest.into()),
             "cluster-key" => return (self.cluster_key_told(), rest.into()),
+            "authority" => return (self.authority_told(), rest.into()),
             "sealed-before" => {
                 let (version, keys) = rest.split_once(' ').expect("sealed-before VERSION KEYS");
                 let before = view.sealed_before(number(version) as u32, 100);
@@ -270,6 +271,18 @@ impl Script {
         tell(tokens.is_some(), format!("tokens of older until {}", tokens.unwrap_or_default()));
         tell(contents.is_some(), format!("contents until {}", contents.unwrap_or_default()));
         tell(key.opens_from > 1, format!("opens from {}", key.opens_from));
+        told.join(", ")
+    }
+
+    fn authority_told(&self) -> String {
+        let record = self.office.view().authority().expect("a founded cluster has an authority");
+        let mut told = vec![format!("number {}", record.number)];
+        told.extend(record.wanted.map(|ms| format!("wanted with {}h", ms / 3_600_000)));
+        told.extend(
+            record.older.iter().map(|older| {
+                format!("{} until {}", older.number, self.moment_told(older.until.date))
+            }),
+        );
         told.join(", ")
     }
 
@@ -350,6 +363,12 @@ impl Script {
             "stage-key" | "hold-key" | "activate-key" | "reseal-key" | "end-key" => {
                 Command::TurnClusterKey(turn(verb, number(get("version")) as u32, words))
             }
+            "rotate-authority" => Command::OrderAuthority(OrderAuthority::Rotate {
+                overlap_ms: span(or("overlap", "30d")),
+            }),
+            "end-authorities" => Command::OrderAuthority(OrderAuthority::EndOlder),
+            "replace-authority" => Command::TurnAuthority(replace(words)),
+            "pass-authorities" => Command::TurnAuthority(TurnAuthority::End),
             "open" => Command::OpenPacket(OpenPacket {
                 packet: packet(),
                 space: space(),
@@ -425,6 +444,19 @@ fn turn(verb: &str, version: u32, words: &Words) -> TurnClusterKey {
     }
 }
 
+/// The next authority.
+fn replace(words: &Words) -> TurnAuthority {
+    let or = |name: &str, other| words.get(name).copied().unwrap_or(other);
+    let octets = |what: &str| format!("{what} {}", or("number", "2")).into_bytes().into();
+    TurnAuthority::Replace {
+        number: number(or("number", "2")) as u32,
+        certificate: octets("certificate"),
+        by_former: octets("by former"),
+        key_sealed: vec![7; number(or("octets", "100")) as usize].into(),
+        sealed_under: number(or("version", "1")) as u32,
+    }
+}
+
 fn told_effect(effect: &Effect) -> String {
     match effect {
         Effect::Notice { unit, position } => format!("notice to {unit} at {position}"),
@@ -432,6 +464,7 @@ fn told_effect(effect: &Effect) -> String {
         Effect::KeyRevoked(key) => format!("key revoked {key}"),
         Effect::NodesChanged => "nodes changed".into(),
         Effect::ClusterKeyTurned => "cluster key turned".into(),
+        Effect::AuthorityTurned => "authority turned".into(),
     }
 }
 

@@ -57,6 +57,23 @@ fn with_later_field(octets: &[u8], map: usize) -> Vec<u8> {
 }
 
 /// The steps of a rotation: one command with many faces.
+fn authority_steps() -> Vec<(&'static str, Command)> {
+    let octets = |text: &str| text.as_bytes().to_vec().into();
+    let replace = TurnAuthority::Replace {
+        number: 2,
+        certificate: octets("certificate"),
+        by_former: octets("by former"),
+        key_sealed: octets("sealed"),
+        sealed_under: 1,
+    };
+    vec![
+        ("order-authority", Command::OrderAuthority(OrderAuthority::Rotate { overlap_ms: 1000 })),
+        ("turn-authority", Command::TurnAuthority(replace)),
+        ("end-older", Command::OrderAuthority(OrderAuthority::EndOlder)),
+        ("end-authorities", Command::TurnAuthority(TurnAuthority::End)),
+    ]
+}
+
 fn steps() -> Vec<(&'static str, Command)> {
     let (check, node) = (digest_of("d1"), NodeId(2));
     let material = b"sealed".to_vec().into();
@@ -162,6 +179,8 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("close-lost", Command::CloseLost(CloseLost { packets: vec![packet] })),
         ("rotate-cluster-key", Command::RotateClusterKey(RotateClusterKey { ends_tokens: true })),
         steps().swap_remove(0),
+        authority_steps().swap_remove(0),
+        authority_steps().swap_remove(1),
     ]
 }
 
@@ -169,7 +188,8 @@ fn commands() -> Vec<(&'static str, Command)> {
 fn commands_have_their_octets() {
     let mut lines: Vec<_> =
         commands().iter().map(|(name, command)| vector(name, command)).collect();
-    lines.extend(steps().iter().skip(1).map(|(name, command)| vector(name, command)));
+    let more = steps().into_iter().skip(1).chain(authority_steps().into_iter().skip(2));
+    lines.extend(more.map(|(name, command)| vector(name, &command)));
     let (_, command) = commands().swap_remove(14);
     let proof = Some(proof(key_of("noi-vu"), BEGIN, "nonce-0000000001"));
     let proposal = Proposal { id: CommandId(5), proof, command };
@@ -264,7 +284,7 @@ fn rows_of_the_state_have_their_octets() {
     let state = full_state();
     assert_eq!(audit(&state), Vec::<String>::new());
     let tables: std::collections::BTreeSet<u8> = state.keys().map(|key| key[0]).collect();
-    assert!(tables.into_iter().eq(1..=33), "a table has no row here");
+    assert!(tables.into_iter().eq(1..=34), "a table has no row here");
     let lines: Vec<_> =
         state.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
     compare("state.txt", &lines);

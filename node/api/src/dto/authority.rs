@@ -1,0 +1,81 @@
+//! The authorities: who certifies the nodes, and whom applications may still trust.
+
+use delivery::Authorities;
+use machine::AUTHORITY_OVERLAP_MS;
+use model::Digest;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{At, schemas};
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// The authority that certifies the nodes, and how far a rotation is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuthorityView {
+    /// Its number; the first is 1.
+    number: u32,
+    /// The SHA-256 of its certificate.
+    #[schema(schema_with = schemas::digest)]
+    fingerprint: Digest,
+    /// Whether a new one is wanted and not made yet.
+    wanted: bool,
+    /// How many before it are still honoured.
+    older: usize,
+    /// Until when: who trusts only an older one has to take the file of this one before.
+    #[schema(schema_with = schemas::moment_or_null)]
+    older_until: Option<At>,
+    /// How many seconds that is from now.
+    older_left_seconds: Option<u64>,
+}
+
+/// Whom applications may trust.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TrustedAuthorities {
+    /// The number of the authority that certifies the nodes.
+    number: u32,
+    /// The certificates to trust, the one that certifies first, as text (PEM).
+    pem: String,
+    /// Until when the older ones are honoured.
+    #[schema(schema_with = schemas::moment_or_null)]
+    older_until: Option<At>,
+}
+
+/// A new authority to be made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotateAuthority {
+    /// For how many days the present one is honoured after it: 0 to 366, 30 when not given.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 366)]
+    overlap_days: Option<u16>,
+}
+
+impl RotateAuthority {
+    pub(crate) fn overlap_ms(&self) -> u64 {
+        self.overlap_days.map_or(AUTHORITY_OVERLAP_MS, |days| u64::from(days) * DAY_MS)
+    }
+}
+
+impl From<Authorities> for AuthorityView {
+    fn from(authorities: Authorities) -> Self {
+        Self {
+            number: authorities.number,
+            fingerprint: authorities.fingerprint(),
+            wanted: authorities.wanted,
+            older: authorities.trusted.len() - 1,
+            older_left_seconds: authorities.older_left.map(|left| left.as_secs()),
+            older_until: authorities.older_until.map(At),
+        }
+    }
+}
+
+impl From<Authorities> for TrustedAuthorities {
+    fn from(authorities: Authorities) -> Self {
+        Self {
+            number: authorities.number,
+            pem: authorities.pem(),
+            older_until: authorities.older_until.map(At),
+        }
+    }
+}

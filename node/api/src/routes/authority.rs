@@ -1,0 +1,66 @@
+//! The authorities: their certificates for everybody, their rotation for administrators.
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{Answer, open::text};
+use crate::{
+    answer,
+    app::App,
+    dto::{admin::StatusView, authority::RotateAuthority},
+    settings::JSON_MAX,
+    signed::{check_json_type, from_json},
+};
+
+/// The certificates that applications trust
+///
+/// The authority that certifies the nodes, and those before it that are still honoured. Save it as
+/// `authority.pem` in time before an older one ends: `/v1/nodes` and the status of the cluster say when.
+#[utoipa::path(
+    get, path = "/.well-known/lgsp/authority.pem", tag = "health", operation_id = "authority",
+    responses((status = 200, description = "PEM (RFC 7468)", body = String, content_type = "application/x-pem-file"))
+)]
+pub(crate) async fn certificates(State(app): State<App>) -> Response {
+    let pem = app.exchange.authorities().map(|authorities| authorities.pem());
+    text("application/x-pem-file", pem.unwrap_or_default())
+}
+
+/// Rotate the authority
+///
+/// A new authority is made and certifies the nodes; those before it are honoured for a while. The answer
+/// comes when the rotation is wanted; `authority` of the status says how far it is.
+#[utoipa::path(
+    post, path = "/v1/admin/authority/rotate", tag = "admin", operation_id = "rotate_authority", security(("lgsp-v1" = [])),
+    request_body = Option<RotateAuthority>, responses((status = 202, description = "Wanted", body = StatusView))
+)]
+pub(crate) async fn rotate(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request).await?;
+    let body = signed.body(JSON_MAX).await?;
+    let asked = if body.is_empty() {
+        RotateAuthority::default()
+    } else {
+        check_json_type(&signed.head.headers)?;
+        from_json::<Option<RotateAuthority>>(&body)?.unwrap_or_default()
+    };
+    app.exchange.rotate_authority(&signed.caller, asked.overlap_ms()).await?;
+    let status = app.exchange.status(&signed.caller).await?;
+    Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))
+}
+
+/// End the older authorities
+///
+/// Whoever trusts only an older one believes the nodes no longer.
+#[utoipa::path(
+    post, path = "/v1/admin/authority/end-older", tag = "admin", operation_id = "end_older_authorities", security(("lgsp-v1" = [])),
+    responses((status = 200, description = "Ended", body = StatusView))
+)]
+pub(crate) async fn end_older(State(app): State<App>, request: Request) -> Answer {
+    let mut signed = app.signed(request).await?;
+    signed.no_body().await?;
+    app.exchange.end_older_authorities(&signed.caller).await?;
+    let status = app.exchange.status(&signed.caller).await?;
+    Ok(answer::json(StatusCode::OK, &StatusView::from(status)))
+}

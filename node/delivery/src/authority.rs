@@ -1,0 +1,138 @@
+//! The authority turns: a new one is made and certified by the one before it, which is honoured for a
+//! while (decision 0014).
+//!
+//! What is to be done follows from the record of the state alone. The leader makes the next authority once
+//! the cluster key does not turn any more: its key is sealed under a version that no removed node
+//! holds. Each node then certifies itself anew, which is for its keeper to do.
+
+use std::time::Duration;
+
+use auth::VerifiedCaller;
+use certs::Authority;
+use consensus::Role;
+use machine::{AuthorityRecord, Command, OrderAuthority, Refusal, Time, TurnAuthority, View};
+use minicbor::bytes::ByteVec;
+use model::{Digest, Grant, Moment};
+
+use crate::{AUTHORITY_PURPOSE, Error, Exchange};
+
+/// The authorities of the cluster, as nodes and applications use them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorities {
+    /// The number of the one that certifies.
+    pub number: u32,
+    /// Whom applications may trust, DER: the one that certifies, and those before it that are still
+    /// honoured, the newest first.
+    pub trusted: Vec<Vec<u8>>,
+    /// What a node shows behind its own certificate, DER: how each honoured authority has certified its
+    /// successor, the newest first, and the one that certifies as it certified itself.
+    pub chain: Vec<Vec<u8>>,
+    /// Until when the last of the older ones is honoured; none when there is none.
+    pub older_until: Option<Moment>,
+    /// How long that is from now.
+    pub older_left: Option<Duration>,
+    /// Whether a new one is wanted and not made yet.
+    pub wanted: bool,
+}
+
+impl Authorities {
+    fn of(record: &AuthorityRecord, now: Time) -> Self {
+        let left = record.older.iter().map(|older| older.until.tick.since(now.tick)).max();
+        let older = || record.older.iter().rev();
+        let own = std::iter::once(record.certificate.clone());
+        Self {
+            number: record.number,
+            trusted: own.clone().chain(older().map(|older| older.certificate.clone())).collect(),
+            chain: older().map(|older| older.successor.clone()).chain(own).collect(),
+            older_until: left.map(|left| now.date.plus(left)),
+            older_left: left,
+            wanted: record.wanted.is_some(),
+        }
+    }
+
+    /// The certificates to trust, the one that certifies first, as text (RFC 7468).
+    pub fn pem(&self) -> String {
+        certs::certificates_to_pem(&self.trusted)
+    }
+
+    /// The SHA-256 of the certificate of the authority that certifies.
+    pub fn fingerprint(&self) -> Digest {
+        Digest(certs::sha256(&self.trusted[0]))
+    }
+}
+
+impl Exchange {
+    /// The authorities as this node's state knows them; none before the founding.
+    pub fn authorities(&self) -> Option<Authorities> {
+        let latest = View::new(self.consensus().latest());
+        latest.authority().map(|record| Authorities::of(&record, latest.clock()))
+    }
+
+    /// Asks for a new authority. Those before it are honoured for so long (milliseconds).
+    pub async fn rotate_authority(
+        &self,
+        caller: &VerifiedCaller,
+        overlap_ms: u64,
+    ) -> Result<(), Error> {
+        let order = OrderAuthority::Rotate { overlap_ms };
+        self.propose_for(caller, Command::OrderAuthority(order)).await.map(drop)
+    }
+
+    /// Ends the authorities before the one that certifies, whatever time they have left.
+    pub async fn end_older_authorities(&self, caller: &VerifiedCaller) -> Result<(), Error> {
+        let order = Command::OrderAuthority(OrderAuthority::EndOlder);
+        self.propose_for(caller, order).await.map(drop)
+    }
+
+    /// The authorities, for an administrator.
+    pub fn authority_status(&self, caller: &VerifiedCaller) -> Result<Option<Authorities>, Error> {
+        Self::require(caller, Grant::Admin)?;
+        Ok(self.authorities())
+    }
+
+    /// Takes the next step of a rotation, where this node leads.
+    pub(crate) async fn keep_authority(&self) -> Result<(), Error> {
+        let latest = View::new(self.consensus().latest());
+        let (Some(record), Some(key)) = (latest.authority(), latest.cluster_key()) else {
+            return Ok(());
+        };
+        if self.consensus().status().role != Role::Leader {
+            return Ok(());
+        }
+        let now = self.consensus().tick();
+        if record.older.iter().any(|older| older.until.tick <= now) {
+            self.propose(None, Command::TurnAuthority(TurnAuthority::End)).await?;
+        }
+        // Of two rotations the cluster key's is first.
+        let seals = self.inner.parts.cluster_key.active() == key.active && !key.wanted;
+        if record.wanted.is_none() || !seals {
+            return Ok(());
+        }
+        let replace = self.next_authority(&record)?;
+        self.propose(None, Command::TurnAuthority(replace)).await?;
+        tracing::info!(number = record.number + 1, "the cluster has a new authority");
+        Ok(())
+    }
+
+    fn next_authority(&self, record: &AuthorityRecord) -> Result<TurnAuthority, Error> {
+        let (now, cluster) =
+            (self.now(), self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?);
+        let former = self.open_authority(record)?;
+        let number = record.number.saturating_add(1);
+        let next = Authority::create(&cluster.cluster, number, now)?;
+        let sealing = self.inner.parts.cluster_key.sealing();
+        Ok(TurnAuthority::Replace {
+            number,
+            certificate: ByteVec::from(next.certificate().to_vec()),
+            by_former: ByteVec::from(former.certify_successor(&next, now)?.to_vec()),
+            key_sealed: ByteVec::from(sealing.seal(AUTHORITY_PURPOSE, &next.key_pkcs8())),
+            sealed_under: sealing.version(),
+        })
+    }
+
+    /// The authority that certifies, with its key.
+    pub(crate) fn open_authority(&self, record: &AuthorityRecord) -> Result<Authority, Error> {
+        let key = self.inner.parts.cluster_key.open(AUTHORITY_PURPOSE, &record.key_sealed)?;
+        Ok(Authority::from_parts(&record.certificate, &key)?)
+    }
+}
