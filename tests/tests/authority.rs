@@ -106,7 +106,7 @@ async fn away(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
 /// Once the older ones have ended, who trusts only them believes nobody; the removal of a member rotates by itself.
 async fn end(cluster: &mut Cluster) -> Result<()> {
     let first = trusted(cluster, 0)?.pop().context("the first authority")?;
-    authority(cluster, &["end-older", "--yes"]).await?;
+    authority(cluster, &["end", "--yes"]).await?;
     eventually("only the last one is trusted", STEP_TIME_MAX, async || {
         (0..cluster.nodes.len())
             .all(|index| trusted(cluster, index).is_ok_and(|all| all.len() == 1))

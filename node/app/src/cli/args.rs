@@ -176,7 +176,7 @@ pub enum AuthorityVerb {
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=366))]
         overlap_days: u32,
     },
-    EndOlder {
+    End {
         #[arg(long)]
         yes: bool,
     },

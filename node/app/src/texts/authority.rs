@@ -70,11 +70,11 @@ pub const HELP_ROTATE: Entry = Entry {
 
 /// Help.
 pub const HELP_END: Entry = Entry {
-    path: "cluster authority end-older",
+    path: "cluster authority end",
     about: t(
         "Thôi công nhận các cơ quan chứng thư cũ ngay, không đợi hết hạn",
         "End the older authorities now, whatever time they have left",
     ),
-    examples: ["lgsp cluster authority end-older", "lgsp cluster authority end-older --yes"],
+    examples: ["lgsp cluster authority end", "lgsp cluster authority end --yes"],
     args: &[],
 };

@@ -26,7 +26,7 @@ pub async fn authority(context: &Context, verb: AuthorityVerb) -> Done {
     match verb {
         AuthorityVerb::Show { pem } => show(context, pem).await,
         AuthorityVerb::Rotate { overlap_days } => rotate(context, overlap_days).await,
-        AuthorityVerb::EndOlder { yes } => end_older(context, yes).await,
+        AuthorityVerb::End { yes } => end_older(context, yes).await,
     }
 }
 
