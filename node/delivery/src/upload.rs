@@ -332,17 +332,20 @@ impl Exchange {
         };
         self.fresh()?;
         self.consensus().read_index().await?;
-        let reader = self.consensus().now();
-        let view = View::new(&*reader);
-        // Writing on into an open space is no command, so nobody else asks for the grant.
-        let holder = Self::holder(view, &key, Grant::Send)?;
-        let record = view.packet_of_space(space).ok_or(Error::Refused(Refusal::SpaceUnknown))?;
-        if record.source != holder.unit {
-            return Err(stranger);
-        }
-        if !view.may_act(&holder.app, &record) {
-            return Err(Error::Refused(Refusal::TargetNotGranted));
-        }
+        let record = self.consensus().peek(|rows| {
+            let view = View::new(rows);
+            // Writing on into an open space is no command, so nobody else asks for the grant.
+            let holder = Self::holder(view, &key, Grant::Send)?;
+            let record = view.packet_of_space(space);
+            let record = record.ok_or(Error::Refused(Refusal::SpaceUnknown))?;
+            if record.source != holder.unit {
+                return Err(stranger);
+            }
+            if !view.may_act(&holder.app, &record) {
+                return Err(Error::Refused(Refusal::TargetNotGranted));
+            }
+            Ok(record)
+        })?;
         if record.state.is_terminal() {
             return Err(Error::ContentGone);
         }

@@ -7,6 +7,7 @@ mod exact;
 mod house;
 mod joining;
 mod limits;
+mod lists;
 mod malformed;
 mod queries;
 mod reading;
