@@ -12,6 +12,7 @@ mod malformed;
 mod queries;
 mod reading;
 mod sockets;
+mod submits;
 mod tokens;
 mod uploads;
 
