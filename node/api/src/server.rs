@@ -322,7 +322,8 @@ mod tests {
         let slots = Slots::new(Limits::default(), Arc::default());
         let slot = slots.enter([127, 0, 0, 1].into()).expect("a place");
         slot.visitor().activity.watch(Heads::First);
-        slot.visitor().is_of(None, &"H41".parse().expect("a unit"));
+        let (app, unit) = ("app".parse().expect("a name"), "H41".parse().expect("a unit"));
+        slot.visitor().is_of(&app, &unit);
         let io = TokioIo::new(Watched { stream: near, activity: slot.visitor().activity.clone() });
         let begun = slot.visitor().activity.clone();
         let service = service_fn(move |_: hyper::Request<Incoming>| {

@@ -19,6 +19,7 @@ use crate::{
     problem::Problem,
     settings::{BUFFER_WAIT_MAX, BUFFERED_STRANGERS_MAX, JSON_MAX, Settings},
     texts::Fault,
+    tus::HELD_MAX,
 };
 
 /// Room that bodies grow by: small ones by the KiB, large ones by so much.
@@ -59,9 +60,7 @@ pub(crate) struct Caller {
 pub(crate) enum Sender {
     /// Nobody has shown a key or a token.
     Stranger(Option<IpAddr>),
-    /// Whoever holds a token that opens a space.
-    Bearer,
-    /// An application.
+    /// An application, by its signature or by a token that was given to it.
     Caller(Arc<Caller>),
 }
 
@@ -117,6 +116,12 @@ impl Shares {
         if least < self.bodies_max { least } else { self.bodies_max }
     }
 
+    /// Octets of an upload's piece that are held until its checksum holds: no more than one application has
+    /// room for. A larger piece streams and is taken back.
+    pub(crate) fn held_max(&self) -> usize {
+        HELD_MAX.min(self.part_of_bodies(APP_PART))
+    }
+
     /// Counts a request of an application: what `RateLimit` says, or how long it should wait.
     pub(crate) fn request(&self, caller: &Caller) -> Result<HeaderValue, Problem> {
         let taken = caller.requests.lock().take(self.quota, Instant::now());
@@ -156,7 +161,6 @@ impl Shares {
                     (self.strangers.clone(), Limit::BodiesOfStrangers, BUFFERED_STRANGERS_MAX);
                 own.into_iter().chain([all]).collect()
             }
-            Sender::Bearer => vec![node],
             Sender::Caller(caller) => {
                 let part = |part| self.part_of_bodies(part);
                 vec![

@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use model::IdempotencyKey;
+use model::{AppId, IdempotencyKey, UnitCode};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -22,7 +22,7 @@ use crate::{
     limits::Limit,
     problem::Problem,
     settings::{BODY_IDLE_MAX, DRAIN_BODY_TIME_MAX, JSON_MAX},
-    shares::{Pace, Room, Sender},
+    shares::{Caller, Pace, Room, Sender},
     slots::Visitor,
     texts::Fault,
     turns::Turn,
@@ -59,7 +59,7 @@ impl App {
     pub(crate) async fn signed(&self, request: Request) -> Result<Signed, Problem> {
         let (head, mut octets) = self.unsigned(request);
         let caller = self.caller(&head).await?;
-        octets.sender = Sender::Caller(self.shares.of(caller.app(), caller.unit()));
+        octets.sent_by(self.shares.of(caller.app(), caller.unit()));
         Ok(Signed { caller, head, octets })
     }
 
@@ -98,13 +98,28 @@ impl App {
                 verified => verified?,
             }
         };
-        if let Some(visitor) = visitor(head) {
-            visitor.is_of(Some(caller.app()), caller.unit());
-        }
-        let rate = self.shares.request(&self.shares.of(caller.app(), caller.unit()));
         if let Some(notes) = head.extensions.get::<Arc<Notes>>() {
-            let _ = notes.unit.set(caller.unit().clone());
             notes.legacy.store(caller.is_legacy(), Ordering::Relaxed);
+        }
+        self.count(head, caller.app(), caller.unit())?;
+        Ok(caller)
+    }
+
+    /// Counts a request for its application, which has shown itself by a signature or by a token of its
+    /// own; answers the shares that its body comes out of.
+    pub(crate) fn count(
+        &self,
+        head: &Parts,
+        app: &AppId,
+        unit: &UnitCode,
+    ) -> Result<Arc<Caller>, Problem> {
+        if let Some(visitor) = visitor(head) {
+            visitor.is_of(app, unit);
+        }
+        let caller = self.shares.of(app, unit);
+        let rate = self.shares.request(&caller);
+        if let Some(notes) = head.extensions.get::<Arc<Notes>>() {
+            let _ = notes.unit.set(unit.clone());
             if let Ok(rate) = &rate {
                 let _ = notes.rate.set(rate.clone());
             }
@@ -207,11 +222,9 @@ impl Octets {
         }
     }
 
-    /// Its sender has shown a token that opens a space.
-    pub(crate) fn borne(&mut self) {
-        if matches!(self.sender, Sender::Stranger(_)) {
-            self.sender = Sender::Bearer;
-        }
+    /// Its sender has shown who it is: what is collected comes out of the shares of that application.
+    pub(crate) fn sent_by(&mut self, caller: Arc<Caller>) {
+        self.sender = Sender::Caller(caller);
     }
 
     /// Waits until so many octets may be held.

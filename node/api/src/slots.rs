@@ -78,14 +78,13 @@ pub(crate) struct Visitor {
 
 /// The connections of those whose a connection is.
 struct Known {
-    /// None where a token was shown, which names a unit alone.
-    app: Option<Arc<AtomicUsize>>,
+    app: Arc<AtomicUsize>,
     unit: Arc<AtomicUsize>,
 }
 
 impl Known {
     fn counts(&self) -> impl Iterator<Item = &Arc<AtomicUsize>> {
-        self.app.iter().chain([&self.unit])
+        [&self.app, &self.unit].into_iter()
     }
 }
 
@@ -116,8 +115,8 @@ impl Visitor {
         self.known.get().is_none()
     }
 
-    /// It has shown whose it is: by a signature, or by a token, which names a unit alone.
-    pub(crate) fn is_of(&self, app: Option<&AppId>, unit: &UnitCode) {
+    /// It has shown whose it is: by a signature, or by a token that was given to an application.
+    pub(crate) fn is_of(&self, app: &AppId, unit: &UnitCode) {
         if self.is_stranger() {
             self.slots.promote(self, app, unit);
         }
@@ -252,25 +251,21 @@ impl Slots {
 
     /// From now on a connection counts for its application and unit. Where they have all their places in
     /// work, it stays a stranger's: served, but the first to go.
-    fn promote(&self, visitor: &Visitor, app: Option<&AppId>, unit: &UnitCode) {
+    fn promote(&self, visitor: &Visitor, app: &AppId, unit: &UnitCode) {
         let mut table = self.table.lock();
         if !table.visitors.contains_key(&visitor.number) {
             return;
         }
-        let known = Known {
-            app: app.map(|app| count_of(&mut table.apps, app)),
-            unit: count_of(&mut table.units, unit),
-        };
+        let known =
+            Known { app: count_of(&mut table.apps, app), unit: count_of(&mut table.units, unit) };
         let shares = [
-            (
-                known.app.as_ref(),
-                self.limits.connections_an_app_max(),
-                Limit::ConnectionsOfApplication,
-            ),
-            (Some(&known.unit), self.limits.connections_a_unit_max(), Limit::ConnectionsOfUnit),
+            (&known.app, self.limits.connections_an_app_max(), Limit::ConnectionsOfApplication),
+            (&known.unit, self.limits.connections_a_unit_max(), Limit::ConnectionsOfUnit),
         ];
         for (count, max, limit) in shares {
-            let Some(count) = count.filter(|count| count.load(Relaxed) >= max) else { continue };
+            if count.load(Relaxed) < max {
+                continue;
+            }
             self.reached.count(limit);
             if !table.give_way(|other| other.counts_for(count)) {
                 return;
@@ -323,7 +318,7 @@ mod tests {
         let unit = format!("H41.{}", app.len());
         let app = format!("app-{app}").parse().expect("an application");
         let unit = unit.parse().expect("a unit");
-        slot.visitor().is_of(Some(&app), &unit);
+        slot.visitor().is_of(&app, &unit);
     }
 
     fn has_gone(slot: &Slot) -> bool {

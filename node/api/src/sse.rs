@@ -85,7 +85,7 @@ impl State {
             if self.feeding.hold.look().ok()? {
                 if !self.greeted {
                     self.greeted = true;
-                    return Some(self.greeting());
+                    return Some(self.greeting().await);
                 }
                 if let Some(events) = self.events() {
                     return Some(events);
@@ -100,9 +100,9 @@ impl State {
     }
 
     /// What awaits the unit (Articles 13(1) and 14(1)). It has no `id`, so it does not move the position.
-    fn greeting(&mut self) -> Bytes {
+    async fn greeting(&mut self) -> Bytes {
         let Feeding { app, listener, source, after, .. } = &self.feeding;
-        let (unit, waiting) = (listener.unit(), listener.waiting());
+        let (unit, waiting) = (listener.unit(), listener.waiting().await);
         if after.is_none() {
             self.after = waiting.position;
         }

@@ -54,10 +54,11 @@ impl ClusterKeyStatus {
 impl Exchange {
     /// How far the cluster key has turned; none before the founding.
     pub fn cluster_key(&self) -> Option<ClusterKeyStatus> {
-        let reader = self.consensus().now();
-        let view = View::new(&*reader);
-        let record = view.cluster_key()?;
-        Some(ClusterKeyStatus { is_resealed: view.is_resealed(record.active), record })
+        self.consensus().peek(|rows| {
+            let view = View::new(rows);
+            let record = view.cluster_key()?;
+            Some(ClusterKeyStatus { is_resealed: view.is_resealed(record.active), record })
+        })
     }
 
     /// Asks for a new version of the cluster key. With `ends_tokens`, tokens derived under versions
@@ -74,9 +75,10 @@ impl Exchange {
     /// A version of the cluster key for a member that lacks it. A node that the state does not know as
     /// a member gets nothing, and nobody gets a version that the state does not name yet.
     pub fn cluster_key_for(&self, member: NodeId, version: u32) -> Option<KeyOctets> {
-        let reader = self.consensus().now();
-        let view = View::new(&*reader);
-        let (node, record) = (view.node(member)?, view.cluster_key()?);
+        let (node, record) = self.consensus().peek(|rows| {
+            let view = View::new(rows);
+            Some((view.node(member)?, view.cluster_key()?))
+        })?;
         let named = version <= record.active
             || record.staged.is_some_and(|staged| staged.version == version);
         if node.removed_at.is_some() || !named {
@@ -209,7 +211,7 @@ impl Exchange {
     /// Whether a majority holds a version, and everybody else, or has had the time.
     fn is_handed_out(&self, staged: &StagedKey) -> bool {
         let holds = |node: &NodeId| staged.holders.contains(node);
-        let members = View::new(&*self.consensus().now()).members();
+        let members = self.consensus().peek(|rows| View::new(rows).members());
         let majority = members.iter().filter(|node| holds(node)).count() > members.len() / 2;
         let waited = self.consensus().tick().since(staged.at) >= HOLDERS_WAIT_MAX;
         let all = self.present_nodes().iter().all(|record| holds(&record.node));
@@ -225,7 +227,7 @@ impl Exchange {
     /// Seals a slice of what lies under older versions anew.
     async fn reseal(&self, version: u32) -> Result<(), Error> {
         let (sealed, authority) = {
-            let reader = self.consensus().now();
+            let reader = self.consensus().shared_view().await;
             let view = View::new(&*reader);
             (view.sealed_before(version, RESEALED_A_COMMAND_MAX), view.authority())
         };

@@ -97,12 +97,10 @@ impl Exchange {
     }
 
     async fn destroy_all_unnamed(&self, spaces: &[SpaceId]) {
-        let unnamed: Vec<_> = {
-            let reader = self.consensus().now();
-            let view = View::new(&*reader);
-            let named = |space: &SpaceId| view.packet_of_space(*space).is_some();
-            spaces.iter().copied().filter(|space| !named(space)).collect()
-        };
+        // Each for itself: what is named once stays named.
+        let view = View::new(self.consensus().latest());
+        let named = |space: &SpaceId| view.packet_of_space(*space).is_some();
+        let unnamed = spaces.iter().copied().filter(|space| !named(space)).collect();
         if let Err(error) = self.content().purge(unnamed).await {
             tracing::warn!(%error, "contents that nobody names could not be destroyed yet");
         }

@@ -74,7 +74,7 @@ impl Exchange {
         let (mut after, mut looked_at, mut count) = (None, 0, 0);
         loop {
             let (last, only) = {
-                let reader = self.consensus().view();
+                let reader = self.consensus().shared_view().await;
                 let view = View::new(&*reader);
                 let live = view.live(after, PAGE);
                 let only = live.iter().filter(|(_, packet)| {

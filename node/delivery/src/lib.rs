@@ -49,6 +49,7 @@ pub use pickup::{Download, Part, Pickup, PickupProof};
 pub use registry::{IssuedKey, NewKey, seal_secret};
 pub use tokens::{DownloadToken, SpaceToken};
 pub use upload::{NewUpload, SpaceAccess, SpaceStatus, UPLOADS_MAX, Upload};
+pub use verify::Bearer;
 
 /// The largest content that may travel inside the first request: what the store takes whole (1 MiB).
 ///

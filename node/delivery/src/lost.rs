@@ -15,8 +15,8 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
         Self::require(caller, Grant::Admin)?;
-        self.consensus().read_index().await?;
-        Ok(View::new(&*self.consensus().view()).lost(after, limit))
+        let rows = self.consensus().read_view().await?;
+        Ok(View::new(&*rows).lost(after, limit))
     }
 
     /// Ends packets whose content is lost. Packets that were found again meanwhile are ignored.

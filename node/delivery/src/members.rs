@@ -158,7 +158,7 @@ impl Exchange {
         let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
         let status = self.consensus().status();
         let now = self.now();
-        let nodes = View::new(&*self.consensus().now()).nodes();
+        let nodes = self.consensus().peek(|rows| View::new(rows).nodes());
         let mut members: Vec<_> =
             join_all(nodes.into_iter().map(|record| self.member_status(record, &status))).await;
         self.tell_who_holds_more(&mut members);
@@ -173,7 +173,11 @@ impl Exchange {
         let trusted_ahead_ms = self.trusted_ahead_ms();
         let mut warnings = warnings(&members);
         warnings.extend(self.warning_of_time(trusted_ahead_ms));
-        let lost_count = View::new(&*self.consensus().view()).lost_count();
+        let rows = self.consensus().shared_view().await;
+        for member in &mut members {
+            member.purge_debt_count = View::new(&*rows).debt_count(member.record.node);
+        }
+        let lost_count = View::new(&*rows).lost_count();
         if lost_count > 0 {
             let value = lost_count as i64;
             let (word, note) = ("content_lost", String::new());
@@ -222,7 +226,8 @@ impl Exchange {
             standing: vitals.as_ref().and_then(|vitals| vitals.standing.clone()),
             holds_more: false,
             vitals,
-            purge_debt_count: View::new(&*self.consensus().now()).debt_count(node),
+            // Counted for all of them in one view, where somebody asks.
+            purge_debt_count: 0,
             record,
         }
     }
@@ -230,7 +235,7 @@ impl Exchange {
     /// What clocks show, for whoever is at this node: nobody signs for it.
     pub async fn clocks(&self) -> Clocks {
         let status = self.consensus().status();
-        let nodes = View::new(&*self.consensus().now()).nodes();
+        let nodes = self.consensus().peek(|rows| View::new(rows).nodes());
         let present = nodes.into_iter().filter(|record| record.removed_at.is_none());
         let asked = present.map(|record| self.member_status(record, &status));
         let members = join_all(asked).await.into_iter();
@@ -251,10 +256,11 @@ impl Exchange {
     }
 
     fn trusted_ahead_ms(&self) -> Option<i64> {
-        let reader = self.consensus().now();
-        let view = View::new(&*reader);
-        let (trusted, _) = view.trusted()?;
-        Some(trusted.0 as i64 - view.clock().date.0 as i64)
+        self.consensus().peek(|rows| {
+            let view = View::new(rows);
+            let (trusted, _) = view.trusted()?;
+            Some(trusted.0 as i64 - view.clock().date.0 as i64)
+        })
     }
 
     fn warning_of_time(&self, trusted_ahead_ms: Option<i64>) -> Option<Warning> {
@@ -380,7 +386,7 @@ impl Exchange {
     pub fn renew_certificate(&self, request: &NodeRequest) -> Result<Vec<u8>, Error> {
         let authority = self.authority()?;
         let asked = certs::requested_key(&request.request)?;
-        let record = View::new(&*self.consensus().now()).node(request.node);
+        let record = self.consensus().peek(|rows| View::new(rows).node(request.node));
         let is_member = |record: &NodeRecord| record.removed_at.is_none() && record.key == asked;
         if !record.as_ref().is_some_and(is_member) {
             return Err(Error::Refused(Refusal::NodeUnknown));
@@ -406,7 +412,7 @@ impl Exchange {
     /// Tells the cluster this node's present addresses and version, where they have changed.
     pub async fn announce(&self, now: NewNode) -> Result<(), Error> {
         let node = self.node();
-        let known = View::new(&*self.consensus().now()).node(node);
+        let known = self.consensus().peek(|rows| View::new(rows).node(node));
         if known.is_some_and(|record| record.now == now) {
             return Ok(());
         }
@@ -415,7 +421,7 @@ impl Exchange {
 
     /// Members that were not removed.
     pub fn present_nodes(&self) -> Vec<NodeRecord> {
-        let nodes = View::new(&*self.consensus().now()).nodes();
+        let nodes = self.consensus().peek(|rows| View::new(rows).nodes());
         nodes.into_iter().filter(|record| record.removed_at.is_none()).collect()
     }
 

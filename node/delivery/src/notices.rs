@@ -7,12 +7,16 @@
 use std::{collections::HashMap, sync::Arc};
 
 use auth::VerifiedCaller;
-use machine::{Event, Feed, View};
+use machine::{Event, Feed, Reader, View};
 use model::{Grant, Grants, PacketId, UnitCode};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{Error, Exchange};
+
+/// Events that are read at once: while they are, nothing is applied. Most wakes are for fewer, and pages
+/// of a feed are read slice by slice, so that who is woken need not wait for a view.
+const EVENTS_A_PEEK_MAX: usize = 32;
 
 /// Waiting packets are counted up to here for a greeting; more prints as this many.
 const WAITING_COUNT_MAX: usize = 100;
@@ -80,29 +84,49 @@ impl Listener {
 
     /// Events after a position, oldest first, of at most so many that are looked at.
     pub fn hear(&self, after: u64, limit: usize) -> Heard {
-        let Feed { mut events, first, last } = self.feed(after, limit);
+        let Feed { mut events, first, last } = self.page(after, limit);
         let position = events.last().map_or(after, |event| event.position);
         events.retain(|event| event.is_for(&self.unit, self.grants));
         Heard { events, position, first, last }
     }
 
     /// What awaits the caller now, as this node knows it.
-    pub fn waiting(&self) -> Waiting {
-        let reader = self.exchange.consensus().now();
-        let view = View::new(&*reader);
+    pub async fn waiting(&self) -> Waiting {
+        let rows = self.exchange.consensus().shared_view().await;
+        let view = View::new(&*rows);
         let inbox = match self.grants.has(Grant::Receive) {
-            true => view.inbox(&self.unit, None, WAITING_COUNT_MAX),
+            true => view.inbox_ids(&self.unit, None, WAITING_COUNT_MAX),
             false => Vec::new(),
         };
         Waiting {
             count: inbox.len(),
-            oldest: inbox.first().map(|record| record.packet),
+            oldest: inbox.first().copied(),
             position: view.feed(&self.unit, u64::MAX, 0).last,
         }
     }
 
+    /// A page of the feed, slice by slice: events are only added at its end and forgotten at its
+    /// beginning.
+    fn page(&self, after: u64, limit: usize) -> Feed {
+        let mut page = self.feed(after, limit.min(EVENTS_A_PEEK_MAX));
+        while let Some(last) = page.events.last().map(|event| event.position)
+            && page.events.len() < limit
+            && last < page.last
+        {
+            let more = self.feed(last, EVENTS_A_PEEK_MAX.min(limit - page.events.len()));
+            // Forgotten since: the next page says so.
+            if more.events.is_empty() || more.first > last + 1 {
+                break;
+            }
+            page.events.extend(more.events);
+            page.last = more.last;
+        }
+        page
+    }
+
     fn feed(&self, after: u64, limit: usize) -> Feed {
-        View::new(&*self.exchange.consensus().now()).feed(&self.unit, after, limit)
+        let feed = |rows: &dyn Reader| View::new(rows).feed(&self.unit, after, limit);
+        self.exchange.consensus().peek(feed)
     }
 
     /// Waits until the feed may have grown. A wake without growth is possible; a growth without a

@@ -66,8 +66,6 @@ impl Part {
 
 /// A content on its way to a target.
 pub struct Download {
-    /// The unit that fetches it.
-    pub target: UnitCode,
     /// Octets of the whole content.
     pub size: u64,
     /// The digest that the source signed.
@@ -171,15 +169,14 @@ impl Exchange {
         });
         // A part, be it the last one, is no content that was fetched.
         let (this, packet, whole) = (self.clone(), record.packet, range == (0..size));
-        let fetching = target.clone();
         let told = futures_util::stream::once(async move {
             if whole {
-                this.fetched(packet, fetching);
+                this.fetched(packet, target);
             }
             None
         });
         let stream = octets.map(Some).chain(told).filter_map(std::future::ready).boxed();
-        Ok(described(record, target, (size, digest), meta, (range, Some(stream))))
+        Ok(described(record, (size, digest), meta, (range, Some(stream))))
     }
 
     /// What a download would send, without its octets.
@@ -189,8 +186,8 @@ impl Exchange {
         proof: PickupProof<'_>,
         part: Option<Part>,
     ) -> Result<Download, Error> {
-        let (record, holder) = self.fetchable(packet, proof).await?;
-        self.describe(&record, holder.target, part).await
+        let (record, _) = self.fetchable(packet, proof).await?;
+        self.describe(&record, part).await
     }
 
     /// A target holds contents whole, Article 14(3). Each receipt has its own answer.
@@ -253,16 +250,11 @@ impl Exchange {
         Ok((record, Holder { key, target }))
     }
 
-    async fn describe(
-        &self,
-        record: &PacketRecord,
-        target: UnitCode,
-        part: Option<Part>,
-    ) -> Result<Download, Error> {
+    async fn describe(&self, record: &PacketRecord, part: Option<Part>) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
         let range = part.map_or(Ok(0..size), |part| part.within(size))?;
         let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
-        Ok(described(record, target, (size, digest), meta, (range, None)))
+        Ok(described(record, (size, digest), meta, (range, None)))
     }
 
     /// Remembers that a target has fetched a content whole; the record follows in a batch.
@@ -281,13 +273,11 @@ fn sealed(record: &PacketRecord) -> Result<(u64, Digest), Error> {
 
 fn described(
     record: &PacketRecord,
-    target: UnitCode,
     (size, digest): (u64, Digest),
     meta: FileMeta,
     (range, stream): (Range<u64>, Option<BoxStream<'static, Result<Bytes, Error>>>),
 ) -> Download {
     Download {
-        target,
         size,
         digest,
         media_type: record.media_type.clone(),

@@ -22,7 +22,7 @@ impl Exchange {
         packet: PacketId,
     ) -> Result<PacketRecord, Error> {
         self.consensus().read_index().await?;
-        let record = View::new(&*self.consensus().now()).packet(packet);
+        let record = self.consensus().peek(|rows| View::new(rows).packet(packet));
         let record = record.ok_or(Error::Refused(Refusal::PacketUnknown))?;
         Ok(visible_to(record, caller.unit(), caller.grants())?)
     }
@@ -35,8 +35,8 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
         Self::require(caller, Grant::Send)?;
-        self.consensus().read_index().await?;
-        Ok(View::new(&*self.consensus().now()).sent(caller.unit(), before, limit))
+        let rows = self.consensus().read_view().await?;
+        Ok(View::new(&*rows).sent(caller.unit(), before, limit))
     }
 
     /// Packets that wait for the caller's unit, oldest first, Article 14(1).
@@ -47,34 +47,34 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<PacketRecord>, Error> {
         Self::require(caller, Grant::Receive)?;
-        self.consensus().read_index().await?;
-        let waiting = View::new(&*self.consensus().now()).inbox(caller.unit(), after, limit);
+        let rows = self.consensus().read_view().await?;
+        let waiting = View::new(&*rows).inbox(caller.unit(), after, limit);
         Ok(waiting.into_iter().filter_map(|record| delivered_to(record, caller.unit())).collect())
     }
 
     /// Units in the order of their codes; plain directory search, answered even without a majority.
-    pub fn units(&self, after: Option<&UnitCode>, limit: usize) -> Vec<UnitRecord> {
-        View::new(&*self.consensus().now()).units(after, limit)
+    pub async fn units(&self, after: Option<&UnitCode>, limit: usize) -> Vec<UnitRecord> {
+        View::new(&*self.consensus().shared_view().await).units(after, limit)
     }
 
     /// Units whose name or code fits, best first, without regard to diacritics, Article 9(7).
-    pub fn search_units(&self, query: &str, limit: usize) -> Vec<UnitRecord> {
-        View::new(&*self.consensus().view()).search_units(query, limit)
+    pub async fn search_units(&self, query: &str, limit: usize) -> Vec<UnitRecord> {
+        View::new(&*self.consensus().shared_view().await).search_units(query, limit)
     }
 
     /// One unit, by its code or an alias.
     pub async fn unit(&self, code: &UnitCode) -> Result<UnitRecord, Error> {
-        if let Some(unit) = View::new(&*self.consensus().now()).unit(code) {
+        let known = || self.consensus().peek(|rows| View::new(rows).unit(code));
+        if let Some(unit) = known() {
             return Ok(unit);
         }
         self.consensus().read_index().await?;
-        let unit = View::new(&*self.consensus().now()).unit(code);
-        unit.ok_or(Error::Refused(Refusal::UnitUnknown))
+        known().ok_or(Error::Refused(Refusal::UnitUnknown))
     }
 
     /// The cluster's own record, once it is founded.
     pub fn cluster(&self) -> Option<ClusterRecord> {
-        View::new(&*self.consensus().now()).cluster()
+        self.consensus().peek(|rows| View::new(rows).cluster())
     }
 }
 

@@ -87,7 +87,7 @@ impl Exchange {
         self.consensus().read_index().await?;
         self.destroy_orphans().await?;
         let looked = self.fetch_missing(holding_after).await?;
-        self.say_missing(&looked);
+        self.say_missing(&looked).await;
         Ok(looked)
     }
 
@@ -103,7 +103,7 @@ impl Exchange {
             };
             after = Some(last.space);
             let orphans: Vec<SpaceId> = {
-                let reader = self.consensus().view();
+                let reader = self.consensus().shared_view().await;
                 let view = View::new(&*reader);
                 let before = self.inner.unclaimed.lock();
                 let mut is_orphan = |packet, space| match claim(&view, packet, space) {
@@ -135,7 +135,7 @@ impl Exchange {
         let mut tally = self.inner.census.begin();
         loop {
             let (last, lacking) = {
-                let reader = self.consensus().view();
+                let reader = self.consensus().shared_view().await;
                 let view = View::new(&*reader);
                 // What a node holds that is no member makes nothing durable (decision 0006).
                 if !view.members().contains(&self.node()) {
@@ -283,7 +283,8 @@ impl Exchange {
         holding_after: Duration,
     ) -> Option<bool> {
         // It may have ended while others were fetched.
-        let record = self.lacks(&View::new(&*self.consensus().now()), packet, holding_after);
+        let record =
+            self.consensus().peek(|rows| self.lacks(&View::new(rows), packet, holding_after));
         let Some(record) = record else { return Some(false) };
         if !self.content().holds(record.space) {
             match self.content().fetch(record.space, record.digest, nodes).await {
@@ -300,11 +301,14 @@ impl Exchange {
     }
 
     /// Says once a day, and not once a packet and round, that contents are gone or not found.
-    fn say_missing(&self, looked: &Looked) {
+    async fn say_missing(&self, looked: &Looked) {
         use std::sync::atomic::Ordering::Relaxed;
         self.content().metrics().missing.store(looked.missing, Relaxed);
         let leads = self.consensus().status().role == Role::Leader;
-        let lost = if leads { View::new(&*self.consensus().view()).lost_count() } else { 0 };
+        let lost = match leads {
+            true => View::new(&*self.consensus().shared_view().await).lost_count(),
+            false => 0,
+        };
         let mut said = self.inner.missing_said.lock();
         if looked.missing == 0 && lost == 0 {
             *said = None;

@@ -97,8 +97,8 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<AppRecord>, Error> {
         Self::require(caller, Grant::Admin)?;
-        self.consensus().read_index().await?;
-        Ok(View::new(&*self.consensus().view()).apps(after, limit))
+        let rows = self.consensus().read_view().await?;
+        Ok(View::new(&*rows).apps(after, limit))
     }
 
     /// Keys in the order of their names, without secrets that could be used.
@@ -109,8 +109,8 @@ impl Exchange {
         limit: usize,
     ) -> Result<Vec<KeyRecord>, Error> {
         Self::require(caller, Grant::Admin)?;
-        self.consensus().read_index().await?;
-        Ok(View::new(&*self.consensus().view()).keys(after, limit))
+        let rows = self.consensus().read_view().await?;
+        Ok(View::new(&*rows).keys(after, limit))
     }
 
     fn material(

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use consensus::Role;
-use machine::{Command, PassTime, RecordPickup, RecordPurge, View};
+use machine::{Command, PassTime, Reader, RecordPickup, RecordPurge, View};
 use model::{DeliveryState, NodeId, PacketId, SpaceId, UnitCode};
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +14,9 @@ use crate::{Error, Exchange};
 
 /// Purges that one record names, and destroys with one sync.
 const PURGE_BATCH_MAX: usize = 500;
+
+/// Debts that are looked up at once: while they are read, nothing is applied.
+const DEBTS_A_PEEK_MAX: usize = 50;
 
 /// Pickups that wait to be recorded; more are left out of the record.
 pub(crate) const PICKUPS_WAITING_MAX: usize = 10_000;
@@ -37,8 +40,7 @@ impl Exchange {
     /// Destroys what this node holds of packets that have ended, and records it. Answers whether
     /// more is waiting.
     pub(crate) async fn pay_purge_debts(&self) -> Result<bool, Error> {
-        let debts: Vec<(PacketId, SpaceId)> =
-            View::new(&*self.consensus().now()).debts(self.node(), None, PURGE_BATCH_MAX);
+        let debts = self.purge_debts();
         if debts.is_empty() {
             return Ok(false);
         }
@@ -53,11 +55,29 @@ impl Exchange {
         Ok(more)
     }
 
+    /// The oldest contents that this node has yet to destroy, slice by slice: such rows are young, and a
+    /// view would settle them a moment before they go.
+    fn purge_debts(&self) -> Vec<(PacketId, SpaceId)> {
+        let mut debts: Vec<(PacketId, SpaceId)> = Vec::new();
+        while debts.len() < PURGE_BATCH_MAX {
+            let after = debts.last().map(|(packet, _)| *packet);
+            let limit = DEBTS_A_PEEK_MAX.min(PURGE_BATCH_MAX - debts.len());
+            let more = |rows: &dyn Reader| View::new(rows).debts(self.node(), after, limit);
+            let more = self.consensus().peek(more);
+            debts.extend_from_slice(&more);
+            if more.len() < limit {
+                break;
+            }
+        }
+        debts
+    }
+
     /// Lets time pass where something is due. Only the leader does.
     pub(crate) async fn pass_time(&self) -> Result<(), Error> {
         let mut more = false;
         for _ in 0..PASS_TIMES_A_SWEEP_MAX {
-            let Some(due) = View::new(&*self.consensus().now()).next_due() else { return Ok(()) };
+            let due = self.consensus().peek(|rows| View::new(rows).next_due());
+            let Some(due) = due else { return Ok(()) };
             let wait = due.since(self.consensus().tick());
             if !wait.is_zero() {
                 // Only where the last command was cut short: what is left of its rows is due after
@@ -81,15 +101,13 @@ impl Exchange {
     pub(crate) async fn record_pickups(&self) -> Result<(), Error> {
         let waiting = std::mem::take(&mut *self.inner.pickups.lock());
         for waiting in waiting.chunks(PICKUPS_A_RECORD_MAX) {
-            let pickups: Vec<_> = {
-                let reader = self.consensus().now();
-                let view = View::new(&*reader);
-                let state = |(packet, target): &(PacketId, UnitCode)| {
-                    Some(view.packet(*packet)?.delivery_to(target)?.state)
-                };
-                let is_due = |pickup: &&_| state(pickup) == Some(DeliveryState::Accepted);
-                waiting.iter().filter(is_due).cloned().collect()
+            // Each for itself, and the rule looks again.
+            let view = View::new(self.consensus().latest());
+            let state = |(packet, target): &(PacketId, UnitCode)| {
+                Some(view.packet_row(*packet)?.delivery_to(target)?.state)
             };
+            let is_due = |pickup: &&_| state(pickup) == Some(DeliveryState::Accepted);
+            let pickups: Vec<_> = waiting.iter().filter(is_due).cloned().collect();
             if !pickups.is_empty() {
                 self.propose(None, Command::RecordPickup(RecordPickup { pickups })).await?;
             }
@@ -103,7 +121,7 @@ impl Exchange {
         if status.role != Role::Leader {
             return;
         }
-        let nodes = View::new(&*self.consensus().now()).nodes();
+        let nodes = self.consensus().peek(|rows| View::new(rows).nodes());
         for record in nodes.into_iter().filter(|record| record.removed_at.is_some()) {
             let node = record.node;
             if status.voters.contains(&node) || status.learners.contains(&node) {

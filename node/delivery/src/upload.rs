@@ -10,7 +10,7 @@ use auth::VerifiedCaller;
 use bytes::Bytes;
 use content::{Stored, Writer};
 use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
-use model::{AccessKey, AppId, Digest, FileName, Grant, Moment, PacketId, SpaceId, UnitCode};
+use model::{AccessKey, AppId, Digest, FileName, Grant, Moment, PacketId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
@@ -152,7 +152,6 @@ pub struct Upload {
     open: OwnedMutexGuard<Option<Open>>,
     /// The key that writes; none where this node acts in its own name.
     hold: Option<Hold>,
-    source: UnitCode,
     content_max: u64,
     /// Set while octets are with the writer that no sync has covered: such a writer is not used again.
     failed: bool,
@@ -188,11 +187,6 @@ struct Claimed {
 impl Upload {
     fn open(&mut self) -> &mut Open {
         self.open.as_mut().expect("an upload is handed out with its writer")
-    }
-
-    /// The unit whose content it is.
-    pub const fn source(&self) -> &UnitCode {
-        &self.source
     }
 
     /// Where the next octet goes.
@@ -332,17 +326,20 @@ impl Exchange {
         };
         self.fresh()?;
         self.consensus().read_index().await?;
-        let reader = self.consensus().now();
-        let view = View::new(&*reader);
-        // Writing on into an open space is no command, so nobody else asks for the grant.
-        let holder = Self::holder(view, &key, Grant::Send)?;
-        let record = view.packet_of_space(space).ok_or(Error::Refused(Refusal::SpaceUnknown))?;
-        if record.source != holder.unit {
-            return Err(stranger);
-        }
-        if !view.may_act(&holder.app, &record) {
-            return Err(Error::Refused(Refusal::TargetNotGranted));
-        }
+        let record = self.consensus().peek(|rows| {
+            let view = View::new(rows);
+            // Writing on into an open space is no command, so nobody else asks for the grant.
+            let holder = Self::holder(view, &key, Grant::Send)?;
+            let record = view.packet_of_space(space);
+            let record = record.ok_or(Error::Refused(Refusal::SpaceUnknown))?;
+            if record.source != holder.unit {
+                return Err(stranger);
+            }
+            if !view.may_act(&holder.app, &record) {
+                return Err(Error::Refused(Refusal::TargetNotGranted));
+            }
+            Ok(record)
+        })?;
         if record.state.is_terminal() {
             return Err(Error::ContentGone);
         }
@@ -381,8 +378,7 @@ impl Exchange {
             // Another node may have written between the two.
             checked(open.as_ref())?;
         }
-        let (source, content_max) = (record.source.clone(), self.inner.parts.content_max);
-        Ok(Upload { open, hold: None, source, content_max, failed: false })
+        Ok(Upload { open, hold: None, content_max: self.inner.parts.content_max, failed: false })
     }
 
     async fn claim(

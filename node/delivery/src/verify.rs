@@ -8,10 +8,10 @@ use std::time::Duration;
 use auth::{KeyMaterial, Material, Rejection, RequestHead, VerifiedCaller};
 use consensus::Unavailable;
 use machine::{Command, KeyRecord, Outcome, Proof, Reader, Refusal, View};
-use model::{AccessKey, Grant, KeyStatus};
+use model::{AccessKey, AppId, Grant, KeyStatus, PacketId, SpaceId, UnitCode};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::{Error, Exchange, registry::secret_context};
+use crate::{DownloadToken, Error, Exchange, SpaceToken, registry::secret_context};
 
 /// Between two looks for keys and join tokens that are unknown here.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -37,6 +37,15 @@ pub(crate) const FRESH_WAITING_MAX: usize = 1024;
 /// A node that has heard of no majority for longer, or has been up for longer without one, is cut off:
 /// its callers are told so at once, and go elsewhere.
 const FRESH_HOPE_MAX: Duration = Duration::from_secs(10);
+
+/// Whose token a request shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// The application that asked for the token.
+    pub app: AppId,
+    /// The unit that it belongs to.
+    pub unit: UnitCode,
+}
 
 impl Exchange {
     /// Waits, a bounded while, until this node has heard of a majority: after a start of the whole
@@ -119,6 +128,36 @@ impl Exchange {
     pub fn verify_as_known(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {
         let find = |key: &AccessKey| self.find_key(key);
         Ok(auth::verify(head, self.now(), &find, &self.inner.policy)?)
+    }
+
+    /// Whose request it is that shows the token of a space.
+    pub async fn bearer_of_space(&self, space: SpaceId, token: &str) -> Result<Bearer, Error> {
+        self.bearer(SpaceToken::holder(&self.inner.parts.cluster_key, space, token)).await
+    }
+
+    /// Whose request it is that shows the token of a download.
+    pub async fn bearer_of_packet(&self, packet: PacketId, token: &str) -> Result<Bearer, Error> {
+        self.bearer(DownloadToken::holder(&self.inner.parts.cluster_key, packet, token)).await
+    }
+
+    /// The application whose key a token was given to, for its shares, by what this node knows. A key that
+    /// is none any more takes nothing of it; what the token opens each door asks for itself.
+    async fn bearer(&self, holder: Option<AccessKey>) -> Result<Bearer, Error> {
+        // A made-up token costs the cluster nothing.
+        let key = holder.ok_or_else(|| self.token_invalid())?;
+        self.fresh()?;
+        let known = || View::new(self.consensus().latest()).key(&key);
+        let record = match known() {
+            // It may have been issued at another node a moment ago.
+            None => {
+                self.look_for_strangers().await?;
+                known()
+            }
+            found => found,
+        };
+        let record = record.filter(|record| record.status == KeyStatus::Active);
+        let record = record.ok_or(Error::Signature(Rejection::KeyDisabled))?;
+        Ok(Bearer { app: record.app, unit: record.unit })
     }
 
     /// Asks whether the caller's application was granted this; the machine asks again for commands.

@@ -21,6 +21,7 @@ use crate::{
     pledge::greet::Pledges,
     propose, read, serve, sim,
     state::disk::DiskState,
+    views::Few,
 };
 
 /// A node of the consensus. Clones are the same node; it runs until [`Consensus::shutdown`].
@@ -105,7 +106,7 @@ impl Consensus {
     /// Returns once this node's state holds everything that had been acknowledged anywhere before
     /// the call.
     pub fn read_index(&self) -> BoxFuture<'_, Result<(), Unavailable>> {
-        Box::pin(async move { read::read_index(&self.inner).await })
+        Box::pin(async move { read::read_index(&self.inner).await.map(drop) })
     }
 
     /// Whether this node's state holds everything that had been acknowledged at a moment within the
@@ -128,21 +129,32 @@ impl Consensus {
         Box::pin(self.inner.lost_for(span))
     }
 
-    /// This node's newest state as it is at this moment. Nothing is applied while it is held: for a
-    /// few rows, read at once, and never two at a time on one thread. What may take longer looks at a
-    /// [`Consensus::view`].
-    pub fn now(&self) -> Box<dyn Reader + '_> {
-        self.inner.disk.now()
+    /// Looks at a few rows of this node's newest state, all of the same moment. Nothing is applied
+    /// meanwhile, so a list is read from a view; and a peek must not peek again.
+    pub fn peek<T>(&self, look: impl FnOnce(&dyn Reader) -> T) -> T {
+        let (mut look, mut seen) = (Some(look), None);
+        self.inner.disk.peek(&mut |rows| seen = look.take().map(|look| look(&Few::of(rows))));
+        seen.expect("a state is looked at once")
     }
 
-    /// A consistent view of this node's newest state. Hold it briefly: it keeps old data alive. It
-    /// makes the state settle what it holds in memory, so the steps of a packet do without.
+    /// This node's state with all that it had applied before the call. Lists share it, as making one
+    /// settles what the state holds in memory. Hold it briefly: it keeps old data alive.
+    pub fn shared_view(&self) -> BoxFuture<'_, StateView> {
+        Box::pin(self.inner.shared_view(self.inner.next_entry()))
+    }
+
+    /// This node's state with all that had been acknowledged anywhere before the call: a
+    /// [`Consensus::read_index`] and a [`Consensus::shared_view`] of what it has brought here.
+    pub fn read_view(&self) -> BoxFuture<'_, Result<StateView, Unavailable>> {
+        Box::pin(async move {
+            let index = read::read_index(&self.inner).await?;
+            Ok(self.inner.shared_view(index + 1).await)
+        })
+    }
+
+    /// A view made for the caller alone: for tools and tests. Whoever serves others shares one.
     pub fn view(&self) -> StateView {
-        match self.inner.disk.view() {
-            Ok((view, _)) => view,
-            // Whoever asked would take an empty view for the truth.
-            Err(error) => panic!("the state cannot be read: {error}"),
-        }
+        self.inner.view()
     }
 
     /// Rows of this node's newest state, one by one: cheaper than a view. What this node has told to

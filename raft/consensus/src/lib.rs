@@ -27,6 +27,7 @@ mod status;
 mod store_tests;
 mod touch;
 mod types;
+mod views;
 mod wire;
 
 pub use consensus::Consensus;

@@ -42,6 +42,7 @@ use crate::{
     state::{Machine, Shared, StateDisk},
     touch,
     types::{LogId, Raft, Types, draw},
+    views::Views,
 };
 
 /// What all parts of a node share.
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) proposals: mpsc::Sender<Waiting>,
     pub(crate) reads: mpsc::Sender<Reader>,
+    /// What lists share.
+    pub(crate) views: Views,
     pub(crate) incoming: Mutex<Option<Incoming>>,
     /// A snapshot came in whole and waits to be switched to.
     pub(crate) installing: Arc<AtomicBool>,
@@ -161,6 +164,7 @@ impl Inner {
             pulse,
             proposals,
             reads,
+            views: Views::default(),
             incoming: Mutex::new(None),
             installing: Arc::default(),
             status: watch::Sender::new(Status::default()),
@@ -424,6 +428,7 @@ async fn keep(inner: Arc<Inner>) {
                 }
             }
         }
+        inner.views.forget();
         inner.lead_or_not().await;
     }
 }

@@ -19,14 +19,14 @@ use crate::{
 /// A waiter of a round.
 pub(crate) struct Reader {
     deadline: Instant,
-    reply: oneshot::Sender<Result<(), Unavailable>>,
+    reply: oneshot::Sender<Result<u64, Unavailable>>,
 }
 
 /// Before a round is tried again although nothing is known to have changed.
 const RETRY_PAUSE: Duration = Duration::from_millis(25);
 
-/// See [`crate::Consensus::read_index`].
-pub(crate) async fn read_index(inner: &Inner) -> Result<(), Unavailable> {
+/// See [`crate::Consensus::read_index`]. Answers the index that was waited for.
+pub(crate) async fn read_index(inner: &Inner) -> Result<u64, Unavailable> {
     let unavailable = Unavailable { retry_after: RETRY_AFTER };
     let (reply, answer) = oneshot::channel();
     let deadline = Instant::now() + inner.timing.propose_deadline;
@@ -66,14 +66,14 @@ pub(crate) async fn rounds(inner: Arc<Inner>, mut queue: mpsc::Receiver<Reader>)
     }
 }
 
-async fn round(inner: &Inner, deadline: Instant) -> Result<(), Unavailable> {
+async fn round(inner: &Inner, deadline: Instant) -> Result<u64, Unavailable> {
     loop {
         let leader = inner.leader();
         if let Some(leader) = leader
             && let Ok(Some(index)) = timeout_at(deadline, leader_index(inner, leader)).await
             && inner.wait_applied(index, deadline).await
         {
-            return Ok(());
+            return Ok(index);
         }
         if Instant::now() >= deadline {
             return Err(Unavailable { retry_after: RETRY_AFTER });

@@ -234,6 +234,17 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         after: Option<PacketId>,
         limit: usize,
     ) -> Vec<PacketRecord> {
+        let ids = self.inbox_ids(unit, after, limit).into_iter();
+        ids.map(|packet| self.listed_packet(packet)).collect()
+    }
+
+    /// The same packets by their identifiers alone; their own rows are not read.
+    pub fn inbox_ids(
+        &self,
+        unit: &UnitCode,
+        after: Option<PacketId>,
+        limit: usize,
+    ) -> Vec<PacketId> {
         let floor = HEADS.get(self.reader, unit).unwrap_or_default().inbox_floor;
         let mut span = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), floor)));
         let sealed = |packet| self.packet_row(packet).and_then(|packet| packet.sealed_tick);
@@ -241,7 +252,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
             span = span.after(INBOX.key(&(unit.clone(), sealed_tick, after)));
         }
         let keys = INBOX.keys(self.reader, &span, limit);
-        keys.into_iter().map(|(_, _, packet)| self.listed_packet(packet)).collect()
+        keys.into_iter().map(|(_, _, packet)| packet).collect()
     }
 
     /// Events of a unit after a position. A reader whose position is before [`Feed::first`] has

@@ -24,7 +24,7 @@ use crate::{
     problem::Problem,
     range,
     settings::{JSON_BULK_MAX, JSON_MAX},
-    signed, tus,
+    tus,
 };
 
 /// Say that the target is ready
@@ -116,23 +116,23 @@ pub(crate) async fn content_head(
 }
 
 async fn fetch(app: App, packet: &str, request: Request) -> Answer {
-    let (head, mut octets) = app.unsigned(request);
-    if let Some(token) = tus::bearer(&head.headers) {
-        return download(&app, &head, id(packet)?, PickupProof::Token(token)).await;
+    if let Some(token) = tus::bearer(request.headers()).map(str::to_owned) {
+        let (head, _) = app.unsigned(request);
+        let packet = id(packet)?;
+        let bearer = app.exchange.bearer_of_packet(packet, &token).await?;
+        app.count(&head, &bearer.app, &bearer.unit)?;
+        return download(&app, &head, packet, PickupProof::Token(&token)).await;
     }
-    let caller = app.caller(&head).await?;
-    let body = octets.collect(&head.headers, JSON_MAX).await?;
-    let mut digest = caller.content().checker();
-    digest.update(&body);
-    digest.finish()?;
-    download(&app, &head, id(packet)?, PickupProof::Caller(&caller)).await
+    let mut signed = app.signed(request).await?;
+    signed.body(JSON_MAX).await?;
+    download(&app, &signed.head, id(packet)?, PickupProof::Caller(&signed.caller)).await
 }
 
 async fn download(app: &App, head: &Parts, packet: PacketId, proof: PickupProof<'_>) -> Answer {
     // A range has a meaning for GET only (RFC 9110 section 14.2).
     if head.method == Method::HEAD {
         let info = app.exchange.download_info(packet, proof, None).await?;
-        return Ok(send(app, shown(head, info), None));
+        return Ok(send(app, info, None));
     }
     let mut part = range::asked(&head.headers);
     if part.is_some() && head.headers.contains_key(header::IF_RANGE) {
@@ -140,15 +140,7 @@ async fn download(app: &App, head: &Parts, packet: PacketId, proof: PickupProof<
         part = part.filter(|_| range::counts_for(&head.headers, &info.digest));
     }
     let download = app.exchange.download(packet, proof, part).await?;
-    Ok(send(app, shown(head, download), part))
-}
-
-/// A token that opens a content shows whose the connection is, as a signature does.
-fn shown(head: &Parts, download: Download) -> Download {
-    if let Some(visitor) = signed::visitor(head) {
-        visitor.is_of(None, &download.target);
-    }
-    download
+    Ok(send(app, download, part))
 }
 
 /// The answer that carries a content, or only its headers where there is no stream.

@@ -17,9 +17,9 @@ use crate::{
     answer,
     app::App,
     problem::Problem,
-    signed::{self, Octets, content_length},
+    signed::{Octets, content_length},
     texts::Fault,
-    tus::{self, HELD_MAX, Metadata},
+    tus::{self, Metadata},
 };
 
 /// What is read and forgotten of a body that is refused, so that a client gets the answer instead of a
@@ -38,11 +38,21 @@ struct Visit {
 }
 
 impl Visit {
-    /// A space is opened by its token, or by a signature of the source.
-    async fn of(app: App, space: &str, head: Parts) -> Result<Self, Problem> {
+    /// A space is opened by its token, or by a signature of the source. Either shows an application, which
+    /// the request counts for and whose shares its body comes out of.
+    async fn of(app: App, space: &str, head: Parts, octets: &mut Octets) -> Result<Self, Problem> {
         let token = tus::bearer(&head.headers).map(str::to_owned);
-        let caller = if token.is_some() { None } else { Some(app.caller(&head).await?) };
-        Ok(Self { space: id(space)?, app, head, token, caller })
+        let Some(token) = token else {
+            let caller = app.caller(&head).await?;
+            octets.sent_by(app.shares.of(caller.app(), caller.unit()));
+            return Ok(Self { space: id(space)?, app, head, token: None, caller: Some(caller) });
+        };
+        let space = id(space)?;
+        // A token that shows nobody is refused at its door, after what tus looks at first.
+        if let Ok(bearer) = app.exchange.bearer_of_space(space, &token).await {
+            octets.sent_by(app.count(&head, &bearer.app, &bearer.unit)?);
+        }
+        Ok(Self { space, app, head, token: Some(token), caller: None })
     }
 
     fn access(&self) -> SpaceAccess<'_> {
@@ -58,15 +68,10 @@ impl Visit {
         create: Option<NewUpload>,
     ) -> Result<Upload, Problem> {
         let upload = self.app.exchange.upload(self.space, self.access(), offset, create).await;
-        let upload = upload.map_err(|error| match error {
+        upload.map_err(|error| match error {
             Error::Refused(Refusal::AlreadySealed) => Problem::new(Fault::SpaceSealed),
             other => other.into(),
-        })?;
-        // A token that opens a space shows whose the connection is, as a signature does.
-        if let Some(visitor) = signed::visitor(&self.head) {
-            visitor.is_of(None, upload.source());
-        }
-        Ok(upload)
+        })
     }
 
     /// What the body must hash to, before any of it counts.
@@ -97,14 +102,12 @@ impl Visit {
         if promised.is_none() {
             return stream(octets, upload).await;
         }
-        let length = content_length(&self.head.headers);
-        if length.is_none_or(|length| length > HELD_MAX as u64) {
+        let (length, held_max) = (content_length(&self.head.headers), self.app.shares.held_max());
+        if length.is_none_or(|length| length > held_max as u64) {
             let taken = take_whole(octets, upload, promised).await;
             return or_taken_back(upload, taken).await;
         }
-        // The upload was opened by a token or a key.
-        octets.borne();
-        let body = while_held(upload, octets.collect(&self.head.headers, HELD_MAX)).await?;
+        let body = while_held(upload, octets.collect(&self.head.headers, held_max)).await?;
         let mut checker = promised.checker();
         checker.update(&body);
         checker.finish()?;
@@ -267,7 +270,7 @@ async fn visit(
     act: impl AsyncFnOnce(&Visit, &mut Octets) -> Answer,
 ) -> Answer {
     let (head, mut octets) = app.unsigned(request);
-    let visit = Visit::of(app, space, head).await?;
+    let visit = Visit::of(app, space, head, &mut octets).await?;
     let answer = act(&visit, &mut octets).await;
     if answer.is_err() {
         // Cut off by the time or not: nobody needs what is left.

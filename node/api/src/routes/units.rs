@@ -41,13 +41,13 @@ pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
     let (limit, cursor) = (query.limit()?, query.cursor()?);
     let uri = &signed.head.uri;
     let Some(text) = query.get("q").filter(|text| !text.trim().is_empty()) else {
-        let units = app.exchange.units(cursor.as_ref(), limit + 1);
+        let units = app.exchange.units(cursor.as_ref(), limit + 1).await;
         return Ok(answer::page::<_, Unit, _>(uri, units, limit, |unit| unit.code.clone()));
     };
     if text.len() > SEARCH_MAX || cursor.is_some() {
         return Err(Problem::new(Fault::QueryMalformed).member("parameter", "q"));
     }
-    let units = app.exchange.search_units(text, limit);
+    let units = app.exchange.search_units(text, limit).await;
     Ok(answer::page::<_, Unit, _>(uri, units, limit, |unit| unit.code.clone()))
 }
 

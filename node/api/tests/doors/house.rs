@@ -42,6 +42,9 @@ pub struct House {
     pub router: Router,
     pub exchange: Exchange,
     pub admin: Signer,
+    pub content: Content,
+    /// Spaces that the other nodes were asked to destroy.
+    pub discarded: Arc<Mutex<Vec<SpaceId>>>,
     conductor: JoinHandle<()>,
     wire: Wire,
 }
@@ -53,6 +56,9 @@ impl Drop for House {
 }
 
 struct Alone;
+
+/// Other nodes, none of which answers; what they are told is kept.
+struct Others(Arc<Mutex<Vec<SpaceId>>>);
 
 /// What joins the node to a second one, once there is one; it can be cut.
 #[derive(Clone, Default)]
@@ -107,7 +113,7 @@ impl Peers for Alone {
     }
 }
 
-impl Nodes for Alone {
+impl Nodes for Others {
     fn vitals(&self, _: NodeId) -> BoxFuture<'static, Option<Vitals>> {
         Box::pin(async { None })
     }
@@ -116,7 +122,8 @@ impl Nodes for Alone {
         Box::pin(async { None })
     }
 
-    fn discard(&self, _: SpaceId) -> BoxFuture<'static, ()> {
+    fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
+        self.0.lock().push(space);
         Box::pin(async {})
     }
 
@@ -296,14 +303,15 @@ impl House {
             segment_bytes: 4 << 20,
         });
         let content = content.await.expect("a simulated disk opens");
+        let discarded = Arc::<Mutex<_>>::default();
         let exchange = Exchange::new(Parts {
             node,
             consensus: consensus.clone(),
-            content,
+            content: content.clone(),
             cluster_key: keyring.clone(),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
-            nodes: Arc::new(Alone),
+            nodes: Arc::new(Others(discarded.clone())),
             public_names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a name"),
             content_max: 1 << 30,
             open_max: delivery::OpenMax { packets_a_target: 1000, octets_a_unit: 1 << 40 },
@@ -314,7 +322,7 @@ impl House {
         let mut settings = lgsp_api::Settings::new(format!("https://{AUTHORITY}"));
         settings.cors_origins = vec!["https://console.example.vn".into()];
         let router = lgsp_api::router(exchange.clone(), settings);
-        let house = Self { router, exchange, admin, conductor, wire };
+        let house = Self { router, exchange, admin, content, discarded, conductor, wire };
         house.wait_until_ready().await;
         house
     }

@@ -7,10 +7,12 @@ mod exact;
 mod house;
 mod joining;
 mod limits;
+mod lists;
 mod malformed;
 mod queries;
 mod reading;
 mod sockets;
+mod submits;
 mod tokens;
 mod uploads;
 

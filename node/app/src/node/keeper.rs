@@ -179,7 +179,7 @@ impl Keeper {
     }
 
     async fn announce(&self) -> bool {
-        let known = View::new(&*self.consensus.now()).node(self.node).is_some();
+        let known = self.consensus.peek(|rows| View::new(rows).node(self.node)).is_some();
         known && self.exchange.announce(self.now.clone()).await.is_ok()
     }
 }

@@ -195,8 +195,8 @@ impl Members {
     /// and that of members who know more.
     fn recorded(&self) -> Vec<(NodeId, String)> {
         let roll = self.roll.lock();
-        let nodes = self.consensus.get().map(|consensus| View::new(&*consensus.now()).nodes());
-        let nodes = nodes.unwrap_or_default();
+        let nodes = |consensus: &Consensus| consensus.peek(|rows| View::new(rows).nodes());
+        let nodes = self.consensus.get().map(nodes).unwrap_or_default();
         let known = |node: &NodeId| nodes.iter().any(|record| record.node == *node);
         let mut addresses = BTreeMap::new();
         let told = roll.told.values().map(|(told, _)| (told.node, told.mesh_address.clone()));
@@ -232,7 +232,7 @@ impl Members {
 }
 
 fn in_state(consensus: &Consensus, node: NodeId) -> Standing {
-    match View::new(&*consensus.now()).node(node) {
+    match consensus.peek(|rows| View::new(rows).node(node)) {
         Some(record) if record.removed_at.is_none() => Standing::Member(record.key),
         Some(_) => Standing::Nobody,
         None => Standing::Unknown,

@@ -372,9 +372,9 @@ impl StateDisk for DiskState {
         self
     }
 
-    fn now(&self) -> Box<dyn Reader + '_> {
+    fn peek(&self, look: &mut dyn FnMut(&dyn Reader)) {
         // Behind a writer that waits: many readers together must not keep it waiting for ever.
-        Box::new(self.0.now(self.0.young.read()))
+        look(&self.0.now(self.0.young.read()));
     }
 
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {

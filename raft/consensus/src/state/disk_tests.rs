@@ -66,7 +66,7 @@ fn reads(reader: &(impl Reader + ?Sized), rows: &Rows, who: &str) {
 /// Not by the one who applies: its reads are steps of their own. Nor in a view, which settles rows.
 fn same(state: &DiskState, rows: &Rows) {
     reads(state.latest(), rows, "one by one");
-    reads(&*state.now(), rows, "at one moment");
+    state.peek(&mut |reader| reads(reader, rows, "at one moment"));
 }
 
 fn position(state: &DiskState) -> Option<Vec<u8>> {
@@ -93,7 +93,7 @@ fn rows_are_settled_with_their_position_when_they_are_many() {
         assert_eq!(last, position);
     }
     assert_eq!(settled, 3, "four megabytes in all");
-    reads(&*state.now(), &rows, "young and settled");
+    state.peek(&mut |reader| reads(reader, &rows, "young and settled"));
 }
 
 /// Everybody at once: whoever looks at one moment sees one batch whole, and never an older one than
@@ -147,7 +147,13 @@ fn readers_see_whole_batches_while_rows_settle() {
     }
     std::thread::scope(|scope| {
         let _over = Over(&is_over);
-        scope.spawn(|| watch(&|| rows_of(&*state.now())));
+        scope.spawn(|| {
+            watch(&|| {
+                let mut rows = Rows::new();
+                state.peek(&mut |reader| rows = rows_of(reader));
+                rows
+            })
+        });
         scope.spawn(|| watch(&|| rows_of(&*state.view().expect("a view").0)));
         for number in 1..=BATCHES {
             if number % 7 == 0 {

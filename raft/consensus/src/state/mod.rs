@@ -31,9 +31,9 @@ pub(crate) trait StateDisk: Send + Sync + 'static {
     /// applied. A read that fails panics, as with a view.
     fn latest(&self) -> &(dyn Reader + Send + Sync);
 
-    /// The newest state as it is at this moment: nothing is applied as long as somebody holds it. A
-    /// read that fails panics.
-    fn now(&self) -> Box<dyn Reader + '_>;
+    /// Shows the newest state as it is at this moment: nothing is applied meanwhile. A read that fails
+    /// panics.
+    fn peek(&self, look: &mut dyn FnMut(&dyn Reader));
 
     /// A consistent view of the newest state, and the position that it stands at.
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)>;

@@ -1,9 +1,20 @@
 //! Clusters on real files, in real time.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
 
 use consensus::{Consensus, Error, Options, SystemClock, Timing};
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::{
     cluster::{Socket, Wires, caught_up, id},
@@ -124,5 +135,86 @@ async fn a_node_with_a_shortened_log_does_not_start_and_says_which_file() {
         Err(Error::CorruptLog { file, .. }) => assert_eq!(file, chunk),
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("a shortened log was taken"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_stands_still_holds_up_nobody() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let wires = Wires::default();
+    let node = start(&wires, 1, directory.path()).await.expect("it starts");
+    node.found(found()).await.expect("founded").expect("accepted");
+    for number in 0..20 {
+        node.propose(command(number)).await.expect("answered").expect("accepted");
+    }
+    let view = node.read_view().await.expect("read");
+    let before = content(&view);
+    let ((stand, stands), (go, goes_on)) = (mpsc::channel(), mpsc::channel());
+    let list = tokio::task::spawn_blocking(move || {
+        let mut rows = Vec::new();
+        view.scan(&[], &[0xff; 32], &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            if rows.len() == 3 {
+                stand.send(()).expect("the test waits");
+                goes_on.recv().expect("the test goes on");
+            }
+            ControlFlow::Continue(())
+        });
+        rows
+    });
+    let standing = tokio::task::spawn_blocking(move || stands.recv());
+    standing.await.expect("it runs").expect("the list has begun");
+    for number in 20..40 {
+        // Answered is applied.
+        let answer = timeout(Duration::from_secs(10), node.propose(command(number))).await;
+        answer.expect("nothing waits for a list").expect("answered").expect("accepted");
+    }
+    let newer = timeout(Duration::from_secs(10), node.read_view()).await;
+    assert!(holds(&newer.expect("nor does another list").expect("read"), &command(39)));
+    go.send(()).expect("the list waits");
+    assert_eq!(list.await.expect("it ends"), before, "the moment at which it began");
+}
+
+/// A view settles what the state holds in memory, so views are few: one for all lists of a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_share_their_views_while_others_write() {
+    const PAUSE: Duration = Duration::from_millis(25);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let wires = Wires::default();
+    let node = start(&wires, 1, directory.path()).await.expect("it starts");
+    node.found(found()).await.expect("founded").expect("accepted");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (writer, over) = (node.clone(), is_over.clone());
+    let writes = tokio::spawn(async move {
+        let mut number = 0;
+        while !over.load(Ordering::Acquire) {
+            writer.propose(command(number)).await.expect("answered").expect("accepted");
+            number += 1;
+        }
+        number
+    });
+    let (begun, mut views) = (Instant::now(), Vec::new());
+    for turn in 0..20 {
+        let mine = command(1_000_000 + turn);
+        node.propose(mine.clone()).await.expect("answered").expect("accepted");
+        for view in join_all((0..20).map(|_| node.read_view())).await {
+            let view = view.expect("read");
+            assert!(holds(&view, &mine), "what was acknowledged before is there");
+            views.push(view);
+        }
+    }
+    let took = begun.elapsed();
+    is_over.store(true, Ordering::Release);
+    let written = writes.await.expect("it ends");
+    // None of them is gone, so no two are at the same place.
+    let made: BTreeSet<_> = views.iter().map(|view| Arc::as_ptr(view).cast::<u8>()).collect();
+    let most = 1 + (took.as_millis() / PAUSE.as_millis()) as usize;
+    assert!(made.len() <= most, "{} views in {took:?} for 400 lists", made.len());
+    println!("{} views for {} lists beside {written} writes in {took:?}", made.len(), views.len());
+    // Where nothing is written, a list costs nothing at all.
+    let first = node.read_view().await.expect("read");
+    for _ in 0..100 {
+        let next = node.read_view().await.expect("read");
+        assert!(content(&next) == content(&first));
     }
 }

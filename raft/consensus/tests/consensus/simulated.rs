@@ -37,11 +37,12 @@ async fn every_node_takes_proposals_and_reads_its_own_writes() {
         let mut effects = node.subscribe();
         let proposal = command(number.into());
         node.propose(proposal.clone()).await.expect("answered").expect("accepted");
-        assert!(holds(&node.view(), &proposal), "node {number} reads its own write");
+        assert!(holds(&node.shared_view().await, &proposal), "node {number} reads its own write");
         effects.recv().await.expect("an effect");
         for other in cluster.running() {
-            other.read_index().await.expect("read");
-            assert!(holds(&other.view(), &proposal), "a linearizable read sees it anywhere");
+            let view = other.read_view().await.expect("read");
+            assert!(holds(&view, &proposal), "a linearizable read sees it anywhere");
+            assert!(holds(&other.view(), &proposal), "and so does every later one");
         }
     }
 }
