@@ -75,15 +75,16 @@ impl Listener {
 
     /// The last position of the feed, as this node knows it.
     pub fn last(&self) -> u64 {
-        self.feed(u64::MAX, 0).last
+        View::new(&*self.exchange.consensus().now()).feed_end(&self.unit)
     }
 
     /// Events after a position, oldest first, of at most so many that are looked at.
     pub fn hear(&self, after: u64, limit: usize) -> Heard {
-        let Feed { mut events, first, last } = self.feed(after, limit);
-        let position = events.last().map_or(after, |event| event.position);
+        let reader = self.exchange.consensus().now();
+        let Feed { reset, mut events, .. } = View::new(&*reader).feed(&self.unit, after, limit);
+        let position = events.last().map_or(reset.unwrap_or(after), |event| event.position);
         events.retain(|event| event.is_for(&self.unit, self.grants));
-        Heard { events, position, first, last }
+        Heard { reset, events, position }
     }
 
     /// What awaits the caller now, as this node knows it.
@@ -97,12 +98,8 @@ impl Listener {
         Waiting {
             count: inbox.len(),
             oldest: inbox.first().map(|record| record.packet),
-            position: view.feed(&self.unit, u64::MAX, 0).last,
+            position: view.feed_end(&self.unit),
         }
-    }
-
-    fn feed(&self, after: u64, limit: usize) -> Feed {
-        View::new(&*self.exchange.consensus().now()).feed(&self.unit, after, limit)
     }
 
     /// Waits until the feed may have grown. A wake without growth is possible; a growth without a
@@ -141,14 +138,13 @@ pub struct Waiting {
 /// A part of a unit's feed, as a caller may hear it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
+    /// The feed goes on after this position, as what lies before is not kept any more: the caller is
+    /// told so ahead of the events.
+    pub reset: Option<u64>,
     /// In order. What the caller was not granted to hear is left out; positions stay.
     pub events: Vec<Event>,
     /// Everything up to this position was looked at.
     pub position: u64,
-    /// The oldest position that is kept; 0 if there is none.
-    pub first: u64,
-    /// The last position; 0 if there is none.
-    pub last: u64,
 }
 
 impl Exchange {

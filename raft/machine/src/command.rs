@@ -395,8 +395,11 @@ pub const ANSWER_TIME_MS: u64 = 600_000;
 pub const IDEMPOTENCY_TIME_MS: u64 = 7 * 24 * 3_600_000;
 /// Idempotency keys remembered for one application: beyond it, new keys are refused.
 pub const IDEMPOTENCY_KEYS_MAX: u64 = 1_000_000;
-/// Events kept in one unit's feed; an older position gets a reset.
+/// Events kept in one unit's feed; who asks for what is not kept gets a reset.
 pub const FEED_EVENTS_MAX: u64 = 10_000;
+/// Events of one source that a full feed keeps whatever others tell: a quarter. Whoever holds more gives
+/// way first, so that one source cannot push out what the others told, and three together cannot either.
+pub const FEED_SHARE: u64 = FEED_EVENTS_MAX / 4;
 /// Packets that one confirmation or record may name.
 pub const PACKETS_A_COMMAND_MAX: usize = 1000;
 

@@ -11,6 +11,7 @@ mod cluster_key;
 mod command;
 mod deadlines;
 mod exchange;
+mod feed;
 mod keys;
 mod lifecycle;
 mod lost;

@@ -379,13 +379,35 @@ pub struct UnitHead {
     /// No open delivery to the unit was sealed before this tick.
     #[n(1)]
     pub inbox_floor: Tick,
+    /// No event before this position is kept.
+    #[n(2)]
+    pub first: u64,
+    /// How many events are kept.
+    #[n(3)]
+    pub kept: u64,
+    /// The sources that hold more than their share of the feed: three of them at the most, or for a
+    /// moment four.
+    #[n(4)]
+    pub heavy: Vec<UnitCode>,
+}
+
+/// What one source has in one unit's feed; no row where it has nothing.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Told {
+    /// How many events.
+    #[n(0)]
+    pub(crate) count: u64,
+    /// None of them before this position.
+    #[n(1)]
+    pub(crate) from: u64,
 }
 
 /// What happened, for one unit's feed.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub struct Event {
-    /// Position in the unit's feed; starts at 1 and has no holes.
+    /// Position in the unit's feed; starts at 1 and is given once. What is not kept any more leaves a hole.
     #[n(0)]
     pub position: u64,
     /// When.
@@ -415,6 +437,15 @@ pub struct Event {
     /// The content's digest.
     #[n(9)]
     pub digest: Option<Digest>,
+}
+
+/// Of an event, who told it. Making room asks for nothing else.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct EventSource {
+    /// See [`Event::source`].
+    #[n(4)]
+    pub(crate) source: UnitCode,
 }
 
 impl Event {

@@ -15,7 +15,7 @@ use crate::{
     JoinTokenRecord, KeyRecord, NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead,
     UnitRecord, Write,
     keys::{Key, Newest},
-    record::{PacketEnd, Spent},
+    record::{EventSource, PacketEnd, Spent, Told},
     time::{Time, Trust},
 };
 
@@ -89,6 +89,10 @@ pub(crate) const CLUSTER_KEY: Table<(), ClusterKeyRecord> = Table::new(31);
 pub(crate) const SEALED: Table<(u64, AccessKey), ()> = Table::new(32);
 /// Keys that will be revoked, by the tick.
 pub(crate) const ENDING: Table<(Tick, AccessKey), ()> = Table::new(33);
+/// What a source has in a unit's feed: the unit, the source.
+pub(crate) const TOLD: Table<(UnitCode, UnitCode), Told> = Table::new(36);
+/// The rows of [`FEEDS`], read for one thing; never written by this name.
+pub(crate) const EVENT_SOURCES: Table<(UnitCode, u64), EventSource> = Table::new(FEEDS.tag);
 /// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 
@@ -187,6 +191,29 @@ impl<K: Key, V: Value> Table<K, V> {
             });
         }
         keys
+    }
+
+    /// The first key of a span whose record a test takes, among so many that are looked at; else the
+    /// last key that was looked at, as an error.
+    pub(crate) fn find<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        span: &Span,
+        looked_max: usize,
+        mut test: impl FnMut(&V) -> bool,
+    ) -> Result<K, Option<K>> {
+        let (mut found, mut last, mut looked_count) = (false, None, 0);
+        reader.scan(&span.from, &span.to, &mut |key, value| {
+            looked_count += 1;
+            found = test(&self.decoded(value));
+            last = Some(self.parsed(key));
+            let go_on = !found && looked_count < looked_max;
+            if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        match (found, last) {
+            (true, Some(key)) => Ok(key),
+            (_, last) => Err(last),
+        }
     }
 
     /// The first key of a span.

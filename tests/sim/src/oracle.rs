@@ -379,7 +379,7 @@ fn nobody_is_left_guessing(world: &World, ledger: &Ledger) -> Vec<String> {
         let mut told = BTreeMap::<_, u32>::new();
         for unit in units {
             let feed = view.feed(&unit, 0, usize::MAX);
-            if feed.first != 1 {
+            if feed.reset.is_some() {
                 wrong.push(format!("the feed of {unit} is too long for this check"));
             }
             let holes = feed.events.iter().zip(1..).any(|(event, place)| event.position != place);

@@ -191,13 +191,11 @@ impl Batch {
     /// Takes in what the feed has next; answers whether it had anything.
     fn read(&mut self, app: &App, listener: &Listener) -> bool {
         let unit = listener.unit();
-        let mut heard = listener.hear(self.after, self.limit);
-        if let Some(position) = sse::lost(self.after, heard.first, heard.last) {
+        let heard = listener.hear(self.after, self.limit);
+        if let Some(position) = heard.reset {
             let reset =
                 cloud_event::reset(unit, &self.source, app.exchange.now(), self.after, position);
             cloud_event::write(&mut self.octets, &reset);
-            heard = listener.hear(position, self.limit);
-            self.after = position;
         } else if heard.position == self.after {
             return false;
         }

@@ -306,7 +306,7 @@ impl House {
             nodes: Arc::new(Alone),
             public_names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a name"),
             content_max: 1 << 30,
-            open_max: delivery::OpenMax { packets_a_target: 1000, octets_a_unit: 1 << 40 },
+            open_max: delivery::OpenMax { packets_a_target: 100_000, octets_a_unit: 1 << 40 },
         });
         let (admin, found) = founding(&keyring, &clock);
         consensus.found(found).await.expect("it founds").expect("the first command is in order");

@@ -4,6 +4,7 @@ mod bound;
 mod cut_off;
 mod document;
 mod exact;
+mod floods;
 mod house;
 mod joining;
 mod limits;

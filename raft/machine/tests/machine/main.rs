@@ -2,6 +2,7 @@
 
 extern crate lgsp_machine as machine;
 
+mod feeds;
 mod limits;
 mod office;
 mod overlay;

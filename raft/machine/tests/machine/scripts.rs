@@ -77,6 +77,7 @@ impl Script {
                 self.office.jump(if rest.starts_with('-') { -ms } else { ms });
             }
             "look" => {}
+            "flood" => self.flood(&words(rest)),
             "vote" => {
                 let voters: Vec<_> = list(rest).map(|node| NodeId(number(node))).collect();
                 seat_voters(&mut self.office.state, &voters);
@@ -85,6 +86,20 @@ impl Script {
         }
         assert_eq!(audit(&self.office.state), Vec::<String>::new(), "{}", self.place);
         self.compare(expected);
+    }
+
+    /// One source submits so many packets, one after the other, and takes each back where that is said.
+    fn flood(&mut self, words: &Words) {
+        let targets: Vec<_> = list(words["to"]).collect();
+        let first = number(words["packet"]);
+        for packet in first..first + number(words["count"]) {
+            self.office.submit(words["by"], packet.into(), &targets);
+            if words.contains_key("cancel") {
+                let packet = PacketId(packet.into());
+                let cancel = Command::CancelPacket(CancelPacket { packet });
+                self.office.must(Some(words["by"]), cancel);
+            }
+        }
     }
 
     fn command(&mut self, verb: &str, words: &Words) {
@@ -221,6 +236,17 @@ impl Script {
             "sent" => list(view.sent(&word(of), None, 100)),
             "debts" => joined(view.debts(NodeId(number(of)), None, 100).iter().map(|(id, _)| id.0)),
             "unit" => view.unit(&word(of)).expect("a unit").code.to_string(),
+            // The page of three events after a position.
+            "read" => {
+                let (unit, after) = of.split_once('@').expect("read UNIT@POSITION");
+                let feed = view.feed(&word(unit), number(after), 3);
+                let reset = feed.reset.map(|position| format!("reset {position}"));
+                let told = feed
+                    .events
+                    .iter()
+                    .map(|event| format!("{} {}", event.position, event.kind.as_str()));
+                reset.into_iter().chain(told).collect::<Vec<_>>().join(", ")
+            }
             "feed" => {
                 let feed = view.feed(&word(of), 0, 100);
                 let told = feed.events.iter().map(|event| {

@@ -118,14 +118,17 @@ fn a_feed_keeps_the_latest_events_and_says_from_where() {
         if packet == 3 {
             let feed = office.view().feed(&unit, 1, 10);
             let positions: Vec<_> = feed.events.iter().map(|event| event.position).collect();
-            assert_eq!((feed.first, feed.last, positions), (1, 3, vec![2, 3]));
+            assert_eq!((feed.reset, feed.last, positions), (None, 3, vec![2, 3]));
         }
     }
     let feed = office.view().feed(&unit, 0, 2);
-    assert_eq!((feed.first, feed.last), (301, sent));
+    assert_eq!((feed.reset, feed.last), (Some(300), sent));
     assert_eq!(feed.events.iter().map(|e| e.position).collect::<Vec<_>>(), [301, 302]);
-    assert_eq!(office.view().feed(&unit, sent, 2).events, []);
-    assert_eq!(office.view().feed(&unit, u64::MAX, 2).events, []);
+    assert_eq!(office.view().feed(&unit, 300, 2).reset, None);
+    let end = Feed { last: sent, ..Feed::default() };
+    assert_eq!(office.view().feed(&unit, sent, 2), end);
+    let beyond = Feed { reset: Some(sent), ..end };
+    assert_eq!(office.view().feed(&unit, u64::MAX, 2), beyond);
     assert_eq!(audit(&office.state), Vec::<String>::new());
 }
 
