@@ -6,9 +6,11 @@
 use model::{Digest, Grant, NodeId, PacketId};
 
 use crate::{
-    AdmitNode, Answer, ClusterRecord, Effect, FIRST_KEY_VERSION, Found, IssueJoinToken,
+    AdmitNode, Answer, By, ClusterRecord, Effect, FIRST_KEY_VERSION, Found, IssueJoinToken,
     JoinTokenRecord, NewNode, NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, Store,
-    UpdateNode, cluster_key, lifecycle, registry,
+    UpdateNode,
+    apply::Caller,
+    cluster_key, lifecycle, registry,
     tables::{CLUSTER, DEBT_FLOORS, DEBTS, DUE, MEMBERS, NODES, PACKETS, TOKENS, Tables},
 };
 
@@ -43,12 +45,12 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
         authority_sealed_under: FIRST_KEY_VERSION,
     };
     cluster_key::begin(tables, command.key_check);
-    let node = add_node(tables, cluster, &command.node, command.node_key);
+    let node = add_node(tables, cluster, &command.node, (command.node_key, None));
     // A cluster is founded by the one node that votes.
     tables.put(&MEMBERS, &(), &vec![node]);
     registry::add_zone_unit(tables, &command.admin.unit, &command.name)?;
-    registry::add_app(tables, &command.admin)?;
-    registry::issue_key(tables, &command.admin_key)?;
+    registry::add_app(tables, None, &command.admin)?;
+    registry::issue_key(tables, None, &command.admin_key)?;
     Ok(Outcome::NodeAdmitted(node))
 }
 
@@ -56,14 +58,23 @@ fn add_node(
     tables: &mut Tables,
     mut cluster: ClusterRecord,
     node: &NewNode,
-    key: Digest,
+    (key, admitted_by): (Digest, Option<By>),
 ) -> NodeId {
     let id = cluster.next_node;
     // Given out once and never again.
     cluster.next_node = NodeId(id.0 + 1);
     tables.put(&CLUSTER, &(), &cluster);
     let (now, admitted_at) = (node.clone(), tables.at);
-    let node = NodeRecord { node: id, now, admitted_at, removed_at: None, key };
+    let node = NodeRecord {
+        node: id,
+        now,
+        admitted_at,
+        removed_at: None,
+        key,
+        admitted_by,
+        removed_by: None,
+        removed_tick: None,
+    };
     tables.put(&NODES, &id, &node);
     tables.effects.push(Effect::NodesChanged);
     id
@@ -90,7 +101,11 @@ pub fn seat_voters<S: Store>(store: &mut S, voters: &[NodeId]) {
 }
 
 /// Registers a join token by the digest of its secret.
-pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) -> Answer {
+pub(crate) fn issue_join_token(
+    tables: &mut Tables,
+    caller: &Caller,
+    command: &IssueJoinToken,
+) -> Answer {
     let span = command.expires_at.since(tables.at).as_millis() as u64;
     if !(1..=JOIN_TOKEN_TIME_MAX_MS).contains(&span) {
         return Err(Refusal::DeadlineMalformed);
@@ -99,7 +114,8 @@ pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) ->
         return Err(Refusal::IdExists);
     }
     forget_tokens(tables);
-    let token = JoinTokenRecord { expires_tick: tables.tick.plus_ms(span), node: None };
+    let expires_tick = tables.tick.plus_ms(span);
+    let token = JoinTokenRecord { expires_tick, node: None, issued_by: Some(caller.by()) };
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::Done)
 }
@@ -129,7 +145,8 @@ pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
     if nodes.iter().any(|(_, other)| other.key == command.key) {
         return Err(Refusal::IdExists);
     }
-    let node = add_node(tables, cluster, &command.node, command.key);
+    let admitted = (command.key, token.issued_by.clone());
+    let node = add_node(tables, cluster, &command.node, admitted);
     token.node = Some(node);
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::NodeAdmitted(node))
@@ -147,7 +164,7 @@ pub(crate) fn update_node(tables: &mut Tables, command: &UpdateNode) -> Answer {
 }
 
 /// Removes a node for ever, unless a live content needs it.
-pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
+pub(crate) fn remove_node(tables: &mut Tables, caller: &Caller, command: &RemoveNode) -> Answer {
     let mut node = present(tables, command.node)?;
     let mut members = tables.members();
     let counts = members.contains(&command.node);
@@ -158,6 +175,8 @@ pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
     release_holdings(tables, (command.node, counts), &members)?;
     forgive_debts(tables, command.node);
     node.removed_at = Some(tables.at);
+    node.removed_tick = Some(tables.tick);
+    node.removed_by = Some(caller.by());
     tables.put(&NODES, &command.node, &node);
     tables.put(&MEMBERS, &(), &members);
     tables.effects.push(Effect::NodesChanged);

@@ -5,11 +5,13 @@
 //! stays. So a feed has holes, and who reads over one is told so. What goes is a notice and never a
 //! packet: lists and inboxes are complete without feeds.
 
-use model::UnitCode;
+use model::{AccessKey, AppId, Moment, UnitCode};
 
 use crate::{
-    Effect, Event, EventKind, FEED_EVENTS_MAX, FEED_SHARE, PacketRecord, UnitHead,
-    record::Told,
+    About, AccessNews, Effect, Event, EventKind, FEED_EVENTS_MAX, FEED_SHARE, PacketNews,
+    PacketRecord, UnitHead,
+    apply::Caller,
+    event::Told,
     tables::{EVENT_SOURCES, FEEDS, HEADS, INBOX, TOLD, Tables},
 };
 
@@ -47,18 +49,30 @@ pub(crate) fn tell(
     packet: &PacketRecord,
     target: Option<&UnitCode>,
 ) {
-    let event = Event {
-        position: 0,
-        at: tables.at,
-        kind,
+    let about = About::Packet(PacketNews {
         packet: packet.packet,
-        source: packet.source.clone(),
         target: target.cloned(),
         importance: packet.importance,
         title: packet.title.clone(),
         size: packet.size,
         digest: packet.digest,
-    };
+    });
+    let (at, source) = (tables.at, packet.source.clone());
+    append(tables, unit, Event { position: 0, at, kind, about, source }, &ROOM);
+}
+
+/// Tells a unit what an administrator did with what may act for it. The founding tells nobody.
+pub(crate) fn tell_of_access(
+    tables: &mut Tables,
+    unit: &UnitCode,
+    caller: Option<&Caller>,
+    kind: EventKind,
+    (app, key, ends_at): (&AppId, Option<&AccessKey>, Option<Moment>),
+) {
+    let Some(caller) = caller else { return };
+    let news = AccessNews { app: app.clone(), key: key.cloned(), by: caller.by(), ends_at };
+    let (at, source) = (tables.at, caller.unit.clone());
+    let event = Event { position: 0, at, kind, about: About::Access(news), source };
     append(tables, unit, event, &ROOM);
 }
 
@@ -184,7 +198,7 @@ fn drop_event(
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use model::{Importance, Moment, PacketId};
+    use model::{Importance, PacketId};
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
@@ -202,18 +216,16 @@ mod tests {
     }
 
     fn event(by: &UnitCode) -> Event {
-        Event {
-            position: 0,
-            at: Moment(0),
-            kind: EventKind::Available,
+        let about = About::Packet(PacketNews {
             packet: PacketId(0),
-            source: by.clone(),
             target: None,
             importance: Importance::Normal,
             title: "x".parse().expect("a title"),
             size: None,
             digest: None,
-        }
+        });
+        let (kind, source) = (EventKind::Available, by.clone());
+        Event { position: 0, at: Moment(0), kind, about, source }
     }
 
     struct Feed {

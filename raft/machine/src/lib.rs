@@ -10,6 +10,7 @@ mod cluster;
 mod cluster_key;
 mod command;
 mod deadlines;
+mod event;
 mod exchange;
 mod feed;
 mod keys;
@@ -33,6 +34,7 @@ pub use cluster_key::{
     StagedKey, TurnClusterKey,
 };
 pub use command::*;
+pub use event::{About, AccessNews, Event, EventKind, PacketNews, UnitHead};
 pub use exchange::foreseen_targets;
 pub use lost::{CloseLost, LOST_A_COMMAND_MAX, LOST_REASON, RecordLost};
 pub use outcome::*;

@@ -14,8 +14,9 @@ use crate::{
     Answer, AppRecord, ClusterKeyRecord, ClusterRecord, Effect, Event, IdempotencyRecord,
     JoinTokenRecord, KeyRecord, NodeRecord, Overlay, PacketRecord, Proof, Reader, Store, UnitHead,
     UnitRecord, Write,
+    event::{EventSource, Told},
     keys::{Key, Newest},
-    record::{EventSource, PacketEnd, Spent, Told},
+    record::{PacketEnd, Spent},
     time::{Time, Trust},
 };
 

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use consensus::Role;
-use machine::{DeliveryRecord, EventKind, PacketRecord, Reader, View};
+use machine::{About, DeliveryRecord, EventKind, PacketRecord, Reader, View};
 use model::{DeliveryState, Digest, PacketId, PacketState, UnitCode};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -387,9 +387,10 @@ fn nobody_is_left_guessing(world: &World, ledger: &Ledger) -> Vec<String> {
                 wrong.push(format!("the feed of {unit} has holes on node {node}"));
             }
             for event in feed.events {
-                let about = event.target.filter(|_| event.kind != EventKind::Completed);
+                let About::Packet(news) = event.about else { continue };
+                let about = news.target.filter(|_| event.kind != EventKind::Completed);
                 *told
-                    .entry((unit.clone(), event.packet, event.kind.as_str(), about))
+                    .entry((unit.clone(), news.packet, event.kind.as_str(), about))
                     .or_default() += 1;
             }
         }

@@ -188,6 +188,8 @@ mod tests {
             issued_at: Some(issued_at.into()),
             revoked_at: None,
             ends_at: None,
+            issued_by: None,
+            revoked_by: None,
         }
     }
 

@@ -54,7 +54,7 @@ fn flood(office: &mut Office, packet: u128, deed: Deed) {
 }
 
 /// What the others told a unit, as a reader finds it that begins anew: by source and packet.
-fn heard(office: &Office, unit: &UnitCode) -> BTreeSet<(PacketId, EventKind)> {
+fn heard(office: &Office, unit: &UnitCode) -> BTreeSet<(Option<PacketId>, EventKind)> {
     let (mut after, mut heard) = (0, BTreeSet::new());
     loop {
         let feed = office.view().feed(unit, after, 200);
@@ -62,7 +62,10 @@ fn heard(office: &Office, unit: &UnitCode) -> BTreeSet<(PacketId, EventKind)> {
         let Some(position) = position else { return heard };
         after = position;
         let others = feed.events.into_iter().filter(|event| event.source != word("H41.05"));
-        heard.extend(others.map(|event| (event.packet, event.kind)));
+        heard.extend(others.map(|event| match event.about {
+            About::Packet(news) => (Some(news.packet), event.kind),
+            About::Access(_) => (None, event.kind),
+        }));
     }
 }
 

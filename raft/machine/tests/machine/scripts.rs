@@ -248,13 +248,31 @@ impl Script {
                 reset.into_iter().chain(told).collect::<Vec<_>>().join(", ")
             }
             "feed" => {
-                let feed = view.feed(&word(of), 0, 100);
-                let told = feed.events.iter().map(|event| {
-                    let target = event.target.as_ref().map(|target| format!(" {target}"));
-                    let kind = event.kind.as_str().trim_start_matches("packet.");
-                    format!("{kind} {}{}", event.packet.0, target.unwrap_or_default())
+                // Before it stand the two events of the province's beginning: its application, its key.
+                let feed = view.feed(&word(of), 2, 100);
+                let told = feed.events.iter().map(|event| match &event.about {
+                    About::Packet(news) => {
+                        let target = news.target.as_ref().map(|target| format!(" {target}"));
+                        let kind = event.kind.as_str().trim_start_matches("packet.");
+                        format!("{kind} {}{}", news.packet.0, target.unwrap_or_default())
+                    }
+                    About::Access(news) => self.access_told(event, news),
                 });
                 told.collect::<Vec<_>>().join(", ")
+            }
+            "made" => {
+                let (what, name) = of.split_once('/').expect("made KIND/NAME");
+                let by = match what {
+                    "unit" => view.unit(&word(name)).and_then(|unit| unit.added_by),
+                    "app" => view.app(&word(name)).and_then(|app| app.added_by),
+                    "key" => view.key(&key_of(name)).and_then(|key| key.issued_by),
+                    "revoked" => view.key(&key_of(name)).and_then(|key| key.revoked_by),
+                    "node" => view.node(NodeId(number(name))).and_then(|node| node.admitted_by),
+                    "removed" => view.node(NodeId(number(name))).and_then(|node| node.removed_by),
+                    "token" => view.join_token(&digest_of(name)).and_then(|token| token.issued_by),
+                    _ => panic!("{}: nobody makes {what}", self.place),
+                };
+                by.map_or("by nobody".into(), |by| format!("by {} with {}", by.app, by.key))
             }
             "trusted" => {
                 let (trusted, _) = view.trusted().expect("there were entries");
@@ -280,6 +298,14 @@ impl Script {
             _ => panic!("{}: nobody knows what {what} is", self.place),
         };
         (found, wanted.into())
+    }
+
+    fn access_told(&self, event: &Event, news: &AccessNews) -> String {
+        let ends = news.ends_at.map(|at| format!(" at {}", self.moment_told(at)));
+        let what =
+            if news.key.is_some() { format!("key of {}", news.app) } else { news.app.to_string() };
+        let (kind, by) = (event.kind.as_str(), &news.by.app);
+        format!("{kind} {what} by {by} of {}{}", event.source, ends.unwrap_or_default())
     }
 
     fn cluster_key_told(&self) -> String {
