@@ -351,6 +351,9 @@ pub struct NodeStatus {
     /// When it was removed.
     #[serde(default)]
     pub removed_at: Option<String>,
+    /// The same, counted by how long the cluster had run.
+    #[serde(default)]
+    pub removed_tick: Option<u64>,
     /// Who removed it.
     #[serde(default)]
     pub removed_by: Option<By>,

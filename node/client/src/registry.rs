@@ -157,6 +157,9 @@ pub struct Key {
     /// When it was issued.
     #[serde(default)]
     pub issued_at: Option<String>,
+    /// The same, counted by how long the cluster had run.
+    #[serde(default)]
+    pub issued_tick: Option<u64>,
     /// Who issued it.
     #[serde(default)]
     pub issued_by: Option<By>,

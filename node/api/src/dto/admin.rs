@@ -202,6 +202,8 @@ pub(crate) struct KeyView {
     status: KeyStatus,
     #[schema(schema_with = schemas::moment)]
     issued_at: At,
+    /// The same, counted by how long the cluster has run: no clock moves it.
+    issued_tick: u64,
     /// Who issued it.
     issued_by: Option<ByView>,
     #[schema(schema_with = schemas::moment_or_null)]
@@ -225,6 +227,7 @@ impl From<KeyRecord> for KeyView {
             hmac_sha1: record.hmac_sha1,
             status: record.status,
             issued_at: At(record.issued_at),
+            issued_tick: record.issued_tick.0,
             issued_by: record.issued_by.map(ByView::from),
             revoked_at: At::some(record.revoked_at),
             revoked_by: record.revoked_by.map(ByView::from),
@@ -382,6 +385,8 @@ pub(crate) struct Member {
     admitted_by: Option<ByView>,
     #[schema(schema_with = schemas::moment_or_null)]
     removed_at: Option<At>,
+    /// The same, counted by how long the cluster has run.
+    removed_tick: Option<u64>,
     /// Who removed it.
     removed_by: Option<ByView>,
 }
@@ -416,6 +421,7 @@ impl From<MemberStatus> for Member {
             holds_more: member.holds_more,
             admitted_by: record.admitted_by.map(ByView::from),
             removed_at: At::some(record.removed_at),
+            removed_tick: record.removed_tick.map(|tick| tick.0),
             removed_by: record.removed_by.map(ByView::from),
             name: record.now.name,
             mesh_address: record.now.mesh_address,

@@ -260,6 +260,16 @@ impl Script {
                 });
                 told.collect::<Vec<_>>().join(", ")
             }
+            "ticks" => {
+                // Which came first: the issue of a key, or the removal of a node.
+                let (key, node) = of.split_once('/').expect("ticks KEY/NODE");
+                let key = view.key(&key_of(key)).expect("a key");
+                let node = view.node(NodeId(number(node))).expect("a node");
+                let told = |later: bool| if later { "later" } else { "earlier" };
+                let counted = told(Some(key.issued_tick) > node.removed_tick);
+                let dated = told(Some(key.issued_at) > node.removed_at);
+                format!("issued {counted}, dated {dated}")
+            }
             "made" => {
                 let (what, name) = of.split_once('/').expect("made KIND/NAME");
                 let by = match what {
