@@ -75,6 +75,12 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             let ordered = key.opens_from <= key.tokens_from
                 && key.tokens_from <= key.active
                 && key.active <= key.last;
+            let mut versions: Vec<_> = key.older.iter().map(|older| older.version).collect();
+            let first = versions.first().is_none_or(|first| *first == key.opens_from);
+            versions.push(key.active);
+            let older = first && versions.is_sorted_by(|a, b| a < b);
+            let bare = key.older.is_empty() && key.opens_from != key.active;
+            self.check(older && !bare, || format!("the versions are in disorder: {key:?}"));
             self.check(staged && ordered, || format!("the cluster key is in disorder: {key:?}"));
             self.check(key.staged.is_none() || key.wanted, || {
                 "a key nobody wants is staged".into()

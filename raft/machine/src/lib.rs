@@ -30,8 +30,8 @@ pub use apply::{Applied, apply};
 pub use audit::audit;
 pub use cluster::{JOIN_TOKEN_TIME_MAX_MS, seat_voters};
 pub use cluster_key::{
-    ClusterKeyRecord, FIRST_KEY_VERSION, RESEALED_A_COMMAND_MAX, Resealed, RotateClusterKey,
-    StagedKey, TurnClusterKey,
+    ClusterKeyRecord, FIRST_KEY_VERSION, OLDER_VERSIONS_MAX, OlderKey, RESEALED_A_COMMAND_MAX,
+    Resealed, RotateClusterKey, StagedKey, TurnClusterKey,
 };
 pub use command::*;
 pub use event::{About, AccessNews, Event, EventKind, PacketNews, UnitHead};

@@ -9,7 +9,7 @@ use crate::{
     AddApp, AddUnits, Answer, AppRecord, Effect, EventKind, IssueKey, KeyRecord, NewUnit, Outcome,
     Refusal, TARGETS_MAX, UNITS_A_COMMAND_MAX, UnitRecord,
     apply::Caller,
-    feed,
+    cluster_key, feed,
     tables::{ALIASES, APPS, CLUSTER, ENDING, KEYS, SEALED, Tables, UNITS},
     time::Time,
 };
@@ -177,6 +177,9 @@ pub(crate) fn issue_key(
         return Err(Refusal::KeyExists);
     }
     let app = tables.get(&APPS, &command.app).ok_or(Refusal::AppUnknown)?;
+    if command.algorithm.is_symmetric() && !cluster_key::may_seal(tables, command.sealed_under) {
+        return Err(Refusal::KeyVersionEnded);
+    }
     let key = KeyRecord {
         key: command.key.clone(),
         app: app.app,

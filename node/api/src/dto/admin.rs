@@ -321,6 +321,13 @@ pub(crate) struct ClusterKeyView {
     /// Until when older versions are kept to open contents.
     #[schema(schema_with = schemas::moment_or_null)]
     old_contents_until: Option<At>,
+    /// How many older versions are kept.
+    older_versions: usize,
+    /// From so many on an administrator's rotation is refused; a removal's is not.
+    older_versions_max: usize,
+    /// When the oldest of them is forgotten.
+    #[schema(schema_with = schemas::moment_or_null)]
+    oldest_until: Option<At>,
 }
 
 /// A rotation of the cluster key to be begun.
@@ -340,9 +347,12 @@ impl From<ClusterKeyStatus> for ClusterKeyView {
             version: record.active,
             phase,
             active_at: At(record.active_at),
-            holders: record.staged.map(|staged| staged.holders).unwrap_or_default(),
             old_tokens_until: record.tokens_until.map(|until| At(until.date)),
-            old_contents_until: record.contents_until.map(|until| At(until.date)),
+            old_contents_until: record.contents_until().map(|until| At(until.date)),
+            older_versions: record.older.len(),
+            older_versions_max: machine::OLDER_VERSIONS_MAX,
+            oldest_until: record.older.first().map(|older| At(older.until.date)),
+            holders: record.staged.map(|staged| staged.holders).unwrap_or_default(),
         }
     }
 }

@@ -319,6 +319,11 @@ impl House {
         house
     }
 
+    /// What orders the node's commands.
+    pub fn consensus(&self) -> Consensus {
+        self.wire.to(NodeId(1)).expect("the node runs")
+    }
+
     /// A second node votes from now on. It has no doors and keeps no contents.
     pub async fn grow(&self) {
         let second = NodeId(2);
@@ -409,7 +414,8 @@ pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     looked.unwrap_or_else(|_| panic!("not in time: {what}"));
 }
 
-fn signer(key: AccessKey, secret: &Secret) -> Signer {
+/// Who signs with a secret.
+pub fn signer(key: AccessKey, secret: &Secret) -> Signer {
     Signer::new(key, SigningKey::from_secret(secret))
 }
 
@@ -424,7 +430,8 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
         zone: "H41".parse().expect("a zone"),
         cluster: "c0".into(),
         authority: vec![1],
-        authority_key_sealed: vec![1],
+        authority_key_sealed: keyring
+            .seal(delivery::AUTHORITY_PURPOSE, b"the key of the authority"),
         node: NewNode {
             name: "nut-1".parse().expect("a name"),
             mesh_address: "127.0.0.1:7443".into(),

@@ -12,6 +12,7 @@ mod limits;
 mod malformed;
 mod queries;
 mod reading;
+mod rotations;
 mod sockets;
 mod tokens;
 mod uploads;

@@ -78,6 +78,7 @@ impl Script {
             }
             "look" => {}
             "flood" => self.flood(&words(rest)),
+            "turn" => self.turn_whole(&words(rest)),
             "vote" => {
                 let voters: Vec<_> = list(rest).map(|node| NodeId(number(node))).collect();
                 seat_voters(&mut self.office.state, &voters);
@@ -99,6 +100,37 @@ impl Script {
                 let cancel = Command::CancelPacket(CancelPacket { packet });
                 self.office.must(Some(words["by"]), cancel);
             }
+        }
+    }
+
+    /// So many whole rotations of the cluster key, with a pause after each; the first is wanted already
+    /// where nobody asks.
+    fn turn_whole(&mut self, words: &Words) {
+        for _ in 0..number(words["count"]) {
+            if let Some(by) = words.get("by") {
+                let rotate = RotateClusterKey { ends_tokens: false };
+                self.office.must(Some(by), Command::RotateClusterKey(rotate));
+            }
+            let key = self.office.view().cluster_key().expect("a founded cluster has a key");
+            let version = key.last + 1;
+            let (check, node) = (digest_of(&format!("key-{version}")), NodeId(1));
+            let mut step = |step| {
+                self.office.must(None, Command::TurnClusterKey(step));
+            };
+            step(TurnClusterKey::Stage { version, check, node });
+            step(TurnClusterKey::Hold { version, node: NodeId(2) });
+            step(TurnClusterKey::Activate { version });
+            let sealed = self.office.view().sealed_before(version, RESEALED_A_COMMAND_MAX);
+            let material = || b"anew".to_vec().into();
+            let resealed = |key: KeyRecord| Resealed { key: key.key, material: material() };
+            let secrets = sealed.into_iter().map(resealed).collect();
+            let authority = Some(material());
+            let mut step = |step| {
+                self.office.must(None, Command::TurnClusterKey(step));
+            };
+            step(TurnClusterKey::Reseal { version, secrets, authority });
+            step(TurnClusterKey::End { version });
+            self.office.at.0 += words.get("pause").map_or(0, |pause| span(pause));
         }
     }
 
@@ -324,14 +356,15 @@ impl Script {
         let mut tell = |holds: bool, what: String| told.extend(holds.then_some(what));
         tell(key.wanted, "wanted".into());
         tell(key.ends_tokens, "ends tokens".into());
-        let staged = key.staged.map(|staged| joined(staged.holders));
+        let staged = key.staged.as_ref().map(|staged| joined(&staged.holders));
         tell(staged.is_some(), format!("staged at {}", staged.unwrap_or_default()));
         tell(key.tokens_from > 1, format!("tokens from {}", key.tokens_from));
         let until = |time: Option<Time>| time.map(|until| self.moment_told(until.date));
-        let (tokens, contents) = (until(key.tokens_until), until(key.contents_until));
+        let (tokens, contents) = (until(key.tokens_until), until(key.contents_until()));
         tell(tokens.is_some(), format!("tokens of older until {}", tokens.unwrap_or_default()));
         tell(contents.is_some(), format!("contents until {}", contents.unwrap_or_default()));
         tell(key.opens_from > 1, format!("opens from {}", key.opens_from));
+        tell(key.older.len() > 2, format!("{} older", key.older.len()));
         told.join(", ")
     }
 
@@ -401,7 +434,10 @@ impl Script {
                 &grants(or("grants", "send,receive")),
                 &list(or("targets", "")).collect::<Vec<_>>(),
             )),
-            "issue-key" => Command::IssueKey(new_key(get("key"), get("app"))),
+            "issue-key" => Command::IssueKey(IssueKey {
+                sealed_under: number(or("sealed-under", "1")) as u32,
+                ..new_key(get("key"), get("app"))
+            }),
             "revoke-key" => Command::RevokeKey(RevokeKey {
                 key: key_of(get("key")),
                 at: words.get("at").map(|at| self.moment(at)),
