@@ -22,8 +22,10 @@ use crate::{
 };
 
 const MAGIC: &[u8; 8] = b"LGSPKEY2";
-/// Older versions are kept only until everything is sealed anew; a ring is never long.
-const VERSIONS_MAX: usize = 16;
+/// Versions that a ring holds. The rules stop administrators long before (they count the versions that may
+/// still open a content); beyond that only removals of members add to it, which must never be refused.
+/// So large a ring is a file of 36 KiB.
+const VERSIONS_MAX: usize = 1024;
 /// The active version, the oldest whose tokens are honoured, and the count of records.
 const HEAD: usize = 4 + 4 + 2;
 /// A version and its 32 octets.
@@ -72,19 +74,20 @@ impl Keyring {
         self.version(version).is_some_and(|key| key.check() == check)
     }
 
-    /// Adds a version that does not seal yet; it takes the place of another one of this number, which
-    /// was staged in vain. A version that has sealed is never replaced.
+    /// Adds a version that does not seal yet. It takes the place of whatever was staged before it: that
+    /// came to nothing. A version that has sealed is never replaced.
     pub fn stage(&self, key: ClusterKey) -> Result<(), Error> {
         self.change(|ring| {
-            if key.version() <= ring.active {
-                return Err(Error::Keyring("that version has been active"));
-            }
-            if ring.keys.len() >= VERSIONS_MAX && !ring.keys.contains_key(&key.version()) {
-                return Err(Error::Keyring("too many versions"));
-            }
-            ring.keys.insert(key.version(), Arc::new(key));
-            Ok(())
+            let active = ring.active;
+            ring.keys.retain(|held, _| *held <= active);
+            ring.add(key)
         })
+    }
+
+    /// Adds a version that was active elsewhere while this node was away, beside others of that time. It
+    /// takes the place of another one of its number, which was staged here in vain.
+    pub fn take_over(&self, key: ClusterKey) -> Result<(), Error> {
+        self.change(|ring| ring.add(key))
     }
 
     /// Seals and derives with this version from now on. An older one than now changes nothing.
@@ -199,6 +202,17 @@ impl fmt::Debug for Keyring {
 }
 
 impl Ring {
+    fn add(&mut self, key: ClusterKey) -> Result<(), Error> {
+        if key.version() <= self.active {
+            return Err(Error::Keyring("that version has been active"));
+        }
+        if self.keys.len() >= VERSIONS_MAX && !self.keys.contains_key(&key.version()) {
+            return Err(Error::Keyring("too many versions"));
+        }
+        self.keys.insert(key.version(), Arc::new(key));
+        Ok(())
+    }
+
     fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let size = MAGIC.len() + HEAD + self.keys.len() * RECORD + 32;
         let mut octets = Zeroizing::new(Vec::with_capacity(size));
@@ -297,10 +311,41 @@ mod tests {
         ring.activate(1).unwrap();
         ring.forget_before(9).unwrap();
         assert_eq!((ring.active(), ring.oldest()), (2, 2));
-        for version in 3..30 {
-            let staged = ring.stage(key(version));
-            assert_eq!(staged.is_ok(), (version as usize) < 2 + VERSIONS_MAX, "{version}");
+    }
+
+    #[test]
+    fn what_was_staged_in_vain_makes_room() {
+        let ring = Keyring::new(key(1));
+        for version in 2..40 {
+            ring.stage(key(version)).unwrap();
+            assert_eq!(ring.now().keys.keys().copied().collect::<Vec<_>>(), [1, version]);
         }
+        // Those of the time that this node was away stay beside each other, and beside a staged one of
+        // their number's place.
+        let (mine, real) = (ring.version(39).unwrap().check(), key(39));
+        let check = real.check();
+        assert!(ring.holds(39, mine));
+        ring.take_over(real).unwrap();
+        ring.take_over(key(40)).unwrap();
+        assert!(ring.holds(39, check) && ring.version(40).is_some());
+        ring.activate(40).unwrap();
+        ring.stage(key(41)).unwrap();
+        assert_eq!(ring.now().keys.keys().copied().collect::<Vec<_>>(), [1, 39, 40, 41]);
+        assert!(ring.take_over(key(40)).is_err(), "it has sealed");
+    }
+
+    #[test]
+    fn a_ring_has_room_for_many_rotations_and_an_end() {
+        let ring = Keyring::new(key(1));
+        for version in 2..=VERSIONS_MAX as u32 {
+            ring.stage(key(version)).unwrap();
+            ring.activate(version).unwrap();
+        }
+        let next = VERSIONS_MAX as u32 + 1;
+        assert!(ring.stage(key(next)).is_err());
+        assert_eq!(Keyring::from_bytes(&ring.to_bytes()).unwrap().active(), ring.active());
+        ring.forget_before(3).unwrap();
+        ring.stage(key(next)).unwrap();
     }
 
     #[test]

@@ -237,6 +237,7 @@ async fn applications(desk: &Desk) -> Result<()> {
     let apps = desk.ask(admin, "lgsp.apps/1", &["app", "list"]).await?;
     let listed = items(&apps)?.iter().find(|app| app["app"] == "dich").context("it is listed")?;
     ensure!(listed["unit"] == "H41.101", "{listed:#}");
+    ensure!(listed["added_by"]["app"] == "quan-tri", "{listed:#}");
     let none = ["app", "add", "khong", "--unit", "H41.951"];
     desk.refused(exit::NOT_FOUND, admin, &none).await?;
     // An application is no administrator.
@@ -334,12 +335,14 @@ fn made(desk: &Desk, name: &str, size: usize) -> Result<(Vec<u8>, String)> {
 /// A key that is revoked opens nothing from the next request on.
 async fn revoked_key(desk: &Desk) -> Result<()> {
     let (admin, profile) = (desk.admin.as_str(), desk.path("nguon.toml"));
-    let status = async || -> Result<(String, Value)> {
+    let listed = async || -> Result<Value> {
         let keys = desk.ask(admin, "lgsp.keys/1", &["key", "list", "--all"]).await?;
         let key = items(&keys)?.iter().find(|key| key["app"] == "nguon").context("its key")?;
-        Ok((text(key, "/access_key")?, key["status"].clone()))
+        Ok(key.clone())
     };
-    let (key, before) = status().await?;
+    let before = listed().await?;
+    let key = text(&before, "/access_key")?;
+    ensure!(before["issued_by"]["app"] == "quan-tri" && before["revoked_by"].is_null());
     desk.ask(&profile, "lgsp.packets/1", &["packet", "list"]).await?;
     let asked = desk.refused(exit::USAGE, admin, &["key", "revoke", &key]).await?;
     ensure!(text(&asked, "/fix")?.contains("--yes"), "{asked:#}");
@@ -348,8 +351,15 @@ async fn revoked_key(desk: &Desk) -> Result<()> {
     ensure!(revoked["access_key"] == *key && revoked["status"] == "revoked", "{revoked:#}");
     let error = desk.refused(exit::NOT_PERMITTED, &profile, &["packet", "list"]).await?;
     ensure!(text(&error, "/code")?.starts_with("LGSP-"), "{error:#}");
-    let (_, after) = status().await?;
-    ensure!(before == "active" && after == "revoked", "{before} {after}");
+    let after = listed().await?;
+    ensure!(before["status"] == "active" && after["status"] == "revoked", "{before} {after}");
+    ensure!(after["revoked_by"] == before["issued_by"], "the same administrator: {after}");
+    for (lang, heads) in [("vi", ["BÊN CẤP", "BÊN THU HỒI"]), ("en", ["ISSUED BY", "REVOKED BY"])]
+    {
+        let table = ["key", "list", "--all", "--lang", lang, "--profile", admin];
+        let (code, out, said) = desk.typed(&table).await?;
+        ensure!(code == exit::OK && heads.iter().all(|head| out.contains(head)), "{said}{out}");
+    }
     Ok(())
 }
 
@@ -395,7 +405,10 @@ async fn members(desk: &Desk, cluster: &Cluster) -> Result<()> {
     let remove = ["member", "remove", "4", "--yes"];
     let removed = desk.ask(admin, "lgsp.member.removed/1", &remove).await?;
     ensure!(removed["node"] == 4, "{removed:#}");
-    ensure!(member("n4").await?["role"] == "removed", "the removed node is told as such");
+    let gone = member("n4").await?;
+    ensure!(gone["role"] == "removed", "the removed node is told as such");
+    let by = (&gone["admitted_by"]["app"], &gone["removed_by"]["app"]);
+    ensure!(by.0 == "quan-tri" && by.1 == "quan-tri", "{gone:#}");
     desk.refused(exit::NOT_FOUND, admin, &remove).await?;
 
     // What the removed node could read is told, and renewed by one command.

@@ -1,10 +1,10 @@
 //! CloudEvents 1.0 in structured JSON: attributes are ASCII, titles stay inside `data`.
 
-use machine::{Event, EventKind};
-use model::{Digest, Importance, Moment, PacketId, Title, UnitCode};
+use machine::{About, AccessNews, Event, EventKind, PacketNews};
+use model::{AccessKey, AppId, Digest, Importance, Moment, PacketId, Title, UnitCode};
 use serde::{Serialize, Serializer};
 
-use crate::dto::At;
+use crate::dto::{At, admin::ByView};
 
 /// The media type of one event.
 pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
@@ -19,7 +19,7 @@ pub(crate) struct CloudEvent<'a, D> {
     kind: Kind,
     time: At,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<PacketId>,
+    subject: Option<Subject<'a>>,
     datacontenttype: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<Position>,
@@ -29,6 +29,23 @@ pub(crate) struct CloudEvent<'a, D> {
     sourceunit: Option<&'a UnitCode>,
     targetunit: &'a UnitCode,
     data: D,
+}
+
+/// What an event of a feed is about.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Subject<'a> {
+    Packet(PacketId),
+    Key(&'a AccessKey),
+    App(&'a AppId),
+}
+
+/// What an event of a feed says.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Data<'a> {
+    Packet(PacketData<'a>),
+    Access(AccessData<'a>),
 }
 
 /// What happened to a packet.
@@ -41,6 +58,19 @@ pub(crate) struct PacketData<'a> {
     size: Option<u64>,
     digest: Option<Digest>,
     importance: Importance,
+}
+
+/// What happened to an application of the unit, or to a key of one.
+#[derive(Serialize)]
+pub(crate) struct AccessData<'a> {
+    app: &'a AppId,
+    access_key: Option<&'a AccessKey>,
+    /// Who did it.
+    by: ByView,
+    /// The unit of whoever did it.
+    by_unit: &'a UnitCode,
+    /// Until when a revoked key goes on.
+    ends_at: Option<At>,
 }
 
 /// What awaits a unit that connects (Articles 13(1) and 14(1)).
@@ -109,28 +139,56 @@ pub(crate) fn of<'a>(
     unit: &'a UnitCode,
     source: &'a str,
     event: &'a Event,
-) -> CloudEvent<'a, PacketData<'a>> {
+) -> CloudEvent<'a, Data<'a>> {
+    let (subject, importance, target, data) = match &event.about {
+        About::Packet(news) => (
+            Subject::Packet(news.packet),
+            Some(news.importance),
+            news.target.as_ref(),
+            Data::Packet(packet_data(&event.source, news)),
+        ),
+        About::Access(news) => (
+            news.key.as_ref().map_or(Subject::App(&news.app), Subject::Key),
+            None,
+            None,
+            Data::Access(access_data(&event.source, news)),
+        ),
+    };
     CloudEvent {
         specversion: "1.0",
         id: Id::Feed(unit, event.position),
         source,
         kind: Kind(EventKind::as_str(event.kind)),
         time: At(event.at),
-        subject: Some(event.packet),
+        subject: Some(subject),
         datacontenttype: "application/json",
         sequence: Some(Position(event.position)),
-        importance: Some(event.importance),
+        importance,
         sourceunit: Some(&event.source),
-        targetunit: event.target.as_ref().unwrap_or(unit),
-        data: PacketData {
-            packet: event.packet,
-            source: &event.source,
-            target: event.target.as_ref(),
-            title: &event.title,
-            size: event.size,
-            digest: event.digest,
-            importance: event.importance,
-        },
+        targetunit: target.unwrap_or(unit),
+        data,
+    }
+}
+
+fn packet_data<'a>(source: &'a UnitCode, news: &'a PacketNews) -> PacketData<'a> {
+    PacketData {
+        packet: news.packet,
+        source,
+        target: news.target.as_ref(),
+        title: &news.title,
+        size: news.size,
+        digest: news.digest,
+        importance: news.importance,
+    }
+}
+
+fn access_data<'a>(by_unit: &'a UnitCode, news: &'a AccessNews) -> AccessData<'a> {
+    AccessData {
+        app: &news.app,
+        access_key: news.key.as_ref(),
+        by: news.by.clone().into(),
+        by_unit,
+        ends_at: At::some(news.ends_at),
     }
 }
 
@@ -195,17 +253,20 @@ mod tests {
     #[test]
     fn an_event_is_a_cloud_event() {
         let unit: UnitCode = "H41.05".parse().expect("a code");
-        let event = Event {
-            position: 7,
-            at: Moment(1_795_334_851_204),
-            kind: EventKind::Available,
+        let news = PacketNews {
             packet: PacketId(1),
-            source: "H41.02".parse().expect("a code"),
             target: Some(unit.clone()),
             importance: Importance::Flash,
             title: "Công văn".parse().expect("a title"),
             size: Some(3),
             digest: Some(Digest([1; 32])),
+        };
+        let event = Event {
+            position: 7,
+            at: Moment(1_795_334_851_204),
+            kind: EventKind::Available,
+            about: About::Packet(news),
+            source: "H41.02".parse().expect("a code"),
         };
         let mut out = Vec::new();
         write(&mut out, &of(&unit, "/lgsp/c1", &event));

@@ -123,15 +123,12 @@ impl State {
         let Feeding { app, listener, source, .. } = &self.feeding;
         let (unit, heard) = (listener.unit(), listener.hear(self.after, EVENTS_A_WRITE_MAX));
         let mut out = Vec::new();
-        if let Some(position) = lost(self.after, heard.first, heard.last) {
+        if let Some(position) = heard.reset {
             out.extend_from_slice(b"data: ");
             let reset = cloud_event::reset(unit, source, app.exchange.now(), self.after, position);
             cloud_event::write(&mut out, &reset);
             end_event(&mut out, position);
-            self.after = position;
-            return Some(out.into());
-        }
-        if heard.position == self.after {
+        } else if heard.position == self.after {
             return None;
         }
         self.after = heard.position;
@@ -140,7 +137,8 @@ impl State {
             cloud_event::write(&mut out, &cloud_event::of(unit, source, event));
             end_event(&mut out, event.position);
         }
-        if heard.events.last().is_none_or(|event| event.position < heard.position) {
+        let told = heard.events.last().map(|event| event.position).or(heard.reset);
+        if told != Some(heard.position) {
             // What follows is not for this caller: the position moves on without an event.
             writeln!(out, "id: {}\n", heard.position).expect("a vector takes every octet");
         }
@@ -162,39 +160,4 @@ impl State {
 
 fn end_event(out: &mut Vec<u8>, position: u64) {
     writeln!(out, "\nid: {position}\n").expect("a vector takes every octet");
-}
-
-/// Where the feed goes on when the position asked for is not in it any more, or was never in it.
-pub(crate) fn lost(after: u64, first: u64, last: u64) -> Option<u64> {
-    if after > last {
-        return Some(last);
-    }
-    (first > after.saturating_add(1)).then(|| first - 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_forgotten_position_goes_on_at_the_oldest_event_kept() {
-        assert_eq!(lost(0, 1, 9), None);
-        assert_eq!(lost(3, 4, 9), None);
-        assert_eq!(lost(2, 4, 9), Some(3));
-        assert_eq!(lost(10, 4, 9), Some(9));
-        assert_eq!(lost(0, 0, 0), None);
-        assert_eq!(lost(5, 0, 0), Some(0));
-    }
-
-    proptest! {
-        #[test]
-        fn a_reset_is_never_followed_by_another(after: u64, first in 1u64..1000, more in 0u64..1000) {
-            let last = first + more;
-            if let Some(position) = lost(after, first, last) {
-                prop_assert_eq!(lost(position, first, last), None);
-            }
-        }
-    }
 }

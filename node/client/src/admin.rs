@@ -255,6 +255,7 @@ mod tests {
             parent: new.parent.clone(),
             aliases: vec![],
             added_at: None,
+            added_by: None,
         };
         assert!(is_same_unit(&new, &there));
         assert!(!is_same_unit(&new, &Unit { name: "Sở Y tế".into(), ..there.clone() }));
@@ -274,6 +275,7 @@ mod tests {
             grants: vec!["receive".into(), "send".into()],
             targets: vec![],
             added_at: None,
+            added_by: None,
         };
         assert!(is_same_app(&new, &there));
         assert!(!is_same_app(&new, &App { grants: vec!["send".into()], ..there.clone() }));

@@ -30,6 +30,15 @@ pub struct ClusterKey {
     /// Until when older versions are kept to open contents.
     #[serde(default)]
     pub old_contents_until: Option<String>,
+    /// How many older versions are kept.
+    #[serde(default)]
+    pub older_versions: u64,
+    /// From so many on an administrator's rotation is refused.
+    #[serde(default)]
+    pub older_versions_max: Option<u64>,
+    /// When the oldest of them is forgotten.
+    #[serde(default)]
+    pub oldest_until: Option<String>,
 }
 
 /// The authority that certifies the nodes, and how far a rotation is.

@@ -114,7 +114,7 @@ impl Exchange {
                 self.fetch_older(version, &members).await?;
             }
             if !ring.holds(record.active, record.check) {
-                ring.stage(self.fetch(record.active, record.check, &members).await?)?;
+                ring.take_over(self.fetch(record.active, record.check, &members).await?)?;
             }
             ring.activate(record.active)?;
             tracing::info!(version = record.active, "the cluster key has a new version");
@@ -160,16 +160,12 @@ impl Exchange {
     }
 
     /// Takes over a version that was active before the present one, from whoever has it. One that came to
-    /// nothing is held by nobody.
+    /// nothing is held by nobody. What is here under that number may be one that was staged in vain.
     async fn fetch_older(&self, version: u32, members: &[NodeId]) -> Result<(), Error> {
         let ring = &self.inner.parts.cluster_key;
-        if ring.version(version).is_some() {
-            return Ok(());
-        }
         for member in members.iter().filter(|member| **member != self.node()) {
             if let Some(octets) = self.inner.parts.nodes.cluster_key(*member, version).await {
-                ring.stage(ClusterKey::from_octets(version, octets))?;
-                return Ok(());
+                return Ok(ring.take_over(ClusterKey::from_octets(version, octets))?);
             }
         }
         Ok(())
@@ -179,11 +175,12 @@ impl Exchange {
     async fn lead(&self, status: &ClusterKeyStatus) -> Result<(), Error> {
         let record = &status.record;
         if !status.is_resealed {
-            return self.reseal(record.active).await;
+            return self.reseal(record).await;
         }
         let now = self.consensus().tick();
         let is_due = |until: Option<Time>| until.is_some_and(|until| until.tick <= now);
-        if is_due(record.tokens_until) || is_due(record.contents_until) {
+        let first = record.older.first().map(|older| older.until);
+        if is_due(record.tokens_until) || is_due(first) {
             self.turn(TurnClusterKey::End { version: record.active }).await?;
         }
         match &record.staged {
@@ -201,6 +198,10 @@ impl Exchange {
     async fn make_version(&self, record: &ClusterKeyRecord) -> Result<(), Error> {
         let version = record.last.saturating_add(1);
         let (ring, random) = (&self.inner.parts.cluster_key, &self.inner.parts.random);
+        // What is staged takes the place of whatever is not active yet, and this must not be lost.
+        if ring.active() != record.active {
+            return Ok(());
+        }
         if ring.version(version).is_none() {
             ring.stage(ClusterKey::generate(version, &mut |octets| random.fill(octets)))?;
         }
@@ -225,7 +226,8 @@ impl Exchange {
     }
 
     /// Seals a slice of what lies under older versions anew.
-    async fn reseal(&self, version: u32) -> Result<(), Error> {
+    async fn reseal(&self, record: &ClusterKeyRecord) -> Result<(), Error> {
+        let version = record.active;
         let (sealed, authority) = {
             let reader = self.consensus().shared_view().await;
             let view = View::new(&*reader);
@@ -240,6 +242,10 @@ impl Exchange {
             let context = secret_context(&key.key);
             let secret = match ring.open(&context, &key.material) {
                 Err(certs::Error::Forged) => self.useless_secret(&key),
+                // A version that the state still knows may be held by others: they will lead one day.
+                Err(certs::Error::KeyVersion(version)) if !may_be_held(record, version) => {
+                    self.useless_secret(&key)
+                }
                 opened => opened?,
             };
             let material = ByteVec::from(sealing.seal(&context, &secret));
@@ -256,10 +262,10 @@ impl Exchange {
         self.turn(TurnClusterKey::Reseal { version, secrets, authority }).await
     }
 
-    /// What is damaged opens for nobody and must not hold up a rotation: the key goes on being useless,
-    /// under a secret that nobody knows.
+    /// What is damaged, or sealed under a version that nobody holds any more, opens for nobody and must not
+    /// hold up a rotation: the key goes on being useless, under a secret that nobody knows.
     fn useless_secret(&self, key: &KeyRecord) -> Zeroizing<Vec<u8>> {
-        tracing::error!(key = %key.key, "the secret of a key is damaged; revoke it");
+        tracing::error!(key = %key.key, "the secret of a key opens for nobody; revoke it");
         let mut secret = Zeroizing::new(vec![0; 32]);
         self.inner.parts.random.fill(&mut secret);
         secret
@@ -277,4 +283,9 @@ impl Exchange {
         Self::require(caller, Grant::Admin)?;
         Ok(self.cluster_key())
     }
+}
+
+/// Whether any node may hold a version: it has not ended, and it was given.
+fn may_be_held(record: &ClusterKeyRecord, version: u32) -> bool {
+    (record.opens_from..=record.last).contains(&version)
 }

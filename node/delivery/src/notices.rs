@@ -79,15 +79,15 @@ impl Listener {
 
     /// The last position of the feed, as this node knows it.
     pub fn last(&self) -> u64 {
-        self.feed(u64::MAX, 0).last
+        self.exchange.consensus().peek(|rows| View::new(rows).feed_end(&self.unit))
     }
 
     /// Events after a position, oldest first, of at most so many that are looked at.
     pub fn hear(&self, after: u64, limit: usize) -> Heard {
-        let Feed { mut events, first, last } = self.page(after, limit);
-        let position = events.last().map_or(after, |event| event.position);
+        let Feed { reset, mut events, .. } = self.page(after, limit);
+        let position = events.last().map_or(reset.unwrap_or(after), |event| event.position);
         events.retain(|event| event.is_for(&self.unit, self.grants));
-        Heard { events, position, first, last }
+        Heard { reset, events, position }
     }
 
     /// What awaits the caller now, as this node knows it.
@@ -101,12 +101,11 @@ impl Listener {
         Waiting {
             count: inbox.len(),
             oldest: inbox.first().copied(),
-            position: view.feed(&self.unit, u64::MAX, 0).last,
+            position: view.feed_end(&self.unit),
         }
     }
 
-    /// A page of the feed, slice by slice: events are only added at its end and forgotten at its
-    /// beginning.
+    /// A page of the feed, slice by slice: events are only added at its end.
     fn page(&self, after: u64, limit: usize) -> Feed {
         let mut page = self.feed(after, limit.min(EVENTS_A_PEEK_MAX));
         while let Some(last) = page.events.last().map(|event| event.position)
@@ -114,8 +113,8 @@ impl Listener {
             && last < page.last
         {
             let more = self.feed(last, EVENTS_A_PEEK_MAX.min(limit - page.events.len()));
-            // Forgotten since: the next page says so.
-            if more.events.is_empty() || more.first > last + 1 {
+            // Something was forgotten: the next page says so.
+            if more.events.is_empty() || more.reset.is_some() {
                 break;
             }
             page.events.extend(more.events);
@@ -165,14 +164,13 @@ pub struct Waiting {
 /// A part of a unit's feed, as a caller may hear it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
+    /// The feed goes on after this position, as what lies before is not kept any more: the caller is
+    /// told so ahead of the events.
+    pub reset: Option<u64>,
     /// In order. What the caller was not granted to hear is left out; positions stay.
     pub events: Vec<Event>,
     /// Everything up to this position was looked at.
     pub position: u64,
-    /// The oldest position that is kept; 0 if there is none.
-    pub first: u64,
-    /// The last position; 0 if there is none.
-    pub last: u64,
 }
 
 impl Exchange {

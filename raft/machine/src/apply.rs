@@ -8,7 +8,7 @@
 use model::{AccessKey, AppId, CommandId, Grant, KeyStatus, Moment, Nonce, Tick, UnitCode};
 
 use crate::{
-    ANSWER_TIME_MS, Answer, Command, Effect, Entry, Proof, Proposal, Refusal, Store, authority,
+    ANSWER_TIME_MS, Answer, By, Command, Effect, Entry, Proof, Proposal, Refusal, Store, authority,
     cluster, cluster_key, deadlines, exchange, lost, pickup,
     record::Spent,
     registry,
@@ -54,6 +54,13 @@ pub(crate) struct Caller {
     pub(crate) app: AppId,
     pub(crate) unit: UnitCode,
     pub(crate) proof: Proof,
+}
+
+impl Caller {
+    /// As records keep it.
+    pub(crate) fn by(&self) -> By {
+        By { key: self.proof.key.clone(), app: self.app.clone() }
+    }
 }
 
 /// What a command asks of its caller.
@@ -149,14 +156,14 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
     let signed = || caller.ok_or(Refusal::ProofMissing);
     match command {
         Command::Found(command) => cluster::found(tables, command),
-        Command::IssueJoinToken(command) => cluster::issue_join_token(tables, command),
+        Command::IssueJoinToken(command) => cluster::issue_join_token(tables, signed()?, command),
         Command::AdmitNode(command) => cluster::admit_node(tables, command),
         Command::UpdateNode(command) => cluster::update_node(tables, command),
-        Command::RemoveNode(command) => cluster::remove_node(tables, command),
-        Command::AddUnits(command) => registry::add_units(tables, command),
-        Command::AddApp(command) => registry::add_app(tables, command),
-        Command::IssueKey(command) => registry::issue_key(tables, command),
-        Command::RevokeKey(command) => registry::revoke_key(tables, command),
+        Command::RemoveNode(command) => cluster::remove_node(tables, signed()?, command),
+        Command::AddUnits(command) => registry::add_units(tables, signed()?, command),
+        Command::AddApp(command) => registry::add_app(tables, Some(signed()?), command),
+        Command::IssueKey(command) => registry::issue_key(tables, Some(signed()?), command),
+        Command::RevokeKey(command) => registry::revoke_key(tables, signed()?, command),
         Command::OpenPacket(command) => exchange::open(tables, signed()?, command),
         Command::ClaimSpace(command) => exchange::claim(tables, caller, command),
         Command::SealPacket(command) => exchange::seal(tables, signed()?, command),

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{AppId, DeliveryState, NodeId, PacketId, UnitCode};
 
 use crate::{
-    FEED_EVENTS_MAX, OLDER_AUTHORITIES_MAX, PacketRecord, Reader,
+    FEED_EVENTS_MAX, FEED_SHARE, OLDER_AUTHORITIES_MAX, PacketRecord, Reader,
     apply::generation,
+    feed::FEED_SLACK,
     keys::{Key, Newest},
     lifecycle::state_of,
     tables::*,
@@ -74,6 +75,12 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             let ordered = key.opens_from <= key.tokens_from
                 && key.tokens_from <= key.active
                 && key.active <= key.last;
+            let mut versions: Vec<_> = key.older.iter().map(|older| older.version).collect();
+            let first = versions.first().is_none_or(|first| *first == key.opens_from);
+            versions.push(key.active);
+            let older = first && versions.is_sorted_by(|a, b| a < b);
+            let bare = key.older.is_empty() && key.opens_from != key.active;
+            self.check(older && !bare, || format!("the versions are in disorder: {key:?}"));
             self.check(staged && ordered, || format!("the cluster key is in disorder: {key:?}"));
             self.check(key.staged.is_none() || key.wanted, || {
                 "a key nobody wants is staged".into()
@@ -229,18 +236,35 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
     }
 
     fn feeds(&mut self) {
-        let mut feeds: BTreeMap<UnitCode, Vec<u64>> = BTreeMap::new();
+        let mut feeds: BTreeMap<UnitCode, BTreeMap<UnitCode, Vec<u64>>> = BTreeMap::new();
         for ((unit, position), event) in self.rows(&FEEDS) {
             self.check(event.position == position, || format!("an event of {unit} is elsewhere"));
-            feeds.entry(unit).or_default().push(position);
+            feeds.entry(unit).or_default().entry(event.source).or_default().push(position);
         }
+        let mut counts: BTreeMap<_, _> = self.rows(&TOLD).into_iter().collect();
         for (unit, head) in self.rows(&HEADS) {
-            let first = head.last.saturating_sub(FEED_EVENTS_MAX) + 1;
-            let whole =
-                feeds.remove(&unit).is_some_and(|kept| kept.into_iter().eq(first..=head.last));
-            self.check(whole, || format!("the feed of {unit} has a hole"));
+            let (mut kept, mut heavy, mut last) = (0, BTreeSet::new(), 0);
+            for (source, positions) in feeds.remove(&unit).unwrap_or_default() {
+                let count = positions.len() as u64;
+                let told = counts.remove(&(unit.clone(), source.clone()));
+                let counted = told.is_some_and(|t| t.count == count && t.from <= positions[0]);
+                self.check(counted, || format!("{source} is miscounted in the feed of {unit}"));
+                self.check(head.first <= positions[0], || format!("the feed of {unit} is cut"));
+                kept += count;
+                last = positions.last().copied().max(Some(last)).unwrap_or_default();
+                if count > FEED_SHARE {
+                    heavy.insert(source);
+                }
+            }
+            let whole = last == head.last && kept == head.kept;
+            self.check(whole, || format!("the feed of {unit} lacks its end, or is miscounted"));
+            let bounded = kept <= FEED_EVENTS_MAX + FEED_SLACK;
+            self.check(bounded, || format!("the feed of {unit} keeps {kept}"));
+            let known = head.heavy.into_iter().collect::<BTreeSet<_>>() == heavy;
+            self.check(known, || format!("others fill the feed of {unit}"));
         }
         self.check(feeds.is_empty(), || "a feed has no head".into());
+        self.check(counts.is_empty(), || "who told nothing is counted".into());
     }
 
     /// What is remembered of requests.
@@ -282,7 +306,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Nothing stands outside the tables.
     fn strangers(&mut self) {
-        for (from, to) in [(0, CLUSTER.tag), (AUTHORITY.tag + 1, u8::MAX)] {
+        for (from, to) in [(0, CLUSTER.tag), (TOLD.tag + 1, u8::MAX)] {
             let mut found = false;
             self.reader.scan(&[from], &[to], &mut |_, _| {
                 found = true;

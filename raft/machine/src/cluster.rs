@@ -3,12 +3,14 @@
 //! Two lists: the nodes that belong (admitted and not removed), and the members, those of them that
 //! vote (decision 0006). Who votes is for consensus, which says so here by [`seat_voters`].
 
-use model::{Digest, Grant, NodeId, PacketId};
+use minicbor::{Decode, Encode};
+use model::{Digest, Grant, Moment, NodeId, PacketId};
 
 use crate::{
-    AdmitNode, Answer, ClusterRecord, Effect, FIRST_KEY_VERSION, Found, IssueJoinToken,
-    JoinTokenRecord, NewNode, NodeRecord, Outcome, PacketRecord, Refusal, RemoveNode, Store,
-    UpdateNode, authority, cluster_key, lifecycle, registry,
+    Answer, By, ClusterRecord, Effect, FIRST_KEY_VERSION, Found, JoinTokenRecord, NewNode,
+    NodeRecord, Outcome, PacketRecord, Refusal, Store,
+    apply::Caller,
+    authority, cluster_key, lifecycle, registry,
     tables::{CLUSTER, DEBT_FLOORS, DEBTS, DUE, MEMBERS, NODES, PACKETS, TOKENS, Tables},
 };
 
@@ -17,6 +19,54 @@ pub const JOIN_TOKEN_TIME_MAX_MS: u64 = 7 * 24 * 3_600_000;
 
 /// Packets looked at in one go where all have to be: bounds the memory that a removal takes.
 const PACKETS_A_LOOK: usize = 1000;
+
+/// See [`crate::Command::IssueJoinToken`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct IssueJoinToken {
+    /// SHA-256 of the token's secret.
+    #[n(0)]
+    pub secret_digest: Digest,
+    /// After this moment nobody may spend it.
+    #[n(1)]
+    pub expires_at: Moment,
+}
+
+/// See [`crate::Command::AdmitNode`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct AdmitNode {
+    /// SHA-256 of the token's secret.
+    #[n(0)]
+    pub secret_digest: Digest,
+    /// The node.
+    #[n(1)]
+    pub node: NewNode,
+    /// The SHA-256 of its public key (SubjectPublicKeyInfo): what the node is from now on.
+    #[n(2)]
+    pub key: Digest,
+}
+
+/// See [`crate::Command::UpdateNode`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct UpdateNode {
+    /// Which node.
+    #[n(0)]
+    pub node: NodeId,
+    /// What it is now.
+    #[n(1)]
+    pub now: NewNode,
+}
+
+/// See [`crate::Command::RemoveNode`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct RemoveNode {
+    /// Which node.
+    #[n(0)]
+    pub node: NodeId,
+}
 
 /// Founds the cluster: the first node, the zone's own unit, the first administrator.
 pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
@@ -41,12 +91,12 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
     };
     cluster_key::begin(tables, command.key_check);
     authority::begin(tables, &command.authority, &command.authority_key_sealed, FIRST_KEY_VERSION);
-    let node = add_node(tables, cluster, &command.node, command.node_key);
+    let node = add_node(tables, cluster, &command.node, (command.node_key, None));
     // A cluster is founded by the one node that votes.
     tables.put(&MEMBERS, &(), &vec![node]);
     registry::add_zone_unit(tables, &command.admin.unit, &command.name)?;
-    registry::add_app(tables, &command.admin)?;
-    registry::issue_key(tables, &command.admin_key)?;
+    registry::add_app(tables, None, &command.admin)?;
+    registry::issue_key(tables, None, &command.admin_key)?;
     Ok(Outcome::NodeAdmitted(node))
 }
 
@@ -54,14 +104,23 @@ fn add_node(
     tables: &mut Tables,
     mut cluster: ClusterRecord,
     node: &NewNode,
-    key: Digest,
+    (key, admitted_by): (Digest, Option<By>),
 ) -> NodeId {
     let id = cluster.next_node;
     // Given out once and never again.
     cluster.next_node = NodeId(id.0 + 1);
     tables.put(&CLUSTER, &(), &cluster);
     let (now, admitted_at) = (node.clone(), tables.at);
-    let node = NodeRecord { node: id, now, admitted_at, removed_at: None, key };
+    let node = NodeRecord {
+        node: id,
+        now,
+        admitted_at,
+        removed_at: None,
+        key,
+        admitted_by,
+        removed_by: None,
+        removed_tick: None,
+    };
     tables.put(&NODES, &id, &node);
     tables.effects.push(Effect::NodesChanged);
     id
@@ -88,7 +147,11 @@ pub fn seat_voters<S: Store>(store: &mut S, voters: &[NodeId]) {
 }
 
 /// Registers a join token by the digest of its secret.
-pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) -> Answer {
+pub(crate) fn issue_join_token(
+    tables: &mut Tables,
+    caller: &Caller,
+    command: &IssueJoinToken,
+) -> Answer {
     let span = command.expires_at.since(tables.at).as_millis() as u64;
     if !(1..=JOIN_TOKEN_TIME_MAX_MS).contains(&span) {
         return Err(Refusal::DeadlineMalformed);
@@ -97,7 +160,8 @@ pub(crate) fn issue_join_token(tables: &mut Tables, command: &IssueJoinToken) ->
         return Err(Refusal::IdExists);
     }
     forget_tokens(tables);
-    let token = JoinTokenRecord { expires_tick: tables.tick.plus_ms(span), node: None };
+    let expires_tick = tables.tick.plus_ms(span);
+    let token = JoinTokenRecord { expires_tick, node: None, issued_by: Some(caller.by()) };
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::Done)
 }
@@ -127,7 +191,8 @@ pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
     if nodes.iter().any(|(_, other)| other.key == command.key) {
         return Err(Refusal::IdExists);
     }
-    let node = add_node(tables, cluster, &command.node, command.key);
+    let admitted = (command.key, token.issued_by.clone());
+    let node = add_node(tables, cluster, &command.node, admitted);
     token.node = Some(node);
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::NodeAdmitted(node))
@@ -145,7 +210,7 @@ pub(crate) fn update_node(tables: &mut Tables, command: &UpdateNode) -> Answer {
 }
 
 /// Removes a node for ever, unless a live content needs it.
-pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
+pub(crate) fn remove_node(tables: &mut Tables, caller: &Caller, command: &RemoveNode) -> Answer {
     let mut node = present(tables, command.node)?;
     let mut members = tables.members();
     let counts = members.contains(&command.node);
@@ -156,6 +221,8 @@ pub(crate) fn remove_node(tables: &mut Tables, command: &RemoveNode) -> Answer {
     release_holdings(tables, (command.node, counts), &members)?;
     forgive_debts(tables, command.node);
     node.removed_at = Some(tables.at);
+    node.removed_tick = Some(tables.tick);
+    node.removed_by = Some(caller.by());
     tables.put(&NODES, &command.node, &node);
     tables.put(&MEMBERS, &(), &members);
     tables.effects.push(Effect::NodesChanged);

@@ -19,6 +19,9 @@ use crate::{
 pub const FIRST_KEY_VERSION: u32 = 1;
 /// Secrets that one command seals anew: keeps an entry under some tens of KiB.
 pub const RESEALED_A_COMMAND_MAX: usize = 200;
+/// Versions before the active one that may still open a content when an administrator asks for another:
+/// one a day for as long as a content lives. A removal is never refused for that.
+pub const OLDER_VERSIONS_MAX: usize = 32;
 /// How long a content may live that was sealed before a version became active, with a day of slack for
 /// one that was under way: until then older versions are kept to open it.
 const CONTENT_TIME_MS: u64 = SPACE_TIME_MS + DELIVERY_TIME_MAX_MS + 24 * 3_600_000;
@@ -134,10 +137,29 @@ pub struct ClusterKeyRecord {
     /// Versions before this one open nothing any more, and nodes forget them.
     #[n(9)]
     pub opens_from: u32,
+    /// Versions before the active one that contents may still lie under, the oldest first.
+    #[n(10)]
+    pub older: Vec<OlderKey>,
+}
+
+impl ClusterKeyRecord {
     /// When no content can be left that was sealed under a version before the active one; none when
     /// there is none.
-    #[n(10)]
-    pub contents_until: Option<Time>,
+    pub fn contents_until(&self) -> Option<Time> {
+        self.older.last().map(|older| older.until)
+    }
+}
+
+/// A version that seals nothing any more, and opens what it sealed.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct OlderKey {
+    /// Its number.
+    #[n(0)]
+    pub version: u32,
+    /// When no content can be left that it sealed.
+    #[n(1)]
+    pub until: Time,
 }
 
 /// A version that seals nothing yet.
@@ -172,7 +194,7 @@ pub(crate) fn begin(tables: &mut Tables, check: Digest) {
         tokens_from: first,
         tokens_until: None,
         opens_from: first,
-        contents_until: None,
+        older: Vec::new(),
     };
     tables.put(&CLUSTER_KEY, &(), &record);
 }
@@ -185,9 +207,21 @@ pub(crate) fn is_resealed<R: Reader + ?Sized>(reader: &R, active: u32) -> bool {
         && authority.is_none_or(|version| version >= active)
 }
 
-/// A rotation that an administrator asks for.
+/// Whether a secret may come sealed under a version: one that has ended opens nowhere, or a removed
+/// member knows it, and one that never sealed is none.
+pub(crate) fn may_seal(tables: &Tables, version: u32) -> bool {
+    let record = tables.get(&CLUSTER_KEY, &());
+    record.is_some_and(|record| (record.tokens_from..=record.active).contains(&version))
+}
+
+/// A rotation that an administrator asks for. Too many within the life of a content are refused, so that
+/// nodes have room for the versions of removals.
 pub(crate) fn rotate(tables: &mut Tables, command: &RotateClusterKey) -> Answer {
     let mut record = tables.get(&CLUSTER_KEY, &()).ok_or(Refusal::NotFounded)?;
+    let kept = record.older.iter().filter(|older| older.until.tick > tables.tick).count();
+    if !record.wanted && kept >= OLDER_VERSIONS_MAX {
+        return Err(Refusal::RotationsFull);
+    }
     record.wanted = true;
     record.ends_tokens |= command.ends_tokens;
     put(tables, &record);
@@ -260,6 +294,8 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
     let now = Time { date: tables.at, tick: tables.tick };
     // A token is older than its space, which lives a day; a target that is late accepts again.
     let tokens_until = if record.ends_tokens { now } else { after(now, SPACE_TIME_MS) };
+    let until = after(now, CONTENT_TIME_MS);
+    record.older.push(OlderKey { version: record.active, until });
     record = ClusterKeyRecord {
         active: version,
         check: staged.check,
@@ -267,7 +303,6 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
         wanted: false,
         ends_tokens: false,
         tokens_until: Some(tokens_until),
-        contents_until: Some(after(now, CONTENT_TIME_MS)),
         ..record
     };
     put(tables, &record);
@@ -319,14 +354,17 @@ fn end(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> Answe
     }
     let now = tables.tick;
     let tokens = record.tokens_until.take_if(|until| until.tick <= now).is_some();
-    let contents = record.contents_until.take_if(|until| until.tick <= now).is_some();
+    let ended = record.older.iter().take_while(|older| older.until.tick <= now).count();
+    record.older.drain(..ended);
     if tokens {
         record.tokens_from = version;
     }
-    if contents {
-        record.opens_from = version;
+    if ended > 0 {
+        record.opens_from = record.older.first().map_or(version, |older| older.version);
+        // Rotations that follow each other closely put off the end of tokens, which live a day.
+        record.tokens_from = record.tokens_from.max(record.opens_from);
     }
-    if tokens || contents {
+    if tokens || ended > 0 {
         put(tables, &record);
     }
     Ok(Outcome::Done)

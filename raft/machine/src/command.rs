@@ -78,16 +78,16 @@ pub enum Command {
     Found(#[n(0)] Found),
     /// Registers a join token by its hash.
     #[n(1)]
-    IssueJoinToken(#[n(0)] IssueJoinToken),
+    IssueJoinToken(#[n(0)] crate::IssueJoinToken),
     /// Spends a join token and registers a node; the answer carries the node's new id.
     #[n(2)]
-    AdmitNode(#[n(0)] AdmitNode),
+    AdmitNode(#[n(0)] crate::AdmitNode),
     /// A node tells its present addresses and version.
     #[n(3)]
-    UpdateNode(#[n(0)] UpdateNode),
+    UpdateNode(#[n(0)] crate::UpdateNode),
     /// Removes a node for ever.
     #[n(4)]
-    RemoveNode(#[n(0)] RemoveNode),
+    RemoveNode(#[n(0)] crate::RemoveNode),
     /// Adds units (one, or an import).
     #[n(5)]
     AddUnits(#[n(0)] AddUnits),
@@ -217,54 +217,6 @@ pub struct NewNode {
     /// The version of its program.
     #[n(3)]
     pub version: String,
-}
-
-/// See [`Command::IssueJoinToken`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct IssueJoinToken {
-    /// SHA-256 of the token's secret.
-    #[n(0)]
-    pub secret_digest: Digest,
-    /// After this moment nobody may spend it.
-    #[n(1)]
-    pub expires_at: Moment,
-}
-
-/// See [`Command::AdmitNode`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct AdmitNode {
-    /// SHA-256 of the token's secret.
-    #[n(0)]
-    pub secret_digest: Digest,
-    /// The node.
-    #[n(1)]
-    pub node: NewNode,
-    /// The SHA-256 of its public key (SubjectPublicKeyInfo): what the node is from now on.
-    #[n(2)]
-    pub key: Digest,
-}
-
-/// See [`Command::UpdateNode`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct UpdateNode {
-    /// Which node.
-    #[n(0)]
-    pub node: NodeId,
-    /// What it is now.
-    #[n(1)]
-    pub now: NewNode,
-}
-
-/// See [`Command::RemoveNode`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct RemoveNode {
-    /// Which node.
-    #[n(0)]
-    pub node: NodeId,
 }
 
 /// See [`Command::AddUnits`].
@@ -401,8 +353,11 @@ pub const ANSWER_TIME_MS: u64 = 600_000;
 pub const IDEMPOTENCY_TIME_MS: u64 = 7 * 24 * 3_600_000;
 /// Idempotency keys remembered for one application: beyond it, new keys are refused.
 pub const IDEMPOTENCY_KEYS_MAX: u64 = 1_000_000;
-/// Events kept in one unit's feed; an older position gets a reset.
+/// Events kept in one unit's feed; who asks for what is not kept gets a reset.
 pub const FEED_EVENTS_MAX: u64 = 10_000;
+/// Events of one source that a full feed keeps whatever others tell: a quarter. Whoever holds more gives
+/// way first, so that one source cannot push out what the others told, and three together cannot either.
+pub const FEED_SHARE: u64 = FEED_EVENTS_MAX / 4;
 /// Packets that one confirmation or record may name.
 pub const PACKETS_A_COMMAND_MAX: usize = 1000;
 

@@ -12,6 +12,7 @@ use crate::{
     ANSWER_TIME_MS, Answer, EventKind, IDEMPOTENCY_TIME_MS, Outcome, PACKETS_A_COMMAND_MAX,
     PassTime, Reader,
     apply::generation,
+    feed,
     keys::Key,
     lifecycle, registry,
     tables::{
@@ -102,12 +103,12 @@ fn expire(tables: &mut Tables, id: model::PacketId) {
     let late = lifecycle::settle_open(tables, &mut packet, DeliveryState::Expired);
     if packet.sealed_at.is_some() {
         for target in &late {
-            lifecycle::tell(tables, target, EventKind::Expired, &packet, Some(target));
+            feed::tell(tables, target, EventKind::Expired, &packet, Some(target));
         }
     }
     // One event for the source, whatever the number of targets; it names the target if it is one.
     let target = if let [target] = &late[..] { Some(target) } else { None };
-    lifecycle::tell(tables, &packet.source, EventKind::Expired, &packet, target);
+    feed::tell(tables, &packet.source, EventKind::Expired, &packet, target);
     lifecycle::advance(tables, &mut packet);
     tables.put(&PACKETS, &id, &packet);
 }

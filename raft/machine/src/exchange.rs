@@ -11,7 +11,7 @@ use crate::{
     IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TIME_MS, Idempotency, IdempotencyRecord, OpenPacket, Outcome,
     PacketRecord, Reader, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
     apply::Caller,
-    cluster,
+    cluster, feed,
     keys::Newest,
     lifecycle::{self, delivery_ms, is_majority},
     tables::{
@@ -165,7 +165,7 @@ fn take_back(tables: &mut Tables, mut packet: PacketRecord) -> Answer {
     // Who was never told of a packet is not told that it is gone.
     if packet.sealed_at.is_some() {
         for target in &open {
-            lifecycle::tell(tables, target, EventKind::Cancelled, &packet, Some(target));
+            feed::tell(tables, target, EventKind::Cancelled, &packet, Some(target));
         }
     }
     lifecycle::advance(tables, &mut packet);

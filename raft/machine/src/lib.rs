@@ -11,7 +11,9 @@ mod cluster;
 mod cluster_key;
 mod command;
 mod deadlines;
+mod event;
 mod exchange;
+mod feed;
 mod keys;
 mod lifecycle;
 mod lost;
@@ -31,12 +33,15 @@ pub use authority::{
     AUTHORITY_OVERLAP_MAX_MS, AUTHORITY_OVERLAP_MS, AuthorityRecord, FIRST_AUTHORITY,
     OLDER_AUTHORITIES_MAX, OlderAuthority, OrderAuthority, TurnAuthority,
 };
-pub use cluster::{JOIN_TOKEN_TIME_MAX_MS, seat_voters};
+pub use cluster::{
+    AdmitNode, IssueJoinToken, JOIN_TOKEN_TIME_MAX_MS, RemoveNode, UpdateNode, seat_voters,
+};
 pub use cluster_key::{
-    ClusterKeyRecord, FIRST_KEY_VERSION, RESEALED_A_COMMAND_MAX, Resealed, RotateClusterKey,
-    StagedKey, TurnClusterKey,
+    ClusterKeyRecord, FIRST_KEY_VERSION, OLDER_VERSIONS_MAX, OlderKey, RESEALED_A_COMMAND_MAX,
+    Resealed, RotateClusterKey, StagedKey, TurnClusterKey,
 };
 pub use command::*;
+pub use event::{About, AccessNews, Event, EventKind, PacketNews, UnitHead};
 pub use exchange::foreseen_targets;
 pub use lost::{CloseLost, LOST_A_COMMAND_MAX, LOST_REASON, RecordLost};
 pub use outcome::*;

@@ -1,18 +1,14 @@
-//! The life of a packet: its state, its deliveries, its end, and who is told.
+//! The life of a packet: its state, its deliveries, and its end.
 //!
 //! No rule about who may ask: the commands' own files have those.
 
 use model::{DeliveryState, Digest, Moment, NodeId, PacketId, PacketState, Tick, UnitCode};
 
 use crate::{
-    DELIVERY_TIME_MAX_MS, DeliveryRecord, Effect, Event, EventKind, FEED_EVENTS_MAX, PacketRecord,
-    Refusal, cluster,
-    tables::{DEBTS, DUE, DUE_FLOOR, FEEDS, HEADS, INBOX, LOST, Tables},
+    DELIVERY_TIME_MAX_MS, DeliveryRecord, Effect, EventKind, PacketRecord, Refusal, cluster,
+    feed::tell,
+    tables::{DEBTS, DUE, DUE_FLOOR, INBOX, LOST, Tables},
 };
-
-/// Every so many events a unit's inbox floor is moved up: seldom enough to cost nothing, often
-/// enough that a look into the inbox does not walk over thousands of deleted rows.
-const INBOX_FLOOR_STEP: u64 = 256;
 
 /// The state of a packet, from its seal and its deliveries alone.
 ///
@@ -151,42 +147,6 @@ fn end(tables: &mut Tables, packet: &mut PacketRecord) {
     if packet.state == PacketState::Completed {
         tell(tables, &packet.source, EventKind::Completed, packet, None);
     }
-}
-
-/// Writes an event into a unit's feed, which keeps the latest [`FEED_EVENTS_MAX`].
-pub(crate) fn tell(
-    tables: &mut Tables,
-    unit: &UnitCode,
-    kind: EventKind,
-    packet: &PacketRecord,
-    target: Option<&UnitCode>,
-) {
-    let mut head = tables.get(&HEADS, unit).unwrap_or_default();
-    head.last += 1;
-    let position = head.last;
-    let event = Event {
-        position,
-        at: tables.at,
-        kind,
-        packet: packet.packet,
-        source: packet.source.clone(),
-        target: target.cloned(),
-        importance: packet.importance,
-        title: packet.title.clone(),
-        size: packet.size,
-        digest: packet.digest,
-    };
-    tables.put(&FEEDS, &(unit.clone(), position), &event);
-    if position > FEED_EVENTS_MAX {
-        tables.delete(&FEEDS, &(unit.clone(), position - FEED_EVENTS_MAX));
-    }
-    if position.is_multiple_of(INBOX_FLOOR_STEP) {
-        let open = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), head.inbox_floor)));
-        let first = INBOX.first(&tables.store, &open);
-        head.inbox_floor = first.map_or(tables.tick, |(_, sealed_tick, _)| sealed_tick);
-    }
-    tables.put(&HEADS, unit, &head);
-    tables.effects.push(Effect::Notice { unit: unit.clone(), position });
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use model::{DeliveryState, PacketId};
 
 use crate::{
     Answer, EventKind, Outcome, PacketRecord, Refusal,
-    lifecycle::{self, settle_open, tell},
+    feed::tell,
+    lifecycle::{self, settle_open},
     tables::{LOST, PACKETS, Tables},
 };
 

@@ -9,7 +9,7 @@ use crate::{
     Answer, ConfirmReceipts, EventKind, GrantPickup, Outcome, PACKETS_A_COMMAND_MAX, PacketRecord,
     Receipt, ReceiptAnswer, RecordHolding, RecordPickup, RecordPurge, Refusal, RejectDelivery,
     apply::Caller,
-    cluster, lifecycle, lost,
+    cluster, feed, lifecycle, lost,
     tables::{DEBT_FLOORS, DEBTS, EVIDENCE, PACKET_ENDS, PACKETS, PURGES, Tables},
 };
 
@@ -70,7 +70,7 @@ fn confirm_one(tables: &mut Tables, caller: &Caller, receipt: &Receipt) -> Resul
         if delivery.mismatched_at.is_none() {
             delivery.mismatched_at = Some(tables.at);
             let source = &packet.source;
-            lifecycle::tell(tables, source, EventKind::Mismatched, &packet, Some(&caller.unit));
+            feed::tell(tables, source, EventKind::Mismatched, &packet, Some(&caller.unit));
             tables.put(&PACKETS, &receipt.packet, &packet);
         }
         return Err(Refusal::DigestMismatch);
@@ -80,7 +80,7 @@ fn confirm_one(tables: &mut Tables, caller: &Caller, receipt: &Receipt) -> Resul
     lifecycle::settle(tables, key, delivery, DeliveryState::Confirmed);
     // With a single target the completion says the same, at half the cost.
     if packet.deliveries.len() > 1 {
-        lifecycle::tell(tables, &packet.source, EventKind::Confirmed, &packet, Some(&caller.unit));
+        feed::tell(tables, &packet.source, EventKind::Confirmed, &packet, Some(&caller.unit));
     }
     lifecycle::advance(tables, &mut packet);
     tables.put(&PACKETS, &receipt.packet, &packet);
@@ -103,7 +103,7 @@ pub(crate) fn reject(tables: &mut Tables, caller: &Caller, command: &RejectDeliv
     tables.put(&EVIDENCE, &(packet.packet, index as u64 + 1), &caller.proof);
     let key = (packet.packet, packet.sealed_tick);
     lifecycle::settle(tables, key, delivery, DeliveryState::Rejected);
-    lifecycle::tell(tables, &packet.source, EventKind::Rejected, &packet, Some(&caller.unit));
+    feed::tell(tables, &packet.source, EventKind::Rejected, &packet, Some(&caller.unit));
     lifecycle::advance(tables, &mut packet);
     tables.put(&PACKETS, &command.packet, &packet);
     Ok(Outcome::Done)

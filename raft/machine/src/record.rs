@@ -2,12 +2,25 @@
 
 use minicbor::{Decode, Encode};
 use model::{
-    AccessKey, AppId, CommandId, DeliveryState, Digest, Grant, Grants, IdempotencyKey, Importance,
+    AccessKey, AppId, CommandId, DeliveryState, Digest, Grants, IdempotencyKey, Importance,
     KeyAlgorithm, KeyStatus, Label, MediaType, Moment, NodeId, PacketId, PacketState, SpaceId,
     Tick, Title, UnitCode, UnitKind, Zone,
 };
 
 use crate::{Answer, ExchangePolicy, NewNode};
+
+/// Who had something made or changed: the application that signed, and its key. A record without one was
+/// made or changed by the founding or by the nodes.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct By {
+    /// The access key.
+    #[n(0)]
+    pub key: AccessKey,
+    /// Its application.
+    #[n(1)]
+    pub app: AppId,
+}
 
 /// The cluster itself.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -50,6 +63,15 @@ pub struct NodeRecord {
     /// for another key is not this node.
     #[n(4)]
     pub key: Digest,
+    /// Who issued the join token that it was admitted with.
+    #[n(5)]
+    pub admitted_by: Option<By>,
+    /// Who removed it.
+    #[n(6)]
+    pub removed_by: Option<By>,
+    /// When it was removed, counted: it knows no secret of a key that was issued after this.
+    #[n(7)]
+    pub removed_tick: Option<Tick>,
 }
 
 /// A unit.
@@ -74,6 +96,9 @@ pub struct UnitRecord {
     /// When it was added.
     #[n(5)]
     pub added_at: Moment,
+    /// Who added it.
+    #[n(6)]
+    pub added_by: Option<By>,
 }
 
 /// An application.
@@ -98,6 +123,9 @@ pub struct AppRecord {
     /// When it was registered.
     #[n(5)]
     pub added_at: Moment,
+    /// Who registered it.
+    #[n(6)]
+    pub added_by: Option<By>,
 }
 
 impl AppRecord {
@@ -151,6 +179,15 @@ pub struct KeyRecord {
     /// When it will be revoked, where another key has taken its place.
     #[n(12)]
     pub ends_at: Option<crate::Time>,
+    /// When it was issued, counted.
+    #[n(13)]
+    pub issued_tick: Tick,
+    /// Who issued it.
+    #[n(14)]
+    pub issued_by: Option<By>,
+    /// Who revoked it, or last said when it ends.
+    #[n(15)]
+    pub revoked_by: Option<By>,
 }
 
 /// A packet with its deliveries.
@@ -308,6 +345,9 @@ pub struct JoinTokenRecord {
     /// The node that spent it.
     #[n(1)]
     pub node: Option<NodeId>,
+    /// Who issued it.
+    #[n(2)]
+    pub issued_by: Option<By>,
 }
 
 /// An idempotency key and what was asked with it.
@@ -356,125 +396,4 @@ pub(crate) struct Spent {
     /// What that command was answered.
     #[n(1)]
     pub(crate) answer: Answer,
-}
-
-/// Where a unit's feed and inbox stand.
-#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct UnitHead {
-    /// The last position of its feed; 0 before the first event.
-    #[n(0)]
-    pub last: u64,
-    /// No open delivery to the unit was sealed before this tick.
-    #[n(1)]
-    pub inbox_floor: Tick,
-}
-
-/// What happened, for one unit's feed.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct Event {
-    /// Position in the unit's feed; starts at 1 and has no holes.
-    #[n(0)]
-    pub position: u64,
-    /// When.
-    #[n(1)]
-    pub at: Moment,
-    /// What.
-    #[n(2)]
-    pub kind: EventKind,
-    /// Which packet.
-    #[n(3)]
-    pub packet: PacketId,
-    /// The packet's source.
-    #[n(4)]
-    pub source: UnitCode,
-    /// The target it is about; none where it is about the whole packet.
-    #[n(5)]
-    pub target: Option<UnitCode>,
-    /// How important the packet is.
-    #[n(6)]
-    pub importance: Importance,
-    /// The packet's title.
-    #[n(7)]
-    pub title: Title,
-    /// Octets of plaintext.
-    #[n(8)]
-    pub size: Option<u64>,
-    /// The content's digest.
-    #[n(9)]
-    pub digest: Option<Digest>,
-}
-
-impl Event {
-    /// Whether an application with these grants hears of it in the feed of its unit: what happens to
-    /// what the unit has sent is for who may send, what waits for it for who may receive.
-    pub fn is_for(&self, unit: &UnitCode, grants: Grants) -> bool {
-        let (source, target) = self.kind.sides();
-        (source && self.source == *unit && grants.has(Grant::Send))
-            || (target && self.target.as_ref() == Some(unit) && grants.has(Grant::Receive))
-    }
-}
-
-/// The kinds of event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-#[cbor(index_only)]
-pub enum EventKind {
-    /// To the target: a packet waits for it.
-    #[n(0)]
-    Available,
-    /// To the source: a target confirmed.
-    #[n(1)]
-    Confirmed,
-    /// To the source: a target rejected.
-    #[n(2)]
-    Rejected,
-    /// To the source, and to targets that had not settled: a deadline passed.
-    #[n(3)]
-    Expired,
-    /// To targets that had not settled: the source took it back.
-    #[n(4)]
-    Cancelled,
-    /// To the source: every delivery is final.
-    #[n(5)]
-    Completed,
-    /// To the source: a target has confirmed another digest; told once a delivery.
-    #[n(6)]
-    Mismatched,
-    /// To the source, and to targets that had not settled: no node holds the content any more.
-    #[n(7)]
-    ContentLost,
-    /// To the same: a node holds the content again.
-    #[n(8)]
-    ContentFound,
-    /// To the source, and to targets that had not settled: the packet ended, as its content is lost.
-    #[n(9)]
-    Failed,
-}
-
-impl EventKind {
-    /// Whether it is told to sources, and whether to targets.
-    const fn sides(self) -> (bool, bool) {
-        match self {
-            Self::Confirmed | Self::Rejected | Self::Completed | Self::Mismatched => (true, false),
-            Self::Available | Self::Cancelled => (false, true),
-            Self::Expired | Self::ContentLost | Self::ContentFound | Self::Failed => (true, true),
-        }
-    }
-
-    /// The last part of the CloudEvents type, as in `packet.available`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Available => "packet.available",
-            Self::Confirmed => "packet.confirmed",
-            Self::Rejected => "packet.rejected",
-            Self::Expired => "packet.expired",
-            Self::Cancelled => "packet.cancelled",
-            Self::Completed => "packet.completed",
-            Self::Mismatched => "packet.mismatched",
-            Self::ContentLost => "packet.content_lost",
-            Self::ContentFound => "packet.content_found",
-            Self::Failed => "packet.failed",
-        }
-    }
 }

@@ -124,4 +124,8 @@ refusals! {
     41 LastAdminKey = "last_admin_key" 1215: "no other key may administer the cluster",
     /// No node holds the content any more.
     42 ContentLost = "content_lost" 1419: "no node holds the packet's content any more",
+    /// So many versions of the cluster key are kept that only a removal may bring another.
+    43 RotationsFull = "rotations_full" 1008: "too many versions of the cluster key are kept",
+    /// The secret is sealed under a version of the cluster key that has ended, or that never sealed.
+    44 KeyVersionEnded = "key_version_ended" 1216: "the version of the cluster key has ended",
 }

@@ -6,8 +6,10 @@ use minicbor::{Decode, Encode};
 use model::{AccessKey, Grant, KeyStatus, Label, Moment, UnitCode, UnitKind, Zone};
 
 use crate::{
-    AddApp, AddUnits, Answer, AppRecord, Effect, IssueKey, KeyRecord, NewUnit, Outcome, Refusal,
-    TARGETS_MAX, UNITS_A_COMMAND_MAX, UnitRecord,
+    AddApp, AddUnits, Answer, AppRecord, Effect, EventKind, IssueKey, KeyRecord, NewUnit, Outcome,
+    Refusal, TARGETS_MAX, UNITS_A_COMMAND_MAX, UnitRecord,
+    apply::Caller,
+    cluster_key, feed,
     tables::{ALIASES, APPS, CLUSTER, ENDING, KEYS, SEALED, Tables, UNITS},
     time::Time,
 };
@@ -32,18 +34,23 @@ pub const KEY_OVERLAP_MAX_MS: u64 = 90 * 24 * 3_600_000;
 const KEYS_ENDED_MAX: usize = 100;
 
 /// Adds all the units or none.
-pub(crate) fn add_units(tables: &mut Tables, command: &AddUnits) -> Answer {
+pub(crate) fn add_units(tables: &mut Tables, caller: &Caller, command: &AddUnits) -> Answer {
     if !(1..=UNITS_A_COMMAND_MAX).contains(&command.units.len()) {
         return Err(Refusal::ListMalformed);
     }
     let zone = tables.get(&CLUSTER, &()).ok_or(Refusal::NotFounded)?.zone;
     for unit in &command.units {
-        add_unit(tables, &zone, unit)?;
+        add_unit(tables, caller, &zone, unit)?;
     }
     Ok(Outcome::Done)
 }
 
-fn add_unit(tables: &mut Tables, zone: &Zone, unit: &NewUnit) -> Result<(), Refusal> {
+fn add_unit(
+    tables: &mut Tables,
+    caller: &Caller,
+    zone: &Zone,
+    unit: &NewUnit,
+) -> Result<(), Refusal> {
     if unit.aliases.len() > ALIASES_MAX {
         return Err(Refusal::ListMalformed);
     }
@@ -63,6 +70,7 @@ fn add_unit(tables: &mut Tables, zone: &Zone, unit: &NewUnit) -> Result<(), Refu
         parent,
         aliases: unit.aliases.clone(),
         added_at: tables.at,
+        added_by: Some(caller.by()),
     };
     put_unit(tables, &record)
 }
@@ -123,12 +131,13 @@ pub(crate) fn add_zone_unit(
         parent: None,
         aliases: Vec::new(),
         added_at: tables.at,
+        added_by: None,
     };
     put_unit(tables, &unit)
 }
 
-/// Registers an application of a unit, Article 11(1a).
-pub(crate) fn add_app(tables: &mut Tables, command: &AddApp) -> Answer {
+/// Registers an application of a unit, Article 11(1a); the unit is told who did it.
+pub(crate) fn add_app(tables: &mut Tables, caller: Option<&Caller>, command: &AddApp) -> Answer {
     if tables.has(&APPS, &command.app) {
         return Err(Refusal::AppExists);
     }
@@ -150,17 +159,27 @@ pub(crate) fn add_app(tables: &mut Tables, command: &AddApp) -> Answer {
         grants: command.grants,
         targets,
         added_at: tables.at,
+        added_by: caller.map(Caller::by),
     };
     tables.put(&APPS, &command.app, &app);
+    let about = (&app.app, None, None);
+    feed::tell_of_access(tables, &app.unit, caller, EventKind::AppAdded, about);
     Ok(Outcome::Done)
 }
 
-/// Issues a key to an application, Article 15.
-pub(crate) fn issue_key(tables: &mut Tables, command: &IssueKey) -> Answer {
+/// Issues a key to an application, Article 15; the application's unit is told who did it.
+pub(crate) fn issue_key(
+    tables: &mut Tables,
+    caller: Option<&Caller>,
+    command: &IssueKey,
+) -> Answer {
     if tables.has(&KEYS, &command.key) {
         return Err(Refusal::KeyExists);
     }
     let app = tables.get(&APPS, &command.app).ok_or(Refusal::AppUnknown)?;
+    if command.algorithm.is_symmetric() && !cluster_key::may_seal(tables, command.sealed_under) {
+        return Err(Refusal::KeyVersionEnded);
+    }
     let key = KeyRecord {
         key: command.key.clone(),
         app: app.app,
@@ -175,17 +194,22 @@ pub(crate) fn issue_key(tables: &mut Tables, command: &IssueKey) -> Answer {
         revoked_at: None,
         sealed_under: command.sealed_under,
         ends_at: None,
+        issued_tick: tables.tick,
+        issued_by: caller.map(Caller::by),
+        revoked_by: None,
     };
     if key.algorithm.is_symmetric() {
         tables.put(&SEALED, &(u64::from(key.sealed_under), key.key.clone()), &());
     }
     tables.put(&KEYS, &command.key, &key);
+    let about = (&key.app, Some(&key.key), None);
+    feed::tell_of_access(tables, &key.unit, caller, EventKind::KeyIssued, about);
     Ok(Outcome::Done)
 }
 
-/// Revokes a key, for ever, now or at a moment; never the last one that may administer, for nobody
+/// Revokes a key, for ever, now or at a moment, and tells its unit who did it; never the last one that may administer, for nobody
 /// could issue another.
-pub(crate) fn revoke_key(tables: &mut Tables, command: &RevokeKey) -> Answer {
+pub(crate) fn revoke_key(tables: &mut Tables, caller: &Caller, command: &RevokeKey) -> Answer {
     let mut key = tables.get(&KEYS, &command.key).ok_or(Refusal::KeyUnknown)?;
     // A repeat is the same answer, not an error.
     if key.status != KeyStatus::Active {
@@ -201,6 +225,9 @@ pub(crate) fn revoke_key(tables: &mut Tables, command: &RevokeKey) -> Answer {
     if let Some(before) = key.ends_at.take() {
         tables.delete(&ENDING, &(before.tick, key.key.clone()));
     }
+    key.revoked_by = Some(caller.by());
+    let about = (&key.app, Some(&key.key), later);
+    feed::tell_of_access(tables, &key.unit, Some(caller), EventKind::KeyRevoked, about);
     match later {
         Some(at) => {
             // From now on it is ticks that count, so a clock that jumps ends no key.

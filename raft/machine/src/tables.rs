@@ -14,6 +14,7 @@ use crate::{
     Answer, AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, Effect, Event,
     IdempotencyRecord, JoinTokenRecord, KeyRecord, NodeRecord, Overlay, PacketRecord, Proof,
     Reader, Store, UnitHead, UnitRecord, Write,
+    event::{EventSource, Told},
     keys::{Key, Newest},
     record::{PacketEnd, Spent},
     time::{Time, Trust},
@@ -91,6 +92,10 @@ pub(crate) const SEALED: Table<(u64, AccessKey), ()> = Table::new(32);
 pub(crate) const ENDING: Table<(Tick, AccessKey), ()> = Table::new(33);
 /// The authority that certifies, and those that are still honoured.
 pub(crate) const AUTHORITY: Table<(), AuthorityRecord> = Table::new(34);
+/// What a source has in a unit's feed: the unit, the source.
+pub(crate) const TOLD: Table<(UnitCode, UnitCode), Told> = Table::new(35);
+/// The rows of [`FEEDS`], read for one thing; never written by this name.
+pub(crate) const EVENT_SOURCES: Table<(UnitCode, u64), EventSource> = Table::new(FEEDS.tag);
 /// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 
@@ -189,6 +194,29 @@ impl<K: Key, V: Value> Table<K, V> {
             });
         }
         keys
+    }
+
+    /// The first key of a span whose record a test takes, among so many that are looked at; else the
+    /// last key that was looked at, as an error.
+    pub(crate) fn find<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        span: &Span,
+        looked_max: usize,
+        mut test: impl FnMut(&V) -> bool,
+    ) -> Result<K, Option<K>> {
+        let (mut found, mut last, mut looked_count) = (false, None, 0);
+        reader.scan(&span.from, &span.to, &mut |key, value| {
+            looked_count += 1;
+            found = test(&self.decoded(value));
+            last = Some(self.parsed(key));
+            let go_on = !found && looked_count < looked_max;
+            if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        match (found, last) {
+            (true, Some(key)) => Ok(key),
+            (_, last) => Err(last),
+        }
     }
 
     /// The first key of a span.

@@ -7,9 +7,8 @@ use model::{
 };
 
 use crate::{
-    AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, Event, FEED_EVENTS_MAX,
-    JoinTokenRecord, KeyRecord, NodeRecord, PacketRecord, Proof, Reader, UnitRecord, cluster_key,
-    deadlines, exchange,
+    AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, Event, JoinTokenRecord, KeyRecord,
+    NodeRecord, PacketRecord, Proof, Reader, UnitRecord, cluster_key, deadlines, exchange,
     keys::{Key, Newest},
     tables::{
         ALIASES, APPS, AUTHORITY, CLOCK, CLUSTER, CLUSTER_KEY, DEBT_FLOORS, DEBTS, DUE, EVIDENCE,
@@ -28,10 +27,13 @@ const LOST_COUNTED_MAX: usize = 10_000;
 /// A part of a unit's feed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Feed {
-    /// In order, without holes.
+    /// The position after which the events go on, where that is not the one that was asked for: events
+    /// in between are not kept any more, or the one that was asked for was never given. The reader has
+    /// missed something, and looks into the lists.
+    pub reset: Option<u64>,
+    /// In order. Without a reset they end before the next hole; after one, holes are passed over, as the
+    /// lists tell of them too.
     pub events: Vec<Event>,
-    /// The oldest position that is kept; 0 if there is none.
-    pub first: u64,
     /// The last position; 0 if there is none.
     pub last: u64,
 }
@@ -255,18 +257,27 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         keys.into_iter().map(|(_, _, packet)| packet).collect()
     }
 
-    /// Events of a unit after a position. A reader whose position is before [`Feed::first`] has
-    /// missed some, and begins again with the inbox.
+    /// The last position of a unit's feed; 0 if there is none.
+    pub fn feed_end(&self, unit: &UnitCode) -> u64 {
+        HEADS.get(self.reader, unit).unwrap_or_default().last
+    }
+
+    /// Events of a unit after a position.
     pub fn feed(&self, unit: &UnitCode, after: u64, limit: usize) -> Feed {
-        let last = HEADS.get(self.reader, unit).unwrap_or_default().last;
-        if last == 0 {
-            return Feed::default();
+        let head = HEADS.get(self.reader, unit).unwrap_or_default();
+        let last = head.last;
+        if after >= last {
+            return Feed { reset: (after > last).then_some(last), events: Vec::new(), last };
         }
-        let first = last.saturating_sub(FEED_EVENTS_MAX) + 1;
-        let next = after.saturating_add(1).max(first);
+        let next = (after + 1).max(head.first);
         let span = FEEDS.under(unit).from(FEEDS.key(&(unit.clone(), next)));
-        let events = if next <= last { self.page(&FEEDS, span, limit) } else { Vec::new() };
-        Feed { events, first, last }
+        let mut events = self.page(&FEEDS, span, limit);
+        let reset = events.first().map(|event| event.position - 1).filter(|before| *before > after);
+        if reset.is_none() {
+            let whole = (after + 1..).zip(&events).take_while(|(at, event)| *at == event.position);
+            events.truncate(whole.count());
+        }
+        Feed { reset, events, last }
     }
 
     /// Contents that a node has yet to destroy, in the order in which the packets ended.

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use consensus::Role;
-use machine::{DeliveryRecord, EventKind, PacketRecord, Reader, View};
+use machine::{About, DeliveryRecord, EventKind, PacketRecord, Reader, View};
 use model::{DeliveryState, Digest, PacketId, PacketState, UnitCode};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -379,7 +379,7 @@ fn nobody_is_left_guessing(world: &World, ledger: &Ledger) -> Vec<String> {
         let mut told = BTreeMap::<_, u32>::new();
         for unit in units {
             let feed = view.feed(&unit, 0, usize::MAX);
-            if feed.first != 1 {
+            if feed.reset.is_some() {
                 wrong.push(format!("the feed of {unit} is too long for this check"));
             }
             let holes = feed.events.iter().zip(1..).any(|(event, place)| event.position != place);
@@ -387,9 +387,10 @@ fn nobody_is_left_guessing(world: &World, ledger: &Ledger) -> Vec<String> {
                 wrong.push(format!("the feed of {unit} has holes on node {node}"));
             }
             for event in feed.events {
-                let about = event.target.filter(|_| event.kind != EventKind::Completed);
+                let About::Packet(news) = event.about else { continue };
+                let about = news.target.filter(|_| event.kind != EventKind::Completed);
                 *told
-                    .entry((unit.clone(), event.packet, event.kind.as_str(), about))
+                    .entry((unit.clone(), news.packet, event.kind.as_str(), about))
                     .or_default() += 1;
             }
         }

@@ -1,7 +1,7 @@
 //! Applications, keys and members, for administrators.
 
 use delivery::{ClusterKeyStatus, IssuedKey, MemberStatus, NewKey, Status};
-use machine::{AddApp, AppRecord, KeyRecord};
+use machine::{AddApp, AppRecord, By, KeyRecord};
 use model::{
     AccessKey, AppId, Grant, Grants, KeyAlgorithm, KeyStatus, Label, Moment, NodeId, UnitCode,
 };
@@ -52,6 +52,21 @@ impl NewApp {
     }
 }
 
+/// Who had something made or changed. Null where the founding or the nodes did it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ByView {
+    #[schema(schema_with = schemas::access_key)]
+    access_key: AccessKey,
+    #[schema(schema_with = schemas::app_id)]
+    app: AppId,
+}
+
+impl From<By> for ByView {
+    fn from(by: By) -> Self {
+        Self { access_key: by.key, app: by.app }
+    }
+}
+
 /// An application.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AppView {
@@ -68,6 +83,8 @@ pub(crate) struct AppView {
     targets: Vec<UnitCode>,
     #[schema(schema_with = schemas::moment)]
     added_at: At,
+    /// Who registered it.
+    added_by: Option<ByView>,
 }
 
 impl From<AppRecord> for AppView {
@@ -79,6 +96,7 @@ impl From<AppRecord> for AppView {
             grants: words(record.grants),
             targets: record.targets,
             added_at: At(record.added_at),
+            added_by: record.added_by.map(ByView::from),
         }
     }
 }
@@ -184,8 +202,14 @@ pub(crate) struct KeyView {
     status: KeyStatus,
     #[schema(schema_with = schemas::moment)]
     issued_at: At,
+    /// The same, counted by how long the cluster has run: no clock moves it.
+    issued_tick: u64,
+    /// Who issued it.
+    issued_by: Option<ByView>,
     #[schema(schema_with = schemas::moment_or_null)]
     revoked_at: Option<At>,
+    /// Who revoked it, or said when it ends.
+    revoked_by: Option<ByView>,
     /// When it will be revoked, where another has taken its place.
     #[schema(schema_with = schemas::moment_or_null)]
     ends_at: Option<At>,
@@ -203,7 +227,10 @@ impl From<KeyRecord> for KeyView {
             hmac_sha1: record.hmac_sha1,
             status: record.status,
             issued_at: At(record.issued_at),
+            issued_tick: record.issued_tick.0,
+            issued_by: record.issued_by.map(ByView::from),
             revoked_at: At::some(record.revoked_at),
+            revoked_by: record.revoked_by.map(ByView::from),
             ends_at: record.ends_at.map(|end| At(end.date)),
         }
     }
@@ -295,6 +322,13 @@ pub(crate) struct ClusterKeyView {
     /// Until when older versions are kept to open contents.
     #[schema(schema_with = schemas::moment_or_null)]
     old_contents_until: Option<At>,
+    /// How many older versions are kept.
+    older_versions: usize,
+    /// From so many on an administrator's rotation is refused; a removal's is not.
+    older_versions_max: usize,
+    /// When the oldest of them is forgotten.
+    #[schema(schema_with = schemas::moment_or_null)]
+    oldest_until: Option<At>,
 }
 
 /// A rotation of the cluster key to be begun.
@@ -314,9 +348,12 @@ impl From<ClusterKeyStatus> for ClusterKeyView {
             version: record.active,
             phase,
             active_at: At(record.active_at),
-            holders: record.staged.map(|staged| staged.holders).unwrap_or_default(),
             old_tokens_until: record.tokens_until.map(|until| At(until.date)),
-            old_contents_until: record.contents_until.map(|until| At(until.date)),
+            old_contents_until: record.contents_until().map(|until| At(until.date)),
+            older_versions: record.older.len(),
+            older_versions_max: machine::OLDER_VERSIONS_MAX,
+            oldest_until: record.older.first().map(|older| At(older.until.date)),
+            holders: record.staged.map(|staged| staged.holders).unwrap_or_default(),
         }
     }
 }
@@ -355,8 +392,14 @@ pub(crate) struct Member {
     standing: Option<String>,
     /// It has told of entries that no other member that answers holds.
     holds_more: bool,
+    /// Who issued the join token that it was admitted with.
+    admitted_by: Option<ByView>,
     #[schema(schema_with = schemas::moment_or_null)]
     removed_at: Option<At>,
+    /// The same, counted by how long the cluster has run.
+    removed_tick: Option<u64>,
+    /// Who removed it.
+    removed_by: Option<ByView>,
 }
 
 /// Something to look at.
@@ -387,7 +430,10 @@ impl From<MemberStatus> for Member {
             purge_debt: member.purge_debt_count,
             standing: member.standing,
             holds_more: member.holds_more,
+            admitted_by: record.admitted_by.map(ByView::from),
             removed_at: At::some(record.removed_at),
+            removed_tick: record.removed_tick.map(|tick| tick.0),
+            removed_by: record.removed_by.map(ByView::from),
             name: record.now.name,
             mesh_address: record.now.mesh_address,
             api_url: record.now.api_url,

@@ -5,7 +5,7 @@ use model::{Label, NodeId, UnitCode, UnitKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, authority::TrustedAuthorities, check::Check, schemas};
+use super::{At, admin::ByView, authority::TrustedAuthorities, check::Check, schemas};
 use crate::problem::Problem;
 
 /// A unit of the directory.
@@ -25,6 +25,8 @@ pub(crate) struct Unit {
     aliases: Vec<UnitCode>,
     #[schema(schema_with = schemas::moment)]
     added_at: At,
+    /// Who added it.
+    added_by: Option<ByView>,
 }
 
 impl From<UnitRecord> for Unit {
@@ -36,6 +38,7 @@ impl From<UnitRecord> for Unit {
             parent: record.parent,
             aliases: record.aliases,
             added_at: At(record.added_at),
+            added_by: record.added_by.map(ByView::from),
         }
     }
 }

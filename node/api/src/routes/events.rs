@@ -33,7 +33,8 @@ const WAIT_MAX_SECS: u64 = 30;
 /// `application/cloudevents-batch+json` by long poll (begins after `after`). A position that is not kept any
 /// more gets an event `feed.reset`. A node that is cut off from the cluster ends its streams and answers polls
 /// with 503: go on at another one. What is told depends on the grants: to who may send, what becomes of what
-/// the unit has sent; to who may receive, what waits for it. Positions count all of it: a line `id:` without data
+/// the unit has sent; to who may receive, what waits for it; to all, which applications and keys of the unit
+/// were added, issued or revoked, and by whom. Positions count all of it: a line `id:` without data
 /// moves the position past events for others, and so does the link `next` of a batch. A stream that is asked for with a revoked key gets 204: a client of
 /// server-sent events stops then.
 #[utoipa::path(
@@ -191,13 +192,11 @@ impl Batch {
     /// Takes in what the feed has next; answers whether it had anything.
     fn read(&mut self, app: &App, listener: &Listener) -> bool {
         let unit = listener.unit();
-        let mut heard = listener.hear(self.after, self.limit);
-        if let Some(position) = sse::lost(self.after, heard.first, heard.last) {
+        let heard = listener.hear(self.after, self.limit);
+        if let Some(position) = heard.reset {
             let reset =
                 cloud_event::reset(unit, &self.source, app.exchange.now(), self.after, position);
             cloud_event::write(&mut self.octets, &reset);
-            heard = listener.hear(position, self.limit);
-            self.after = position;
         } else if heard.position == self.after {
             return false;
         }

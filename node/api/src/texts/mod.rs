@@ -5,6 +5,7 @@
 
 mod faults;
 mod fields;
+mod keys;
 mod refusals;
 mod rejections;
 

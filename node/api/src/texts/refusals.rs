@@ -2,7 +2,7 @@
 
 use machine::Refusal;
 
-use super::{Row, texts};
+use super::{Row, keys::keys, texts};
 
 /// The row of a refusal.
 pub(crate) fn refusal(refusal: Refusal) -> Row {
@@ -23,7 +23,6 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         | Refusal::AppExists
         | Refusal::AppUnknown
         | Refusal::KeyExists
-        | Refusal::LastAdminKey
         | Refusal::KeyUnknown => registry(refusal),
         Refusal::KeyRevoked
         | Refusal::NotGranted
@@ -31,6 +30,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         | Refusal::ProofMissing
         | Refusal::ClockOutOfWindow
         | Refusal::NonceReused => access(refusal),
+        Refusal::LastAdminKey | Refusal::RotationsFull | Refusal::KeyVersionEnded => keys(refusal),
         Refusal::ContentLost => super::content_lost(),
         _ => exchange(refusal),
     };
@@ -52,10 +52,16 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
 
 // The rules say the same to the same request, except where another node or the client's own next step mends it.
 const fn is_retryable(refusal: Refusal) -> bool {
-    matches!(refusal, Refusal::EpochStale | Refusal::HoldersTooFew | Refusal::NotFounded)
+    matches!(
+        refusal,
+        Refusal::EpochStale
+            | Refusal::HoldersTooFew
+            | Refusal::NotFounded
+            | Refusal::KeyVersionEnded
+    )
 }
 
-type Said = (u16, (super::Text, super::Text));
+pub(super) type Said = (u16, (super::Text, super::Text));
 
 fn cluster(refusal: Refusal) -> Said {
     match refusal {
@@ -253,19 +259,6 @@ fn registry(refusal: Refusal) -> Said {
                 [
                     "There is no such application",
                     "See `lgsp app list`, or register the application first.",
-                ],
-            ),
-        ),
-        Refusal::LastAdminKey => (
-            409,
-            texts(
-                [
-                    "Không thể thu hồi khóa quản trị cuối cùng",
-                    "Phát hành một khóa quản trị khác trước, rồi thu hồi khóa này.",
-                ],
-                [
-                    "The last administrator's key stays",
-                    "Issue another administrator's key first, then revoke this one.",
                 ],
             ),
         ),

@@ -314,7 +314,7 @@ impl House {
             nodes: Arc::new(Others(discarded.clone())),
             public_names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a name"),
             content_max: 1 << 30,
-            open_max: delivery::OpenMax { packets_a_target: 1000, octets_a_unit: 1 << 40 },
+            open_max: delivery::OpenMax { packets_a_target: 100_000, octets_a_unit: 1 << 40 },
         });
         let (admin, found) = founding(&keyring, &clock);
         consensus.found(found).await.expect("it founds").expect("the first command is in order");
@@ -325,6 +325,11 @@ impl House {
         let house = Self { router, exchange, admin, content, discarded, conductor, wire };
         house.wait_until_ready().await;
         house
+    }
+
+    /// What orders the node's commands.
+    pub fn consensus(&self) -> Consensus {
+        self.wire.to(NodeId(1)).expect("the node runs")
     }
 
     /// A second node votes from now on. It has no doors and keeps no contents.
@@ -427,7 +432,8 @@ pub fn made_up_token() -> certs::JoinToken {
     certs::JoinToken::generate(CERTIFIES.certificate(), &mut certs::system_random)
 }
 
-fn signer(key: AccessKey, secret: &Secret) -> Signer {
+/// Who signs with a secret.
+pub fn signer(key: AccessKey, secret: &Secret) -> Signer {
     Signer::new(key, SigningKey::from_secret(secret))
 }
 

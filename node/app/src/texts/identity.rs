@@ -10,6 +10,9 @@ texts! {
     ROTATED = "khoá cụm đang dùng phiên bản {version}", "version {version} of the cluster key is in use";
     ROTATE_SLOW = "khoá cụm chưa thay xong: {phase}; cụm tự làm tiếp", "the cluster key is not rotated yet: {phase}; the cluster goes on by itself";
     ROTATE_SLOW_WHY = "các nút đã giữ phiên bản mới: {holders}", "nodes that hold the new version: {holders}";
+    ROTATE_FULL = "chưa thay được khoá cụm: còn giữ {count} phiên bản cũ", "the cluster key cannot be rotated now: {count} older versions are kept";
+    ROTATE_FULL_WHY = "mỗi phiên bản cũ được giữ đến khi không còn nội dung nào cần nó, nhiều nhất 32 ngày; gỡ một nút thì vẫn thay được khoá", "each older version is kept until no content needs it, for 32 days at the most; the removal of a node rotates the key all the same";
+    FIX_ROTATE_FULL = "thay lại sau {until}", "rotate again after {until}";
     FIX_ROTATE_SLOW = "xem: lgsp check", "look: lgsp check";
     OLD_TOKENS = "mã tạm cấp theo phiên bản cũ còn dùng được đến {until}", "tokens of older versions are good until {until}";
     OLD_CONTENTS = "phiên bản cũ còn giữ để mở nội dung đang lưu, chậm nhất đến {until}", "older versions are kept to open stored contents, until {until} at the latest";

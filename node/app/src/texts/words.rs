@@ -23,6 +23,9 @@ texts! {
     COL_ALGORITHM = "THUẬT TOÁN", "ALGORITHM";
     COL_STATUS = "TRẠNG THÁI", "STATUS";
     COL_NOTES = "GHI CHÚ", "NOTES";
+    COL_BY = "BÊN THÊM", "ADDED BY";
+    COL_ISSUED_BY = "BÊN CẤP", "ISSUED BY";
+    COL_REVOKED_BY = "BÊN THU HỒI", "REVOKED BY";
     COL_NODE = "NÚT", "NODE";
     COL_ROLE = "VAI TRÒ", "ROLE";
     COL_CLOCK = "LỆCH GIỜ", "CLOCK";

@@ -61,7 +61,7 @@ async fn rotate(context: &Context, overlap_days: u32) -> Done {
     let asked = client.rotate_authority(overlap_days).await;
     asked.map_err(context.failed_doing(t::LOOK))?;
     let now = settle(&client, number).await.map_err(context.failed())?;
-    if !now.is_some_and(|now| now.number > number) {
+    if now.is_none_or(|now| now.number <= number) {
         return Err(Failure::new(Exit::Degraded, out.text(t::SLOW))
             .why(out.text(t::SLOW_WHY))
             .fix(out.text(t::LOOK))

@@ -22,10 +22,12 @@ pub async fn rotate_key(context: &Context, end_tokens: bool) -> Done {
     let (client, _) = context.client()?;
     let before = client.status().await.map_err(context.failed())?;
     let version = before.cluster_key.as_ref().map_or(0, |key| key.version);
-    client
-        .rotate_cluster_key(end_tokens)
-        .await
-        .map_err(context.failed_doing(t::FIX_ROTATE_SLOW))?;
+    match client.rotate_cluster_key(end_tokens).await {
+        Err(error) if error.word() == Some("rotations_full") => {
+            return Err(full(out, &key_of(before)));
+        }
+        asked => asked.map_err(context.failed_doing(t::FIX_ROTATE_SLOW))?,
+    };
     let settled = settle(&client, out, version).await.map_err(context.failed())?;
     if settled.version == version || settled.phase != "settled" {
         return Err(Failure::new(
@@ -43,6 +45,15 @@ pub async fn rotate_key(context: &Context, end_tokens: bool) -> Done {
         out.json("lgsp.cluster-key/1", &settled);
     }
     Ok(Exit::Ok)
+}
+
+/// Says how many versions are kept, and until when.
+fn full(out: &Out, key: &ClusterKey) -> Failure {
+    let until = key.oldest_until.as_deref().unwrap_or("?");
+    Failure::new(Exit::Conflict, out.fill(t::ROTATE_FULL, &[("count", &key.older_versions)]))
+        .why(out.text(t::ROTATE_FULL_WHY))
+        .fix(out.fill(t::FIX_ROTATE_FULL, &[("until", &until)]))
+        .code(1008)
 }
 
 /// Waits until a version after this one has settled, or for as long as a person waits.
@@ -71,6 +82,9 @@ fn key_of(status: Status) -> ClusterKey {
         holders: Vec::new(),
         old_tokens_until: None,
         old_contents_until: None,
+        older_versions: 0,
+        older_versions_max: None,
+        oldest_until: None,
     })
 }
 

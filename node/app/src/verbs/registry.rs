@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use client::{App, Client, IssuedKey, Key, NewApp, NewKey, NewUnit, Page, Unit};
+use client::{App, By, Client, IssuedKey, Key, NewApp, NewKey, NewUnit, Page, Unit};
 use model::{AccessKey, KeyAlgorithm, UnitCode};
 use serde_json::json;
 
@@ -173,10 +173,11 @@ pub async fn list_apps(context: &Context, list: ListArgs) -> Done {
                 app.name,
                 app.grants.join(", "),
                 targets,
+                by(app.added_by),
             ]
         });
         out.rows(
-            &[w::COL_APP, w::COL_UNIT, w::COL_NAME, w::COL_GRANTS, w::COL_TARGETS],
+            &[w::COL_APP, w::COL_UNIT, w::COL_NAME, w::COL_GRANTS, w::COL_TARGETS, w::COL_BY],
             rows.collect(),
         );
     })
@@ -292,14 +293,29 @@ pub async fn list_keys(context: &Context, list: ListArgs) -> Done {
                 key.app.to_string(),
                 key.algorithm,
                 key.status,
+                by(key.issued_by),
+                by(key.revoked_by),
                 note.to_owned(),
             ]
         });
         out.rows(
-            &[w::COL_KEY, w::COL_APP, w::COL_ALGORITHM, w::COL_STATUS, w::COL_NOTES],
+            &[
+                w::COL_KEY,
+                w::COL_APP,
+                w::COL_ALGORITHM,
+                w::COL_STATUS,
+                w::COL_ISSUED_BY,
+                w::COL_REVOKED_BY,
+                w::COL_NOTES,
+            ],
             rows.collect(),
         );
     })
+}
+
+/// The application of whoever did something, for a table.
+fn by(by: Option<By>) -> String {
+    by.map(|by| by.app.to_string()).unwrap_or_default()
 }
 
 /// Every key, up to a limit.

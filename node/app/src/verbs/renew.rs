@@ -29,14 +29,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The keys that go on and whose secrets a removed node could read.
 pub fn exposed<'k>(keys: &'k [Key], removed: &NodeStatus) -> Vec<&'k Key> {
-    // Moments of the API have one form and width, so that they compare as texts. What is not told is
-    // taken for exposed.
-    let removed_at = removed.removed_at.as_deref();
+    // Ticks and not dates, which a clock may have set back. What is not told is taken for exposed.
     let is_symmetric =
         |key: &Key| key.algorithm.parse::<KeyAlgorithm>().is_ok_and(KeyAlgorithm::is_symmetric);
     let before = |key: &Key| {
-        let issued_at = key.issued_at.as_deref();
-        issued_at.zip(removed_at).is_none_or(|(issued, removed)| issued <= removed)
+        key.issued_tick.zip(removed.removed_tick).is_none_or(|(issued, removed)| issued <= removed)
     };
     let goes_on = |key: &Key| key.status != "revoked" && key.ends_at.is_none();
     keys.iter().filter(|key| is_symmetric(key) && goes_on(key) && before(key)).collect()
@@ -177,37 +174,48 @@ fn not_removed(out: &Out, node: NodeId) -> Failure {
 mod tests {
     use super::*;
 
-    fn key(name: u8, algorithm: &str, issued_at: &str) -> Key {
-        Key {
-            access_key: model::AccessKey::from_random([name; 20]),
-            app: "qlvb-01".parse().expect("an application"),
-            algorithm: algorithm.into(),
-            status: "active".into(),
-            legacy: false,
-            hmac_sha1: false,
-            issued_at: Some(issued_at.into()),
-            revoked_at: None,
-            ends_at: None,
-        }
+    fn key(name: u8, algorithm: &str, issued_tick: u64) -> Key {
+        serde_json::from_value(json!({
+            "access_key": model::AccessKey::from_random([name; 20]),
+            "app": "qlvb-01",
+            "algorithm": algorithm,
+            "status": "active",
+            "issued_at": "2026-11-28T04:59:59.000Z",
+            "issued_tick": issued_tick,
+        }))
+        .expect("a key")
+    }
+
+    fn removed(tick: Option<u64>) -> NodeStatus {
+        serde_json::from_value(json!({
+            "node": 3, "role": "removed", "removed_at": "2026-11-28T05:00:00.000Z", "removed_tick": tick
+        }))
+        .expect("a node")
     }
 
     #[test]
     fn exposed_is_what_a_removed_node_could_read_and_still_signs() {
-        let removed: NodeStatus = serde_json::from_value(json!({
-            "node": 3, "role": "removed", "removed_at": "2026-11-28T05:00:00.000Z"
-        }))
-        .expect("a node");
         let mut keys = vec![
-            key(1, "hmac-sha256", "2026-11-28T04:59:59.000Z"),
-            key(2, "ed25519", "2026-11-28T04:59:59.000Z"),
-            key(3, "hmac-sha256", "2026-11-28T05:00:00.001Z"),
-            key(4, "hmac-sha256", "2026-11-28T04:59:59.000Z"),
-            key(5, "hmac-sha256", "2026-11-28T04:59:59.000Z"),
+            key(1, "hmac-sha256", 1000),
+            key(2, "ed25519", 1000),
+            key(3, "hmac-sha256", 1001),
+            key(4, "hmac-sha256", 999),
+            key(5, "hmac-sha256", 999),
         ];
         keys[3].status = "revoked".into();
         keys[4].ends_at = Some("2026-12-05T05:00:00.000Z".into());
-        let found: Vec<_> =
-            exposed(&keys, &removed).into_iter().map(|key| &key.access_key).collect();
-        assert_eq!(found, [&keys[0].access_key]);
+        let found = |keys: &[Key], tick| {
+            let exposed = exposed(keys, &removed(tick)).into_iter();
+            exposed.map(|key| key.access_key.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&keys, Some(1000)), [keys[0].access_key.clone()]);
+        // Dates that stepped back, or forth, change nothing.
+        keys[0].issued_at = Some("2026-11-28T06:00:00.000Z".into());
+        keys[2].issued_at = Some("2026-11-27T00:00:00.000Z".into());
+        assert_eq!(found(&keys, Some(1000)), [keys[0].access_key.clone()]);
+        // What is not told is taken for exposed.
+        keys[0].issued_tick = None;
+        assert_eq!(found(&keys, Some(0)), [keys[0].access_key.clone()]);
+        assert_eq!(found(&keys, None).len(), 2);
     }
 }

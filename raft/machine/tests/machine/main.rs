@@ -2,10 +2,12 @@
 
 extern crate lgsp_machine as machine;
 
+mod feeds;
 mod limits;
 mod office;
 mod overlay;
 mod properties;
 mod scripts;
+mod turning;
 mod vectors;
 mod views;

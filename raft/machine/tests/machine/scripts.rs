@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 use machine::*;
 use model::*;
 
-use crate::office::*;
+use crate::{
+    office::*,
+    turning::{replace, turn},
+};
 
 #[test]
 fn scripts_come_true() {
@@ -36,7 +39,7 @@ struct Script {
     effects: Vec<Effect>,
 }
 
-type Words<'a> = BTreeMap<&'a str, &'a str>;
+pub(crate) type Words<'a> = BTreeMap<&'a str, &'a str>;
 
 impl Script {
     fn new(file: &str) -> Self {
@@ -77,6 +80,8 @@ impl Script {
                 self.office.jump(if rest.starts_with('-') { -ms } else { ms });
             }
             "look" => {}
+            "flood" => self.flood(&words(rest)),
+            "turn" => self.turn_whole(&words(rest)),
             "vote" => {
                 let voters: Vec<_> = list(rest).map(|node| NodeId(number(node))).collect();
                 seat_voters(&mut self.office.state, &voters);
@@ -85,6 +90,51 @@ impl Script {
         }
         assert_eq!(audit(&self.office.state), Vec::<String>::new(), "{}", self.place);
         self.compare(expected);
+    }
+
+    /// One source submits so many packets, one after the other, and takes each back where that is said.
+    fn flood(&mut self, words: &Words) {
+        let targets: Vec<_> = list(words["to"]).collect();
+        let first = number(words["packet"]);
+        for packet in first..first + number(words["count"]) {
+            self.office.submit(words["by"], packet.into(), &targets);
+            if words.contains_key("cancel") {
+                let packet = PacketId(packet.into());
+                let cancel = Command::CancelPacket(CancelPacket { packet });
+                self.office.must(Some(words["by"]), cancel);
+            }
+        }
+    }
+
+    /// So many whole rotations of the cluster key, with a pause after each; the first is wanted already
+    /// where nobody asks.
+    fn turn_whole(&mut self, words: &Words) {
+        for _ in 0..number(words["count"]) {
+            if let Some(by) = words.get("by") {
+                let rotate = RotateClusterKey { ends_tokens: false };
+                self.office.must(Some(by), Command::RotateClusterKey(rotate));
+            }
+            let key = self.office.view().cluster_key().expect("a founded cluster has a key");
+            let version = key.last + 1;
+            let (check, node) = (digest_of(&format!("key-{version}")), NodeId(1));
+            let mut step = |step| {
+                self.office.must(None, Command::TurnClusterKey(step));
+            };
+            step(TurnClusterKey::Stage { version, check, node });
+            step(TurnClusterKey::Hold { version, node: NodeId(2) });
+            step(TurnClusterKey::Activate { version });
+            let sealed = self.office.view().sealed_before(version, RESEALED_A_COMMAND_MAX);
+            let material = || b"anew".to_vec().into();
+            let resealed = |key: KeyRecord| Resealed { key: key.key, material: material() };
+            let secrets = sealed.into_iter().map(resealed).collect();
+            let authority = Some(material());
+            let mut step = |step| {
+                self.office.must(None, Command::TurnClusterKey(step));
+            };
+            step(TurnClusterKey::Reseal { version, secrets, authority });
+            step(TurnClusterKey::End { version });
+            self.office.at.0 += words.get("pause").map_or(0, |pause| span(pause));
+        }
     }
 
     fn command(&mut self, verb: &str, words: &Words) {
@@ -221,14 +271,53 @@ impl Script {
             "sent" => list(view.sent(&word(of), None, 100)),
             "debts" => joined(view.debts(NodeId(number(of)), None, 100).iter().map(|(id, _)| id.0)),
             "unit" => view.unit(&word(of)).expect("a unit").code.to_string(),
+            // The page of three events after a position.
+            "read" => {
+                let (unit, after) = of.split_once('@').expect("read UNIT@POSITION");
+                let feed = view.feed(&word(unit), number(after), 3);
+                let reset = feed.reset.map(|position| format!("reset {position}"));
+                let told = feed
+                    .events
+                    .iter()
+                    .map(|event| format!("{} {}", event.position, event.kind.as_str()));
+                reset.into_iter().chain(told).collect::<Vec<_>>().join(", ")
+            }
             "feed" => {
-                let feed = view.feed(&word(of), 0, 100);
-                let told = feed.events.iter().map(|event| {
-                    let target = event.target.as_ref().map(|target| format!(" {target}"));
-                    let kind = event.kind.as_str().trim_start_matches("packet.");
-                    format!("{kind} {}{}", event.packet.0, target.unwrap_or_default())
+                // Before it stand the two events of the province's beginning: its application, its key.
+                let feed = view.feed(&word(of), 2, 100);
+                let told = feed.events.iter().map(|event| match &event.about {
+                    About::Packet(news) => {
+                        let target = news.target.as_ref().map(|target| format!(" {target}"));
+                        let kind = event.kind.as_str().trim_start_matches("packet.");
+                        format!("{kind} {}{}", news.packet.0, target.unwrap_or_default())
+                    }
+                    About::Access(news) => self.access_told(event, news),
                 });
                 told.collect::<Vec<_>>().join(", ")
+            }
+            "ticks" => {
+                // Which came first: the issue of a key, or the removal of a node.
+                let (key, node) = of.split_once('/').expect("ticks KEY/NODE");
+                let key = view.key(&key_of(key)).expect("a key");
+                let node = view.node(NodeId(number(node))).expect("a node");
+                let told = |later: bool| if later { "later" } else { "earlier" };
+                let counted = told(Some(key.issued_tick) > node.removed_tick);
+                let dated = told(Some(key.issued_at) > node.removed_at);
+                format!("issued {counted}, dated {dated}")
+            }
+            "made" => {
+                let (what, name) = of.split_once('/').expect("made KIND/NAME");
+                let by = match what {
+                    "unit" => view.unit(&word(name)).and_then(|unit| unit.added_by),
+                    "app" => view.app(&word(name)).and_then(|app| app.added_by),
+                    "key" => view.key(&key_of(name)).and_then(|key| key.issued_by),
+                    "revoked" => view.key(&key_of(name)).and_then(|key| key.revoked_by),
+                    "node" => view.node(NodeId(number(name))).and_then(|node| node.admitted_by),
+                    "removed" => view.node(NodeId(number(name))).and_then(|node| node.removed_by),
+                    "token" => view.join_token(&digest_of(name)).and_then(|token| token.issued_by),
+                    _ => panic!("{}: nobody makes {what}", self.place),
+                };
+                by.map_or("by nobody".into(), |by| format!("by {} with {}", by.app, by.key))
             }
             "trusted" => {
                 let (trusted, _) = view.trusted().expect("there were entries");
@@ -257,20 +346,29 @@ impl Script {
         (found, wanted.into())
     }
 
+    fn access_told(&self, event: &Event, news: &AccessNews) -> String {
+        let ends = news.ends_at.map(|at| format!(" at {}", self.moment_told(at)));
+        let what =
+            if news.key.is_some() { format!("key of {}", news.app) } else { news.app.to_string() };
+        let (kind, by) = (event.kind.as_str(), &news.by.app);
+        format!("{kind} {what} by {by} of {}{}", event.source, ends.unwrap_or_default())
+    }
+
     fn cluster_key_told(&self) -> String {
         let key = self.office.view().cluster_key().expect("a founded cluster has a key");
         let mut told = vec![format!("active {}, last {}", key.active, key.last)];
         let mut tell = |holds: bool, what: String| told.extend(holds.then_some(what));
         tell(key.wanted, "wanted".into());
         tell(key.ends_tokens, "ends tokens".into());
-        let staged = key.staged.map(|staged| joined(staged.holders));
+        let staged = key.staged.as_ref().map(|staged| joined(&staged.holders));
         tell(staged.is_some(), format!("staged at {}", staged.unwrap_or_default()));
         tell(key.tokens_from > 1, format!("tokens from {}", key.tokens_from));
         let until = |time: Option<Time>| time.map(|until| self.moment_told(until.date));
-        let (tokens, contents) = (until(key.tokens_until), until(key.contents_until));
+        let (tokens, contents) = (until(key.tokens_until), until(key.contents_until()));
         tell(tokens.is_some(), format!("tokens of older until {}", tokens.unwrap_or_default()));
         tell(contents.is_some(), format!("contents until {}", contents.unwrap_or_default()));
         tell(key.opens_from > 1, format!("opens from {}", key.opens_from));
+        tell(key.older.len() > 2, format!("{} older", key.older.len()));
         told.join(", ")
     }
 
@@ -352,7 +450,10 @@ impl Script {
                 &grants(or("grants", "send,receive")),
                 &list(or("targets", "")).collect::<Vec<_>>(),
             )),
-            "issue-key" => Command::IssueKey(new_key(get("key"), get("app"))),
+            "issue-key" => Command::IssueKey(IssueKey {
+                sealed_under: number(or("sealed-under", "1")) as u32,
+                ..new_key(get("key"), get("app"))
+            }),
             "revoke-key" => Command::RevokeKey(RevokeKey {
                 key: key_of(get("key")),
                 at: words.get("at").map(|at| self.moment(at)),
@@ -425,38 +526,6 @@ impl Script {
     }
 }
 
-/// A step of a rotation of the cluster key.
-fn turn(verb: &str, version: u32, words: &Words) -> TurnClusterKey {
-    let or = |name: &str, other| words.get(name).copied().unwrap_or(other);
-    let node = NodeId(number(or("node", "1")));
-    let check = || digest_of(&format!("key-{version}-{node}"));
-    let resealed = |key| Resealed { key: key_of(key), material: b"anew".to_vec().into() };
-    match verb {
-        "stage-key" => TurnClusterKey::Stage { version, check: check(), node },
-        "hold-key" => TurnClusterKey::Hold { version, node },
-        "activate-key" => TurnClusterKey::Activate { version },
-        "reseal-key" => TurnClusterKey::Reseal {
-            version,
-            secrets: list(or("keys", "")).map(resealed).collect(),
-            authority: words.contains_key("authority").then(|| b"anew".to_vec().into()),
-        },
-        _ => TurnClusterKey::End { version },
-    }
-}
-
-/// The next authority.
-fn replace(words: &Words) -> TurnAuthority {
-    let or = |name: &str, other| words.get(name).copied().unwrap_or(other);
-    let octets = |what: &str| format!("{what} {}", or("number", "2")).into_bytes().into();
-    TurnAuthority::Replace {
-        number: number(or("number", "2")) as u32,
-        certificate: octets("certificate"),
-        by_former: octets("by former"),
-        key_sealed: vec![7; number(or("octets", "100")) as usize].into(),
-        sealed_under: number(or("version", "1")) as u32,
-    }
-}
-
 fn told_effect(effect: &Effect) -> String {
     match effect {
         Effect::Notice { unit, position } => format!("notice to {unit} at {position}"),
@@ -474,7 +543,7 @@ fn words(rest: &str) -> Words<'_> {
         .collect()
 }
 
-fn list(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(|item| !item.is_empty())
 }
 
@@ -508,7 +577,7 @@ fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
 }
 
-fn number(text: &str) -> u64 {
+pub(crate) fn number(text: &str) -> u64 {
     text.parse().unwrap_or_else(|_| panic!("{text:?} is not a number"))
 }
 

@@ -284,7 +284,7 @@ fn rows_of_the_state_have_their_octets() {
     let state = full_state();
     assert_eq!(audit(&state), Vec::<String>::new());
     let tables: std::collections::BTreeSet<u8> = state.keys().map(|key| key[0]).collect();
-    assert!(tables.into_iter().eq(1..=34), "a table has no row here");
+    assert!(tables.into_iter().eq(1..=35), "a table has no row here");
     let lines: Vec<_> =
         state.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
     compare("state.txt", &lines);
@@ -302,8 +302,13 @@ fn records_skip_the_fields_of_later_versions() {
     vector("packet", &view.packet_row(PacketId(3)).expect("a packet"));
     vector("delivery", &view.packet(PacketId(2)).expect("a packet").deliveries[0]);
     vector("event", &view.feed(&word("G22"), 0, 1).events[0]);
-    vector("token", &JoinTokenRecord { expires_tick: Tick(9), node: Some(NodeId(2)) });
-    vector("head", &UnitHead { last: 7, inbox_floor: Tick(9) });
+    let by = Some(By { key: key_of("quan-tri"), app: word("quan-tri") });
+    let token =
+        JoinTokenRecord { expires_tick: Tick(9), node: Some(NodeId(2)), issued_by: by.clone() };
+    vector("token", &token);
+    vector("by", &by);
+    let heavy = vec![word("H41.02")];
+    vector("head", &UnitHead { last: 7, inbox_floor: Tick(9), first: 2, kept: 5, heavy });
     let (fingerprint, packet, space) = (digest_of("f1"), PacketId(1), SpaceId(1));
     let record =
         IdempotencyRecord { fingerprint, packet, space, at: BEGIN, submitted: true, tick: Tick(9) };

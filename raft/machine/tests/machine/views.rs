@@ -111,21 +111,31 @@ fn packets_are_listed_for_source_target_and_node() {
 fn a_feed_keeps_the_latest_events_and_says_from_where() {
     let mut office = Office::founded();
     let unit: UnitCode = word("H41.03");
-    assert_eq!(office.view().feed(&unit, 0, 10), Feed::default());
+    // Its application and its key.
+    let begun = office.view().feed(&unit, 0, 10);
+    assert_eq!((begun.reset, begun.events.len(), begun.last), (None, 2, 2));
+    let nobody = office.view().feed(&word("H41.99"), 0, 10);
+    assert_eq!(nobody, Feed::default());
+    let positions = |feed: &Feed| feed.events.iter().map(|e| e.position).collect::<Vec<_>>();
     let sent = FEED_EVENTS_MAX + 300;
     for packet in 1..=sent {
         office.submit("noi-vu", u128::from(packet), &["H41.03"]);
         if packet == 3 {
-            let feed = office.view().feed(&unit, 1, 10);
-            let positions: Vec<_> = feed.events.iter().map(|event| event.position).collect();
-            assert_eq!((feed.first, feed.last, positions), (1, 3, vec![2, 3]));
+            let feed = office.view().feed(&unit, 3, 10);
+            assert_eq!((feed.reset, feed.last, positions(&feed)), (None, 5, vec![4, 5]));
         }
     }
-    let feed = office.view().feed(&unit, 0, 2);
-    assert_eq!((feed.first, feed.last), (301, sent));
-    assert_eq!(feed.events.iter().map(|e| e.position).collect::<Vec<_>>(), [301, 302]);
-    assert_eq!(office.view().feed(&unit, sent, 2).events, []);
-    assert_eq!(office.view().feed(&unit, u64::MAX, 2).events, []);
+    // What the administrator told stays, however much the other source tells.
+    let last = sent + 2;
+    let feed = office.view().feed(&unit, 0, 5);
+    assert_eq!((feed.reset, feed.last, positions(&feed)), (None, last, vec![1, 2]));
+    let feed = office.view().feed(&unit, 2, 2);
+    assert_eq!((feed.reset, positions(&feed)), (Some(304), vec![305, 306]));
+    assert_eq!(office.view().feed(&unit, 304, 2).reset, None);
+    let end = Feed { last, ..Feed::default() };
+    assert_eq!(office.view().feed(&unit, last, 2), end);
+    let beyond = Feed { reset: Some(last), ..end };
+    assert_eq!(office.view().feed(&unit, u64::MAX, 2), beyond);
     assert_eq!(audit(&office.state), Vec::<String>::new());
 }
 
