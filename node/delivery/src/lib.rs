@@ -161,6 +161,8 @@ pub struct Parts {
     pub content_max: u64,
     /// What one source may have under way.
     pub open_max: OpenMax,
+    /// Contents that this node takes in at once, [`UPLOADS_MAX`] at the most.
+    pub uploads_max: usize,
 }
 
 /// The doors of the platform. Cheap to clone.
@@ -194,9 +196,9 @@ impl Exchange {
         Self {
             inner: Arc::new(Inner {
                 policy: auth::Policy::new(parts.public_names.clone()),
+                uploads: upload::Uploads::new(parts.uploads_max),
                 parts,
                 hub: notices::Hub::default(),
-                uploads: upload::Uploads::default(),
                 census: census::Census::default(),
                 pickups: Mutex::default(),
                 discards: discard::Discards::default(),

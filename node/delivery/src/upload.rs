@@ -19,14 +19,14 @@ use tokio::{
 
 use crate::{Error, Exchange, Hold, SpaceToken, intake::FileMeta};
 
-/// Writers that this node keeps open between requests: as many as its store writes at once. Beyond
-/// that the one that was idle longest gives way, which costs its upload a takeover; if none is idle,
+/// Writers that a node keeps open between requests at the most: as many as its store writes at once; fewer
+/// where its memory does not reach. Beyond that the one that was idle longest gives way, which costs its upload a takeover; if none is idle,
 /// the client is asked to come again.
 pub const UPLOADS_MAX: usize = content::SESSIONS_MAX;
 
-/// Writers that one application may keep open on a node: a quarter, so that one that opens many and
-/// finishes none does not shut the others out.
-pub const UPLOADS_AN_APP_MAX: usize = UPLOADS_MAX / 4;
+/// Writers that one application may keep open on a node, as a part of all: a quarter, so that one that opens
+/// many and finishes none does not shut the others out.
+const UPLOADS_AN_APP_PART: usize = 4;
 
 /// A writer that nobody has used for so long is closed; the next request takes the space over anew,
 /// which costs reading it back.
@@ -35,9 +35,9 @@ pub(crate) const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(300);
 /// How long a request waits for another one that writes the same space: a dead connection ends sooner.
 const TAKE_OVER_GRACE: Duration = Duration::from_secs(2);
 
-#[derive(Default)]
 pub(crate) struct Uploads {
     sessions: Mutex<HashMap<SpaceId, Session>>,
+    max: usize,
 }
 
 struct Session {
@@ -61,19 +61,28 @@ struct Open {
 }
 
 impl Uploads {
+    /// Room for so many at once, [`UPLOADS_MAX`] at the most.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { sessions: Mutex::default(), max: max.min(UPLOADS_MAX) }
+    }
+
+    fn an_app_max(&self) -> usize {
+        self.max.div_ceil(UPLOADS_AN_APP_PART)
+    }
+
     fn session(&self, space: SpaceId, app: &AppId) -> Result<Arc<AsyncMutex<Option<Open>>>, Error> {
         let mut sessions = self.sessions.lock();
         if !sessions.contains_key(&space) {
             let own = |session: &Session| session.app == *app;
-            if sessions.values().filter(|session| own(session)).count() >= UPLOADS_AN_APP_MAX
+            if sessions.values().filter(|session| own(session)).count() >= self.an_app_max()
                 && !give_way(&mut sessions, own)
             {
                 let what = "uploads at once of one application on one node";
-                return Err(Error::TooMany { what, max: UPLOADS_AN_APP_MAX });
+                return Err(Error::TooMany { what, max: self.an_app_max() });
             }
-            if sessions.len() >= UPLOADS_MAX && !give_way(&mut sessions, |_| true) {
+            if sessions.len() >= self.max && !give_way(&mut sessions, |_| true) {
                 let what = "uploads at once on one node";
-                return Err(Error::TooMany { what, max: UPLOADS_MAX });
+                return Err(Error::TooMany { what, max: self.max });
             }
         }
         let session = sessions.entry(space).or_insert_with(|| Session {
@@ -444,7 +453,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_upload_that_was_idle_longest_gives_way() {
-        let uploads = Uploads::default();
+        let uploads = Uploads::new(UPLOADS_MAX);
         let open = |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app);
         for space in 0..UPLOADS_MAX {
             open(space, &app(space)).expect("there is room");
@@ -460,13 +469,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_application_does_not_shut_the_others_out() {
-        let uploads = Uploads::default();
+        let uploads = Uploads::new(UPLOADS_MAX);
         let open = |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app);
-        let busy: Vec<_> = (0..UPLOADS_AN_APP_MAX)
+        let busy: Vec<_> = (0..uploads.an_app_max())
             .map(|space| open(space, &app(1)).expect("there is room"))
             .collect();
         let refused = open(9_000, &app(1));
-        assert!(matches!(refused, Err(Error::TooMany { max: UPLOADS_AN_APP_MAX, .. })));
+        assert!(matches!(refused, Err(Error::TooMany { max: 32, .. })));
         open(9_000, &app(2)).expect("another application has its own share");
         drop(busy);
         open(9_001, &app(1)).expect("its own idle one gives way");

@@ -287,6 +287,7 @@ impl World {
             public_names: self.0.names.clone(),
             content_max: 1 << 30,
             open_max: delivery::OpenMax { packets_a_target: u32::MAX, octets_a_unit: u64::MAX },
+            uploads_max: delivery::UPLOADS_MAX,
         });
         self.0.net.attach(
             node,

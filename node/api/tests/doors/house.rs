@@ -315,6 +315,7 @@ impl House {
             public_names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a name"),
             content_max: 1 << 30,
             open_max: delivery::OpenMax { packets_a_target: 100_000, octets_a_unit: 1 << 40 },
+            uploads_max: delivery::UPLOADS_MAX,
         });
         let (admin, found) = founding(&keyring, &clock);
         consensus.found(found).await.expect("it founds").expect("the first command is in order");

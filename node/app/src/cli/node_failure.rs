@@ -4,7 +4,7 @@ use std::{error::Error as _, path::Path};
 
 use super::{Exit, Failure};
 use crate::{
-    node::{DirectoryError, Outcast, TooFew},
+    node::{DirectoryError, Grant, Outcast, TooFew},
     texts::{Lang, Text, failures as t},
 };
 
@@ -101,11 +101,13 @@ fn of_consensus(lang: Lang, error: &consensus::Error) -> Option<Failure> {
 }
 
 fn too_few(lang: Lang, few: &TooFew) -> Failure {
-    let why = t::DESCRIPTORS_WHY.fill(lang, &[("granted", &few.granted), ("needed", &few.needed)]);
-    Failure::new(Exit::Failed, t::DESCRIPTORS.in_lang(lang))
-        .why(why)
-        .fix(t::FIX_DESCRIPTORS.in_lang(lang))
-        .code(9512)
+    let why = t::TOO_FEW_WHY.fill(lang, &[("granted", &few.granted), ("needed", &few.needed)]);
+    let (what, fix, code) = match few.of {
+        Grant::Descriptors => (t::DESCRIPTORS, t::FIX_DESCRIPTORS, 9512),
+        Grant::Threads => (t::THREADS, t::FIX_THREADS, 9513),
+        Grant::Memory => (t::MEMORY, t::FIX_MEMORY, 9514),
+    };
+    Failure::new(Exit::Failed, what.in_lang(lang)).why(why).fix(fix.in_lang(lang)).code(code)
 }
 
 fn locked(lang: Lang, path: &Path) -> Failure {

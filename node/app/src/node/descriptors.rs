@@ -5,6 +5,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::grants::{Grant, TooFew};
+
 /// Standard streams, the runtime's own, signals, lock, log, mesh, listener, names that are being resolved.
 const BASE: usize = 48;
 /// The least that storage can do with: the log's chunks, the state's journals and tables, the contents' files.
@@ -17,16 +19,6 @@ const CONNECTIONS_MIN: usize = 32;
 const STORAGE_PART: usize = 4;
 /// Files of the state that stay open, as a part of what storage has.
 const STATE_PART: usize = 4;
-
-/// Too few descriptors for a node to keep its promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system grants {granted} file descriptors, and a node needs {needed} at least")]
-pub struct TooFew {
-    /// How many there are.
-    pub granted: usize,
-    /// How many are needed.
-    pub needed: usize,
-}
 
 /// How the descriptors are shared out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +44,7 @@ impl Descriptors {
     }
 
     fn share(granted: usize, connections_wanted: usize) -> Result<Self, TooFew> {
-        let needed = BASE + STORAGE_MIN + CONNECTIONS_MIN;
-        if granted < needed {
-            return Err(TooFew { granted, needed });
-        }
+        Grant::Descriptors.at_least(BASE + STORAGE_MIN + CONNECTIONS_MIN, granted)?;
         let storage = (granted / STORAGE_PART).clamp(STORAGE_MIN, STORAGE_MAX);
         let connections = connections_wanted.min(granted - BASE - storage);
         Ok(Self { granted, connections, state_files: storage / STATE_PART })
@@ -68,7 +57,8 @@ mod tests {
 
     #[test]
     fn storage_has_its_own_before_anybody_connects() {
-        assert_eq!(Descriptors::share(175, 2048), Err(TooFew { granted: 175, needed: 176 }));
+        let few = TooFew { of: Grant::Descriptors, granted: 175, needed: 176 };
+        assert_eq!(Descriptors::share(175, 2048), Err(few));
         for granted in [176, 256, 1024, 4096, 20_000, 65_536, usize::MAX] {
             let shared = Descriptors::share(granted, 2048).expect("enough");
             assert!(shared.connections >= CONNECTIONS_MIN && shared.connections <= 2048);

@@ -63,9 +63,10 @@ pub(super) fn api_settings(node: &Node) -> api::Settings {
     let mut settings = api::Settings::new(url);
     settings.cors_origins = node.config.api.cors_origins.clone();
     settings.content_max = node.config.storage.content_max.0;
+    settings.buffered_max = node.bodies;
     let limits = &node.config.limits;
     settings.limits = api::Limits {
-        connections_max: node.descriptors.connections,
+        connections_max: node.connections,
         connections_an_address_max: limits.connections_an_address as usize,
         gateways: limits.gateways.clone(),
         requests_a_second: limits.requests_a_second,

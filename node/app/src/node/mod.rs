@@ -5,6 +5,7 @@ mod book;
 mod descriptors;
 mod directory;
 mod gauges;
+mod grants;
 mod greeting;
 mod init;
 mod join;
@@ -12,11 +13,13 @@ mod keeper;
 mod life;
 mod meeting;
 mod members;
+mod memory;
 mod outcast;
 mod recover;
 mod reload;
 mod renewal;
 mod run;
+mod threads;
 mod tls;
 
 use machine::NewNode;
@@ -25,16 +28,19 @@ use model::NodeId;
 use crate::config::Config;
 
 pub use asks::{Answer, Ask, ask};
-pub use descriptors::{Descriptors, TooFew};
+pub use descriptors::Descriptors;
 pub use directory::{AUTHORITY_PEM, Directory, Error as DirectoryError, FirstPeer, Identity, Lock};
+pub use grants::{Grant, TooFew};
 pub use init::init;
 pub use join::join;
 pub use meeting::Meeting;
 pub use members::{Told, tell};
+pub use memory::Memory;
 pub use outcast::Outcast;
 pub use recover::{held, make_source, trust};
 pub use renewal::Renewal;
 pub use run::run;
+pub use threads::{KEPT_FOR, Threads};
 
 /// The first node of a cluster.
 const FIRST_NODE: NodeId = NodeId(1);

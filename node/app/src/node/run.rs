@@ -12,7 +12,7 @@ use model::NodeId;
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
-    Descriptors, Directory, Identity, Meeting, Outcast, asks,
+    Descriptors, Directory, Identity, Meeting, Memory, Outcast, Threads, asks,
     book::Book,
     greeting::Reason,
     keeper,
@@ -52,7 +52,10 @@ pub(super) struct Node {
     pub(super) meeting: Arc<Meeting>,
     /// What HTTPS presents; the node's own certificate where the operator has given none.
     pub(super) https: Arc<Presented>,
-    pub(super) descriptors: Descriptors,
+    /// Connections of the API, as far as descriptors and memory reach.
+    pub(super) connections: usize,
+    /// Octets of bodies that are collected at once, as far as memory reaches.
+    pub(super) bodies: usize,
 }
 
 /// Runs the node of a configuration until it is told to stop, or cannot keep its promises.
@@ -67,6 +70,16 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
             "the system grants too few file descriptors for all connections: raise LimitNOFILE"
         );
     }
+    let memory = Memory::find(wanted)?;
+    if memory.connections < wanted {
+        tracing::warn!(
+            granted_mib = memory.granted_mib,
+            connections = memory.connections,
+            wanted,
+            "the system grants too little memory for all connections: raise MemoryMax"
+        );
+    }
+    Threads::hold().await?;
     let directory = Directory::at(&options.config.data_dir);
     let identity = directory.identity()?;
     let _lock = directory.lock()?;
@@ -84,7 +97,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
         machine_generation = if life::machine_is_known() { "known" } else { "not readable here" },
         "this node begins"
     );
-    let node = start(&options, directory, identity, life, descriptors).await?;
+    let node = start(&options, directory, identity, life, (descriptors, memory)).await?;
     let listener = TcpListener::bind(node.config.api.listen)
         .await
         .with_context(|| format!("cannot listen on {}", node.config.api.listen))?;
@@ -125,8 +138,9 @@ async fn start(
     directory: Directory,
     identity: Identity,
     life: Life,
-    descriptors: Descriptors,
+    (descriptors, memory): (Descriptors, Memory),
 ) -> anyhow::Result<Node> {
+    let connections = descriptors.connections.min(memory.connections);
     let config = options.config.clone();
     let keyring = Arc::new(Keyring::load(&directory.cluster_key())?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -180,7 +194,7 @@ async fn start(
         root: config.data_dir.clone(),
         reserve: config.storage.reserve.0,
         meeting: meeting.clone(),
-        connections: (descriptors.connections as u64, u64::from(config.limits.connections)),
+        connections: (connections as u64, u64::from(config.limits.connections)),
     });
     let exchange = Exchange::new(Parts {
         node: identity.node,
@@ -193,6 +207,7 @@ async fn start(
         public_names: keeper::public_names(&config)?,
         content_max: config.storage.content_max.0,
         open_max: open_max(&config),
+        uploads_max: memory.uploads,
     });
     dispatch.serve(Services {
         consensus: consensus.clone(),
@@ -215,7 +230,8 @@ async fn start(
         book,
         meeting,
         https,
-        descriptors,
+        connections,
+        bodies: memory.bodies,
     })
 }
 

@@ -109,8 +109,12 @@ texts! {
     RUN = "Nút dừng vì lỗi.", "The node stopped because of an error.";
     FIX_RUN = "xem lý do ở trên và nhật ký: journalctl -u lgsp; LGSP_LOG=debug cho biết nhiều hơn", "see the reason above and the log: journalctl -u lgsp; LGSP_LOG=debug says more";
     DESCRIPTORS = "hệ thống cho nút quá ít bộ mô tả tệp", "the system grants the node too few file descriptors";
-    DESCRIPTORS_WHY = "được {granted}, cần ít nhất {needed}", "it grants {granted}, and {needed} are needed at least";
+    TOO_FEW_WHY = "được {granted}, cần ít nhất {needed}", "it grants {granted}, and {needed} are needed at least";
     FIX_DESCRIPTORS = "đặt LimitNOFILE=65536 trong dịch vụ (hoặc chạy: ulimit -n 65536), rồi khởi động lại", "set LimitNOFILE=65536 in the service (or run: ulimit -n 65536), then start it again";
+    THREADS = "hệ thống cho nút quá ít luồng", "the system grants the node too few threads";
+    FIX_THREADS = "tăng TasksMax trong dịch vụ (hoặc ulimit -u), rồi khởi động lại", "raise TasksMax in the service (or ulimit -u), then start it again";
+    MEMORY = "hệ thống cho nút quá ít bộ nhớ (MiB)", "the system grants the node too little memory (MiB)";
+    FIX_MEMORY = "tăng MemoryMax trong dịch vụ, hoặc bộ nhớ của máy, rồi khởi động lại", "raise MemoryMax in the service, or the machine's memory, then start it again";
     NODE_LOCKED = "Một tiến trình khác đang dùng {path}.", "Another process is using {path}.";
     FIX_NODE_LOCKED = "xem tiến trình đó: systemctl status lgsp; mỗi thư mục chỉ chạy một lgsp run", "see that process: systemctl status lgsp; a directory runs under one lgsp run alone";
     NODE_NEWER = "{path} do một bản lgsp mới hơn ghi.", "{path} was written by a newer lgsp.";

@@ -168,7 +168,7 @@ texts! {
     FIX_CLOCK = "trên máy đó: timedatectl set-ntp true", "on that machine: timedatectl set-ntp true";
     FIX_DATE = "so cả hai với giờ đúng (date -u); máy nào sai thì chỉnh: timedatectl set-ntp true; giờ của cụm theo đồng hồ của đa số nút, xem: lgsp cluster time show --data-dir …", "compare both with a clock that is right (date -u), and set what is wrong: timedatectl set-ntp true; the cluster's time follows the clocks of most nodes, see: lgsp cluster time show --data-dir …";
     FIX_TRUST = "khi giờ của cụm đã đúng (date -u), trên máy của một nút: lgsp cluster time confirm --data-dir …", "once the cluster's time is right (date -u), on the machine of a node: lgsp cluster time confirm --data-dir …";
-    FIX_DESCRIPTORS = "hệ thống cho nút quá ít bộ mô tả tệp: tăng LimitNOFILE trong dịch vụ (hoặc ulimit -n) rồi khởi động lại nút đó", "the system grants that node too few file descriptors: raise LimitNOFILE in its service (or ulimit -n) and restart it";
+    FIX_DESCRIPTORS = "hệ thống cho nút quá ít bộ mô tả tệp hoặc bộ nhớ: tăng LimitNOFILE, MemoryMax trong dịch vụ rồi khởi động lại nút đó", "the system grants that node too few file descriptors or too little memory: raise LimitNOFILE, MemoryMax in its service and restart it";
     FIX_DISK = "gắn thêm ổ hoặc dọn chỗ; dưới mức storage.reserve nút từ chối nhận nội dung (507)", "add or free space; below storage.reserve the node refuses content (507)";
     FIX_CERT = "khởi động lại nút đó; nếu vẫn vậy, xem nhật ký của nó", "restart that node; if that does not help, see its log";
     FIX_KEY = "cấp khoá mới: lgsp key issue {app}; rồi lgsp key revoke {key}", "issue a new key: lgsp key issue {app}; then lgsp key revoke {key}";

@@ -34,7 +34,7 @@ use crate::{
         usage_failure,
     },
     config::{self, Config},
-    demo,
+    demo, node,
     profile::Loaded,
     texts::{Text, failures as t, words},
 };
@@ -154,6 +154,14 @@ pub fn main(args: Vec<OsString>) -> Exit {
     // Whoever sets the library's own variable means it.
     if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
         runtime.worker_threads(workers());
+    }
+    if matches!(cli.verb, Verb::Run(_)) {
+        match node::Threads::raise(workers()) {
+            Ok(threads) => {
+                runtime.max_blocking_threads(threads.waiting).thread_keep_alive(node::KEPT_FOR);
+            }
+            Err(few) => return out.fail(&Failure::node(lang, t::RUN, &few.into())),
+        }
     }
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,

@@ -1,0 +1,109 @@
+//! Threads: those that storage needs are made at the start and stay, so that nobody's want of a thread ever
+//! looks like a failed disk.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::grants::{Grant, TooFew, left_in_groups};
+
+/// Threads of the state's files and of the log, the first thread, and one for signals.
+const STORAGE: usize = 8;
+/// Threads that wait for disks: with fewer, the sync of a log waits for the reading of contents.
+const WAITING_MIN: usize = 8;
+/// More wait for one another in the system's queue, and each has a stack.
+const WAITING_MAX: usize = 64;
+/// How long a thread that waits for disks stays without work: it may not be had a second time.
+pub const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long the first ones may take to be there.
+const START_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How the threads are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threads {
+    /// What the system grants beside those of other processes; as many as there may be where it sets no bound.
+    pub granted: usize,
+    /// Those that wait for disks, at the most.
+    pub waiting: usize,
+}
+
+impl Threads {
+    /// Raises the soft limit to the hard one and shares out what there is then, beside so many that poll.
+    pub fn raise(polling: usize) -> Result<Self, TooFew> {
+        let limit = getrlimit(Resource::Nproc);
+        // A limit that cannot be raised is one that we live with.
+        let _ = setrlimit(Resource::Nproc, Rlimit { current: limit.maximum, ..limit });
+        let own = getrlimit(Resource::Nproc).current;
+        let granted = own.into_iter().chain(left_in_groups(Grant::Threads)).min();
+        let granted =
+            granted.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        Self::share(granted, polling)
+    }
+
+    fn share(granted: usize, polling: usize) -> Result<Self, TooFew> {
+        Grant::Threads.at_least(polling + STORAGE + WAITING_MIN, granted)?;
+        Ok(Self { granted, waiting: WAITING_MAX.min(granted - polling - STORAGE) })
+    }
+
+    /// Makes the threads without which storage would stand still; they stay. Needs the node's runtime.
+    pub async fn hold() -> Result<(), TooFew> {
+        // The runtime panics where there is not even one; so it is tried apart.
+        let first = std::thread::Builder::new().spawn(|| {});
+        let count = match first.map(std::thread::JoinHandle::join) {
+            Ok(_) => meet(WAITING_MIN).await,
+            Err(_) => 0,
+        };
+        Grant::Threads.at_least(WAITING_MIN, count)
+    }
+}
+
+/// Occupies so many threads at once, and answers how many there were.
+async fn meet(count: usize) -> usize {
+    let met = Arc::new((Mutex::new(0), Condvar::new()));
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            let met = met.clone();
+            tokio::task::spawn_blocking(move || {
+                let (here, changed) = &*met;
+                let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
+                *here += 1;
+                changed.notify_all();
+                let alone = |here: &mut usize| *here < count;
+                let waited = changed.wait_timeout_while(here, START_TIME_MAX, alone);
+                *waited.unwrap_or_else(PoisonError::into_inner).0
+            })
+        })
+        .collect();
+    let mut most = 0;
+    for task in tasks {
+        most = most.max(task.await.unwrap_or(0));
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_has_its_threads_first() {
+        let few = TooFew { of: Grant::Threads, granted: 16, needed: 17 };
+        assert_eq!(Threads::share(16, 1), Err(few));
+        for (granted, waiting) in [(17, 8), (40, 31), (73, 64), (usize::MAX, 64)] {
+            assert_eq!(Threads::share(granted, 1).map(|shared| shared.waiting), Ok(waiting));
+        }
+    }
+
+    #[test]
+    fn the_threads_are_there_at_once_or_it_is_said_how_many_were() {
+        let pool = |max| {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.max_blocking_threads(max).build().expect("a runtime")
+        };
+        assert_eq!(pool(4).block_on(meet(4)), 4);
+        assert_eq!(pool(8).block_on(Threads::hold()), Ok(()));
+    }
+}
