@@ -543,19 +543,17 @@ impl World {
         created: Moment,
     ) -> Result<VerifiedCaller, delivery::Error> {
         let nonce: Nonce = format!("{:032x}", self.0.dice.bits()).parse().expect("32 characters");
-        let signed = credentials
-            .signer
-            .sign(&SignRequest {
-                method,
-                scheme: auth::Scheme::Https,
-                authority: AUTHORITY,
-                path_and_query: path,
-                content_digest: None,
-                headers: &[],
-                created,
-                nonce: Some(&nonce),
-            })
-            .expect("HMAC always signs");
+        let signed = credentials.signer.sign(&SignRequest {
+            method,
+            scheme: auth::Scheme::Https,
+            authority: AUTHORITY,
+            path_and_query: path,
+            content_digest: None,
+            headers: &[],
+            created,
+            nonce: Some(&nonce),
+        });
+        let signed = signed.expect("HMAC always signs");
         exchange.verify(&RequestHead {
             method,
             authority: AUTHORITY,
