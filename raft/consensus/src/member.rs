@@ -197,6 +197,13 @@ impl Inner {
         while self.leads() && Instant::now() < deadline {
             self.leader_changes(Some(own), deadline).await;
         }
-        if self.leads() { Changed::Behind } else { Changed::Done }
+        if !self.leads() {
+            return Changed::Done;
+        }
+        // The library takes no write from the moment of the offer on, and never again in this term.
+        if let Err(error) = self.raft.trigger().elect(false).await {
+            tracing::warn!(%error, "this node could not stand again after an offer that nobody took");
+        }
+        Changed::Behind
     }
 }

@@ -92,8 +92,8 @@ struct Peer {
 
 impl Pulse {
     pub(crate) fn new(clock: Arc<dyn Clock>, dates: Arc<Dates>) -> Self {
-        // Two lives of a node begin at different moments; zero is kept for "no sign".
-        let life = clock.now().0.max(1);
+        // No two lives of a node have one number, whatever its clock shows; zero is kept for "no sign".
+        let life = crate::types::draw().max(1);
         Self {
             clock,
             dates,

@@ -78,12 +78,13 @@ struct Led {
 
 impl Led {
     fn look(&mut self, inner: &Inner, now: Instant, passed: Duration) {
-        let by = {
+        let (by, voters) = {
             let metrics = inner.raft.metrics();
             let known = metrics.borrow_watched();
-            self.is_member = known.membership_config.voter_ids().next().is_some();
-            known.current_leader.map(|leader| (known.current_term, leader))
+            let by = known.current_leader.map(|leader| (known.current_term, leader));
+            (by, known.membership_config.voter_ids().count())
         };
+        self.is_member = voters > 0;
         let was_own = self.own;
         self.own = by.is_some_and(|(_, leader)| leader == inner.node.0);
         let is_new = by.is_some() && by != self.by;
@@ -98,7 +99,9 @@ impl Led {
         // A leader that is elected has just heard a majority. Who led before, and was not heard, is not
         // heard by the next one either.
         let voted = inner.pulse.voted();
-        let votes = voted > self.voted && self.silence <= inner.timing.touch_max();
+        // Whoever stands and whoever would vote for it are a majority of three. Of more they are not, and may be cut
+        // off together.
+        let votes = voted > self.voted && voters <= 3 && self.silence <= inner.timing.touch_max();
         self.voted = voted;
         if is_new && self.own {
             self.silence = Duration::ZERO;

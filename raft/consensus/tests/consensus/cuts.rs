@@ -14,22 +14,26 @@ use crate::{
 /// What the operators are promised.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Cuts ways in a cluster of three (0 leads) and sees how long proposals take at the majority and at
-/// who is cut off.
 async fn cut(ways: &[(usize, usize)], off: &[usize]) {
-    let cluster = Cluster::of(3).await;
+    cut_in(3, ways, off).await;
+}
+
+/// Cuts ways in a cluster of so many (0 leads) and sees how long proposals take at the majority and at
+/// who is cut off.
+async fn cut_in(count: usize, ways: &[(usize, usize)], off: &[usize]) {
+    let cluster = Cluster::of(count as u64).await;
     // A node is given some seconds after its start.
     tokio::time::sleep(Duration::from_secs(6)).await;
     for round in 0..8_u128 {
         let leader = cluster.leader().await;
-        let who = |number: usize| id((leader.0 - 1 + number as u64) % 3 + 1);
+        let who = |number: usize| id((leader.0 - 1 + number as u64) % count as u64 + 1);
         let ways: Vec<(NodeId, NodeId)> = ways.iter().map(|(a, b)| (who(*a), who(*b))).collect();
         // At another phase of the heartbeats each time.
         tokio::time::sleep(Duration::from_millis(500 + 37 * round as u64)).await;
         cluster.wires.cut_ways(&ways);
         let begun = Instant::now();
         let mut asked = Vec::new();
-        for number in 0..3 {
+        for number in 0..count {
             let node = cluster.node(who(number).0);
             let is_off = off.contains(&number);
             asked.push(tokio::spawn(async move {
@@ -105,4 +109,47 @@ async fn a_follower_that_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn followers_that_are_apart() {
     cut(&[(1, 2), (2, 1)], &[]).await;
+}
+
+/// Two who hear each other: what one grants the other makes no majority.
+#[tokio::test(start_paused = true)]
+async fn two_of_five_that_are_gone_together() {
+    let apart = |(one, other): (usize, usize)| [(one, other), (other, one)];
+    let pairs = [0, 1, 2].into_iter().flat_map(|one| [(one, 3), (one, 4)]);
+    let ways: Vec<_> = pairs.flat_map(apart).collect();
+    cut_in(5, &ways, &[3, 4]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_and_one_more_of_five_that_are_gone_together() {
+    let apart = |(one, other): (usize, usize)| [(one, other), (other, one)];
+    let pairs = [2, 3, 4].into_iter().flat_map(|one| [(one, 0), (one, 1)]);
+    let ways: Vec<_> = pairs.flat_map(apart).collect();
+    cut_in(5, &ways, &[0, 1]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_of_five_that_is_gone() {
+    let ways: Vec<_> = (1..5).flat_map(|other| [(0, other), (other, 0)]).collect();
+    cut_in(5, &ways, &[0]).await;
+}
+
+/// Whom a leader has chosen does not hear the offer: the leader leads on, and takes writes.
+#[tokio::test(start_paused = true)]
+async fn a_leadership_that_nobody_takes() {
+    let cluster = Cluster::of(3).await;
+    for absent in [2, 3] {
+        let leader = cluster.leader().await;
+        let other = id((leader.0 + absent - 2) % 3 + 1);
+        cluster.wires.cut_ways(&[(leader, other)]);
+        // It may be the one that hears the offer, and leads then.
+        let _ = cluster.node(leader.0).transfer_leadership().await;
+        let begun = Instant::now();
+        let proposal = command(u128::from(absent));
+        while !matches!(cluster.node(leader.0).propose(proposal.clone()).await, Ok(Ok(_))) {
+            assert!(begun.elapsed() < 2 * SECOND, "nobody takes writes");
+        }
+        cluster.wires.cut_ways(&[]);
+        cluster.back(other.0).await;
+    }
 }
