@@ -222,7 +222,7 @@ fn no_room(limit: Limit, max: usize) -> Problem {
         Limit::Bodies | Limit::BodiesOfStrangers => Fault::TooMany,
         _ => Fault::ShareUsed,
     };
-    Problem::new(fault).member("what", "octets of bodies").member("max", max)
+    Problem::new(fault).member("what", limit.as_str()).member("max", max)
 }
 
 fn entry<K: Clone + Eq + Hash>(

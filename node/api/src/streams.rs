@@ -16,9 +16,6 @@ use crate::{
     texts::Fault,
 };
 
-/// What is counted, as a problem names it.
-const WHAT: &str = "streams of events";
-
 /// The places of one server.
 pub(crate) struct Streams {
     reached: Arc<Reached>,
@@ -105,7 +102,9 @@ impl Streams {
             self.reached.count(if of_key { Limit::StreamsOfKey } else { Limit::StreamsOfUnit });
             let Some(own) = own else {
                 let fault = Problem::new(Fault::ShareUsed);
-                return Err(fault.member("what", WHAT).member("max", STREAMS_A_UNIT_MAX));
+                return Err(fault
+                    .member("what", Limit::StreamsOfUnit.as_str())
+                    .member("max", STREAMS_A_UNIT_MAX));
             };
             table.end(own);
         } else if full {
@@ -114,7 +113,9 @@ impl Streams {
             // One that has no more than the newcomer will have keeps what it has.
             let Some((oldest, _)) = greediest.filter(|(_, count)| *count > of_unit + 1) else {
                 let fault = Problem::new(Fault::TooMany);
-                return Err(fault.member("what", WHAT).member("max", STREAMS_OF_EVENTS_MAX));
+                return Err(fault
+                    .member("what", Limit::Streams.as_str())
+                    .member("max", STREAMS_OF_EVENTS_MAX));
             };
             table.end(oldest);
         }

@@ -94,7 +94,7 @@ impl Turns {
             if entry.waiting.len() >= WAITING_AN_APP_MAX {
                 self.reached.count(Limit::Waiting);
                 return Err(Problem::new(Fault::ShareUsed)
-                    .member("what", "requests that wait")
+                    .member("what", Limit::Waiting.as_str())
                     .member("max", WAITING_AN_APP_MAX));
             }
             let (given, wait) = oneshot::channel();

@@ -112,13 +112,13 @@ impl Census {
         let of_source = counts.now.packets.get(asked.source);
         let most = asked.targets.iter().filter_map(|target| of_source?.get(target)).max();
         if most.is_some_and(|count| *count >= max.packets_a_target) {
-            let what = "open packets of one source to one target";
+            let what = "packets_to_target";
             return Err(Error::ShareUsed { what, max: u64::from(max.packets_a_target) });
         }
         let octets = counts.now.octets.get(asked.source).copied().unwrap_or_default();
         let more = asked.size.unwrap_or_default();
         if more > 0 && octets.saturating_add(more) > max.octets_a_unit {
-            let what = "octets under way of one unit";
+            let what = "octets_of_unit";
             return Err(Error::ShareUsed { what, max: max.octets_a_unit });
         }
         counts.now.add(asked);

@@ -104,12 +104,12 @@ pub struct Vitals {
     /// The version of its program.
     #[n(5)]
     pub version: String,
-    /// Free octets below which it takes no contents; none from a program that did not tell.
+    /// Free octets below which it takes no contents.
     #[n(6)]
-    pub disk_reserve: Option<u64>,
+    pub disk_reserve: u64,
     /// Whether it takes part in votes and acknowledgements, as a word of [`consensus::Standing`].
     #[n(7)]
-    pub standing: Option<String>,
+    pub standing: String,
     /// Contents that it should hold, and that nobody who answered it has.
     #[n(8)]
     pub contents_missing: u64,

@@ -89,8 +89,8 @@ pub struct MemberStatus {
 impl MemberStatus {
     /// Whether it answers, and counts for a majority.
     fn takes_part(&self) -> bool {
-        let told = self.vitals.as_ref().map(|vitals| vitals.standing.as_deref());
-        matches!(told, Some(None | Some("full")))
+        let told = self.vitals.as_ref().map(|vitals| vitals.standing.as_str());
+        told == Some("full")
     }
 }
 
@@ -223,7 +223,7 @@ impl Exchange {
                 () => "waiting",
             },
             clock_offset_ms: vitals.as_ref().map(|vitals| vitals.now.0 as i64 - middle.0 as i64),
-            standing: vitals.as_ref().and_then(|vitals| vitals.standing.clone()),
+            standing: vitals.as_ref().map(|vitals| vitals.standing.clone()),
             holds_more: false,
             vitals,
             // Counted for all of them in one view, where somebody asks.
@@ -463,7 +463,7 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
         {
             warn("clock_offset", offset);
         }
-        if vitals.disk_reserve.is_some_and(|reserve| vitals.disk_free <= reserve) {
+        if vitals.disk_free <= vitals.disk_reserve {
             warn("disk_full", (vitals.disk_free >> 20) as i64);
         }
         if let Some(percent) = (vitals.disk_free * 100).checked_div(vitals.disk_total)

@@ -77,11 +77,11 @@ impl Uploads {
             if sessions.values().filter(|session| own(session)).count() >= self.an_app_max()
                 && !give_way(&mut sessions, own)
             {
-                let what = "uploads at once of one application on one node";
+                let what = "uploads_of_application";
                 return Err(Error::TooMany { what, max: self.an_app_max() });
             }
             if sessions.len() >= self.max && !give_way(&mut sessions, |_| true) {
-                let what = "uploads at once on one node";
+                let what = "uploads";
                 return Err(Error::TooMany { what, max: self.max });
             }
         }

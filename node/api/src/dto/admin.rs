@@ -423,7 +423,7 @@ impl From<MemberStatus> for Member {
             clock_offset_ms: member.clock_offset_ms,
             disk_free: told.map(|vitals| vitals.disk_free),
             disk_total: told.map(|vitals| vitals.disk_total),
-            disk_reserve: told.and_then(|vitals| vitals.disk_reserve),
+            disk_reserve: told.map(|vitals| vitals.disk_reserve),
             applied: told.map(|vitals| vitals.applied),
             contents: told.map(|vitals| vitals.contents_count),
             contents_missing: told.map(|vitals| vitals.contents_missing),
