@@ -413,13 +413,21 @@ async fn start(node: NodeId, wire: &Wire) -> Consensus {
 
 /// Looks again and again until it holds, for a bounded time.
 pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    found(what, async || holds().await.then_some(())).await;
+}
+
+/// Looks again and again until there is something, for a bounded time.
+pub async fn found<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let look = async {
-        while !holds().await {
-            tokio::task::yield_now().await;
+        loop {
+            match look().await {
+                Some(found) => return found,
+                None => tokio::task::yield_now().await,
+            }
         }
     };
     let looked = tokio::time::timeout(std::time::Duration::from_secs(30), look).await;
-    looked.unwrap_or_else(|_| panic!("not in time: {what}"));
+    looked.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
 /// The authority of every house.
