@@ -292,8 +292,12 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
         return Err(Refusal::HoldersTooFew);
     }
     let now = Time { date: tables.at, tick: tables.tick };
-    // A token is older than its space, which lives a day; a target that is late accepts again.
-    let tokens_until = if record.ends_tokens { now } else { after(now, SPACE_TIME_MS) };
+    // A removed node derives tokens of older versions, so they end here and wait for no further step. Else a
+    // token is older than its space, which lives a day; a target that is late accepts again.
+    let (tokens_from, tokens_until) = match record.ends_tokens {
+        true => (version, None),
+        false => (record.tokens_from, Some(after(now, SPACE_TIME_MS))),
+    };
     let until = after(now, CONTENT_TIME_MS);
     record.older.push(OlderKey { version: record.active, until });
     record = ClusterKeyRecord {
@@ -302,7 +306,8 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
         active_at: now.date,
         wanted: false,
         ends_tokens: false,
-        tokens_until: Some(tokens_until),
+        tokens_from,
+        tokens_until,
         ..record
     };
     put(tables, &record);
