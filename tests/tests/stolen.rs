@@ -6,7 +6,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -25,6 +25,8 @@ use serde_json::Value;
 
 /// How long a step may take.
 const STEP_TIME_MAX: Duration = Duration::from_secs(60);
+/// Within what the tokens of a removed node are dead at every node, from the answer to the removal on.
+const TOKENS_DEAD_MAX: Duration = Duration::from_secs(2);
 /// Refusals after which it is believed that somebody does not get in.
 const REFUSALS: u64 = 2;
 /// The first octet of the question how a node is.
@@ -103,16 +105,20 @@ async fn play(cluster: &mut Cluster, traffic: &Traffic) -> Result<Loot> {
     ensure!(Party::offset(&at, &space, &token).await?.is_success(), "a token opens its space");
 
     removed(cluster, NodeId(3)).await?;
+    let removed_at = Instant::now();
     drop(cluster.nodes.remove(2));
     // What the copy could derive from its cluster key is what the nodes had given out.
-    eventually("a token of the old key is dead everywhere", STEP_TIME_MAX, async || {
-        for index in 0..cluster.nodes.len() {
-            let answer = Party::offset(&cluster.endpoint(index), &space, &token).await.ok()?;
-            (answer.status == 401).then_some(())?;
-        }
-        Some(())
-    })
-    .await?;
+    for index in 0..cluster.nodes.len() {
+        let at = cluster.endpoint(index);
+        eventually("a token of the old key is dead", STEP_TIME_MAX, async || {
+            let answer = Party::offset(&at, &space, &token).await.ok()?;
+            (answer.status == 401).then_some(())
+        })
+        .await?;
+    }
+    let dead = removed_at.elapsed();
+    println!("tokens of the old key are dead everywhere {dead:.0?} after the removal's answer");
+    ensure!(dead <= TOKENS_DEAD_MAX, "tokens of the old key lived on for {dead:?}");
     traffic.progress(20).await?;
     for index in 0..cluster.nodes.len() {
         refused(cluster, &loot, NodeId(3), loot.own()?, index).await?;

@@ -14,8 +14,7 @@ use crate::{Client, Error, Status, send::Call};
 pub struct ClusterKey {
     /// The version that seals.
     pub version: u32,
-    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`,
-    /// `ending_tokens`.
+    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`.
     #[serde(default)]
     pub phase: String,
     /// Since when the version seals.

@@ -23,6 +23,10 @@ use crate::{AUTHORITY_PURPOSE, Error, Exchange, KeyOctets, registry::secret_cont
 /// How long the leader waits for members that do not hold a staged version yet, beyond the majority. A
 /// node that is away longer fetches it when it is back.
 const HOLDERS_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The same where tokens end with the rotation: until then a removed node derives tokens that are honoured,
+/// and two seconds are promised for all of it. A member that is up takes a version within some tens of
+/// milliseconds.
+const ENDING_WAIT_MAX: Duration = Duration::from_millis(500);
 /// After so long without a holder that can be asked, another version is made.
 const STAGED_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -36,19 +40,20 @@ pub struct ClusterKeyStatus {
 }
 
 impl ClusterKeyStatus {
-    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`, `ending_tokens`.
+    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`.
     pub fn phase(&self) -> &'static str {
         let record = &self.record;
-        // Those that end with the rotation, not those that live for another day.
-        let ends_tokens = record.tokens_until.is_some_and(|until| until.date <= record.active_at);
         match (self.is_resealed, record.wanted, &record.staged) {
             (false, ..) => "resealing",
-            (true, ..) if ends_tokens => "ending_tokens",
             (true, true, Some(_)) => "handed_out",
             (true, true, None) => "wanted",
             (true, false, _) => "settled",
         }
     }
+}
+
+fn holders_wait(record: &ClusterKeyRecord) -> Duration {
+    if record.ends_tokens { ENDING_WAIT_MAX } else { HOLDERS_WAIT_MAX }
 }
 
 impl Exchange {
@@ -92,6 +97,14 @@ impl Exchange {
         let record = View::new(self.consensus().latest()).cluster_key();
         let ring = &self.inner.parts.cluster_key;
         record.is_some_and(|record| !ring.holds(record.active, record.check))
+    }
+
+    /// How long the next look at the rotation has time, if nothing happens: what is waited for is noticed
+    /// when it is over.
+    pub(crate) fn cluster_key_wait(&self) -> Option<Duration> {
+        let record = self.cluster_key()?.record;
+        let waited = self.consensus().tick().since(record.staged.as_ref()?.at);
+        Some(holders_wait(&record).saturating_sub(waited)).filter(|wait| !wait.is_zero())
     }
 
     /// Follows the record, and takes the next step where this node leads.
@@ -185,7 +198,7 @@ impl Exchange {
         }
         match &record.staged {
             None if record.wanted => self.make_version(record).await,
-            Some(staged) if self.is_handed_out(staged) => {
+            Some(staged) if self.is_handed_out(staged, holders_wait(record)) => {
                 self.turn(TurnClusterKey::Activate { version: staged.version }).await
             }
             Some(staged) if self.is_lost(staged) => self.make_version(record).await,
@@ -210,11 +223,11 @@ impl Exchange {
     }
 
     /// Whether a majority holds a version, and everybody else, or has had the time.
-    fn is_handed_out(&self, staged: &StagedKey) -> bool {
+    fn is_handed_out(&self, staged: &StagedKey, wait_max: Duration) -> bool {
         let holds = |node: &NodeId| staged.holders.contains(node);
         let members = self.consensus().peek(|rows| View::new(rows).members());
         let majority = members.iter().filter(|node| holds(node)).count() > members.len() / 2;
-        let waited = self.consensus().tick().since(staged.at) >= HOLDERS_WAIT_MAX;
+        let waited = self.consensus().tick().since(staged.at) >= wait_max;
         let all = self.present_nodes().iter().all(|record| holds(&record.node));
         holds(&self.node()) && majority && (all || waited)
     }

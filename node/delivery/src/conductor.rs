@@ -176,7 +176,7 @@ async fn turning_loop(exchange: Exchange, keys: Arc<Notify>) {
         }
         tokio::select! {
             () = keys.notified() => {}
-            () = sleep(LOOK_EVERY) => {}
+            () = sleep(exchange.cluster_key_wait().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {}
         }
     }
 }

@@ -223,12 +223,11 @@ impl Exchange {
         packet: PacketId,
         proof: PickupProof<'_>,
     ) -> Result<(PacketRecord, Holder), Error> {
-        // A made-up token costs the cluster nothing.
         let (key, stranger) = match proof {
             PickupProof::Caller(caller) => (caller.key().clone(), Refusal::PacketUnknown.into()),
             PickupProof::Token(token) => {
-                let holder = DownloadToken::holder(&self.inner.parts.cluster_key, packet, token);
-                (holder.ok_or_else(|| self.token_invalid())?, Error::TokenInvalid)
+                let key = self.key_of_token(|ring| DownloadToken::holder(ring, packet, token))?;
+                (key, Error::TokenInvalid)
             }
         };
         // What grants something is a linearizable read (D5): a revoked key and an ended delivery are

@@ -325,12 +325,11 @@ impl Exchange {
         space: SpaceId,
         access: SpaceAccess<'_>,
     ) -> Result<(PacketRecord, AccessKey), Error> {
-        // A made-up token costs the cluster nothing.
         let (key, stranger) = match access {
             SpaceAccess::Caller(caller) => (caller.key().clone(), Refusal::SpaceUnknown.into()),
             SpaceAccess::Token(token) => {
-                let holder = SpaceToken::holder(&self.inner.parts.cluster_key, space, token);
-                (holder.ok_or_else(|| self.token_invalid())?, Error::TokenInvalid)
+                let key = self.key_of_token(|ring| SpaceToken::holder(ring, space, token))?;
+                (key, Error::TokenInvalid)
             }
         };
         self.fresh()?;

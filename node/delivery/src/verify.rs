@@ -22,11 +22,6 @@ const LOOK_MAX: Duration = Duration::from_secs(1);
 /// How soon a node has fetched a version of the cluster key that it lacks.
 const KEY_FETCH_TIME: Duration = Duration::from_secs(1);
 
-/// This node was away while the cluster key was rotated and has not fetched the new version yet.
-fn keyless() -> Error {
-    Error::Unavailable { retry_after: KEY_FETCH_TIME }
-}
-
 /// How long a request waits for a majority that was there a moment ago, or is about to be: an election
 /// takes less. One that waits half a second itself then gets its answer.
 const FRESH_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -89,16 +84,27 @@ impl Exchange {
     /// caller is told that its key is unknown, see [`Exchange::look_for_strangers`].
     pub fn verify(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {
         self.fresh()?;
-        match self.verify_as_known(head) {
-            Err(Error::Signature(_)) if self.lacks_cluster_key() => Err(keyless()),
-            verified => verified,
-        }
+        self.can_open()?;
+        self.verify_as_known(head)
     }
 
-    /// The token is none, as far as this node can tell: one that lacks the version of the cluster key
-    /// that derives tokens now says that it cannot, until it has fetched it.
-    pub(crate) fn token_invalid(&self) -> Error {
-        if self.lacks_cluster_key() { keyless() } else { Error::TokenInvalid }
+    /// Refuses what comes by a signature or a token while this node lacks the active version of the cluster
+    /// key: it was away during a rotation and is fetching it. It opens neither secrets nor contents of the
+    /// others until then, and does not know which tokens have ended, whatever its caller signs with.
+    fn can_open(&self) -> Result<(), Error> {
+        if self.lacks_cluster_key() {
+            return Err(Error::Unavailable { retry_after: KEY_FETCH_TIME });
+        }
+        Ok(())
+    }
+
+    /// The access key that a token was given to. A made-up token costs the cluster nothing.
+    pub(crate) fn key_of_token(
+        &self,
+        holder: impl FnOnce(&certs::Keyring) -> Option<AccessKey>,
+    ) -> Result<AccessKey, Error> {
+        self.can_open()?;
+        holder(&self.inner.parts.cluster_key).ok_or(Error::TokenInvalid)
     }
 
     /// Catches up with the leader before a key, or a join token, is called unknown: it may have been
@@ -132,19 +138,17 @@ impl Exchange {
 
     /// Whose request it is that shows the token of a space.
     pub async fn bearer_of_space(&self, space: SpaceId, token: &str) -> Result<Bearer, Error> {
-        self.bearer(SpaceToken::holder(&self.inner.parts.cluster_key, space, token)).await
+        self.bearer(self.key_of_token(|ring| SpaceToken::holder(ring, space, token))?).await
     }
 
     /// Whose request it is that shows the token of a download.
     pub async fn bearer_of_packet(&self, packet: PacketId, token: &str) -> Result<Bearer, Error> {
-        self.bearer(DownloadToken::holder(&self.inner.parts.cluster_key, packet, token)).await
+        self.bearer(self.key_of_token(|ring| DownloadToken::holder(ring, packet, token))?).await
     }
 
     /// The application whose key a token was given to, for its shares, by what this node knows. A key that
     /// is none any more takes nothing of it; what the token opens each door asks for itself.
-    async fn bearer(&self, holder: Option<AccessKey>) -> Result<Bearer, Error> {
-        // A made-up token costs the cluster nothing.
-        let key = holder.ok_or_else(|| self.token_invalid())?;
+    async fn bearer(&self, key: AccessKey) -> Result<Bearer, Error> {
         self.fresh()?;
         let known = || View::new(self.consensus().latest()).key(&key);
         let record = match known() {

@@ -208,10 +208,13 @@ pub(crate) fn is_resealed<R: Reader + ?Sized>(reader: &R, active: u32) -> bool {
 }
 
 /// Whether a secret may come sealed under a version: one that has ended opens nowhere, or a removed
-/// member knows it, and one that never sealed is none.
+/// member knows it, and one that never sealed is none. While a rotation seals anew, what a node that has not
+/// heard of it seals under the version before is sealed anew with the rest.
 pub(crate) fn may_seal(tables: &Tables, version: u32) -> bool {
-    let record = tables.get(&CLUSTER_KEY, &());
-    record.is_some_and(|record| (record.tokens_from..=record.active).contains(&version))
+    let Some(record) = tables.get(&CLUSTER_KEY, &()) else { return false };
+    let before = record.older.last().filter(|_| !is_resealed(&tables.store, record.active));
+    let from = before.map_or(record.tokens_from, |older| older.version.min(record.tokens_from));
+    (from..=record.active).contains(&version)
 }
 
 /// A rotation that an administrator asks for. Too many within the life of a content are refused, so that
@@ -292,8 +295,12 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
         return Err(Refusal::HoldersTooFew);
     }
     let now = Time { date: tables.at, tick: tables.tick };
-    // A token is older than its space, which lives a day; a target that is late accepts again.
-    let tokens_until = if record.ends_tokens { now } else { after(now, SPACE_TIME_MS) };
+    // A removed node derives tokens of older versions, so they end here and wait for no further step. Else a
+    // token is older than its space, which lives a day; a target that is late accepts again.
+    let (tokens_from, tokens_until) = match record.ends_tokens {
+        true => (version, None),
+        false => (record.tokens_from, Some(after(now, SPACE_TIME_MS))),
+    };
     let until = after(now, CONTENT_TIME_MS);
     record.older.push(OlderKey { version: record.active, until });
     record = ClusterKeyRecord {
@@ -302,7 +309,8 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
         active_at: now.date,
         wanted: false,
         ends_tokens: false,
-        tokens_until: Some(tokens_until),
+        tokens_from,
+        tokens_until,
         ..record
     };
     put(tables, &record);

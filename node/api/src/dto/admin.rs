@@ -307,8 +307,7 @@ pub(crate) struct StatusView {
 pub(crate) struct ClusterKeyView {
     /// The version that seals.
     version: u32,
-    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`,
-    /// `ending_tokens`.
+    /// `settled`, or what a rotation is at: `wanted`, `handed_out`, `resealing`.
     #[schema(example = "settled")]
     phase: &'static str,
     #[schema(schema_with = schemas::moment)]

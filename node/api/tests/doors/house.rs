@@ -23,7 +23,7 @@ use content::{
 use delivery::{Conductor, Exchange, Nodes, Parts, Vitals};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
+use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, TurnClusterKey};
 use model::{AccessKey, CommandId, Grant, KeyAlgorithm, NodeId, Nonce, SpaceId};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -342,6 +342,27 @@ impl House {
         until("both vote", async || first.status().voters.contains(&second)).await;
     }
 
+    /// The cluster key has turned, and this node cannot get the version that is active now.
+    pub async fn miss_a_cluster_key(&mut self) {
+        // It would follow and make a version of its own.
+        self.conductor.abort();
+        let ended = (&mut self.conductor).await;
+        assert!(ended.is_err_and(|ended| ended.is_cancelled()), "it runs until it is stopped");
+        let rotate = Ask::new("POST", "/v1/admin/cluster-key/rotate").signed(&self.admin);
+        self.ask(rotate).await.ok(202);
+        let consensus = self.wire.to(NodeId(1)).expect("the node runs");
+        let (version, node, check) = (2, NodeId(1), model::Digest([9; 32]));
+        let steps =
+            [TurnClusterKey::Stage { version, check, node }, TurnClusterKey::Activate { version }];
+        for step in steps {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let id = CommandId::mint(SystemClock.now(), number.into());
+            let command = Command::TurnClusterKey(step);
+            let answer = consensus.propose(Proposal { id, proof: None, command }).await;
+            answer.expect("it is taken").expect("it is in order");
+        }
+    }
+
     /// Cuts the node off from the second one, or joins them again.
     pub fn cut(&self, cut: bool) {
         self.wire.0.lock().cut = cut;
@@ -414,13 +435,21 @@ async fn start(node: NodeId, wire: &Wire) -> Consensus {
 
 /// Looks again and again until it holds, for a bounded time.
 pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    found(what, async || holds().await.then_some(())).await;
+}
+
+/// Looks again and again until there is something, for a bounded time.
+pub async fn found<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let look = async {
-        while !holds().await {
-            tokio::task::yield_now().await;
+        loop {
+            match look().await {
+                Some(found) => return found,
+                None => tokio::task::yield_now().await,
+            }
         }
     };
     let looked = tokio::time::timeout(std::time::Duration::from_secs(30), look).await;
-    looked.unwrap_or_else(|_| panic!("not in time: {what}"));
+    looked.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
 /// The authority of every house.

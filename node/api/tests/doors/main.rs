@@ -8,6 +8,7 @@ mod exact;
 mod floods;
 mod house;
 mod joining;
+mod keyless;
 mod limits;
 mod lists;
 mod malformed;
