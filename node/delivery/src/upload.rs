@@ -162,6 +162,7 @@ pub struct Upload {
     /// The key that writes; none where this node acts in its own name.
     hold: Option<Hold>,
     content_max: u64,
+    expires_at: Moment,
     /// Set while octets are with the writer that no sync has covered: such a writer is not used again.
     failed: bool,
 }
@@ -201,6 +202,11 @@ impl Upload {
     /// Where the next octet goes.
     pub fn offset(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.writer.offset())
+    }
+
+    /// After this moment the space is gone.
+    pub fn expires_at(&self) -> Moment {
+        self.expires_at
     }
 
     /// The digest of the octets taken so far.
@@ -386,7 +392,9 @@ impl Exchange {
             // Another node may have written between the two.
             checked(open.as_ref())?;
         }
-        Ok(Upload { open, hold: None, content_max: self.inner.parts.content_max, failed: false })
+        let content_max = self.inner.parts.content_max;
+        let expires_at = record.due_at;
+        Ok(Upload { open, hold: None, content_max, expires_at, failed: false })
     }
 
     async fn claim(

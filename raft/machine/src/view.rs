@@ -130,6 +130,13 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         self.page(&APPS, listed(&APPS, after), limit)
     }
 
+    /// The date of a tick to come, as it looks now: counted time lags behind dates by what the cluster was
+    /// down for.
+    fn date_of(&self, tick: Tick) -> Moment {
+        let now = self.clock();
+        now.date.plus(tick.since(now.tick))
+    }
+
     /// A key.
     pub fn key(&self, key: &AccessKey) -> Option<KeyRecord> {
         KEYS.get(self.reader, key)
@@ -137,12 +144,21 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// Keys in their order.
     pub fn keys(&self, after: Option<&AccessKey>, limit: usize) -> Vec<KeyRecord> {
-        self.page(&KEYS, listed(&KEYS, after), limit)
+        let mut keys = self.page(&KEYS, listed(&KEYS, after), limit);
+        for end in keys.iter_mut().filter_map(|key: &mut KeyRecord| key.ends_at.as_mut()) {
+            end.date = self.date_of(end.tick);
+        }
+        keys
     }
 
     /// How far the cluster key has turned; none before the founding.
     pub fn cluster_key(&self) -> Option<ClusterKeyRecord> {
-        CLUSTER_KEY.get(self.reader, &())
+        let mut record = CLUSTER_KEY.get(self.reader, &())?;
+        let older = record.older.iter_mut().map(|older| &mut older.until);
+        for until in older.chain(&mut record.tokens_until) {
+            until.date = self.date_of(until.tick);
+        }
+        Some(record)
     }
 
     /// The authority that certifies, and those that are still honoured; none before the founding.
@@ -166,9 +182,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     pub fn packet(&self, packet: PacketId) -> Option<PacketRecord> {
         let mut packet = self.packet_row(packet)?;
         let Some(ended_tick) = packet.ended_tick else {
-            // Counted time lags behind dates by what the cluster was down for.
-            let now = self.clock();
-            packet.due_at = now.date.plus(packet.due_tick.since(now.tick));
+            packet.due_at = self.date_of(packet.due_tick);
             return Some(packet);
         };
         let (id, purged) = (packet.packet, &mut packet.purged);

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use delivery::{Error, NewUpload, SpaceAccess, Upload};
-use machine::{Refusal, SPACE_TIME_MS};
+use machine::Refusal;
 use model::{Moment, SpaceId};
 
 use super::{Answer, detached, id};
@@ -249,11 +249,6 @@ impl Checker {
     }
 }
 
-/// The moment at which a space is gone, as its grant says.
-fn expires_at(space: SpaceId) -> Moment {
-    Moment(space.minted_at().0.saturating_add(SPACE_TIME_MS))
-}
-
 fn set_offset(response: &mut Response, offset: u64) {
     response.headers_mut().insert(tus::UPLOAD_OFFSET, HeaderValue::from(offset));
 }
@@ -338,7 +333,7 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
             octets.collect(&visit.head.headers, 0).await?;
         }
         answer::set(&mut response, header::LOCATION, &url);
-        set_expires(&mut response, expires_at(visit.space));
+        set_expires(&mut response, upload.expires_at());
         Ok(response)
     })
     .await
@@ -418,7 +413,7 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
         visit.write(octets, &mut upload, promised).await?;
         let mut response = answer::empty(StatusCode::NO_CONTENT);
         set_offset(&mut response, upload.sync().await?);
-        set_expires(&mut response, expires_at(visit.space));
+        set_expires(&mut response, upload.expires_at());
         Ok(response)
     })
     .await

@@ -3,12 +3,7 @@
 //! A node holds the key that opens every HMAC secret of its state. So does whoever has its disk. Public keys
 //! of the other algorithms tell nothing that could be used.
 
-use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, time::Duration};
 
 use client::{Client, Key, NewKey, NodeStatus};
 use model::{KeyAlgorithm, Moment, NodeId};
@@ -91,14 +86,17 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
     let count = exposed.len().to_string();
     context.confirm(t::ASK_RENEW, &count, args.yes)?;
     make_directory(out, &args.to_dir)?;
-    let ends_at = ends_at(args.overlap_days);
+    let status = client.status().await.map_err(context.failed())?;
+    let now = Moment(status.time_ms.unwrap_or_default());
+    let ends_at = ends_at(now, args.overlap_days);
     let mut renewed = Vec::new();
     // The key that asks comes last: until then it signs.
     let own = &loaded.profile.access_key;
     let (mine, others): (Vec<_>, Vec<_>) =
         exposed.into_iter().partition(|key| key.access_key == *own);
     for key in others.into_iter().chain(mine) {
-        let made = replace(context, &client, &loaded, (key, &args.to_dir), &ends_at).await?;
+        let made =
+            replace(context, &client, &loaded, (key, &args.to_dir), ends_at.as_deref()).await?;
         if out.is_table() {
             let values: [(&str, &dyn std::fmt::Display); 4] =
                 [("app", &key.app), ("old", &key.access_key), ("new", &made.0), ("path", &made.1)];
@@ -109,7 +107,8 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
         );
     }
     if out.is_table() {
-        out.say(out.fill(t::RENEWED_UNTIL, &[("until", &ends_at)]));
+        let until = ends_at.unwrap_or_else(|| now.to_string());
+        out.say(out.fill(t::RENEWED_UNTIL, &[("until", &until)]));
     } else {
         out.json("lgsp.keys.renewed/1", json!({ "renewed": renewed, "old_until": ends_at }));
     }
@@ -122,7 +121,7 @@ async fn replace(
     client: &Client,
     loaded: &Loaded,
     (old, directory): (&Key, &Path),
-    ends_at: &str,
+    ends_at: Option<&str>,
 ) -> Result<(model::AccessKey, String), Failure> {
     let lang = context.out.lang;
     let algorithm: KeyAlgorithm = old.algorithm.parse().unwrap_or(KeyAlgorithm::HmacSha256);
@@ -139,7 +138,7 @@ async fn replace(
     let secret = issued.secret_key.as_ref();
     profile::write(lang, &path, loaded.profile.urls.clone(), &loaded.authority()?, key, secret)
         .map_err(|failure| failure.fix(context.out.text(f::LOOK_KEYS)))?;
-    client.revoke_key(&old.access_key, Some(ends_at)).await.map_err(context.failed())?;
+    client.revoke_key(&old.access_key, ends_at).await.map_err(context.failed())?;
     Ok((issued.access_key, path.display().to_string()))
 }
 
@@ -149,10 +148,10 @@ fn make_directory(out: &Out, path: &Path) -> Result<(), Failure> {
     made.map_err(|error| Failure::file(out.lang, path, &error))
 }
 
-/// So many days from now, by this machine's clock.
-fn ends_at(days: u32) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Moment((now + DAY * days).as_millis() as u64).to_string()
+/// So many days from now, by the cluster's date: a clock that is ahead would name a moment that is refused.
+/// None is at once.
+fn ends_at(now: Moment, days: u32) -> Option<String> {
+    (days > 0).then(|| now.plus(DAY * days).to_string())
 }
 
 fn nothing(out: &Out, node: NodeId) -> Exit {
