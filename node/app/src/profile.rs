@@ -139,14 +139,14 @@ impl Loaded {
         let ours = self.authority().map_err(|failure| failure.what.clone())?;
         let told: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(told.as_bytes()).collect();
         let told = told.map_err(|error| error.to_string())?;
+        let Some(first) = told.first() else { return Ok(()) };
+        let is_the_clusters =
+            |our: &CertificateDer<'static>| certs::are_of_one_cluster(our, first).unwrap_or(false);
         // Who has come to trust the cluster by another authority goes on doing so.
-        if !ours.iter().any(|our| told.contains(our)) {
+        if !ours.iter().any(is_the_clusters) {
             return Ok(());
         }
-        let is_anothers = |our: &&CertificateDer<'static>| {
-            !told.contains(our) && !certs::are_of_one_cluster(our, &told[0]).unwrap_or(false)
-        };
-        let others: Vec<_> = ours.iter().filter(is_anothers).cloned().collect();
+        let others: Vec<_> = ours.iter().filter(|our| !is_the_clusters(our)).cloned().collect();
         let new: Vec<_> = told.iter().cloned().chain(others).collect();
         if new == ours {
             return Ok(());

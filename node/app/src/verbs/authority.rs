@@ -46,7 +46,7 @@ async fn show(context: &Context, pem: bool) -> Done {
     if pem {
         out.print(told.pem.trim_end());
     } else if out.is_table() {
-        tell(out, &told);
+        lines(out, &told).iter().for_each(|line| out.print(line));
     } else {
         out.json("lgsp.authority/1", json!(told));
     }
@@ -70,7 +70,7 @@ async fn rotate(context: &Context, overlap_days: u32) -> Done {
     let told = trusted(context, &client).await?;
     if out.is_table() {
         out.done(t::ROTATED, &[("number", &told.number)]);
-        tell(out, &told);
+        lines(out, &told).iter().for_each(|line| out.say(line));
     } else {
         out.json("lgsp.authority/1", json!(told));
     }
@@ -110,14 +110,15 @@ fn number_of(status: &Status) -> u32 {
 }
 
 /// Who certifies, and what is to be done until when.
-fn tell(out: &Out, told: &TrustedAuthorities) {
+fn lines(out: &Out, told: &TrustedAuthorities) -> Vec<String> {
     let first = CertificateDer::pem_slice_iter(told.pem.as_bytes()).find_map(Result::ok);
     let mark = first.map(|der| fingerprint(&der)).unwrap_or_default();
-    out.say(out.fill(t::SHOWN, &[("number", &told.number), ("fingerprint", &mark)]));
+    let mut lines = vec![out.fill(t::SHOWN, &[("number", &told.number), ("fingerprint", &mark)])];
     if let Some(until) = &told.older_until {
-        out.say(out.fill(t::OLDER_UNTIL, &[("until", until)]));
-        out.say(out.text(t::TAKE));
+        lines.push(out.fill(t::OLDER_UNTIL, &[("until", until)]));
+        lines.push(out.text(t::TAKE).to_owned());
     }
+    lines
 }
 
 impl Findings<'_> {

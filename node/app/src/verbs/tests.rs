@@ -150,3 +150,48 @@ fn a_profile_learns_the_nodes_and_keeps_all_else() {
     }
     assert!(std::fs::symlink_metadata(&link).expect("a link").is_symlink());
 }
+
+#[test]
+fn a_profile_follows_the_authority_of_its_cluster_and_keeps_those_of_others() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("p.toml");
+    let now = model::Moment(1_795_334_851_204);
+    let made = |cluster: &str, number| {
+        let authority = certs::Authority::create(cluster, number, now).expect("an authority");
+        authority.certificate().clone()
+    };
+    let (one, two, three) = (made("c1", 1), made("c1", 2), made("c1", 3));
+    let (office, another) = (made("so-noi-vu", 1), made("c2", 1));
+    let url = || vec!["https://127.0.0.1:1".parse().expect("an address")];
+    let key =
+        || ("AKMZXW6YTBOI2DGNBVHA4Q".parse().expect("a key"), model::KeyAlgorithm::HmacSha256);
+    let read = || profile::Loaded::read(&path, Lang::En).expect("it reads");
+    let trusted = || read().authority().expect("they read");
+    let told = |all: &[&rustls_pki_types::CertificateDer<'static>]| {
+        let pem: Vec<_> = all.iter().map(|one| (*one).clone()).collect();
+        certs::certificates_to_pem(&pem)
+    };
+    let written =
+        profile::write(Lang::En, &path, url(), &[one.clone(), office.clone()], key(), None);
+    written.expect("written");
+    read().follow(&told(&[&two, &one])).expect("followed");
+    assert_eq!(trusted(), [two.clone(), one.clone(), office.clone()]);
+    // Without overlap, and for somebody who was away for a rotation.
+    read().follow(&told(&[&three])).expect("followed");
+    assert_eq!(trusted(), [three.clone(), office.clone()]);
+    // Whoever trusts the cluster by another authority alone goes on so.
+    for word in [told(&[&another]), String::new(), "rubbish".into()] {
+        let _ = read().follow(&word);
+        assert_eq!(trusted(), [three.clone(), office.clone()]);
+    }
+    // In a file of its own.
+    let file = directory.path().join("a.pem");
+    std::fs::write(&file, told(&[&one])).expect("written");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let mut table: toml::Table = toml::from_str(&text).expect("a table");
+    table.insert("authority".into(), "a.pem".into());
+    std::fs::write(&path, toml::to_string(&table).expect("a text")).expect("written");
+    read().follow(&told(&[&three, &two])).expect("followed");
+    assert_eq!(trusted(), [three, two]);
+    assert!(!std::fs::read_to_string(&path).expect("it is there").contains("BEGIN"));
+}
