@@ -192,9 +192,12 @@ impl Pulse {
         *self.voted.lock()
     }
 
-    /// As follower: when a newer sign last came back. The leader hears this node, and this node it.
-    pub(crate) fn touched(&self) -> Option<Instant> {
-        self.proven.lock().came
+    /// As follower: when the leader last heard this node, and this node it, as a newer sign shows that came
+    /// back. The leader may have kept it until its next heartbeat, and heard nothing any more meanwhile: so
+    /// it is a heartbeat ago, and not before the sign was given.
+    pub(crate) fn touched(&self, heartbeat: Duration) -> Option<Instant> {
+        let proven = self.proven.lock();
+        proven.came?.checked_sub(heartbeat).max(proven.newest)
     }
 
     /// As follower: the last such moment of which the state, with so many entries applied, holds

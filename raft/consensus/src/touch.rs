@@ -47,7 +47,9 @@ pub(crate) async fn watch_over(inner: Arc<Inner>, lost: watch::Sender<bool>) {
         let passed = now.saturating_duration_since(std::mem::replace(&mut last, now));
         led.look(&inner, now, passed);
         let begins = led.touched.is_none() && started.elapsed() <= START_GRACE;
-        let is_lost = led.silence > inner.timing.touch_max() && !begins && led.is_member;
+        // The next look would be too late for who is to be answered by then.
+        let is_over = led.silence + LOOK_EVERY > inner.timing.touch_max();
+        let is_lost = is_over && !begins && led.is_member;
         let changed = lost.send_if_modified(|known| std::mem::replace(known, is_lost) != is_lost);
         if changed && is_lost {
             let silence_ms = led.silence.as_millis() as u64;
@@ -89,7 +91,8 @@ impl Led {
         let is_new = by.is_some() && by != self.by;
         self.by = by.or(self.by);
         self.silence += passed.min(LOOK_EVERY);
-        let touched = if self.own { inner.answered() } else { inner.pulse.touched() };
+        let touched =
+            if self.own { inner.answered() } else { inner.pulse.touched(inner.timing.heartbeat) };
         if let Some(at) = touched.filter(|_| touched > self.touched) {
             self.touched = touched;
             // Less than before, however long ago.
