@@ -1,9 +1,11 @@
 //! Bad networks: cuts, loss, narrow lines, in network namespaces that the scenes make themselves.
 //!
-//! Needs root, `ip`, `nft` and `tc`; see `harness/network.rs`. Times are printed, and asserted with
-//! margins that a busy machine keeps; rates are compared within one run.
+//! Needs root, `ip`, `nft` and `tc`; see `harness/network.rs`. Times and rates are asserted as they are
+//! promised, of the middle one of several cuts or windows; rates are compared within one run. What was
+//! acknowledged meanwhile is read back in the end.
 
 use std::{
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -14,7 +16,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lgsp_tests::{
     harness::{Cluster, Layout, Network, Party, Program, digest_of, eventually},
-    wire::{Conn, Endpoint, Request},
+    wire::{Answer, Conn, Endpoint, Request},
 };
 use parking_lot::Mutex;
 use rand::Rng;
@@ -26,8 +28,16 @@ const NODES: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two tries of a client that was refused.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Within what a cut must be over for clients: a second is promised, a busy machine gets two.
-const CUT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Within what a cut must be over for clients, both at the majority and at who is cut off, in the middle one of
+/// the cuts of a kind. A second is promised, and in virtual time (`cuts.rs` of consensus) every node is held to
+/// it; here three nodes, their clients and whatever else is built share two processors.
+const CUT_TIME_MAX: Duration = Duration::from_millis(1300);
+/// The same for the worst of them: in one of a dozen the first election fails, for two stand at once.
+const CUT_TIME_WORST: Duration = Duration::from_secs(2);
+/// Cuts of each kind.
+const ROUNDS: usize = 3;
+/// What is left of the rate with 5 % loss.
+const LOSS_RATE_MIN: f64 = 0.6;
 
 fn run(network: Network, scene: impl AsyncFnOnce(&Network, &mut Cluster) -> Result<()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -68,10 +78,15 @@ struct Seen {
     ended: Instant,
     taken: bool,
     what: String,
+    title: String,
+    /// The packet that was acknowledged.
+    packet: Option<String>,
 }
 
 /// Clients that submit small packets, each to its own node, one after the other.
 struct Clients {
+    source: Party,
+    target: Party,
     seen: Arc<Mutex<Vec<Seen>>>,
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<()>>,
@@ -83,11 +98,12 @@ impl Clients {
         let unit = format!("H41.8.{:02}", STARTED.fetch_add(1, Relaxed));
         let source = cluster.party(&unit, &["send"]).await?;
         let target = cluster.party(&format!("{unit}.1"), &["receive"]).await?;
-        let mut clients = Self { seen: Arc::default(), stop: Arc::default(), tasks: Vec::new() };
+        let (seen, stop, tasks) = (Arc::default(), Arc::default(), Vec::new());
+        let mut clients = Self { source, target, seen, stop, tasks };
         for worker in 0..NODES * each {
             let (node, endpoint) = (worker % NODES, cluster.endpoint(worker % NODES));
             let (seen, stop) = (clients.seen.clone(), clients.stop.clone());
-            let (source, unit) = (source.clone(), target.unit.clone());
+            let (source, unit) = (clients.source.clone(), clients.target.unit.clone());
             clients.tasks.push(tokio::spawn(async move {
                 submit(node, worker, &endpoint, (&source, &unit), &seen, &stop).await;
             }));
@@ -112,11 +128,34 @@ impl Clients {
         .await
     }
 
-    async fn stop(self) -> Result<()> {
+    /// Stops, and reads back what was acknowledged: at every node, by the source and by the target, each
+    /// packet is there once, and nothing is there twice.
+    async fn end(self, cluster: &Cluster) -> Result<()> {
         self.stop.store(true, Relaxed);
         for task in self.tasks {
             task.await?;
         }
+        cluster.whole().await?;
+        let seen = std::mem::take(&mut *self.seen.lock());
+        let acknowledged: Vec<_> =
+            seen.iter().filter_map(|seen| Some((seen.packet.as_ref()?, &seen.title))).collect();
+        ensure!(!acknowledged.is_empty(), "nothing was acknowledged, so nothing was tested");
+        for endpoint in cluster.endpoints() {
+            for (who, list) in [(&self.source, "/v1/packets"), (&self.target, "/v1/inbox")] {
+                let mut known = HashMap::new();
+                let mut titles = HashSet::new();
+                for packet in who.list(&endpoint, list).await? {
+                    let text = |name: &str| packet[name].as_str().unwrap_or_default().to_owned();
+                    ensure!(titles.insert(text("title")), "{} is there twice", text("title"));
+                    known.insert(text("packet"), text("title"));
+                }
+                for (packet, title) in &acknowledged {
+                    let found = known.get(*packet);
+                    ensure!(found == Some(*title), "{title} ({packet}) is {found:?} in {list}");
+                }
+            }
+        }
+        println!("{} packets were acknowledged, and each is there once", acknowledged.len());
         Ok(())
     }
 }
@@ -143,7 +182,9 @@ async fn submit(
             Ok(answer) => (answer.is_success(), format!("{} {}", answer.status, answer.word())),
             Err(error) => (false, format!("{error:#}")),
         };
-        seen.lock().push(Seen { node, begun, ended: Instant::now(), taken, what });
+        let packet = answer.ok().filter(Answer::is_success).map(|answer| answer.text("/packet"));
+        let ended = Instant::now();
+        seen.lock().push(Seen { node, begun, ended, taken, what, title, packet });
         if !taken {
             tokio::time::sleep(PAUSE).await;
         }
@@ -155,7 +196,6 @@ struct Cut {
     name: &'static str,
     ways: &'static [(Who, Who)],
     off: &'static [Who],
-    rounds: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,57 +212,29 @@ const CUTS: &[Cut] = &[
         name: "the leader is gone",
         ways: &[(Leader, One), (Leader, Other), (One, Leader), (Other, Leader)],
         off: &[Leader],
-        rounds: 3,
     },
-    Cut {
-        name: "the leader is deaf",
-        ways: &[(One, Leader), (Other, Leader)],
-        off: &[Leader],
-        rounds: 3,
-    },
-    Cut {
-        name: "the leader is mute",
-        ways: &[(Leader, One), (Leader, Other)],
-        off: &[Leader],
-        rounds: 3,
-    },
+    Cut { name: "the leader is deaf", ways: &[(One, Leader), (Other, Leader)], off: &[Leader] },
+    Cut { name: "the leader is mute", ways: &[(Leader, One), (Leader, Other)], off: &[Leader] },
     Cut {
         name: "the leader hears one and is heard by the other",
         ways: &[(Leader, One), (Other, Leader)],
         off: &[Leader],
-        rounds: 1,
     },
-    Cut {
-        name: "a follower does not hear the leader",
-        ways: &[(Leader, One)],
-        off: &[One],
-        rounds: 1,
-    },
-    Cut {
-        name: "a follower is not heard by the leader",
-        ways: &[(One, Leader)],
-        off: &[One],
-        rounds: 1,
-    },
+    Cut { name: "a follower does not hear the leader", ways: &[(Leader, One)], off: &[One] },
+    Cut { name: "a follower is not heard by the leader", ways: &[(One, Leader)], off: &[One] },
     Cut {
         name: "a follower is gone",
         ways: &[(One, Leader), (One, Other), (Leader, One), (Other, One)],
         off: &[One],
-        rounds: 1,
     },
-    Cut {
-        name: "the followers are apart",
-        ways: &[(One, Other), (Other, One)],
-        off: &[],
-        rounds: 1,
-    },
+    Cut { name: "the followers are apart", ways: &[(One, Other), (Other, One)], off: &[] },
 ];
 
 async fn cuts(network: &Network, cluster: &mut Cluster) -> Result<()> {
     let clients = Clients::start(cluster, 2).await?;
     for cut in CUTS {
         let (mut served, mut held) = (Vec::new(), Vec::new());
-        for _ in 0..cut.rounds {
+        for _ in 0..ROUNDS {
             let one = one_cut(network, cluster, &clients, cut).await.context(cut.name)?;
             served.push(one.0);
             held.push(one.1);
@@ -233,11 +245,13 @@ async fn cuts(network: &Network, cluster: &mut Cluster) -> Result<()> {
         println!("{}: served again {served:?}, waited at who is cut off {held:?}", cut.name);
         served.sort_unstable();
         held.sort_unstable();
-        let middle = served.len() / 2;
-        ensure!(served[middle] <= CUT_TIME_MAX, "{}: served again after {served:?}", cut.name);
-        ensure!(held[middle] <= CUT_TIME_MAX, "{}: requests were held {held:?}", cut.name);
+        for (what, times) in [("served again after", served), ("requests were held", held)] {
+            let (middle, worst) = (times[ROUNDS / 2], times[ROUNDS - 1]);
+            let is_kept = middle <= CUT_TIME_MAX && worst <= CUT_TIME_WORST;
+            ensure!(is_kept, "{}: {what} {times:?}", cut.name);
+        }
     }
-    clients.stop().await
+    clients.end(cluster).await
 }
 
 /// Cuts, and tells after what time the others serve, and how long who is cut off has held requests.
@@ -300,34 +314,40 @@ fn recent(clients: &Clients, at: Instant) -> String {
 }
 
 /// Windows of a measurement, each without and with loss.
-const WINDOWS: usize = 3;
+const WINDOWS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(2);
 
 async fn loss(network: &Network, cluster: &mut Cluster) -> Result<()> {
     // A few, so that they wait for the network and not for the processor.
     let clients = Clients::start(cluster, 1).await?;
     clients.well(20).await?;
-    let mut rates = [0.0; 3];
+    let mut rates = [(); 3].map(|()| Vec::new());
     for _ in 0..WINDOWS {
-        for (rate, of_thousand) in rates.iter_mut().zip([0, 50, 100]) {
+        for (rates, of_thousand) in rates.iter_mut().zip([0, 50, 100]) {
             network.lose(of_thousand)?;
             let from = Instant::now();
             let window = || from.elapsed() >= WINDOW;
             eventually("a window ends", WINDOW * 2, async || window().then_some(())).await?;
             let (until, counts) = (Instant::now(), |seen: &&Seen| seen.taken && seen.ended >= from);
             let count = clients.look(|all| all.iter().filter(counts).count());
-            *rate += count as f64 / (until - from).as_secs_f64() / WINDOWS as f64;
+            rates.push(count as f64 / (until - from).as_secs_f64());
         }
     }
     network.lose(0)?;
-    let [whole, five, ten] = rates;
+    let [whole, five, ten] = rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[WINDOWS / 2]
+    });
     println!(
         "small submits a second: {whole:.0}; with 5 % loss {five:.0} ({:.2}); with 10 % {ten:.0} ({:.2})",
         five / whole,
         ten / whole
     );
-    ensure!(five / whole >= 0.5, "5 % loss leaves {five:.0} of {whole:.0} submits a second");
-    clients.stop().await
+    ensure!(
+        five / whole >= LOSS_RATE_MIN,
+        "5 % loss leaves {five:.0} of {whole:.0} submits a second"
+    );
+    clients.end(cluster).await
 }
 
 /// An upload that takes 25 s on the narrow line, and a second or two without it.
@@ -386,7 +406,7 @@ async fn narrow(network: &Network, cluster: &mut Cluster) -> Result<()> {
         stale * 20 <= asked,
         "{stale} of {asked} reads were refused at the node on the narrow line"
     );
-    clients.stop().await
+    clients.end(cluster).await
 }
 
 /// Sends a large content in one request; tells how long it took to its commit.

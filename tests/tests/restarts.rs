@@ -23,8 +23,10 @@ use tokio::task::JoinHandle;
 const PAUSE: Duration = Duration::from_millis(50);
 /// What a caller waits for who waits half a second.
 const HALF_A_SECOND: Duration = Duration::from_millis(500);
-/// The same on a loaded machine, where an election may take several rounds.
-const PATIENCE_MAX: Duration = Duration::from_secs(5);
+/// How often all nodes are restarted at once: who is elected, and how soon, differs.
+const TOGETHER: usize = 5;
+/// Until a profile has learned of an address, with commands that meet nodes which are down.
+const LEARNED_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a command may take although nodes are down.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(20);
 
@@ -33,7 +35,9 @@ async fn restarts_are_not_noticed_by_who_waits_half_a_second() {
     let program = Program::at(env!("CARGO_BIN_EXE_node"));
     let mut cluster = Cluster::start(&program, 3).await.expect("a cluster");
     rolling(&mut cluster).await.unwrap_or_else(|error| panic!("one after the other: {error:?}"));
-    together(&mut cluster).await.unwrap_or_else(|error| panic!("all at once: {error:?}"));
+    for _ in 0..TOGETHER {
+        together(&mut cluster).await.unwrap_or_else(|error| panic!("all at once: {error:?}"));
+    }
     profiles(&mut cluster).await.unwrap_or_else(|error| panic!("profiles: {error:?}"));
 }
 
@@ -49,7 +53,7 @@ async fn rolling(cluster: &mut Cluster) -> Result<()> {
     callers.progress(10).await?;
     let seen = callers.stop().await?;
     println!("one after the other: {seen:?}");
-    ensure!(seen.longest_refused < PATIENCE_MAX, "{seen:?}");
+    seen.check()?;
     Ok(())
 }
 
@@ -66,7 +70,7 @@ async fn together(cluster: &mut Cluster) -> Result<()> {
     callers.progress(10).await?;
     let seen = callers.stop().await?;
     println!("all at once: {seen:?}");
-    ensure!(seen.longest_refused < PATIENCE_MAX, "{seen:?}");
+    seen.check()?;
     cluster.whole().await
 }
 
@@ -81,6 +85,14 @@ struct Seen {
     refused_late: u64,
     /// The longest time from the first refusal of a request to its answer.
     longest_refused: Duration,
+}
+
+impl Seen {
+    /// Whoever waits half a second, at one node after the other, is not refused any more.
+    fn check(&self) -> Result<()> {
+        ensure!(self.refused_late == 0, "refused after half a second: {self:?}");
+        Ok(())
+    }
 }
 
 /// Callers at work, one a node.
@@ -202,7 +214,7 @@ async fn profiles(cluster: &mut Cluster) -> Result<()> {
     cluster.nodes[2].readdress()?;
     cluster.restart(2).await?;
     let moved = cluster.nodes[2].url();
-    eventually("the profile knows the new address", PATIENCE_MAX * 6, async || {
+    eventually("the profile knows the new address", LEARNED_TIME_MAX, async || {
         list(&copy).await.ok()?;
         fs::read_to_string(&copy).ok()?.contains(&moved).then_some(())
     })

@@ -1,13 +1,18 @@
 //! One connection to one node: it is made when needed and given up after any error.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{Buf, Bytes, BytesMut};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -26,7 +31,10 @@ const TOGETHER_MAX: usize = 16 * 1024;
 
 /// TLS that believes the cluster's authority only; shared by all connections.
 #[derive(Clone)]
-pub struct Tls(TlsConnector);
+pub struct Tls {
+    h1: TlsConnector,
+    h2: TlsConnector,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,9 +45,13 @@ impl fmt::Debug for Tls {
 impl Tls {
     /// Believes the authority with this certificate.
     pub fn trusting(authority: CertificateDer<'static>) -> Result<Self> {
-        let mut config = certs::https_client_config(certs::Trust::Authority(authority))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        let config = certs::https_client_config(certs::Trust::Authority(authority))?;
+        let speaking = |version: &[u8]| {
+            let mut config = config.clone();
+            config.alpn_protocols = vec![version.to_vec()];
+            TlsConnector::from(Arc::new(config))
+        };
+        Ok(Self { h1: speaking(b"http/1.1"), h2: speaking(b"h2") })
     }
 }
 
@@ -72,12 +84,26 @@ impl Endpoint {
         let connected = timeout(CONNECT_TIME_MAX, async {
             let tcp = TcpStream::connect(address).await?;
             tcp.set_nodelay(true)?;
-            self.tls.0.connect(ServerName::from(address.ip()), tcp).await
+            self.tls.h1.connect(ServerName::from(address.ip()), tcp).await
         })
         .await;
         connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .with_context(|| format!("cannot connect to {address}"))
+    }
+
+    /// A bare connection from an address of this machine.
+    pub async fn dial(&self, from: IpAddr) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((from, 0).into())?;
+        socket.connect(self.address).await
+    }
+
+    /// Speaks TLS over such a connection, for HTTP/1.1 or HTTP/2.
+    pub async fn shake(&self, tcp: TcpStream, is_h2: bool) -> io::Result<TlsStream<TcpStream>> {
+        let connector = if is_h2 { &self.tls.h2 } else { &self.tls.h1 };
+        connector.connect(ServerName::from(self.address.ip()), tcp).await
     }
 
     /// The same API under another public name.
