@@ -79,15 +79,24 @@ impl Keyring {
     pub fn stage(&self, key: ClusterKey) -> Result<(), Error> {
         self.change(|ring| {
             let active = ring.active;
+            if key.version() <= active {
+                return Err(Error::Keyring("that version has been active"));
+            }
             ring.keys.retain(|held, _| *held <= active);
             ring.add(key)
         })
     }
 
-    /// Adds a version that was active elsewhere while this node was away, beside others of that time. It
-    /// takes the place of another one of its number, which was staged here in vain.
+    /// Adds a version that was active elsewhere while this node was away, beside others of that time: the very
+    /// one that the state means. It takes the place of another one of its number, which was staged here in
+    /// vain, and never that of the one that seals.
     pub fn take_over(&self, key: ClusterKey) -> Result<(), Error> {
-        self.change(|ring| ring.add(key))
+        self.change(|ring| {
+            if key.version() == ring.active {
+                return Err(Error::Keyring("that version is active"));
+            }
+            ring.add(key)
+        })
     }
 
     /// Seals and derives with this version from now on. An older one than now changes nothing.
@@ -203,9 +212,6 @@ impl fmt::Debug for Keyring {
 
 impl Ring {
     fn add(&mut self, key: ClusterKey) -> Result<(), Error> {
-        if key.version() <= self.active {
-            return Err(Error::Keyring("that version has been active"));
-        }
         if self.keys.len() >= VERSIONS_MAX && !self.keys.contains_key(&key.version()) {
             return Err(Error::Keyring("too many versions"));
         }

@@ -120,15 +120,7 @@ impl Exchange {
     async fn follow(&self, status: &ClusterKeyStatus) -> Result<(), Error> {
         let (ring, record) = (&self.inner.parts.cluster_key, &status.record);
         if ring.active() < record.active {
-            let members: Vec<_> =
-                self.present_nodes().into_iter().map(|record| record.node).collect();
-            // Contents may lie sealed under a version that came and went while this node was away.
-            for version in ring.active().saturating_add(1).max(record.opens_from)..record.active {
-                self.fetch_older(version, &members).await?;
-            }
-            if !ring.holds(record.active, record.check) {
-                ring.take_over(self.fetch(record.active, record.check, &members).await?)?;
-            }
+            self.obtain(record.active, record.check).await?;
             ring.activate(record.active)?;
             tracing::info!(version = record.active, "the cluster key has a new version");
         }
@@ -140,16 +132,31 @@ impl Exchange {
                 "older versions of the cluster key are gone"
             );
         }
-        match &record.staged {
-            Some(staged) if !staged.holders.contains(&self.node()) => {
-                let (version, check) = (staged.version, staged.check);
-                if !ring.holds(version, check) {
-                    ring.stage(self.fetch(version, check, &staged.holders).await?)?;
-                }
-                self.turn(TurnClusterKey::Hold { version, node: self.node() }).await
+        if let Some(staged) = &record.staged
+            && !staged.holders.contains(&self.node())
+        {
+            let (version, check) = (staged.version, staged.check);
+            if !ring.holds(version, check) {
+                ring.stage(self.fetch(version, check, &staged.holders).await?)?;
             }
-            _ => Ok(()),
+            self.turn(TurnClusterKey::Hold { version, node: self.node() }).await?;
         }
+        // Contents, or secrets, may lie sealed under a version that came and went while this node was away.
+        for older in &record.older {
+            self.obtain(older.version, older.check).await?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that a version is held: the very one that the state means. What is here under that number may
+    /// be one that was staged in vain.
+    async fn obtain(&self, version: u32, check: Digest) -> Result<(), Error> {
+        let ring = &self.inner.parts.cluster_key;
+        if ring.holds(version, check) {
+            return Ok(());
+        }
+        let members: Vec<_> = self.present_nodes().into_iter().map(|record| record.node).collect();
+        Ok(ring.take_over(self.fetch(version, check, &members).await?)?)
     }
 
     /// Asks for a version whose check is known, so that it does not matter who answers.
@@ -170,18 +177,6 @@ impl Exchange {
             tracing::warn!(%holder, version, "another key was answered than the state names");
         }
         Err(Error::Unavailable { retry_after: Duration::from_secs(1) })
-    }
-
-    /// Takes over a version that was active before the present one, from whoever has it. One that came to
-    /// nothing is held by nobody. What is here under that number may be one that was staged in vain.
-    async fn fetch_older(&self, version: u32, members: &[NodeId]) -> Result<(), Error> {
-        let ring = &self.inner.parts.cluster_key;
-        for member in members.iter().filter(|member| **member != self.node()) {
-            if let Some(octets) = self.inner.parts.nodes.cluster_key(*member, version).await {
-                return Ok(ring.take_over(ClusterKey::from_octets(version, octets))?);
-            }
-        }
-        Ok(())
     }
 
     /// Takes the next step of a rotation.

@@ -20,8 +20,8 @@ pub const FIRST_AUTHORITY: u32 = 1;
 pub const AUTHORITY_OVERLAP_MS: u64 = 30 * 24 * 3_600_000;
 /// The longest that may be asked for: a file that nobody replaces in a year is replaced by nobody.
 pub const AUTHORITY_OVERLAP_MAX_MS: u64 = 366 * 24 * 3_600_000;
-/// Older authorities that are honoured at once; each adds a certificate to every handshake. One more ends
-/// the oldest.
+/// Older authorities that are honoured at once; each adds a certificate to every handshake. Beyond it an
+/// administrator's rotation is refused, and the removal of a member ends the oldest.
 pub const OLDER_AUTHORITIES_MAX: usize = 4;
 /// A certificate of an authority, or its sealed key, has some hundred octets.
 const CERTIFICATE_MAX: usize = 4 * 1024;
@@ -138,6 +138,12 @@ pub(crate) fn order(tables: &mut Tables, order: &OrderAuthority) -> Answer {
         OrderAuthority::Rotate { overlap_ms } if *overlap_ms > AUTHORITY_OVERLAP_MAX_MS => {
             return Err(Refusal::DeadlineMalformed);
         }
+        // One more would end the oldest before its time. What is to end at once makes room.
+        OrderAuthority::Rotate { overlap_ms: 1.. }
+            if record.wanted.is_none() && record.older.len() >= OLDER_AUTHORITIES_MAX =>
+        {
+            return Err(Refusal::RotationsFull);
+        }
         OrderAuthority::Rotate { overlap_ms } => want(&mut record, *overlap_ms),
         OrderAuthority::EndOlder => record.older.clear(),
     }
@@ -197,12 +203,12 @@ fn honoured(
         return Vec::new();
     }
     let now = Time { date: tables.at, tick: tables.tick };
-    let until = cluster_key::after(now, overlap_ms);
     let mut older = record.older;
-    // The way from one that is trusted leads over those after it: none outlives its successor.
-    for older in older.iter_mut().filter(|older| older.until.tick > until.tick) {
-        older.until = until;
-    }
+    // The way from one that is trusted leads over those after it, so these stay as long; and what was promised
+    // is not taken back.
+    let promised = older.last().map(|older| older.until);
+    let asked = cluster_key::after(now, overlap_ms);
+    let until = promised.filter(|promised| promised.tick > asked.tick).unwrap_or(asked);
     older.push(OlderAuthority {
         number: record.number,
         certificate: record.certificate,

@@ -20,8 +20,8 @@ pub const FIRST_KEY_VERSION: u32 = 1;
 /// Secrets that one command seals anew: keeps an entry under some tens of KiB.
 pub const RESEALED_A_COMMAND_MAX: usize = 200;
 /// Versions before the active one that may still open a content when an administrator asks for another:
-/// one a day for as long as a content lives. A removal is never refused for that.
-pub const OLDER_VERSIONS_MAX: usize = 32;
+/// one a day for as long as a content lives, and one that is about to end. A removal is never refused for that.
+pub const OLDER_VERSIONS_MAX: usize = 33;
 /// How long a content may live that was sealed before a version became active, with a day of slack for
 /// one that was under way: until then older versions are kept to open it.
 const CONTENT_TIME_MS: u64 = SPACE_TIME_MS + DELIVERY_TIME_MAX_MS + 24 * 3_600_000;
@@ -160,6 +160,9 @@ pub struct OlderKey {
     /// When no content can be left that it sealed.
     #[n(1)]
     pub until: Time,
+    /// Its check.
+    #[n(2)]
+    pub check: Digest,
 }
 
 /// A version that seals nothing yet.
@@ -214,7 +217,8 @@ pub(crate) fn may_seal(tables: &Tables, version: u32) -> bool {
     let Some(record) = tables.get(&CLUSTER_KEY, &()) else { return false };
     let before = record.older.last().filter(|_| !is_resealed(&tables.store, record.active));
     let from = before.map_or(record.tokens_from, |older| older.version.min(record.tokens_from));
-    (from..=record.active).contains(&version)
+    let sealed = record.older.iter().any(|older| older.version == version);
+    version == record.active || sealed && version >= from
 }
 
 /// A rotation that an administrator asks for. Too many within the life of a content are refused, so that
@@ -302,7 +306,7 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
         false => (record.tokens_from, Some(after(now, SPACE_TIME_MS))),
     };
     let until = after(now, CONTENT_TIME_MS);
-    record.older.push(OlderKey { version: record.active, until });
+    record.older.push(OlderKey { version: record.active, until, check: record.check });
     record = ClusterKeyRecord {
         active: version,
         check: staged.check,

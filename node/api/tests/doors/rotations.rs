@@ -60,7 +60,7 @@ async fn a_secret_that_opens_for_nobody_holds_up_no_rotation() {
         house.ask(rotate.signed(&house.admin)).await.ok(202)
     };
     let before = rotate().await;
-    assert_eq!(before["cluster_key"]["older_versions_max"], 32);
+    assert_eq!(before["cluster_key"]["older_versions_max"], 33);
     settles(&house, 2).await;
 
     // Under another key of the old number, and under a number that was never given.
