@@ -86,20 +86,33 @@ impl Authority {
         Ok(Self { certificate, key })
     }
 
-    /// Certifies the next authority, so that whoever trusts this one believes what the next certifies.
-    pub fn certify_successor(
+    /// Makes the next authority, and the certificate of it by this one, by which whoever trusts this one
+    /// believes what the next certifies.
+    ///
+    /// Both are valid since this one is, and for no shorter time: made on a day on which the date is wrong, they
+    /// would be good for nobody once it is right, and a certificate of an authority renews itself nowhere.
+    pub fn succeed(
         &self,
-        next: &Self,
+        cluster: &str,
+        number: u32,
         now: Moment,
-    ) -> Result<CertificateDer<'static>, Error> {
-        let (_, parsed) = x509_parser::parse_x509_certificate(&next.certificate)
-            .map_err(|_| Error::Certificate)?;
-        let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
-        let mut params = authority_params(name.ok_or(Error::Certificate)?.to_owned(), now);
-        params.use_authority_key_identifier_extension = true;
+    ) -> Result<(Self, CertificateDer<'static>), Error> {
+        check_cluster(cluster)?;
+        let key = new_key()?;
+        let (since, until) = crate::identity::validity(&self.certificate)?;
+        let until = until.max(now.min(LATEST).plus(AUTHORITY_LIFE));
+        let params = || {
+            let mut params = authority_params(authority_name(cluster, number), now);
+            valid_between(&mut params, since, until);
+            params
+        };
+        let certificate = params().self_signed(&key).map_err(Error::Issue)?.der().clone();
+        let mut by_this = params();
+        by_this.use_authority_key_identifier_extension = true;
         let issuer =
             Issuer::from_ca_cert_der(&self.certificate, &self.key).map_err(Error::Issue)?;
-        Ok(params.signed_by(&next.key, &issuer).map_err(Error::Issue)?.der().clone())
+        let by_this = by_this.signed_by(&key, &issuer).map_err(Error::Issue)?.der().clone();
+        Ok((Self { certificate, key }, by_this))
     }
 
     /// The authority of a stored certificate (DER) and key (PKCS#8 DER).
@@ -240,10 +253,14 @@ fn subject(name: &str) -> DistinguishedName {
 
 fn valid(params: &mut CertificateParams, now: Moment, life: Duration) {
     let now = now.min(LATEST);
+    valid_between(params, now.minus(CLOCK_SKEW), now.plus(life));
+}
+
+fn valid_between(params: &mut CertificateParams, since: Moment, until: Moment) {
     let date =
         |moment: Moment| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(moment.secs());
-    params.not_before = date(now.minus(CLOCK_SKEW));
-    params.not_after = date(now.plus(life));
+    params.not_before = date(since);
+    params.not_after = date(until);
     // Two certificates of one key must not share a number; the first bit keeps it positive.
     let mut serial = [0; 16];
     crate::system_random(&mut serial);

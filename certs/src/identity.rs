@@ -63,6 +63,16 @@ pub fn are_of_one_cluster(one: &[u8], other: &[u8]) -> Result<bool, Error> {
     Ok(line(one)? == line(other)?)
 }
 
+/// From when to when a certificate is valid.
+pub(crate) fn validity(certificate: &[u8]) -> Result<(Moment, Moment), Error> {
+    let certificate = parse(certificate)?;
+    let validity = certificate.validity();
+    let moment = |time: x509_parser::time::ASN1Time| {
+        Moment::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
+    };
+    Ok((moment(validity.not_before), moment(validity.not_after)))
+}
+
 /// When a certificate stops being valid.
 pub fn not_after(certificate: &[u8]) -> Result<Moment, Error> {
     let seconds = parse(certificate)?.validity().not_after.timestamp();

@@ -27,17 +27,18 @@ use crate::{
     tls::{provider, roots},
 };
 
-/// The name under which a member is called, if a certificate (DER) names one and is for its very key.
+/// The name under which a member is called, if a certificate (DER) names one and is for its very key. Of callers
+/// also one that was removed, so that it can be told.
 pub type IsMember = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
 
 /// The mesh's answering side: TLS 1.3 only, and a certificate is demanded, of a member or of an
 /// authority. Sessions are never resumed: every connection proves its certificate anew.
 pub fn mesh_server_config(
-    authorities: &[CertificateDer<'static>],
+    authority: &CertificateDer<'static>,
     is_member: IsMember,
     presented: Arc<Presented>,
 ) -> Result<ServerConfig, Error> {
-    let vouched = WebPkiClientVerifier::builder_with_provider(roots(authorities)?, provider())
+    let vouched = WebPkiClientVerifier::builder_with_provider(roots([authority])?, provider())
         .build()
         .map_err(Error::Verifier)?;
     let verifier = Arc::new(Caller { vouched, is_member });
@@ -54,11 +55,11 @@ pub fn mesh_server_config(
 
 /// The mesh's calling side: the peer's certificate must carry the name of the node called.
 pub fn mesh_client_config(
-    authorities: &[CertificateDer<'static>],
+    authority: &CertificateDer<'static>,
     is_member: IsMember,
     presented: Arc<Presented>,
 ) -> Result<ClientConfig, Error> {
-    let vouched = WebPkiServerVerifier::builder_with_provider(roots(authorities)?, provider())
+    let vouched = WebPkiServerVerifier::builder_with_provider(roots([authority])?, provider())
         .build()
         .map_err(Error::Verifier)?;
     let verifier = Arc::new(Called { vouched, is_member });

@@ -120,8 +120,8 @@ fn mesh(
     client: Arc<Presented>,
     server: Arc<Presented>,
 ) -> Result<(), rustls::Error> {
-    let client = mesh_client_config(&[authority.certificate().clone()], nobody(), client).unwrap();
-    let server = mesh_server_config(&[authority.certificate().clone()], nobody(), server).unwrap();
+    let client = mesh_client_config(authority.certificate(), nobody(), client).unwrap();
+    let server = mesh_server_config(authority.certificate(), nobody(), server).unwrap();
     handshake(client, server, &node_name(NodeId(1), CLUSTER)).map(drop)
 }
 
@@ -129,11 +129,9 @@ fn mesh(
 fn two_nodes_of_one_authority_know_each_other() {
     let authority = authority();
     let client =
-        mesh_client_config(&[authority.certificate().clone()], nobody(), node(&authority, 2))
-            .unwrap();
+        mesh_client_config(authority.certificate(), nobody(), node(&authority, 2)).unwrap();
     let server =
-        mesh_server_config(&[authority.certificate().clone()], nobody(), node(&authority, 1))
-            .unwrap();
+        mesh_server_config(authority.certificate(), nobody(), node(&authority, 1)).unwrap();
     let (client, server) = handshake(client, server, &node_name(NodeId(1), CLUSTER)).unwrap();
     let seen = |chain: Option<&[CertificateDer<'static>]>| {
         identity_of(&chain.unwrap()[0], CLUSTER).unwrap()
@@ -217,8 +215,7 @@ fn a_caller_without_a_certificate_is_refused() {
         https_client_config(Trust::Authority(authority.certificate().clone())).unwrap();
     client.alpn_protocols = vec![certs::MESH_PROTOCOL.to_vec()];
     let server =
-        mesh_server_config(&[authority.certificate().clone()], nobody(), node(&authority, 1))
-            .unwrap();
+        mesh_server_config(authority.certificate(), nobody(), node(&authority, 1)).unwrap();
     assert!(handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_err());
 }
 
@@ -226,12 +223,10 @@ fn a_caller_without_a_certificate_is_refused() {
 fn another_protocol_is_refused() {
     let authority = authority();
     let mut client =
-        mesh_client_config(&[authority.certificate().clone()], nobody(), node(&authority, 2))
-            .unwrap();
+        mesh_client_config(authority.certificate(), nobody(), node(&authority, 2)).unwrap();
     client.alpn_protocols = vec![b"lgsp/2".to_vec()];
     let server =
-        mesh_server_config(&[authority.certificate().clone()], nobody(), node(&authority, 1))
-            .unwrap();
+        mesh_server_config(authority.certificate(), nobody(), node(&authority, 1)).unwrap();
     assert!(handshake(client, server, &node_name(NodeId(1), CLUSTER)).is_err());
 }
 
@@ -357,10 +352,10 @@ fn a_member_is_known_by_its_key_whoever_certified_it_and_until_when() {
         let known = certs::key_digest(&certificate).unwrap();
         Arc::new(move |shown| (certs::key_digest(shown).ok()? == known).then(|| name.clone()))
     };
-    let trusted = [ours.certificate().clone()];
+    let trusted = ours.certificate();
     let meet = |client: Arc<Presented>, server: Arc<Presented>, called: u64, known: IsMember| {
-        let client = mesh_client_config(&trusted, known.clone(), client).unwrap();
-        let server = mesh_server_config(&trusted, known, server).unwrap();
+        let client = mesh_client_config(trusted, known.clone(), client).unwrap();
+        let server = mesh_server_config(trusted, known, server).unwrap();
         handshake(client, server, &node_name(NodeId(called), CLUSTER)).map(drop)
     };
     assert!(meet(node(&ours, 2), old.clone(), 1, knows(&old)).is_ok(), "it is called");
@@ -375,12 +370,10 @@ fn a_member_is_known_by_its_key_whoever_certified_it_and_until_when() {
 #[test]
 fn who_trusts_an_older_authority_believes_what_its_successors_certify() {
     let first = authority();
-    let second = Authority::create(CLUSTER, 2, now()).unwrap();
-    let third = Authority::create(CLUSTER, 3, now()).unwrap();
-    let bridges = [
-        second.certify_successor(&third, now()).unwrap(),
-        first.certify_successor(&second, now()).unwrap(),
-    ];
+    // Made on bad days: the clocks were years ahead, and then long ago.
+    let (second, by_first) = first.succeed(CLUSTER, 2, now().plus(2000 * DAY)).unwrap();
+    let (third, by_second) = second.succeed(CLUSTER, 3, Moment(0)).unwrap();
+    let bridges = [by_second, by_first];
     let key = NodeKey::generate().unwrap();
     let request = NodeRequest {
         node: NodeId(1),

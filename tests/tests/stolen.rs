@@ -223,7 +223,7 @@ fn thief(
     let authority = CertificateDer::from(loot.authority.certificate.clone());
     let chain = vec![certificate, authority.clone()];
     let presented = Presented::new(chain, &key.private_key())?;
-    let trusted = [authority];
+    let trusted = authority;
     let nobody = || -> certs::IsMember { Arc::new(|_| None) };
     let identity = mesh::Identity {
         server: Arc::new(certs::mesh_server_config(&trusted, nobody(), presented.clone())?),

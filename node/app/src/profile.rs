@@ -135,43 +135,44 @@ impl Loaded {
     /// Takes over whom to trust, as the cluster tells (PEM): a profile that trusts an authority of the
     /// cluster follows its rotation, in the profile itself or in the file that it names. Authorities of
     /// others stay.
-    pub fn follow(&self, told: &str) -> Result<(), String> {
+    ///
+    /// Answers the authority where it is another than before.
+    pub fn follow(&self, told: &str) -> Result<Option<CertificateDer<'static>>, String> {
         let ours = self.authority().map_err(|failure| failure.what.clone())?;
-        let told: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(told.as_bytes()).collect();
-        let told = told.map_err(|error| error.to_string())?;
-        let Some(first) = told.first() else { return Ok(()) };
-        let is_the_clusters =
-            |our: &CertificateDer<'static>| certs::are_of_one_cluster(our, first).unwrap_or(false);
-        // Who has come to trust the cluster by another authority goes on doing so.
-        if !ours.iter().any(is_the_clusters) {
-            return Ok(());
-        }
-        let others: Vec<_> = ours.iter().filter(|our| !is_the_clusters(our)).cloned().collect();
-        let new: Vec<_> = told.iter().cloned().chain(others).collect();
-        if new == ours {
-            return Ok(());
-        }
-        self.replace_authority(&new).map_err(|error| error.to_string())
+        let Some(new) = followed(&ours, told)? else { return Ok(None) };
+        let replaced = self.replace_authority(&new).map_err(|error| error.to_string())?;
+        Ok(replaced.then(|| new[0].clone()))
     }
 
-    fn replace_authority(&self, new: &[CertificateDer<'static>]) -> std::io::Result<()> {
+    /// Whom to trust, if this profile followed what the cluster tells now (PEM).
+    pub fn authority_as_told(&self, told: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
+        let ours = self.authority()?;
+        let new = followed(&ours, told).map_err(|why| wrong(self.lang, &self.path, &why))?;
+        Ok(new.unwrap_or(ours))
+    }
+
+    fn replace_authority(&self, new: &[CertificateDer<'static>]) -> std::io::Result<bool> {
         let pem = certs::certificates_to_pem(new);
         if !self.is_inline() {
             let path = std::fs::canonicalize(self.beside(Path::new(&self.profile.authority)))?;
-            return replace(&path, &pem);
+            // A file with more in it than certificates is its owner's.
+            if std::fs::read_to_string(&path)?.contains("PRIVATE KEY") {
+                return Ok(false);
+            }
+            return replace(&path, &pem).map(|()| true);
         }
         // A link stays one.
         let path = std::fs::canonicalize(&self.path)?;
         let text = std::fs::read_to_string(&path)?;
         let (Some(from), Some(to)) = (text.find(PEM_BEGIN), text.rfind(PEM_END)) else {
-            return Ok(());
+            return Ok(false);
         };
         let text = format!("{}{}{}", &text[..from], pem.trim_end(), &text[to + PEM_END.len()..]);
         // Whoever has written it in another way keeps it so.
         let reads = toml::from_str::<Profile>(&text).is_ok_and(|profile| {
             profile.authority.trim() == pem.trim() && profile.urls == self.profile.urls
         });
-        if reads { replace(&path, &text) } else { Ok(()) }
+        if reads { replace(&path, &text).map(|()| true) } else { Ok(false) }
     }
 
     fn is_inline(&self) -> bool {
@@ -232,6 +233,26 @@ impl Loaded {
     fn beside(&self, file: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(file)
     }
+}
+
+/// Whom to trust after what a cluster tells (PEM), given whom to trust now; none where nothing changes. Of the
+/// cluster's authorities it is the one that is told; those of others stay.
+fn followed(
+    ours: &[CertificateDer<'static>],
+    told: &str,
+) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
+    let told: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(told.as_bytes()).collect();
+    let told = told.map_err(|error| error.to_string())?;
+    let Some(first) = told.first() else { return Ok(None) };
+    let is_the_clusters =
+        |our: &CertificateDer<'static>| certs::are_of_one_cluster(our, first).unwrap_or(false);
+    // Who has come to trust the cluster by another authority goes on doing so.
+    if !ours.iter().any(is_the_clusters) {
+        return Ok(None);
+    }
+    let others = ours.iter().filter(|our| !is_the_clusters(our));
+    let new: Vec<_> = told.iter().chain(others).cloned().collect();
+    Ok((new != ours).then_some(new))
 }
 
 /// How a certificate in PEM begins, and how it ends.

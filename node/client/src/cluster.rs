@@ -54,7 +54,7 @@ pub struct Authority {
     /// How many before it are still honoured.
     #[serde(default)]
     pub older: usize,
-    /// Until when: who trusts only an older one has to take the file of this one before.
+    /// Until when the first of them is: who trusts only an older one has to take this one's file before.
     #[serde(default)]
     pub older_until: Option<String>,
     /// How many seconds that is from now.
@@ -67,9 +67,9 @@ pub struct Authority {
 pub struct TrustedAuthorities {
     /// The number of the authority that certifies the nodes.
     pub number: u32,
-    /// The certificates, the one that certifies first, as text (PEM).
+    /// The certificate to trust, as text (PEM).
     pub pem: String,
-    /// Until when the older ones are honoured.
+    /// Until when the first of the older ones is honoured.
     #[serde(default)]
     pub older_until: Option<String>,
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use auth::VerifiedCaller;
 use certs::Authority;
 use consensus::Role;
-use machine::{AuthorityRecord, Command, OrderAuthority, Refusal, Time, TurnAuthority, View};
+use machine::{
+    AuthorityRecord, Command, OlderAuthority, OrderAuthority, Refusal, Time, TurnAuthority, View,
+};
 use minicbor::bytes::ByteVec;
 use model::{Digest, Grant, Moment};
 
@@ -21,43 +23,50 @@ use crate::{AUTHORITY_PURPOSE, Error, Exchange};
 pub struct Authorities {
     /// The number of the one that certifies.
     pub number: u32,
-    /// Whom applications may trust, DER: the one that certifies, and those before it that are still
-    /// honoured, the newest first.
-    pub trusted: Vec<Vec<u8>>,
+    /// Its certificate, DER: what applications are to trust, and nothing beside it. Whoever trusts an older one
+    /// is led on by what nodes show.
+    pub certificate: Vec<u8>,
     /// What a node shows behind its own certificate, DER: how each honoured authority has certified its
     /// successor, the newest first, and the one that certifies as it certified itself.
     pub chain: Vec<Vec<u8>>,
-    /// Until when the last of the older ones is honoured; none when there is none.
+    /// The older ones that are honoured, the oldest first: number, and how long from now.
+    pub older: Vec<(u32, Duration)>,
+    /// Until when the first of them is honoured; none when there is none.
     pub older_until: Option<Moment>,
-    /// How long that is from now.
-    pub older_left: Option<Duration>,
     /// Whether a new one is wanted and not made yet.
     pub wanted: bool,
 }
 
 impl Authorities {
     fn of(record: &AuthorityRecord, now: Time) -> Self {
-        let left = record.older.iter().map(|older| older.until.tick.since(now.tick)).max();
-        let older = || record.older.iter().rev();
+        let left = |older: &OlderAuthority| (older.number, older.until.tick.since(now.tick));
+        let older: Vec<_> = record.older.iter().map(left).collect();
+        let first = older.iter().map(|(_, left)| *left).min();
         let own = std::iter::once(record.certificate.clone());
+        let successors = record.older.iter().rev().map(|older| older.successor.clone());
         Self {
             number: record.number,
-            trusted: own.clone().chain(older().map(|older| older.certificate.clone())).collect(),
-            chain: older().map(|older| older.successor.clone()).chain(own).collect(),
-            older_until: left.map(|left| now.date.plus(left)),
-            older_left: left,
+            certificate: record.certificate.clone(),
+            chain: successors.chain(own).collect(),
+            older_until: first.map(|left| now.date.plus(left)),
+            older,
             wanted: record.wanted.is_some(),
         }
     }
 
-    /// The certificates to trust, the one that certifies first, as text (RFC 7468).
+    /// The certificate to trust, as text (RFC 7468).
     pub fn pem(&self) -> String {
-        certs::certificates_to_pem(&self.trusted)
+        certs::certificates_to_pem(std::slice::from_ref(&self.certificate))
+    }
+
+    /// How long the first of the older ones is honoured from now.
+    pub fn older_left(&self) -> Option<Duration> {
+        self.older.iter().map(|(_, left)| *left).min()
     }
 
     /// The SHA-256 of the certificate of the authority that certifies.
     pub fn fingerprint(&self) -> Digest {
-        Digest(certs::sha256(&self.trusted[0]))
+        Digest(certs::sha256(&self.certificate))
     }
 }
 
@@ -109,9 +118,7 @@ impl Exchange {
             return Ok(());
         }
         let replace = self.next_authority(&record)?;
-        self.propose(None, Command::TurnAuthority(replace)).await?;
-        tracing::info!(number = record.number + 1, "the cluster has a new authority");
-        Ok(())
+        self.propose(None, Command::TurnAuthority(replace)).await.map(drop)
     }
 
     fn next_authority(&self, record: &AuthorityRecord) -> Result<TurnAuthority, Error> {
@@ -119,12 +126,12 @@ impl Exchange {
             (self.now(), self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?);
         let former = self.open_authority(record)?;
         let number = record.number.saturating_add(1);
-        let next = Authority::create(&cluster.cluster, number, now)?;
+        let (next, by_former) = former.succeed(&cluster.cluster, number, now)?;
         let sealing = self.inner.parts.cluster_key.sealing();
         Ok(TurnAuthority::Replace {
             number,
             certificate: ByteVec::from(next.certificate().to_vec()),
-            by_former: ByteVec::from(former.certify_successor(&next, now)?.to_vec()),
+            by_former: ByteVec::from(by_former.to_vec()),
             key_sealed: ByteVec::from(sealing.seal(AUTHORITY_PURPOSE, &next.key_pkcs8())),
             sealed_under: sealing.version(),
         })

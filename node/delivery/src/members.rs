@@ -301,6 +301,8 @@ impl Exchange {
         valid: Duration,
     ) -> Result<(Zeroizing<String>, Moment), Error> {
         Self::require(caller, Grant::Admin)?;
+        // A node that is behind would pin an authority that is none any more.
+        self.consensus().read_index().await?;
         let authority = self.authority()?;
         let random = &self.inner.parts.random;
         let token = JoinToken::generate(&authority.certificate, &mut |octets| random.fill(octets));
@@ -337,7 +339,7 @@ impl Exchange {
             return Err(Error::Refused(Refusal::TokenExpired));
         }
         // Nothing is spent by a node that cannot certify.
-        let certifying = self.open_authority(&authority)?;
+        self.open_authority(&authority)?;
         let secret_digest = join.token.secret_digest();
         let admit = AdmitNode { secret_digest, node: join.node, key };
         let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
@@ -351,6 +353,9 @@ impl Exchange {
             names: join.names,
             addresses: join.addresses,
         };
+        // It may have been rotated meanwhile.
+        let authority = self.authority()?;
+        let certifying = self.open_authority(&authority)?;
         let certificate = certifying.issue(&request, self.now())?.to_vec();
         let members = self.present_nodes().into_iter().filter(|other| other.node != node).collect();
         let cluster_key = self.inner.parts.cluster_key.for_newcomer();

@@ -49,12 +49,9 @@ async fn a_node_of_another_authority_gets_nothing() {
     };
     let foreign = vec![theirs.authority.issue(&request, now()).unwrap()];
     let presented = certs::Presented::new(foreign, &key.private_key()).unwrap();
-    let client = certs::mesh_client_config(
-        &[ours.authority.certificate().clone()],
-        Arc::new(|_| None),
-        presented,
-    )
-    .unwrap();
+    let client =
+        certs::mesh_client_config(ours.authority.certificate(), Arc::new(|_| None), presented)
+            .unwrap();
     is_refused(&ours, Identity { client: Arc::new(client), ..ours.identity(1, CLUSTER) }).await;
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct AuthorityView {
     wanted: bool,
     /// How many before it are still honoured.
     older: usize,
-    /// Until when: who trusts only an older one has to take the file of this one before.
+    /// Until when the first of them is: who trusts only an older one has to take the file of this one before.
     #[schema(schema_with = schemas::moment_or_null)]
     older_until: Option<At>,
     /// How many seconds that is from now.
@@ -34,9 +34,9 @@ pub(crate) struct AuthorityView {
 pub(crate) struct TrustedAuthorities {
     /// The number of the authority that certifies the nodes.
     number: u32,
-    /// The certificates to trust, the one that certifies first, as text (PEM).
+    /// The certificate to trust, as text (PEM).
     pem: String,
-    /// Until when the older ones are honoured.
+    /// Until when the first of the older ones is honoured.
     #[schema(schema_with = schemas::moment_or_null)]
     older_until: Option<At>,
 }
@@ -63,8 +63,8 @@ impl From<Authorities> for AuthorityView {
             number: authorities.number,
             fingerprint: authorities.fingerprint(),
             wanted: authorities.wanted,
-            older: authorities.trusted.len() - 1,
-            older_left_seconds: authorities.older_left.map(|left| left.as_secs()),
+            older: authorities.older.len(),
+            older_left_seconds: authorities.older_left().map(|left| left.as_secs()),
             older_until: authorities.older_until.map(At),
         }
     }

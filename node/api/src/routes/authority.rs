@@ -15,15 +15,15 @@ use crate::{
     signed::{check_json_type, from_json},
 };
 
-/// The certificates that applications trust
+/// The certificate that applications trust
 ///
-/// The authority that certifies the nodes, and those before it that are still honoured. Save it as
-/// `authority.pem` in time before an older one ends: `/v1/nodes` and the status of the cluster say when.
+/// It is that of the authority that certifies the nodes. Save it as `authority.pem` before the one that you have
+/// is honoured no longer: `/v1/nodes` and the status of the cluster say when.
 #[utoipa::path(
     get, path = "/.well-known/lgsp/authority.pem", tag = "health", operation_id = "authority",
     responses((status = 200, description = "PEM (RFC 7468)", body = String, content_type = "application/x-pem-file"))
 )]
-pub(crate) async fn certificates(State(app): State<App>) -> Response {
+pub(crate) async fn certificate(State(app): State<App>) -> Response {
     let pem = app.exchange.authorities().map(|authorities| authorities.pem());
     text("application/x-pem-file", pem.unwrap_or_default())
 }

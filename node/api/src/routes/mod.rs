@@ -59,7 +59,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(admin::rotate_cluster_key))
         .routes(routes!(authority::rotate))
         .routes(routes!(authority::end_older))
-        .routes(routes!(authority::certificates))
+        .routes(routes!(authority::certificate))
         .routes(routes!(open::join))
         .routes(routes!(open::live))
         .routes(routes!(open::ready))

@@ -260,8 +260,8 @@ impl Directory {
         self.root.join("node.pem")
     }
 
-    /// The authorities that are trusted, PEM, the one that certifies first. Applications take it from
-    /// here; the node keeps it up to date.
+    /// The authority that certifies, PEM: whom applications are to trust. They take it from here; the node
+    /// keeps it up to date.
     pub fn authority(&self) -> PathBuf {
         self.root.join(AUTHORITY_PEM)
     }
@@ -270,9 +270,10 @@ impl Directory {
     pub fn set_chain(
         &self,
         chain: &[CertificateDer<'_>],
-        trusted: &[CertificateDer<'_>],
+        authority: &CertificateDer<'_>,
     ) -> Result<(), Error> {
-        for (path, certificates) in [(self.authority(), trusted), (self.node_chain(), chain)] {
+        let authority = std::slice::from_ref(authority);
+        for (path, certificates) in [(self.authority(), authority), (self.node_chain(), chain)] {
             let pem = certs::certificates_to_pem(certificates);
             certs::write_file(&path, pem.as_bytes(), certs::Access::Public)?;
         }

@@ -59,8 +59,8 @@ pub async fn init(options: InitOptions) -> anyhow::Result<Founded> {
 
     keyring.save(&directory.cluster_key())?;
     node_key.save(&directory.node_key())?;
-    let trusted = [authority.certificate().clone()];
-    directory.set_chain(&[certificate, trusted[0].clone()], &trusted)?;
+    let trusted = authority.certificate();
+    directory.set_chain(&[certificate, trusted.clone()], trusted)?;
     write_first_entry(&directory, Command::Found(command), now).await?;
     // Last: a directory with an identity is complete.
     directory.set_identity(&Identity::new(&cluster, FIRST_NODE, Vec::new()))?;

@@ -44,8 +44,8 @@ pub async fn join(options: JoinOptions) -> anyhow::Result<Joined> {
     let cluster_key = decode(joined.cluster_key.expose(), "the answer's key is no base64")?;
     Keyring::from_bytes(&cluster_key)?.save(&directory.cluster_key())?;
     node_key.save(&directory.node_key())?;
-    let trusted = [CertificateDer::from(authority.clone())];
-    directory.set_chain(&[CertificateDer::from(certificate), trusted[0].clone()], &trusted)?;
+    let trusted = CertificateDer::from(authority.clone());
+    directory.set_chain(&[CertificateDer::from(certificate), trusted.clone()], &trusted)?;
     let first_peers = joined
         .members
         .iter()

@@ -97,6 +97,7 @@ pub(super) async fn keep(keeper: Keeper) {
 
 async fn look_after(keeper: &Keeper) {
     let mut effects = keeper.consensus.subscribe();
+    let mut replaced = keeper.consensus.watch_replaced();
     let mut look = tokio::time::interval(FIRST_LOOK_EVERY);
     let mut announced = false;
     let mut moved = keeper.book.changes();
@@ -126,6 +127,14 @@ async fn look_after(keeper: &Keeper) {
                 Err(RecvError::Lagged(_)) => keeper.nodes_changed(),
                 Err(RecvError::Closed) => return,
             },
+            // A snapshot has replaced the state: who came and went in it is told by no effect.
+            changed = replaced.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                keeper.nodes_changed();
+                keeper.keep_tls().await;
+            }
             _ = look.tick() => {
                 missed.look(&keeper.mesh);
                 if !announced {

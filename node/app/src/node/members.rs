@@ -165,6 +165,14 @@ impl Members {
         standing == Standing::Member(claim.key)
     }
 
+    /// The same, or was one: a node that was removed is told so, if it is the very one.
+    pub(super) fn has_been(&self, claim: Claim) -> bool {
+        let recorded = |consensus: &Consensus| {
+            consensus.peek(|rows| View::new(rows).node(claim.node).map(|record| record.key))
+        };
+        self.knows(claim) || self.consensus.get().and_then(recorded) == Some(claim.key)
+    }
+
     /// Whether this node's state says that a node was removed.
     pub(super) fn was_removed(&self, node: NodeId) -> bool {
         let Some(consensus) = self.consensus.get() else { return false };

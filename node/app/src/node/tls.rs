@@ -38,7 +38,9 @@ pub(super) struct NodeTls {
     pub(super) presented: Arc<Presented>,
     members: Arc<Members>,
     is_member: IsMember,
-    trusted: Mutex<Vec<CertificateDer<'static>>>,
+    names: ClusterNames,
+    /// The authority that certifies, as far as this node knows.
+    authority: Mutex<CertificateDer<'static>>,
 }
 
 impl NodeTls {
@@ -50,25 +52,49 @@ impl NodeTls {
         (names, members): (ClusterNames, Arc<Members>),
     ) -> anyhow::Result<Self> {
         let key = NodeKey::load(&directory.node_key())?;
-        let trusted = certs::certificates_from_pem(&directory.authority())?;
+        let authority = certs::certificates_from_pem(&directory.authority())?.remove(0);
         let chain = certs::certificates_from_pem(&directory.node_chain())?;
         let presented = Presented::new(chain, &key.private_key())?;
-        let known = members.clone();
+        let (known, own_names) = (members.clone(), names.clone());
         let is_member: IsMember = Arc::new(move |certificate| {
             let claim = names.claim_of(certificate)?;
             known.knows(claim).then(|| names.server_name(claim.node))
         });
-        let trusted = Mutex::new(trusted);
-        Ok(Self { node, directory, key, hosts, presented, members, is_member, trusted })
+        let authority = Mutex::new(authority);
+        Ok(Self {
+            node,
+            directory,
+            key,
+            hosts,
+            presented,
+            members,
+            is_member,
+            names: own_names,
+            authority,
+        })
     }
 
     /// What the mesh needs of it.
     pub(super) fn mesh_identity(&self) -> anyhow::Result<mesh::Identity> {
-        let (trusted, is_member) = (self.trusted.lock(), || self.is_member.clone());
+        let authority = self.authority.lock().clone();
+        self.mesh_identity_of(&authority)
+    }
+
+    fn mesh_identity_of(
+        &self,
+        authority: &CertificateDer<'static>,
+    ) -> anyhow::Result<mesh::Identity> {
         let presented = || self.presented.clone();
+        let (called, calls) = (self.is_member.clone(), self.members.clone());
+        let names = self.names.clone();
+        // Who calls and was removed is to hear that it was.
+        let has_been = Arc::new(move |certificate: &[u8]| {
+            let claim = names.claim_of(certificate)?;
+            calls.has_been(claim).then(|| names.server_name(claim.node))
+        });
         Ok(mesh::Identity {
-            server: Arc::new(certs::mesh_server_config(&trusted, is_member(), presented())?),
-            client: Arc::new(certs::mesh_client_config(&trusted, is_member(), presented())?),
+            server: Arc::new(certs::mesh_server_config(authority, has_been, presented())?),
+            client: Arc::new(certs::mesh_client_config(authority, called, presented())?),
         })
     }
 
@@ -76,48 +102,69 @@ impl NodeTls {
     /// authorities that the state names.
     pub(super) async fn keep(&self, exchange: &Exchange, mesh: &Mesh) -> anyhow::Result<()> {
         let (now, authorities) = (exchange.now(), exchange.authorities());
-        let mut certificate = self.presented.certificate();
+        let certificate = self.presented.certificate();
         let (names, addresses) = &self.hosts;
         let is_of_another = match &authorities {
-            Some(authorities) => !certs::is_issued_by(&certificate, &authorities.trusted[0])?,
+            Some(authorities) => !certs::is_issued_by(&certificate, &authorities.certificate)?,
             None => false,
         };
         // The operator may have given the node other names since it was certified.
         let is_due = is_of_another
             || certs::needs_renewal(&certificate, now)?
             || !certs::carries_hosts(&certificate, names, addresses)?;
-        if is_due {
-            certificate = self.certify(exchange, mesh).await?;
-        } else if !authorities.as_ref().is_some_and(|now| self.has_changed(now)) {
+        if !is_due && !authorities.as_ref().is_some_and(|now| self.has_changed(now)) {
             return Ok(());
         }
-        let (trusted, behind) = match authorities {
-            Some(authorities) => (ders(authorities.trusted), ders(authorities.chain)),
+        // A node that cannot be certified now goes on with what it has, and follows the authorities.
+        let certified = match is_due {
+            true => Some(self.certify(exchange, mesh).await),
+            false => None,
+        };
+        let (renewed, failed) = match certified {
+            Some(Ok(certificate)) => (Some(certificate), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        let (authority, behind) = match authorities {
+            Some(now) => (CertificateDer::from(now.certificate), ders(now.chain)),
             None => {
-                let trusted = self.trusted.lock().clone();
-                (trusted.clone(), trusted)
+                let authority = self.authority.lock().clone();
+                (authority.clone(), vec![authority])
             }
         };
-        let chain: Vec<_> = std::iter::once(certificate).chain(behind).collect();
-        self.directory.set_chain(&chain, &trusted)?;
-        self.presented.replace(chain, &self.key.private_key())?;
-        *self.trusted.lock() = trusted;
-        mesh.set_identity(&self.mesh_identity()?)?;
-        if is_due {
-            tracing::info!("the node's certificate was renewed");
-        } else {
-            tracing::info!("the authorities that are trusted have changed");
+        let is_renewed = renewed.is_some();
+        let own = renewed.unwrap_or(certificate);
+        let chain: Vec<_> = std::iter::once(own).chain(behind).collect();
+        if is_renewed || chain != self.presented.chain() || authority != *self.authority.lock() {
+            self.show(chain, authority, mesh).await?;
+            tracing::info!(is_renewed, "the node shows another certificate, or another chain");
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Writes down what is shown and whom to trust, and then shows it.
+    async fn show(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        authority: CertificateDer<'static>,
+        mesh: &Mesh,
+    ) -> anyhow::Result<()> {
+        let identity = self.mesh_identity_of(&authority)?;
+        let (directory, written) = (self.directory.clone(), (chain.clone(), authority.clone()));
+        let written =
+            tokio::task::spawn_blocking(move || directory.set_chain(&written.0, &written.1));
+        written.await??;
+        self.presented.replace(chain, &self.key.private_key())?;
+        mesh.set_identity(&identity)?;
+        *self.authority.lock() = authority;
         Ok(())
     }
 
-    /// Whether others are trusted now than this node has written down and shows.
+    /// Whether another one certifies now than this node has written down, or others have to be shown.
     fn has_changed(&self, now: &Authorities) -> bool {
-        let trusted = self.trusted.lock();
-        let same = trusted.iter().map(AsRef::<[u8]>::as_ref);
         let behind = self.presented.chain();
         let shown = behind.iter().skip(1).map(AsRef::<[u8]>::as_ref);
-        !same.eq(now.trusted.iter()) || !shown.eq(now.chain.iter())
+        **self.authority.lock() != *now.certificate || !shown.eq(now.chain.iter())
     }
 
     /// This node can certify itself: the authority's key lies in the state of each node. Others are

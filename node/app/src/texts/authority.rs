@@ -12,6 +12,7 @@ texts! {
     ROTATED = "cơ quan chứng thư số {number} đã thay số trước; các nút tự lấy chứng thư mới", "authority number {number} has taken the place of the one before; the nodes take new certificates by themselves";
     OLDER_UNTIL = "cơ quan chứng thư cũ còn được công nhận đến {until}", "the older authority is honoured until {until}";
     TAKE = "trước lúc đó, nơi nào tin tệp authority.pem phải lấy tệp mới: lgsp cluster authority show --pem > authority.pem (hồ sơ của lgsp tự cập nhật)", "before that, whoever trusts a file authority.pem has to take the new one: lgsp cluster authority show --pem > authority.pem (the profiles of lgsp follow by themselves)";
+    FOLLOWED = "hồ sơ {path} từ nay tin cơ quan chứng thư mới của cụm, dấu vân tay {fingerprint}", "the profile {path} trusts the cluster's new authority from now on, fingerprint {fingerprint}";
     SLOW = "cơ quan chứng thư chưa thay xong; cụm tự làm tiếp", "the authority is not rotated yet; the cluster goes on by itself";
     SLOW_WHY = "khoá cụm được thay trước, và việc đó cần đa số các nút", "the cluster key is rotated first, which needs a majority of the nodes";
     LOOK = "xem: lgsp cluster authority show", "look: lgsp cluster authority show";

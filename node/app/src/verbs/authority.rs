@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{Context, Done, check::Findings, founding::fingerprint};
 use crate::{
     cli::{AuthorityVerb, Exit, Failure, Mark, Out},
+    profile::Loaded,
     texts::{authority as t, identity as i, words as w},
 };
 
@@ -62,10 +63,7 @@ async fn rotate(context: &Context, overlap_days: u32) -> Done {
     asked.map_err(context.failed_doing(t::LOOK))?;
     let now = settle(&client, number).await.map_err(context.failed())?;
     if now.is_none_or(|now| now.number <= number) {
-        return Err(Failure::new(Exit::Degraded, out.text(t::SLOW))
-            .why(out.text(t::SLOW_WHY))
-            .fix(out.text(t::LOOK))
-            .code(9603));
+        return Err(slow(out));
     }
     let told = trusted(context, &client).await?;
     if out.is_table() {
@@ -88,6 +86,26 @@ async fn settle(client: &Client, number: u32) -> Result<Option<Authority>, clien
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whom a profile that is written now is to trust: the authority of the cluster, once none is on its way.
+pub async fn settled(
+    context: &Context,
+    client: &Client,
+    loaded: &Loaded,
+) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let now = settle(client, 0).await.map_err(context.failed())?;
+    if now.is_some_and(|now| now.wanted) {
+        return Err(slow(&context.out));
+    }
+    loaded.authority_as_told(&trusted(context, client).await?.pem)
+}
+
+fn slow(out: &Out) -> Failure {
+    Failure::new(Exit::Degraded, out.text(t::SLOW))
+        .why(out.text(t::SLOW_WHY))
+        .fix(out.text(t::LOOK))
+        .code(9603)
 }
 
 async fn end_older(context: &Context, yes: bool) -> Done {

@@ -76,8 +76,17 @@ impl Context {
                 let urls: Vec<_> =
                     told.nodes.iter().filter_map(|node| node.url.parse().ok()).collect();
                 let learned = loaded.learn(&urls).map_err(|error| error.to_string());
-                let followed = told.authority.map_or(Ok(()), |told| loaded.follow(&told.pem));
-                learned.and(followed)
+                let followed = told.authority.map_or(Ok(None), |told| loaded.follow(&told.pem));
+                followed.and_then(|new| {
+                    // Whom to trust does not change in silence.
+                    if let Some(new) = new {
+                        let mark = founding::fingerprint(&new);
+                        let values: [(&str, &dyn std::fmt::Display); 2] =
+                            [("path", &loaded.shown()), ("fingerprint", &mark)];
+                        self.out.say(self.out.fill(crate::texts::authority::FOLLOWED, &values));
+                    }
+                    learned
+                })
             }
             Err(error) => Err(error.to_string()),
         };

@@ -8,6 +8,7 @@ use std::{
 
 use client::{App, By, Client, IssuedKey, Key, NewApp, NewKey, NewUnit, Page, Unit};
 use model::{AccessKey, KeyAlgorithm, UnitCode};
+use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
 use super::{Context, Done};
@@ -201,6 +202,10 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
         ),
         None => None,
     };
+    let authority = match &args.profile_file {
+        Some(_) => super::authority::settled(context, &client, &loaded).await?,
+        None => Vec::new(),
+    };
     let files = Reserved::make(out.lang, &files_of(&args), args.yes)?;
     let key = NewKey {
         app: args.app.clone(),
@@ -212,7 +217,7 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
     let issued = client.issue_key(&key).await.map_err(context.failed_doing(t::LOOK_KEYS))?;
     files.keep();
     // The key is there, but nobody holds its secret: that is worth more words than a full disk.
-    keep(out.lang, &args, &loaded, args.algorithm, &issued)
+    keep(out.lang, &args, (&loaded, &authority), args.algorithm, &issued)
         .map_err(|failure| failure.fix(out.text(t::LOOK_KEYS)))?;
     told(out, &args, &issued, to_file);
     Ok(Exit::Ok)
@@ -228,7 +233,7 @@ fn files_of(args: &IssueArgs) -> Vec<PathBuf> {
 fn keep(
     lang: Lang,
     args: &IssueArgs,
-    loaded: &Loaded,
+    (loaded, authority): (&Loaded, &[CertificateDer<'static>]),
     algorithm: KeyAlgorithm,
     issued: &IssuedKey,
 ) -> Result<(), Failure> {
@@ -238,7 +243,7 @@ fn keep(
     if let Some(path) = &args.profile_file {
         let key = (issued.access_key.clone(), algorithm);
         let secret = issued.secret_key.as_ref();
-        profile::write(lang, path, loaded.profile.all_urls(), &loaded.authority()?, key, secret)?;
+        profile::write(lang, path, loaded.profile.all_urls(), authority, key, secret)?;
     }
     Ok(())
 }

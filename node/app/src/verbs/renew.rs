@@ -7,6 +7,7 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, time::Duratio
 
 use client::{Client, Key, NewKey, NodeStatus};
 use model::{KeyAlgorithm, Moment, NodeId};
+use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
 use super::{Context, Done, registry::all_keys};
@@ -86,6 +87,8 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
     let count = exposed.len().to_string();
     context.confirm(t::ASK_RENEW, &count, args.yes)?;
     make_directory(out, &args.to_dir)?;
+    // The profiles are to trust the authority that takes the place of the one that the node knew.
+    let authority = super::authority::settled(context, &client, &loaded).await?;
     let status = client.status().await.map_err(context.failed())?;
     let now = Moment(status.time_ms.unwrap_or_default());
     let ends_at = ends_at(now, args.overlap_days);
@@ -95,8 +98,14 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
     let (mine, others): (Vec<_>, Vec<_>) =
         exposed.into_iter().partition(|key| key.access_key == *own);
     for key in others.into_iter().chain(mine) {
-        let made =
-            replace(context, &client, &loaded, (key, &args.to_dir), ends_at.as_deref()).await?;
+        let made = replace(
+            context,
+            &client,
+            (&loaded, &authority),
+            (key, &args.to_dir),
+            ends_at.as_deref(),
+        )
+        .await?;
         if out.is_table() {
             let values: [(&str, &dyn std::fmt::Display); 4] =
                 [("app", &key.app), ("old", &key.access_key), ("new", &made.0), ("path", &made.1)];
@@ -119,7 +128,7 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
 async fn replace(
     context: &Context,
     client: &Client,
-    loaded: &Loaded,
+    (loaded, authority): (&Loaded, &[CertificateDer<'static>]),
     (old, directory): (&Key, &Path),
     ends_at: Option<&str>,
 ) -> Result<(model::AccessKey, String), Failure> {
@@ -136,7 +145,7 @@ async fn replace(
     let path = directory.join(format!("{}-{}.toml", old.app, issued.access_key));
     let key = (issued.access_key.clone(), algorithm);
     let secret = issued.secret_key.as_ref();
-    profile::write(lang, &path, loaded.profile.urls.clone(), &loaded.authority()?, key, secret)
+    profile::write(lang, &path, loaded.profile.urls.clone(), authority, key, secret)
         .map_err(|failure| failure.fix(context.out.text(f::LOOK_KEYS)))?;
     client.revoke_key(&old.access_key, ends_at).await.map_err(context.failed())?;
     Ok((issued.access_key, path.display().to_string()))

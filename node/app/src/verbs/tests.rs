@@ -174,10 +174,14 @@ fn a_profile_follows_the_authority_of_its_cluster_and_keeps_those_of_others() {
     let written =
         profile::write(Lang::En, &path, url(), &[one.clone(), office.clone()], key(), None);
     written.expect("written");
-    read().follow(&told(&[&two, &one])).expect("followed");
-    assert_eq!(trusted(), [two.clone(), one.clone(), office.clone()]);
-    // Without overlap, and for somebody who was away for a rotation.
-    read().follow(&told(&[&three])).expect("followed");
+    assert_eq!(
+        read().authority_as_told(&told(&[&two])).expect("told"),
+        [two.clone(), office.clone()]
+    );
+    assert_eq!(read().follow(&told(&[&two])).expect("followed"), Some(two.clone()));
+    assert_eq!(trusted(), [two, office.clone()]);
+    assert_eq!(read().follow(&told(&[&three])).expect("followed"), Some(three.clone()));
+    assert_eq!(read().follow(&told(&[&three])).expect("the same"), None);
     assert_eq!(trusted(), [three.clone(), office.clone()]);
     // Whoever trusts the cluster by another authority alone goes on so.
     for word in [told(&[&another]), String::new(), "rubbish".into()] {
@@ -191,7 +195,13 @@ fn a_profile_follows_the_authority_of_its_cluster_and_keeps_those_of_others() {
     let mut table: toml::Table = toml::from_str(&text).expect("a table");
     table.insert("authority".into(), "a.pem".into());
     std::fs::write(&path, toml::to_string(&table).expect("a text")).expect("written");
-    read().follow(&told(&[&three, &two])).expect("followed");
-    assert_eq!(trusted(), [three, two]);
+    read().follow(&told(&[&three])).expect("followed");
+    assert_eq!(trusted(), [three]);
+    // What is more than certificates is its owner's.
+    let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let key = format!("{}{key}", told(&[&one]));
+    std::fs::write(&file, &key).expect("written");
+    assert_eq!(read().follow(&told(&[&made("c1", 4)])).expect("nothing"), None);
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), key);
     assert!(!std::fs::read_to_string(&path).expect("it is there").contains("BEGIN"));
 }

@@ -174,13 +174,13 @@ impl Cluster {
         };
         let chain = vec![self.authority.issue(&request, at).unwrap()];
         let presented = Presented::new(chain, &key.private_key()).unwrap();
-        let trusted = [self.authority.certificate().clone()];
+        let trusted = self.authority.certificate();
         let nobody = || -> certs::IsMember { Arc::new(|_| None) };
         Identity {
             server: Arc::new(
-                certs::mesh_server_config(&trusted, nobody(), presented.clone()).unwrap(),
+                certs::mesh_server_config(trusted, nobody(), presented.clone()).unwrap(),
             ),
-            client: Arc::new(certs::mesh_client_config(&trusted, nobody(), presented).unwrap()),
+            client: Arc::new(certs::mesh_client_config(trusted, nobody(), presented).unwrap()),
         }
     }
 
