@@ -192,18 +192,12 @@ impl Inner {
         if self.raft.trigger().transfer_leader(to).await.is_err() {
             return Changed::Unknown;
         }
-        // An election at most; if nobody takes it by then, this node leads on.
+        // An election at most. If nobody takes it by then, this node leads on by name: the library takes no write
+        // in this term any more and sends no heartbeat, so that another stands as soon as one may.
         let deadline = Instant::now() + self.timing.election_max;
         while self.leads() && Instant::now() < deadline {
             self.leader_changes(Some(own), deadline).await;
         }
-        if !self.leads() {
-            return Changed::Done;
-        }
-        // The library takes no write from the moment of the offer on, and never again in this term.
-        if let Err(error) = self.raft.trigger().elect(false).await {
-            tracing::warn!(%error, "this node could not stand again after an offer that nobody took");
-        }
-        Changed::Behind
+        if self.leads() { Changed::Behind } else { Changed::Done }
     }
 }
