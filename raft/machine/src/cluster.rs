@@ -126,7 +126,7 @@ fn add_node(
     id
 }
 
-/// Takes down who votes, as an entry of consensus says: those of them that belong to the cluster are
+/// Records who votes, as an entry of consensus says: those of them that belong to the cluster are
 /// its members, of whom a content needs a majority.
 ///
 /// Every node calls it at the same place of the log, in the batch of that entry. A removed node
@@ -198,7 +198,7 @@ pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
     Ok(Outcome::NodeAdmitted(node))
 }
 
-/// Takes down what a node tells of itself.
+/// Records what a node tells of itself.
 pub(crate) fn update_node(tables: &mut Tables, command: &UpdateNode) -> Answer {
     let mut node = present(tables, command.node)?;
     if node.now != command.now {

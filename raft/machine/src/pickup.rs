@@ -109,7 +109,7 @@ pub(crate) fn reject(tables: &mut Tables, caller: &Caller, command: &RejectDeliv
     Ok(Outcome::Done)
 }
 
-/// Takes down that a node has destroyed contents, Article 9(3). What it does not owe is passed over.
+/// Records that a node has destroyed contents, Article 9(3). What it does not owe is passed over.
 pub(crate) fn record_purge(tables: &mut Tables, command: &RecordPurge) -> Answer {
     check_list(command.packets.len())?;
     let (node, at) = (present(tables, command.node)?, tables.at);
@@ -136,7 +136,7 @@ fn raise_debt_floor(tables: &mut Tables, node: NodeId) {
     }
 }
 
-/// Takes down that a node has fetched contents and holds them durably. A holder is a member: what
+/// Records that a node has fetched contents and holds them durably. A holder is a member: what
 /// another node holds makes nothing durable, and is passed over.
 pub(crate) fn record_holding(tables: &mut Tables, command: &RecordHolding) -> Answer {
     check_list(command.packets.len())?;
@@ -156,7 +156,7 @@ pub(crate) fn record_holding(tables: &mut Tables, command: &RecordHolding) -> An
     Ok(Outcome::Done)
 }
 
-/// Takes down that targets have fetched contents whole; a record that permits nothing.
+/// Records that targets have fetched contents whole; a record that permits nothing.
 pub(crate) fn record_pickup(tables: &mut Tables, command: &RecordPickup) -> Answer {
     check_list(command.pickups.len())?;
     for (id, target) in &command.pickups {

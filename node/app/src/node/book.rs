@@ -123,7 +123,7 @@ impl Book {
         known.take(OTHERS_MAX).collect()
     }
 
-    /// Takes down what a node has told and where it was met; whether the file must be written.
+    /// Records what a node has told and where it was met; whether the file must be written.
     pub(super) fn met(&self, node: NodeId, at: SocketAddr, greeting: &Greeting) -> bool {
         self.change(node, |place| {
             if let Some(before) = place.life.filter(|before| *before != greeting.life) {
@@ -141,7 +141,7 @@ impl Book {
         })
     }
 
-    /// Takes down what a node tells of another; whether the file must be written. What a node has told
+    /// Records what a node tells of another; whether the file must be written. What a node has told
     /// itself in that start or a later one is known better.
     pub(super) fn hear(&self, heard: &Heard) -> bool {
         self.change(heard.node, |place| {

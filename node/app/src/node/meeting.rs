@@ -202,7 +202,7 @@ impl Meeting {
         }
     }
 
-    /// Takes down what a peer has told, and brings it to the disk.
+    /// Records what a peer has told, and brings it to the disk.
     fn learn(&self, node: NodeId, at: Option<SocketAddr>, greeting: &Greeting) {
         let mut changed = at.is_some_and(|at| self.book.met(node, at, greeting));
         for heard in greeting.others.iter().take(OTHERS_MAX) {
