@@ -184,6 +184,8 @@ struct Inner {
     strangers_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
     /// When the log last said that contents are gone or not found.
     missing_said: Mutex<Option<tokio::time::Instant>>,
+    /// When it was looked last whether the active version of the cluster key is lacking, and whether it was.
+    key_looked: Mutex<Option<(tokio::time::Instant, bool)>>,
     /// When the doors were opened.
     opened_at: tokio::time::Instant,
     /// Room for requests that wait until a majority is there.
@@ -205,6 +207,7 @@ impl Exchange {
                 unclaimed: Mutex::default(),
                 strangers_look: tokio::sync::Mutex::default(),
                 missing_said: Mutex::default(),
+                key_looked: Mutex::default(),
                 opened_at: tokio::time::Instant::now(),
                 waiting: tokio::sync::Semaphore::new(verify::FRESH_WAITING_MAX),
             }),

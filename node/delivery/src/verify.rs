@@ -19,6 +19,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// A look may take so long: the node has just heard of a majority.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
+/// How long it may go unnoticed that the cluster key has turned without this node: callers whose secret it
+/// cannot open notice at once.
+const KEY_LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How soon a node has fetched a version of the cluster key that it lacks.
 const KEY_FETCH_TIME: Duration = Duration::from_secs(1);
 
@@ -85,17 +88,31 @@ impl Exchange {
     pub fn verify(&self, head: &RequestHead<'_>) -> Result<VerifiedCaller, Error> {
         self.fresh()?;
         self.can_open()?;
-        self.verify_as_known(head)
+        self.verify_as_known(head).map_err(|error| self.or_keyless(error))
     }
 
     /// Refuses what comes by a signature or a token while this node lacks the active version of the cluster
     /// key: it was away during a rotation and is fetching it. It opens neither secrets nor contents of the
     /// others until then, and does not know which tokens have ended, whatever its caller signs with.
+    ///
+    /// Every request asks, and the state is looked at now and then, and wherever something was refused.
     fn can_open(&self) -> Result<(), Error> {
-        if self.lacks_cluster_key() {
-            return Err(Error::Unavailable { retry_after: KEY_FETCH_TIME });
+        let mut looked = self.inner.key_looked.lock();
+        let now = Instant::now();
+        let lacks = match *looked {
+            Some((at, lacks)) if now.duration_since(at) < KEY_LOOK_EVERY => lacks,
+            _ => self.lacks_cluster_key(),
+        };
+        if looked.is_none_or(|(at, _)| now.duration_since(at) >= KEY_LOOK_EVERY) {
+            *looked = Some((now, lacks));
         }
-        Ok(())
+        if lacks { Err(Error::Unavailable { retry_after: KEY_FETCH_TIME }) } else { Ok(()) }
+    }
+
+    /// What is refused because this node lacks the active version of the cluster key is refused for that.
+    fn or_keyless(&self, error: Error) -> Error {
+        *self.inner.key_looked.lock() = None;
+        self.can_open().err().unwrap_or(error)
     }
 
     /// The access key that a token was given to. A made-up token costs the cluster nothing.
@@ -104,7 +121,8 @@ impl Exchange {
         holder: impl FnOnce(&certs::Keyring) -> Option<AccessKey>,
     ) -> Result<AccessKey, Error> {
         self.can_open()?;
-        holder(&self.inner.parts.cluster_key).ok_or(Error::TokenInvalid)
+        let held = holder(&self.inner.parts.cluster_key);
+        held.ok_or_else(|| self.or_keyless(Error::TokenInvalid))
     }
 
     /// Catches up with the leader before a key, or a join token, is called unknown: it may have been

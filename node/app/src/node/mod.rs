@@ -40,7 +40,7 @@ pub use outcast::Outcast;
 pub use recover::{held, make_source, trust};
 pub use renewal::Renewal;
 pub use run::run;
-pub use threads::{KEPT_FOR, Threads};
+pub use threads::Threads;
 
 /// The first node of a cluster.
 const FIRST_NODE: NodeId = NodeId(1);

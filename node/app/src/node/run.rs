@@ -79,7 +79,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
             "the system grants too little memory for all connections: raise MemoryMax"
         );
     }
-    Threads::hold().await?;
+    Threads::try_all().await?;
     let directory = Directory::at(&options.config.data_dir);
     let identity = directory.identity()?;
     let _lock = directory.lock()?;

@@ -1,5 +1,6 @@
-//! Threads: those that storage needs are made at the start and stay, so that nobody's want of a thread ever
-//! looks like a failed disk.
+//! Threads: those that storage needs are there at the start or the node does not begin. Of those that wait for
+//! disks the runtime ends whichever has had nothing to do for ten seconds; as the state is synced every three, one
+//! is always there, and what waits for a disk waits for it where no other is to be had.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -16,8 +17,6 @@ const STORAGE: usize = 8;
 const WAITING_MIN: usize = 8;
 /// More wait for one another in the system's queue, and each has a stack.
 const WAITING_MAX: usize = 64;
-/// How long a thread that waits for disks stays without work: it may not be had a second time.
-pub const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the first ones may take to be there.
 const START_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -48,8 +47,9 @@ impl Threads {
         Ok(Self { granted, waiting: WAITING_MAX.min(granted - polling - STORAGE) })
     }
 
-    /// Makes the threads without which storage would stand still; they stay. Needs the node's runtime.
-    pub async fn hold() -> Result<(), TooFew> {
+    /// Sees whether the threads are to be had without which storage would stand still. Needs the node's
+    /// runtime.
+    pub async fn try_all() -> Result<(), TooFew> {
         // The runtime panics where there is not even one; so it is tried apart.
         let first = std::thread::Builder::new().spawn(|| {});
         let count = match first.map(std::thread::JoinHandle::join) {
@@ -104,6 +104,6 @@ mod tests {
             builder.max_blocking_threads(max).build().expect("a runtime")
         };
         assert_eq!(pool(4).block_on(meet(4)), 4);
-        assert_eq!(pool(8).block_on(Threads::hold()), Ok(()));
+        assert_eq!(pool(8).block_on(Threads::try_all()), Ok(()));
     }
 }

@@ -167,7 +167,7 @@ pub fn main(args: Vec<OsString>) -> Exit {
     if matches!(cli.verb, Verb::Run(_)) {
         match node::Threads::raise(workers()) {
             Ok(threads) => {
-                runtime.max_blocking_threads(threads.waiting).thread_keep_alive(node::KEPT_FOR);
+                runtime.max_blocking_threads(threads.waiting);
             }
             Err(few) => return out.fail(&Failure::node(lang, t::RUN, &few.into())),
         }
