@@ -36,6 +36,10 @@ pub(crate) const FRESH_WAITING_MAX: usize = 1024;
 /// its callers are told so at once, and go elsewhere.
 const FRESH_HOPE_MAX: Duration = Duration::from_secs(10);
 
+fn keyless_if(lacks: bool) -> Result<(), Error> {
+    if lacks { Err(Error::Unavailable { retry_after: KEY_FETCH_TIME }) } else { Ok(()) }
+}
+
 /// Whose token a request shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bearer {
@@ -97,22 +101,23 @@ impl Exchange {
     ///
     /// Every request asks, and the state is looked at now and then, and wherever something was refused.
     fn can_open(&self) -> Result<(), Error> {
-        let mut looked = self.inner.key_looked.lock();
-        let now = Instant::now();
-        let lacks = match *looked {
-            Some((at, lacks)) if now.duration_since(at) < KEY_LOOK_EVERY => lacks,
-            _ => self.lacks_cluster_key(),
-        };
-        if looked.is_none_or(|(at, _)| now.duration_since(at) >= KEY_LOOK_EVERY) {
-            *looked = Some((now, lacks));
+        let looked = *self.inner.key_looked.lock();
+        match looked {
+            Some((at, lacks)) if at.elapsed() < KEY_LOOK_EVERY => keyless_if(lacks),
+            _ => self.look_for_key(),
         }
-        if lacks { Err(Error::Unavailable { retry_after: KEY_FETCH_TIME }) } else { Ok(()) }
+    }
+
+    /// The same, by what the state says at this moment.
+    fn look_for_key(&self) -> Result<(), Error> {
+        let lacks = self.lacks_cluster_key();
+        *self.inner.key_looked.lock() = Some((Instant::now(), lacks));
+        keyless_if(lacks)
     }
 
     /// What is refused because this node lacks the active version of the cluster key is refused for that.
     fn or_keyless(&self, error: Error) -> Error {
-        *self.inner.key_looked.lock() = None;
-        self.can_open().err().unwrap_or(error)
+        self.look_for_key().err().unwrap_or(error)
     }
 
     /// The access key that a token was given to. A made-up token costs the cluster nothing.

@@ -207,8 +207,8 @@ pub(crate) fn issue_key(
     Ok(Outcome::Done)
 }
 
-/// Revokes a key, for ever, now or at a moment, and tells its unit who did it; never the last one that may administer, for nobody
-/// could issue another.
+/// Revokes a key, for ever, now or at a moment, and tells its unit who did it; never the last one that
+/// may administer, for nobody could issue another.
 pub(crate) fn revoke_key(tables: &mut Tables, caller: &Caller, command: &RevokeKey) -> Answer {
     let mut key = tables.get(&KEYS, &command.key).ok_or(Refusal::KeyUnknown)?;
     // A repeat is the same answer, not an error.
