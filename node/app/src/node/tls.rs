@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use certs::{IsMember, NodeKey, Presented};
-use delivery::{Authorities, Exchange};
+use delivery::Exchange;
 use mesh::{Channel, Claim, Mesh, Names};
 use model::NodeId;
 use parking_lot::Mutex;
@@ -101,45 +101,30 @@ impl NodeTls {
     /// Renews the certificate if it is time, or if another authority certifies now; and follows the
     /// authorities that the state names.
     pub(super) async fn keep(&self, exchange: &Exchange, mesh: &Mesh) -> anyhow::Result<()> {
-        let (now, authorities) = (exchange.now(), exchange.authorities());
-        let certificate = self.presented.certificate();
+        let before = (self.presented.chain(), self.authority.lock().clone());
+        let (mut chain, mut authority) = before.clone();
+        let mut is_of_another = false;
+        if let Some(named) = exchange.authorities() {
+            is_of_another = !certs::is_issued_by(&chain[0], &named.certificate)?;
+            authority = CertificateDer::from(named.certificate);
+            chain.truncate(1);
+            chain.extend(named.chain.into_iter().map(CertificateDer::from));
+        }
         let (names, addresses) = &self.hosts;
-        let is_of_another = match &authorities {
-            Some(authorities) => !certs::is_issued_by(&certificate, &authorities.certificate)?,
-            None => false,
-        };
         // The operator may have given the node other names since it was certified.
         let is_due = is_of_another
-            || certs::needs_renewal(&certificate, now)?
-            || !certs::carries_hosts(&certificate, names, addresses)?;
-        if !is_due && !authorities.as_ref().is_some_and(|now| self.has_changed(now)) {
-            return Ok(());
-        }
-        // A node that cannot be certified now goes on with what it has, and follows the authorities.
+            || certs::needs_renewal(&chain[0], exchange.now())?
+            || !certs::carries_hosts(&chain[0], names, addresses)?;
         let certified = match is_due {
-            true => Some(self.certify(exchange, mesh).await),
-            false => None,
+            true => self.certify(exchange, mesh).await.map(|new| chain[0] = new),
+            false => Ok(()),
         };
-        let (renewed, failed) = match certified {
-            Some(Ok(certificate)) => (Some(certificate), None),
-            Some(Err(error)) => (None, Some(error)),
-            None => (None, None),
-        };
-        let (authority, behind) = match authorities {
-            Some(now) => (CertificateDer::from(now.certificate), ders(now.chain)),
-            None => {
-                let authority = self.authority.lock().clone();
-                (authority.clone(), vec![authority])
-            }
-        };
-        let is_renewed = renewed.is_some();
-        let own = renewed.unwrap_or(certificate);
-        let chain: Vec<_> = std::iter::once(own).chain(behind).collect();
-        if is_renewed || chain != self.presented.chain() || authority != *self.authority.lock() {
+        // A node that cannot be certified now goes on with what it has, and follows the authorities.
+        if (&chain, &authority) != (&before.0, &before.1) {
             self.show(chain, authority, mesh).await?;
-            tracing::info!(is_renewed, "the node shows another certificate, or another chain");
+            tracing::info!("the node shows another certificate, or another chain");
         }
-        failed.map_or(Ok(()), Err)
+        certified
     }
 
     /// Writes down what is shown and whom to trust, and then shows it.
@@ -158,13 +143,6 @@ impl NodeTls {
         mesh.set_identity(&identity)?;
         *self.authority.lock() = authority;
         Ok(())
-    }
-
-    /// Whether another one certifies now than this node has written down, or others have to be shown.
-    fn has_changed(&self, now: &Authorities) -> bool {
-        let behind = self.presented.chain();
-        let shown = behind.iter().skip(1).map(AsRef::<[u8]>::as_ref);
-        **self.authority.lock() != *now.certificate || !shown.eq(now.chain.iter())
     }
 
     /// This node can certify itself: the authority's key lies in the state of each node. Others are
@@ -195,8 +173,4 @@ impl NodeTls {
         }
         anyhow::bail!("no member could be asked")
     }
-}
-
-fn ders(octets: Vec<Vec<u8>>) -> Vec<CertificateDer<'static>> {
-    octets.into_iter().map(CertificateDer::from).collect()
 }
