@@ -119,7 +119,7 @@ impl Consensus {
     }
 
     /// Returns when what has waited here since the call is better answered: this node has been out of
-    /// touch with the majority for twice the longest election wait.
+    /// touch with the majority for as long as the slowest election takes.
     pub fn lost(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.inner.lost())
     }

@@ -59,7 +59,7 @@ impl Default for Timing {
         Self {
             heartbeat: Duration::from_millis(140),
             election_min: Duration::from_millis(300),
-            election_max: Duration::from_millis(450),
+            election_max: Duration::from_millis(420),
             propose_deadline: Duration::from_secs(5),
             fresh_max: Duration::from_secs(2),
             persist_every: Duration::from_secs(3),
@@ -68,11 +68,14 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// How long a node that is out of touch with the majority holds what waits there: the time of an
-    /// election, for after one the majority answers; with the usual times a caller goes elsewhere within
-    /// a second.
+    /// How long a node that is out of touch with the majority holds what waits there: the time of the
+    /// slowest election, for after one the majority answers; with the usual times a caller goes elsewhere
+    /// within a second.
+    ///
+    /// A follower trusts a silent leader for the longest wait and then waits its own, which the library
+    /// looks at five times a heartbeat.
     pub(crate) fn touch_max(&self) -> Duration {
-        self.election_max * 2
+        self.election_max * 2 + self.heartbeat / 4
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {

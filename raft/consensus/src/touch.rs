@@ -5,7 +5,7 @@
 //! is deaf, and still heard, costs no more than one that is gone. The offer changes nothing here: until
 //! another is elected this node leads on, and if it is answered again, it stays.
 //!
-//! What waits at a node that is out of touch is answered after twice the longest election wait: whether
+//! What waits at a node that is out of touch is answered after the time of the slowest election: whether
 //! it happens is not known then, and the caller is better served elsewhere.
 
 use std::{sync::Arc, time::Duration};
