@@ -266,7 +266,7 @@ async fn full_disk(cluster: &mut Cluster) -> Result<()> {
     // What needs no new content goes on: commands, deliveries, receipts.
     cluster.party("H41.34", &["receive"]).await.context("the log takes commands")?;
     ensure!(target.receive(&at, &packet).await? == b"before"[..], "what is held is delivered");
-    reserve(cluster, "1 MiB").await?;
+    reserve(cluster, "64 MiB").await?;
     let at = cluster.endpoint(0);
     let packet = source
         .submit(&at, &[&target.unit], "after", b"after", "")

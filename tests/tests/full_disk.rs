@@ -15,9 +15,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// Room for three nodes with their spares, and little more.
-const SIZE: &str = "900M";
-/// What contents leave free; far more than the state writes at once.
-const RESERVE: &str = "96 MiB";
+const SIZE: &str = "1200M";
+/// What contents leave free; more than the spares of all three nodes, who give them back to one disk here.
+const RESERVE: &str = "256 MiB";
 /// What each node keeps for its log and state.
 const SPARE: &str = "64 MiB";
 /// Packets on their way when the disk fills; each is ended in one of three ways.

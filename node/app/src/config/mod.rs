@@ -89,7 +89,7 @@ pub struct Api {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Storage {
-    /// What is kept free: below it uploads are refused, so that the log never fails.
+    /// What is kept free: below it uploads are refused, so that the log never fails. Not less than the spare.
     pub reserve: Size,
     /// What log and state keep for themselves, in a file that holds nothing: given back when somebody
     /// else has filled the disk.
@@ -401,6 +401,10 @@ impl Config {
             if value == 0 {
                 return unfit(key, t::UNFIT_ZERO);
             }
+        }
+        // Contents would take what the node gives back of its spare.
+        if self.storage.reserve.0 < self.storage.spare.0 {
+            return unfit("storage.reserve", t::UNFIT_UNDER_SPARE);
         }
         self.check_timing()
     }

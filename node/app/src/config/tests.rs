@@ -64,7 +64,7 @@ type Spoil = fn(&mut Config);
 
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
-    let cases: [(&str, Spoil); 9] = [
+    let cases: [(&str, Spoil); 10] = [
         ("api.public_urls", |c| c.api.public_urls.clear()),
         ("api.tls_key", |c| c.api.tls_cert = Some("a.pem".into())),
         ("mesh.advertise", |c| c.mesh.advertise = "0.0.0.0:7443".parse().expect("an address")),
@@ -72,6 +72,7 @@ fn settings_that_do_not_go_together_are_refused() {
         ("api.hosts", |c| c.api.hosts.push("a b".into())),
         ("api.cors_origins", |c| c.api.cors_origins.push("nghean".into())),
         ("limits.connections", |c| c.limits.connections = 0),
+        ("storage.reserve", |c| c.storage.reserve = values::Size(c.storage.spare.0 - 1)),
         ("timing.election_min", |c| c.timing.election_min = c.timing.heartbeat),
         ("timing.fresh_max", |c| c.timing.fresh_max = c.timing.heartbeat),
     ];

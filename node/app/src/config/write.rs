@@ -40,7 +40,7 @@ pub fn to_toml(config: &Config) -> String {
             ],
         ),
         (
-            "\n# Below the reserve uploads are refused, so that the log never fails for want of space.\n[storage]\n",
+            "\n# Below the reserve uploads are refused, so that the log never fails for want of space; the spare\n# is what the log keeps for itself on such a day, and not more than the reserve.\n[storage]\n",
             vec![
                 ("reserve", value(c.storage.reserve)),
                 ("spare", value(c.storage.spare)),

@@ -153,5 +153,6 @@ texts! {
     UNFIT_ZERO = "phải lớn hơn không", "it must be longer than nothing";
     UNFIT_HEARTBEATS = "bầu chọn phải đợi ít nhất hai nhịp heartbeat", "an election must wait for two heartbeats or more";
     UNFIT_OVER_MIN = "phải dài hơn election_min", "it must be longer than election_min";
+    UNFIT_UNDER_SPARE = "không được nhỏ hơn storage.spare", "it must not be less than storage.spare";
     UNFIT_OVER_MAX = "phải dài hơn election_max", "it must be longer than election_max";
 }
