@@ -157,9 +157,15 @@ pub(crate) fn from_body_with_committed<T: DeserializeOwned>(
     Ok((value, u64::from_be_bytes(committed)))
 }
 
+/// Room for what is encoded most often, a proposal or a handful of answers: a vector that grew with it would
+/// be moved several times.
+const ENCODED_MOSTLY: usize = 1024;
+
 /// One of our own values as a body.
 pub(crate) fn to_cbor(value: &impl Encode<()>) -> Vec<u8> {
-    minicbor::to_vec(value).expect("a vector takes every octet")
+    let mut octets = Vec::with_capacity(ENCODED_MOSTLY);
+    minicbor::encode(value, &mut octets).expect("a vector takes every octet");
+    octets
 }
 
 /// One of our own values from a body.

@@ -12,7 +12,7 @@ use crate::{
     cluster, cluster_key, deadlines, exchange, lost, pickup,
     record::Spent,
     registry,
-    tables::{ANSWERS, CLUSTER, KEYS, NONCES, Tables},
+    tables::{ANSWERS, CLUSTER, NONCES, SIGNERS, Tables},
     time::{self, Time},
 };
 
@@ -199,7 +199,7 @@ fn caller<S: Store>(
         (Need::Signed(_), None) => return Err(Refusal::ProofMissing),
         (Need::Signed(grant) | Need::MaybeSigned(grant), Some(proof)) => (grant, proof),
     };
-    let key = KEYS.get(store, &proof.key).ok_or(Refusal::KeyUnknown)?;
+    let key = SIGNERS.get(store, &proof.key).ok_or(Refusal::KeyUnknown)?;
     if key.status != KeyStatus::Active {
         return Err(Refusal::KeyRevoked);
     }

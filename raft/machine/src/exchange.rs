@@ -15,8 +15,8 @@ use crate::{
     keys::Newest,
     lifecycle::{self, delivery_ms, is_majority},
     tables::{
-        APPS, CLOCK, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, SENT, SPACES,
-        Tables,
+        APPS, CLOCK, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, REACHES,
+        SENT, SPACES, Tables,
     },
 };
 
@@ -235,11 +235,11 @@ fn targets(tables: &Tables, app: &AppId, asked: &[UnitCode]) -> Result<Vec<UnitC
     if !(1..=TARGETS_MAX).contains(&asked.len()) {
         return Err(Refusal::TargetsMalformed);
     }
-    let app = tables.get(&APPS, app).expect("a key's application is registered");
+    let reach = tables.get(&REACHES, app).expect("a key's application is registered");
     let mut targets = Vec::with_capacity(asked.len());
     for code in asked {
         let target = tables.resolve(code).ok_or(Refusal::UnitUnknown)?;
-        if !app.may_send_to(&target) {
+        if !reach.includes(&target) {
             return Err(Refusal::TargetNotGranted);
         }
         targets.push(target);
@@ -299,8 +299,8 @@ fn check_targets(tables: &Tables, caller: &Caller, packet: &PacketRecord) -> Res
 /// all of its targets.
 pub(crate) fn may_act<R: Reader + ?Sized>(reader: &R, app: &AppId, packet: &PacketRecord) -> bool {
     packet.app == *app
-        || APPS.get(reader, app).is_some_and(|app| {
-            packet.deliveries.iter().all(|delivery| app.may_send_to(&delivery.target))
+        || REACHES.get(reader, app).is_some_and(|reach| {
+            packet.deliveries.iter().all(|delivery| reach.includes(&delivery.target))
         })
 }
 

@@ -84,18 +84,17 @@ fn append(tables: &mut Tables, unit: &UnitCode, event: Event, room: &Room) {
     let position = head.last;
     let event = Event { position, ..event };
     tables.put(&FEEDS, &(unit.clone(), position), &event);
-    let row = (unit.clone(), event.source);
-    let mut told = tables.get(&TOLD, &row).unwrap_or(Told { count: 0, from: position });
-    told.count += 1;
-    tables.put(&TOLD, &row, &told);
-    if told.count == room.share + 1 {
-        head.heavy.push(row.1);
+    let mut own = Share::of(tables, unit, event.source, position);
+    own.told.count += 1;
+    if own.told.count == room.share + 1 {
+        head.heavy.push(own.source.clone());
     }
     for _ in 0..room.dropped_max {
-        if head.kept <= room.events_max || !drop_one(tables, unit, &mut head, room) {
+        if head.kept <= room.events_max || !drop_one(tables, unit, (&mut head, &mut own), room) {
             break;
         }
     }
+    own.keep(tables, unit);
     if position.is_multiple_of(INBOX_FLOOR_STEP) {
         let open = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), head.inbox_floor)));
         let first = INBOX.first(&tables.store, &open);
@@ -105,36 +104,94 @@ fn append(tables: &mut Tables, unit: &UnitCode, event: Event, room: &Room) {
     tables.effects.push(Effect::Notice { unit: unit.clone(), position });
 }
 
-/// Makes room for one event, and answers whether it did: who has most gives way if that is more than
-/// a share, else the oldest event goes.
-fn drop_one(tables: &mut Tables, unit: &UnitCode, head: &mut UnitHead, room: &Room) -> bool {
-    let Some((source, mut told)) = heaviest(tables, unit, head) else {
-        let position = oldest(tables, unit, head.first);
-        head.first = position + 1;
-        drop_event(tables, unit, head, (position, room));
-        return true;
-    };
-    match oldest_of(tables, unit, &source, (told.from, room)) {
-        Ok(position) => {
-            drop_event(tables, unit, head, (position, room));
-            true
+/// What a source has in the feed, while an event is written.
+#[derive(Clone)]
+struct Share {
+    source: UnitCode,
+    told: Told,
+}
+
+impl Share {
+    /// Of who tells something now, at this position.
+    fn of(tables: &Tables, unit: &UnitCode, source: UnitCode, position: u64) -> Self {
+        let row = (unit.clone(), source);
+        let told = tables.get(&TOLD, &row).unwrap_or(Told { count: 0, from: position });
+        Self { source: row.1, told }
+    }
+
+    /// Of somebody who has told something.
+    fn counted(tables: &Tables, unit: &UnitCode, source: &UnitCode) -> Self {
+        let row = (unit.clone(), source.clone());
+        let told = tables.get(&TOLD, &row).expect("whoever told something is counted");
+        Self { source: row.1, told }
+    }
+
+    /// Writes the row, where there is anything left.
+    fn keep(&self, tables: &mut Tables, unit: &UnitCode) {
+        let row = (unit.clone(), self.source.clone());
+        if self.told.count == 0 {
+            tables.delete(&TOLD, &row);
+        } else {
+            tables.put(&TOLD, &row, &self.told);
         }
-        // Others' events lie before it; the next event goes on looking from there.
-        Err(looked_to) => {
-            told.from = looked_to;
-            tables.put(&TOLD, &(unit.clone(), source), &told);
-            false
+    }
+
+    /// Its oldest event goes.
+    fn drop_oldest(
+        &mut self,
+        tables: &mut Tables,
+        unit: &UnitCode,
+        head: &mut UnitHead,
+        (position, room): (u64, &Room),
+    ) {
+        tables.delete(&FEEDS, &(unit.clone(), position));
+        head.kept -= 1;
+        self.told.count -= 1;
+        self.told.from = position + 1;
+        if self.told.count == room.share {
+            head.heavy.retain(|source| *source != self.source);
         }
     }
 }
 
-/// The source that has most in the feed, if that is more than a share.
-fn heaviest(tables: &Tables, unit: &UnitCode, head: &UnitHead) -> Option<(UnitCode, Told)> {
-    let rows = head.heavy.iter().map(|source| {
-        let told = tables.get(&TOLD, &(unit.clone(), source.clone()));
-        (source.clone(), told.expect("every heavy source is counted"))
-    });
-    rows.max_by_key(|(_, told)| told.count)
+/// Makes room for one event, and answers whether it did: who has most gives way if that is more than
+/// a share, else the oldest event goes. What its teller has is at hand.
+fn drop_one(
+    tables: &mut Tables,
+    unit: &UnitCode,
+    (head, own): (&mut UnitHead, &mut Share),
+    room: &Room,
+) -> bool {
+    let share_of = |tables: &Tables, source: &UnitCode| match *source == own.source {
+        true => own.clone(),
+        false => Share::counted(tables, unit, source),
+    };
+    // The source that has most, if that is more than a share.
+    let heaviest = head.heavy.iter().map(|source| share_of(tables, source));
+    let (mut share, found) = match heaviest.max_by_key(|share| share.told.count) {
+        Some(share) => {
+            let found = oldest_of(tables, unit, &share.source, (share.told.from, room));
+            (share, found)
+        }
+        None => {
+            let position = oldest(tables, unit, head.first);
+            head.first = position + 1;
+            let event = tables.get(&EVENT_SOURCES, &(unit.clone(), position));
+            let source = event.expect("only what is kept is dropped").source;
+            (share_of(tables, &source), Ok(position))
+        }
+    };
+    match found {
+        Ok(position) => share.drop_oldest(tables, unit, head, (position, room)),
+        // Others' events lie before it; the next event goes on looking from there.
+        Err(looked_to) => share.told.from = looked_to,
+    }
+    if share.source == own.source {
+        *own = share;
+    } else {
+        share.keep(tables, unit);
+    }
+    found.is_ok()
 }
 
 /// The position of the oldest event, which is not before `first`.
@@ -166,31 +223,6 @@ fn oldest_of(
     match found {
         Ok((_, position)) => Ok(position),
         Err(last) => Err(last.map_or(from.1, |(_, position)| position + 1)),
-    }
-}
-
-/// Drops an event that is the oldest of its source.
-fn drop_event(
-    tables: &mut Tables,
-    unit: &UnitCode,
-    head: &mut UnitHead,
-    (position, room): (u64, &Room),
-) {
-    let place = (unit.clone(), position);
-    let event = tables.get(&EVENT_SOURCES, &place).expect("only what is kept is dropped");
-    tables.delete(&FEEDS, &place);
-    head.kept -= 1;
-    let row = (unit.clone(), event.source);
-    let mut told = tables.get(&TOLD, &row).expect("whoever told something is counted");
-    told.count -= 1;
-    told.from = position + 1;
-    if told.count == room.share {
-        head.heavy.retain(|source| *source != row.1);
-    }
-    if told.count == 0 {
-        tables.delete(&TOLD, &row);
-    } else {
-        tables.put(&TOLD, &row, &told);
     }
 }
 

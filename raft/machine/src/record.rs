@@ -128,11 +128,38 @@ pub struct AppRecord {
     pub added_by: Option<By>,
 }
 
-impl AppRecord {
-    /// Whether it may send to a unit, given by its main code.
-    pub fn may_send_to(&self, target: &UnitCode) -> bool {
+/// Of an application's record, whom it may send to. Sending asks for nothing else.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Reach {
+    /// See [`AppRecord::targets`].
+    #[n(4)]
+    pub(crate) targets: Vec<UnitCode>,
+}
+
+impl Reach {
+    /// Whether the application may send to a unit, given by its main code.
+    pub(crate) fn includes(&self, target: &UnitCode) -> bool {
         self.targets.is_empty() || self.targets.binary_search(target).is_ok()
     }
+}
+
+/// Of a key's record, for whom it signs and whether it may. Each signed command asks for nothing else.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Signer {
+    /// See [`KeyRecord::app`].
+    #[n(1)]
+    pub(crate) app: AppId,
+    /// See [`KeyRecord::unit`].
+    #[n(2)]
+    pub(crate) unit: UnitCode,
+    /// See [`KeyRecord::grants`].
+    #[n(3)]
+    pub(crate) grants: Grants,
+    /// See [`KeyRecord::status`].
+    #[n(8)]
+    pub(crate) status: KeyStatus,
 }
 
 /// A key. Nothing in it is a usable secret.

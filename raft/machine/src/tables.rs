@@ -2,7 +2,7 @@
 //!
 //! A record that does not decode is a bug of ours, not a refusal: the node stops.
 
-use std::{marker::PhantomData, ops::ControlFlow};
+use std::{cell::RefCell, marker::PhantomData, ops::ControlFlow};
 
 use minicbor::{Decode, Encode, bytes::ByteVec};
 use model::{
@@ -16,7 +16,7 @@ use crate::{
     Reader, Store, UnitHead, UnitRecord, Write,
     event::{EventSource, Told},
     keys::{Key, Newest},
-    record::{PacketEnd, Spent},
+    record::{PacketEnd, Reach, Signer, Spent},
     time::{Time, Trust},
 };
 
@@ -96,8 +96,19 @@ pub(crate) const AUTHORITY: Table<(), AuthorityRecord> = Table::new(34);
 pub(crate) const TOLD: Table<(UnitCode, UnitCode), Told> = Table::new(35);
 /// The rows of [`FEEDS`], read for one thing; never written by this name.
 pub(crate) const EVENT_SOURCES: Table<(UnitCode, u64), EventSource> = Table::new(FEEDS.tag);
+/// The rows of [`KEYS`], read for one thing; never written by this name.
+pub(crate) const SIGNERS: Table<AccessKey, Signer> = Table::new(KEYS.tag);
+/// The rows of [`APPS`], read for one thing; never written by this name.
+pub(crate) const REACHES: Table<AppId, Reach> = Table::new(APPS.tag);
 /// The rows of [`PACKETS`], read for one thing; never written by this name.
 pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
+
+/// What a thread keeps to encode records in: more than nearly every record has.
+const SCRATCH_MAX: usize = 16 << 10;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What can stand in a table.
 pub(crate) trait Value: Encode<()> + for<'b> Decode<'b, ()> {}
@@ -140,7 +151,15 @@ impl<K: Key, V: Value> Table<K, V> {
 
     /// Puts a record.
     pub(crate) fn put<S: Store + ?Sized>(&self, store: &mut S, key: &K, value: &V) {
-        let octets = minicbor::to_vec(value).expect("a vector takes every octet");
+        // A record is encoded where the one before was, and copied once: a vector that grows with it would
+        // be moved several times.
+        let octets = SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            minicbor::encode(value, &mut *scratch).expect("a vector takes every octet");
+            let octets = scratch.as_slice().to_vec();
+            scratch.shrink_to(SCRATCH_MAX);
+            octets
+        });
         store.put(self.key(key), octets);
     }
 
