@@ -32,6 +32,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         | Refusal::NonceReused => access(refusal),
         Refusal::LastAdminKey | Refusal::RotationsFull | Refusal::KeyVersionEnded => keys(refusal),
         Refusal::ContentLost => super::content_lost(),
+        Refusal::UnitInUse => super::unit_in_use(),
         _ => exchange(refusal),
     };
     Row {

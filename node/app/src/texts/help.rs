@@ -299,15 +299,9 @@ pub const ALL: &[Entry] = &[
             ),
         ],
     },
-    Entry {
-        path: "unit import",
-        about: t(
-            "Thêm các đơn vị từ tệp CSV; đơn vị đã có được bỏ qua",
-            "Add units from a CSV file; those that are there are passed over",
-        ),
-        examples: ["lgsp unit import don-vi.csv", "lgsp unit import don-vi.csv -o json"],
-        args: &[("file", t("Cột: code,name,kind,parent", "Columns: code,name,kind,parent"))],
-    },
+    super::units::HELP_IMPORT,
+    super::units::HELP_RENAME,
+    super::units::HELP_REMOVE,
     Entry {
         path: "unit show",
         about: t("Xem một đơn vị", "Show a unit"),

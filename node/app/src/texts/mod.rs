@@ -9,6 +9,8 @@ pub mod demo;
 pub mod failures;
 pub mod help;
 pub mod identity;
+pub mod states;
+pub mod units;
 pub mod words;
 
 use std::fmt::Display;
@@ -115,6 +117,7 @@ mod tests {
             ("failures", failures::ALL),
             ("authority", authority::ALL),
             ("identity", identity::ALL),
+            ("units", units::ALL),
             ("words", words::ALL),
         ];
         for (part, all) in parts {

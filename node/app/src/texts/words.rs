@@ -73,7 +73,6 @@ texts! {
     ASK_REVOKE = "Thu hồi khoá {name}.", "Revoke the key {name}.";
 
     DONE_UNIT_ADDED = "đã thêm đơn vị {code}", "the unit {code} was added";
-    DONE_UNITS_IMPORTED = "đã thêm {added} đơn vị, bỏ qua {skipped} đơn vị đã có", "{added} units were added, {skipped} were there already";
     DONE_APP_ADDED = "đã thêm ứng dụng {app} của {unit}", "the application {app} of {unit} was added";
     DONE_KEY_ISSUED = "đã cấp khoá {key} cho {app} ({algorithm})", "the key {key} was issued to {app} ({algorithm})";
     SECRET_ONCE = "Khoá bí mật (chỉ hiện MỘT lần, hãy cất ngay):", "Secret key (shown ONCE, keep it now):";

@@ -16,6 +16,8 @@ mod renew;
 mod run;
 mod send;
 mod status;
+mod units;
+mod units_list;
 mod way;
 
 use std::{
@@ -41,7 +43,7 @@ use crate::{
 
 pub use clocks::own_clock;
 pub use founding::{ADMIN_PROFILE, quoted};
-pub use registry::read_units;
+pub use units_list::read_units;
 pub use way::{Step, lines, steps};
 
 /// How a command ends: its exit code, or what went wrong.
@@ -294,7 +296,9 @@ async fn unit(context: &Context, verb: UnitVerb) -> Done {
             let unit = client::NewUnit { code, name, kind, parent, aliases: alias };
             registry::add_unit(context, unit).await
         }
-        UnitVerb::Import { file } => registry::import_units(context, &file).await,
+        UnitVerb::Import(args) => units::import(context, args).await,
+        UnitVerb::Rename { code, name } => units::rename(context, code, name).await,
+        UnitVerb::Remove { code, yes } => units::remove(context, code, yes).await,
         UnitVerb::Show { code } => registry::show_unit(context, &code).await,
         UnitVerb::List(list) => registry::list_units(context, list).await,
         UnitVerb::Search { words, limit } => {
