@@ -290,7 +290,7 @@ async fn small_packet(desk: &Desk) -> Result<()> {
     let received = desk.ask(&target, "lgsp.received/1", &receive).await?;
     let path = text(&received, "/items/0/path")?;
     ensure!(received["items"][0]["state"] == "picked_up", "{received:#}");
-    ensure!(path.ends_with(".pdf") && fs::read(&path)? == octets, "octet for octet: {path}");
+    ensure!(path.ends_with("/cong-van.pdf") && fs::read(&path)? == octets, "as sent: {path}");
 
     // Another digest settles nothing; the right one may be said twice.
     let other = digest_of(b"something else");
@@ -339,7 +339,7 @@ async fn large_packet(desk: &Desk) -> Result<()> {
     ensure!(output.status.success() && items(&received)?.len() == 1, "{received:#}");
     ensure!(received["items"][0]["packet"] == sent["packet"], "{received:#}");
     let path = text(&received, "/items/0/path")?;
-    ensure!(path.ends_with(".zip") && fs::read(&path)? == octets, "octet for octet: {path}");
+    ensure!(path.ends_with("/ban-do.zip") && fs::read(&path)? == octets, "as sent: {path}");
 
     let packet = text(&sent, "/packet")?;
     let watch = ["packet", "show", &packet, "--watch"];

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod failures;
 pub mod help;
 pub mod identity;
+pub mod packets;
 pub mod states;
 pub mod units;
 pub mod words;
@@ -117,6 +118,7 @@ mod tests {
             ("failures", failures::ALL),
             ("authority", authority::ALL),
             ("identity", identity::ALL),
+            ("packets", packets::ALL),
             ("units", units::ALL),
             ("words", words::ALL),
         ];

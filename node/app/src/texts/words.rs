@@ -89,7 +89,7 @@ texts! {
     DONE_MEMBER_REMOVED = "đã gỡ nút {node}", "the node {node} was removed";
     DONE_SENT = "đã gửi {packet} · {size} · sha256 {digest} · tới {targets}", "sent {packet} · {size} · sha256 {digest} · to {targets}";
     DONE_RECEIVED = "đã nhận {packet} → {path} · {size} · mã băm khớp", "received {packet} → {path} · {size} · the digest fits";
-    DONE_CONFIRMED = "đã xác nhận {packet}: {state}", "confirmed {packet}: {state}";
+    DONE_CONFIRMED = "đã xác nhận {packet}", "confirmed {packet}";
     NEXT = "Bước tiếp theo:", "Next:";
     SENDING = "đang gửi", "sending";
     FETCHING = "đang nhận", "fetching";

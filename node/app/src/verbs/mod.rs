@@ -24,10 +24,12 @@ use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 
 use clap::FromArgMatches;
 use client::Client;
+use parking_lot::Mutex;
 
 use crate::{
     cli::{
@@ -38,13 +40,18 @@ use crate::{
     config::{self, Config},
     demo, node,
     profile::Loaded,
-    texts::{Text, failures as t, words},
+    texts::{Text, failures as t, packets as packet_words, words},
 };
 
 pub use clocks::own_clock;
 pub use founding::{ADMIN_PROFILE, quoted};
 pub use units_list::read_units;
 pub use way::{Step, lines, steps};
+
+/// How long a request may go unanswered before anything is said: an election is over in less.
+const HICCUP: Duration = Duration::from_secs(2);
+/// How often it is said that something goes on.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// How a command ends: its exit code, or what went wrong.
 pub type Done = Result<Exit, Failure>;
@@ -64,6 +71,22 @@ impl Context {
     pub fn client(&self) -> Result<(Client, Loaded), Failure> {
         let loaded = Loaded::find(&self.global, self.out.lang)?;
         let used = (loaded.client(self.global.timeout())?, loaded);
+        // A program that reads our talk reads one document.
+        if self.out.is_table() {
+            let (out, timeout) = (self.out, self.global.timeout);
+            let profile = crate::profile::path(&self.global).display().to_string();
+            let said = Mutex::new(None);
+            used.0.watch(move |error, since| {
+                let mut said = said.lock();
+                if waits_long(since, said.map(|said: Instant| said.elapsed())) {
+                    *said = Some(Instant::now());
+                    let what = Failure::client(out.lang, &profile, error).what.clone();
+                    let values: [(&str, &dyn std::fmt::Display); 2] =
+                        [("what", &what), ("timeout", &timeout)];
+                    out.warn(out.fill(packet_words::STILL_TRYING, &values));
+                }
+            });
+        }
         // A command that asks twice uses the same.
         let _ = self.used.set(used.clone());
         Ok(used)
@@ -145,6 +168,12 @@ impl Context {
             .fix(self.out.fill(t::FIX_CONFIRM_WRONG, &[("name", &name)]))
             .code(9004))
     }
+}
+
+/// Whether people should hear that something is tried again: not of a hiccup that is over before they have
+/// read the line, and not with every attempt.
+fn waits_long(since: Duration, said: Option<Duration>) -> bool {
+    since >= HICCUP && said.is_none_or(|said| said >= SAY_EVERY)
 }
 
 /// Reads the arguments and does what they ask.

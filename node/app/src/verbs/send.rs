@@ -1,18 +1,13 @@
 //! `packet send`: a small file in one round trip, a large one piece by piece.
 
-use std::{
-    ffi::OsString,
-    io::IsTerminal,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{ffi::OsString, io::IsTerminal, path::Path, time::Instant};
 
 use client::{Client, File, NewPacket, Policy, Submitted};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{FileName, IdempotencyKey, MediaType, Title};
 use serde_json::json;
 
-use super::{Context, Done, packets};
+use super::{Context, Done, SAY_EVERY, packets};
 use crate::{
     cli::{Exit, Failure, Out, SendArgs, size_text},
     texts::{Text, failures as t, words as w},
@@ -22,9 +17,6 @@ use crate::{
 const fn fits_one_round(size: u64) -> bool {
     size <= delivery::ONE_ROUND_MAX as u64
 }
-
-/// How often progress is said where nobody sees a bar.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Sends a file.
 pub async fn send(context: &Context, args: SendArgs) -> Done {

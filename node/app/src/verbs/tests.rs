@@ -72,6 +72,16 @@ fn the_units_of_the_province_are_read() {
     assert!(wrong.expect_err("a wrong line").what.contains('3'));
 }
 
+/// Finding 27: whoever waits is told, and neither of a hiccup nor with every attempt.
+#[test]
+fn what_goes_unanswered_is_told_now_and_then() {
+    let span = Duration::from_secs;
+    assert!(!waits_long(span(1), None), "an election");
+    assert!(waits_long(span(2), None));
+    assert!(!waits_long(span(9), Some(span(7))));
+    assert!(waits_long(span(12), Some(span(10))));
+}
+
 #[test]
 fn commands_end_with_their_exit_codes() {
     let directory = tempfile::tempdir().expect("a directory");
