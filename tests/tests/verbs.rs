@@ -51,6 +51,7 @@ async fn every_verb_answers_and_refuses_as_it_must() {
     well("units", units(&desk).await);
     well("applications and keys", applications(&desk).await);
     well("a small packet", small_packet(&desk).await);
+    well("packets that do not arrive", ended_packets(&desk).await);
     well("a large packet", large_packet(&desk).await);
     well("a revoked key", revoked_key(&desk).await);
     well("members", members(&desk, &cluster).await);
@@ -307,6 +308,27 @@ async fn small_packet(desk: &Desk) -> Result<()> {
     let way: Vec<_> = shown["way"].as_array().context("a way")?.iter().collect();
     ensure!(way.iter().any(|step| step["what"] == "confirmed"), "{shown:#}");
     desk.refused(exit::CONFLICT, &target, &receive).await?;
+    Ok(())
+}
+
+/// What its source takes back, and what its target refuses.
+async fn ended_packets(desk: &Desk) -> Result<()> {
+    let (source, target) = (desk.path("nguon.toml"), desk.path("dich.toml"));
+    let (_, file) = made(desk, "nham.pdf", 10)?;
+    let mut packets = Vec::new();
+    for _ in 0..2 {
+        let send = ["packet", "send", &file, "--to", "H41.101"];
+        packets.push(text(&desk.ask(&source, "lgsp.sent/1", &send).await?, "/packet")?);
+    }
+    desk.refused(exit::USAGE, &source, &["packet", "cancel", &packets[0]]).await?;
+    let cancel = ["packet", "cancel", &packets[0], "--yes"];
+    let cancelled = desk.ask(&source, "lgsp.cancelled/1", &cancel).await?;
+    ensure!(items(&cancelled)?[0]["state"] == "cancelled", "{cancelled:#}");
+    let reject = |packet| ["packet", "reject", packet, "--reason", "Gửi nhầm đơn vị"];
+    desk.refused(exit::CONFLICT, &target, &reject(&packets[0])).await?;
+    desk.ask(&target, "lgsp.rejected/1", &reject(&packets[1])).await?;
+    let shown = desk.ask(&source, "lgsp.packet/1", &["packet", "show", &packets[1]]).await?;
+    ensure!(shown["packet"]["deliveries"][0]["reason"] == "Gửi nhầm đơn vị", "{shown:#}");
     Ok(())
 }
 

@@ -353,6 +353,18 @@ pub enum PacketVerb {
         yes: bool,
     },
     Receive(ReceiveArgs),
+    Cancel {
+        #[arg(required = true)]
+        packets: Vec<PacketId>,
+        #[arg(long)]
+        yes: bool,
+    },
+    Reject {
+        #[arg(required = true)]
+        packets: Vec<PacketId>,
+        #[arg(long)]
+        reason: Label,
+    },
     Confirm {
         packet: PacketId,
         #[arg(

@@ -483,6 +483,8 @@ pub const ALL: &[Entry] = &[
         ],
         args: &[("watch", t("Theo dõi đến khi gói tin kết thúc", "Watch until the packet ends"))],
     },
+    super::packets::HELP_CANCEL,
+    super::packets::HELP_REJECT,
     Entry {
         path: "packet lost",
         about: t(

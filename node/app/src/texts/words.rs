@@ -183,7 +183,7 @@ texts! {
     WAY_REJECTED = "{target} từ chối: {reason}", "{target} refused: {reason}";
     WAY_EXPIRED = "quá hạn đối với {target}", "the deadline passed for {target}";
     WAY_FAILED = "không chuyển được tới {target}: nội dung đã mất", "could not be carried to {target}: its content was lost";
-    WAY_CANCELLED = "đã thu hồi đối với {target}", "taken back from {target}";
+    WAY_CANCELLED = "đã huỷ đối với {target}", "cancelled for {target}";
     WAY_PURGED = "nút {node} đã xoá nội dung", "node {node} has purged the content";
     WAY_DEBT = "nút {node} còn nợ xoá", "node {node} still has to purge";
     WAY_ENDED = "gói tin kết thúc: {state}", "the packet ended: {state}";

@@ -4,6 +4,7 @@ mod authority;
 mod check;
 mod clocks;
 mod cluster;
+mod ending;
 mod forward;
 mod founding;
 mod lost;
@@ -343,6 +344,8 @@ async fn packet(context: &Context, verb: PacketVerb) -> Done {
         PacketVerb::Show { packet, watch } => packets::show(context, packet, watch).await,
         PacketVerb::Lost { list, close: false, .. } => lost::list(context, list).await,
         PacketVerb::Lost { yes, .. } => lost::close(context, yes).await,
+        PacketVerb::Cancel { packets, yes } => ending::cancel(context, packets, yes).await,
+        PacketVerb::Reject { packets, reason } => ending::reject(context, packets, &reason).await,
         PacketVerb::Receive(args) => receive::receive(context, args).await,
         PacketVerb::Confirm { packet, file, digest } => {
             receive::confirm(context, packet, file, digest).await
