@@ -454,7 +454,10 @@ pub const ALL: &[Entry] = &[
             ),
             (
                 "deliver_by",
-                t("Hạn chót, ví dụ 2026-11-23T17:00:00Z", "The deadline, as 2026-11-23T17:00:00Z"),
+                t(
+                    "Hạn chót, ví dụ 2026-11-23T17:00:00+07:00",
+                    "The deadline, as 2026-11-23T17:00:00+07:00",
+                ),
             ),
             (
                 "idempotency_key",

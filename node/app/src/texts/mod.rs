@@ -9,6 +9,7 @@ pub mod demo;
 pub mod failures;
 pub mod help;
 pub mod identity;
+pub mod moments;
 pub mod packets;
 pub mod states;
 pub mod units;
@@ -64,7 +65,8 @@ impl Text {
         }
     }
 
-    /// The text with its places filled in.
+    /// The text with its places filled in. A value that is a moment is shown as people read one: all
+    /// texts pass here, so that none shows another zone.
     pub fn fill(self, lang: Lang, values: &[(&str, &dyn Display)]) -> String {
         let mut rest = self.in_lang(lang);
         let mut filled = String::with_capacity(rest.len() + 32);
@@ -73,7 +75,7 @@ impl Text {
             let name = &rest[start + 1..start + length];
             filled.push_str(&rest[..start]);
             match values.iter().find(|(key, _)| *key == name) {
-                Some((_, value)) => filled.push_str(&value.to_string()),
+                Some((_, value)) => filled.push_str(&moments::local(&value.to_string())),
                 None => filled.push_str(&rest[start..=start + length]),
             }
             rest = &rest[start + length + 1..];
@@ -144,6 +146,10 @@ mod tests {
             "nút 3: tốt {node}"
         );
         assert_eq!(text.fill(Lang::En, &[("node", &3)]), "node 3: {what}");
+        assert_eq!(
+            text.fill(Lang::En, &[("node", &3), ("what", &model::Moment(1_795_334_851_204))]),
+            "node 3: 2026-11-22 15:07:31 +07"
+        );
     }
 
     #[test]
