@@ -17,8 +17,9 @@ pub fn language(args: &[String]) -> Lang {
         Some(rest) => rest.strip_prefix('='),
         None => None,
     });
-    let own = flag.map(str::to_owned).or_else(|| std::env::var("LGSP_LANG").ok());
-    if let Some(lang) = own.as_deref().and_then(Lang::of_locale) {
+    // A word that is no language of ours is told in the language that holds without it.
+    let surroundings = || std::env::var("LGSP_LANG").ok().as_deref().and_then(Lang::of_locale);
+    if let Some(lang) = flag.and_then(Lang::of_locale).or_else(surroundings) {
         return lang;
     }
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]

@@ -6,11 +6,12 @@ texts! {
     WHY = "vì sao:", "why:";
     FIX = "cách sửa:", "to mend:";
     CODE = "mã:", "code:";
+    TRACE = "mã tra nhật ký", "trace";
 
     USAGE = "Lệnh viết chưa đúng.", "The command is not written right.";
     USAGE_UNKNOWN_ARG = "không có tham số {arg}", "there is no argument {arg}";
     USAGE_UNKNOWN_COMMAND = "không có lệnh {arg}", "there is no command {arg}";
-    USAGE_MISSING = "thiếu {arg}", "{arg} is missing";
+    USAGE_MISSING = "thiếu {arg}", "missing: {arg}";
     USAGE_VALUE = "giá trị {value} của {arg} không hợp lệ", "{value} is not a value of {arg}";
     USAGE_CONFLICT = "{arg} không đi cùng {other}", "{arg} does not go with {other}";
     USAGE_COUNT = "số giá trị của {arg} không đúng", "{arg} has too many values, or too few";
@@ -34,6 +35,8 @@ texts! {
     FIX_TOKEN = "xin mã mới trên một thành viên: lgsp member token", "ask a member for a new one: lgsp member token";
     FIX_RETRY = "thử lại sau ít giây; xem cụm: lgsp status", "try again in some seconds; see the cluster: lgsp status";
     FIX_APP = "xem các ứng dụng: lgsp app list", "see the applications: lgsp app list";
+    FIX_NOT_ACCEPTED = "nhận gói tin trước: lgsp packet receive pk_…", "receive the packet first: lgsp packet receive pk_…";
+    FIX_ENDED = "xem gói tin đã kết thúc thế nào: lgsp packet show pk_…", "see how the packet ended: lgsp packet show pk_…";
     FIX_PACKET = "xem các gói tin: lgsp packet list", "see the packets: lgsp packet list";
     LOOK_UNITS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp unit list --all", "they may have been added; look before you repeat: lgsp unit list --all";
     LOOK_APPS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp app list --all", "it may have been added; look before you repeat: lgsp app list --all";
@@ -44,6 +47,7 @@ texts! {
     FIX_STATUS = "xem cụm: lgsp status", "see the cluster: lgsp status";
 
     UNREACHABLE = "Không kết nối được tới nút nào của cụm.", "No node of the cluster can be reached.";
+    FIX_UNREACHABLE_URL = "kiểm tra nút đang chạy (lgsp run) và địa chỉ đã gõ", "check that a node runs (lgsp run) and the address that was typed";
     FIX_UNREACHABLE = "kiểm tra nút đang chạy (lgsp run) và địa chỉ trong hồ sơ {profile}", "check that a node runs (lgsp run) and the addresses in the profile {profile}";
     TLS = "{url} không chứng minh được là nút của cụm này.", "{url} does not prove that it is a node of this cluster.";
     FIX_TLS = "kiểm tra authority trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that the authority in the profile {profile} is this cluster's, and that the certificate carries the host name";

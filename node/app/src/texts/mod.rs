@@ -11,6 +11,7 @@ pub mod help;
 pub mod identity;
 pub mod moments;
 pub mod packets;
+pub mod reasons;
 pub mod states;
 pub mod units;
 pub mod words;

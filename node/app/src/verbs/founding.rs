@@ -13,7 +13,7 @@ use crate::{
     node::{self, AUTHORITY_PEM},
     options::{InitOptions, JoinOptions},
     profile,
-    texts::{failures as t, words},
+    texts::{failures as t, reasons, words},
 };
 
 /// The administrator's profile in a data directory.
@@ -77,7 +77,7 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
     let out = &context.out;
     let token: JoinToken = args.token.trim().parse().map_err(|error: certs::Error| {
         Failure::new(Exit::Usage, out.text(t::TOKEN_MALFORMED))
-            .why(error.to_string())
+            .why(reasons::of_token(out.lang, &error))
             .fix(out.text(t::FIX_TOKEN))
             .code(9202)
     })?;
@@ -167,7 +167,13 @@ fn prepare(out: &Out, args: &NodeArgs) -> Result<Config, Failure> {
         cors_origins: Vec::new(),
     };
     let config = Config::new(directory, args.name.clone(), mesh, api);
-    config.check().map_err(|error| Failure::config(out.lang, Path::new(config::FILE), &error))?;
+    // There is no file yet: it is the arguments that are wrong.
+    config.check().map_err(|error| {
+        Failure::new(Exit::Usage, out.text(t::USAGE))
+            .why(error.in_lang(out.lang))
+            .fix(out.fill(t::USAGE_HELP, &[("command", &"lgsp init")]))
+            .code(9201)
+    })?;
     Ok(config)
 }
 

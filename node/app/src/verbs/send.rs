@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Context, Done, SAY_EVERY, packets};
 use crate::{
     cli::{Exit, Failure, Out, SendArgs, size_text},
-    texts::{Text, failures as t, words as w},
+    texts::{Lang, Text, failures as t, packets as p, words as w},
 };
 
 /// Whether a content of this size travels inside the request: the nodes refuse a larger one there.
@@ -22,6 +22,8 @@ const fn fits_one_round(size: u64) -> bool {
 pub async fn send(context: &Context, args: SendArgs) -> Done {
     let out = &context.out;
     let (client, _) = context.client()?;
+    // The file first: whoever names a directory should not hear of a title.
+    let size = size_of(out, &args.file)?;
     let packet = packet_of(out, &args)?;
     let size = size_of(out, &args.file)?;
     let submitted = if fits_one_round(size) {
@@ -80,7 +82,7 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
     let title = args.title.clone().unwrap_or(name);
     let title: Title = title.parse().map_err(|error: model::Malformed| {
         Failure::new(Exit::Usage, out.text(t::TITLE))
-            .why(error.reason)
+            .why(reason(out.lang, &error))
             .fix(out.text(t::FIX_TITLE))
             .code(9205)
     })?;
@@ -92,6 +94,14 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
         size: None,
         policy: args.deliver_by.clone().map(|deliver_by| Policy { deliver_by: Some(deliver_by) }),
     })
+}
+
+/// Why a text is none of ours, in the language of the talk.
+fn reason(lang: Lang, error: &model::Malformed) -> &'static str {
+    match lang {
+        Lang::Vi => api::reason_vi(error.reason),
+        Lang::En => error.reason,
+    }
 }
 
 async fn one_round(

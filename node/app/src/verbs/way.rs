@@ -86,7 +86,7 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
         "ended",
         None,
         ended_mark,
-        out.fill(w::WAY_ENDED, &[("state", &packet.state)]),
+        out.fill(w::WAY_ENDED, &[("state", &states::state(out.lang, &packet.state))]),
     );
     for purged in &packet.purged {
         let text = out.fill(w::WAY_PURGED, &[("node", &purged.node)]);
