@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::Cli;
 use crate::texts::{
-    Lang,
+    Lang, exits,
     help::{self, Entry},
     words,
 };
@@ -50,7 +50,7 @@ pub fn entry(path: &str) -> Option<&'static Entry> {
 
 fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
     let template = format!(
-        "{{about}}\n\n{{before-help}}{} {{usage}}\n\n{{all-args}}\n",
+        "{{about}}\n\n{{before-help}}{} {{usage}}\n\n{{all-args}}{{after-help}}\n",
         words::USAGE.in_lang(lang)
     );
     command =
@@ -61,6 +61,9 @@ fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
         command = command
             .about(entry.about.in_lang(lang))
             .before_help(format!("{}{examples}", words::EXAMPLES.in_lang(lang)));
+    }
+    if path.is_empty() {
+        command = command.after_help(exits::listed(lang));
     }
     command = command.mut_args(|arg| {
         let heading = if arg.is_positional() { words::ARGUMENTS } else { words::OPTIONS };

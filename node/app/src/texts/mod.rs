@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod clocks;
 pub mod demo;
+pub mod exits;
 pub mod failures;
 pub mod help;
 pub mod identity;

@@ -238,9 +238,16 @@ fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Ex
         K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if help {
-        // A closed pipe is a reader who has seen enough.
-        let _ = error.print();
-        return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        if error.use_stderr() {
+            // Who has closed our stderr does not want to hear of it.
+            let _ = error.print();
+            return Exit::Usage;
+        }
+        let text = error.render();
+        let out = Out::new(lang, Output::default(), Default::default(), false);
+        let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        out.print(if coloured { text.ansi().to_string() } else { text.to_string() }.trim_end());
+        return Exit::Ok;
     }
     let path: Vec<&str> = words
         .iter()
@@ -309,12 +316,9 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::Packet(verb) => packet(context, verb).await,
         Verb::Config(verb) => configuration(context, verb),
         Verb::Completion { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut command(context.out.lang),
-                "lgsp",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command(context.out.lang), "lgsp", &mut script);
+            context.out.print(String::from_utf8_lossy(&script).trim_end());
             Ok(Exit::Ok)
         }
     }

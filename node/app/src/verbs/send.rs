@@ -25,7 +25,9 @@ pub async fn send(context: &Context, args: SendArgs) -> Done {
     // The file first: whoever names a directory should not hear of a title.
     let size = size_of(out, &args.file)?;
     let packet = packet_of(out, &args)?;
-    let size = size_of(out, &args.file)?;
+    if size == 0 && out.is_table() {
+        out.warn(out.fill(p::EMPTY_FILE, &[("path", &args.file.display())]));
+    }
     let submitted = if fits_one_round(size) {
         one_round(context, &client, &args, &packet).await?
     } else {
