@@ -155,6 +155,11 @@ texts! {
     CHECK_WARNING = "{word}: {detail}", "{word}: {detail}";
     CHECK_RESULT = "Kết quả: {bad} hỏng, {warned} cảnh báo, {good} tốt", "Result: failed {bad}, warnings {warned}, good {good}";
     FIX_AWAY = "trên máy đó: systemctl status lgsp; nếu nó đã đổi địa chỉ mà không tìm thấy nút khác: lgsp run --peer MÁY:CỔNG; chỉ khi máy mất hẳn mới gỡ (lgsp member remove {node}; lệnh này tự xem nút có giữ bản duy nhất không)", "on that machine: systemctl status lgsp; if its address has changed and it does not find the others: lgsp run --peer HOST:PORT; only if it is lost for good: lgsp member remove {node}, which looks first whether it holds what no other does";
+    FIX_AWAY_MANY = "trên máy đó: systemctl status lgsp; nếu nó đã đổi địa chỉ mà không tìm thấy nút khác: lgsp run --peer MÁY:CỔNG", "on that machine: systemctl status lgsp; if its address has changed and it does not find the others: lgsp run --peer HOST:PORT";
+    FIX_QUORUM = "chạy lại các nút mất liên lạc đến khi đủ quá nửa: trước đó không thêm, không gỡ được nút nào; nếu đa số mất hẳn: sách vận hành, «Khi mất mát»", "start the nodes that are away until more than half are there: before that no node can be added or taken out; if most are lost for good: operations guide, «When something is lost»";
+    NO_SPARE_LEFT = "Sau khi gỡ, số nút có phiếu là {voters} và không nút nào được phép hỏng nữa; nên thêm nút trước: lgsp member token", "Once it is removed, {voters} nodes vote and none of them may fail; better add a node first: lgsp member token";
+    CHECK_SAME_NAME = "các nút {nodes} cùng tên {name}", "nodes {nodes} have the same name, {name}";
+    FIX_SAME_NAME = "đặt name khác trong lgsp.toml của một nút rồi khởi động lại nó", "give one of them another name in its lgsp.toml and restart it";
     CHECK_HOLDS_MORE = "{node} giữ bản ghi đã xác nhận mà không nút nào khác có: ĐỪNG gỡ nút này", "{node} holds acknowledged entries that no other node has: do NOT remove it";
     CHECK_COPIED = "{node}: thư mục dữ liệu là bản chép, có thể cũ; nút chưa bỏ phiếu", "{node} runs on a copied directory, which may be old; it does not vote";
     CHECK_WENT_BACK = "{node}: đĩa quay về bản cũ; nút không bỏ phiếu, không dẫn đầu, không xác nhận", "the disk of {node} went back; it neither votes, leads nor acknowledges";

@@ -10,6 +10,7 @@ mod founding;
 mod lost;
 mod members;
 mod packets;
+mod plugin;
 mod receive;
 mod recover;
 mod registry;
