@@ -7,6 +7,7 @@ texts! {
     FIX = "cách sửa:", "to mend:";
     CODE = "mã:", "code:";
     TRACE = "mã tra nhật ký", "trace";
+
     OUTPUT = "Không ghi được kết quả ra.", "The output could not be written.";
     FIX_OUTPUT = "ghi vào nơi còn chỗ rồi chạy lại; lệnh có thể đã làm xong việc của nó", "write to where there is room, then run it again; the command may have done its work";
 

@@ -571,8 +571,8 @@ pub const ALL: &[Entry] = &[
     Entry {
         path: "completion",
         about: t(
-            "In phần tự điền lệnh cho bash, zsh, fish, powershell",
-            "Print shell completion for bash, zsh, fish, powershell",
+            "In phần tự điền lệnh cho bash, zsh, fish, elvish, powershell",
+            "Print shell completion for bash, zsh, fish, elvish, powershell",
         ),
         examples: [
             "lgsp completion bash > ~/.local/share/bash-completion/completions/lgsp",

@@ -195,5 +195,5 @@ texts! {
     NORMAL = "THƯỜNG", "NORMAL";
     URGENT = "KHẨN", "URGENT";
     VERY_URGENT = "THƯỢNG KHẨN", "VERY URGENT";
-    FLASH = "HỎA TỐC", "FLASH";
+    FLASH = "HOẢ TỐC", "FLASH";
 }
