@@ -71,11 +71,15 @@ impl FromStr for JoinToken {
         let size = URL_SAFE_NO_PAD
             .decode_slice(rest, &mut *octets)
             .map_err(|_| Error::Token("base64url without padding follows the prefix"))?;
+        // What is cut short is no other version, whatever its first octet is taken for.
+        if size < SIZE {
+            return Err(Error::Token("cut short"));
+        }
         if octets[0] != VERSION {
             return Err(Error::Token("made by a newer version"));
         }
         if size != SIZE {
-            return Err(Error::Token("cut short, or more than one token"));
+            return Err(Error::Token("more than one token"));
         }
         let mut token = Self { secret: Zeroizing::new([0; 32]), authority: [0; 32] };
         token.secret.copy_from_slice(&octets[1..33]);
@@ -126,6 +130,8 @@ mod tests {
             let error = wrong.parse::<JoinToken>().unwrap_err().to_string();
             assert!(!error.contains("jn_A"), "{error}");
         }
+        let short = "jn_abcd".parse::<JoinToken>().unwrap_err().to_string();
+        assert!(short.contains("cut short"), "{short}");
     }
 
     proptest! {

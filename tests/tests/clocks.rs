@@ -272,7 +272,7 @@ impl Scene {
             let caller = self.clocks.caller(self.cluster.program(), offset);
             for command in [&status[..], &join] {
                 let said = told(&caller.run(command).await?)?;
-                ensure!(said.contains("date -u"), "{offset} {}: {said}", command[0]);
+                ensure!(said.contains("(date)"), "{offset} {}: {said}", command[0]);
             }
         }
         let output = self.cluster.program().run(&status).await?;

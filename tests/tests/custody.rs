@@ -117,8 +117,32 @@ impl Scene {
         let (_, said) = self.checked().await?;
         ensure!(said["content_missing"].contains("n3"), "it names who is away: {said:?}");
         ensure!(!said.contains_key("content_lost"), "{said:?}");
+        self.receives_what_is_behind().await?;
         let index = self.cluster.nodes.len() - 1;
         self.cluster.restart(index).await
+    }
+
+    /// Finding 1: contents that no node has hold up neither the command nor what waits behind them.
+    async fn receives_what_is_behind(&self) -> Result<()> {
+        let (at, program) = (self.cluster.endpoint(0), self.cluster.program());
+        let admin = self.cluster.nodes[0].data.join("admin.toml").display().to_string();
+        let path = |name: &str| self.cluster.root().join(name).display().to_string();
+        let (profile, to) = (path("target.toml"), path("received"));
+        let issue = ["key", "issue", "app-h41-41", "--profile-file", &profile, "--profile", &admin];
+        program.run_well(&issue).await?;
+        let answer = self.source.submit(&at, &[&self.target.unit], "behind", b"behind", "").await?;
+        let behind = answer.success()?.text("/packet");
+        let receive = ["packet", "receive", "--confirm", "--to-dir", &to, "--profile", &profile];
+        let bounded = ["--timeout", "2 s", "-o", "json"];
+        let output = program.run(&[&receive[..], &bounded].concat()).await?;
+        let said: Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        ensure!(output.status.code() == Some(4), "something was left: {said}");
+        let (items, failed) = (&said["items"], said["failed"].as_array().context("a list")?);
+        ensure!(failed.len() == self.sent.len(), "each is told: {said}");
+        ensure!(items[0]["packet"] == *behind && items[0]["state"] == "confirmed", "{said}");
+        ensure!(fs::read(items[0]["path"].as_str().context("a path")?)? == b"behind", "{said}");
+        Ok(())
     }
 
     async fn fetch(&self, index: usize) -> Result<lgsp_tests::wire::Answer> {

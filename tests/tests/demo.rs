@@ -102,9 +102,15 @@ fn forgotten(report: &Value) -> Result<()> {
     Ok(())
 }
 
-/// A terminal that is closed ends the demonstration, and its secrets do not stay behind.
+/// Case 24 of the field: however it is ended, a demonstration's secrets do not stay behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_demonstration_whose_terminal_is_closed_leaves_nothing() {
+async fn a_demonstration_that_is_ended_leaves_nothing() {
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT] {
+        leaves_nothing(signal).await;
+    }
+}
+
+async fn leaves_nothing(signal: Signal) {
     let place = tempfile::tempdir().expect("a directory");
     let variable = format!("TMPDIR={}", place.path().display());
     let program = Program::at(env!("CARGO_BIN_EXE_node")).under(&["env", &variable]);
@@ -117,7 +123,7 @@ async fn a_demonstration_whose_terminal_is_closed_leaves_nothing() {
     .await
     .expect("a secret is on the disk");
     let pid = demo.id().and_then(|id| Pid::from_raw(id as i32)).expect("it runs");
-    kill_process(pid, Signal::HUP).expect("a signal");
+    kill_process(pid, signal).expect("a signal");
     let ended = tokio::time::timeout(DEMO_TIME_MAX, demo.wait()).await;
     ended.expect("it ends").expect("by itself");
     let left: Vec<_> = std::fs::read_dir(place.path()).expect("it is there").flatten().collect();

@@ -69,6 +69,14 @@ async fn hangup(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
     })
     .await?;
     fs::write(&path, good)?;
+    // What tools that rotate logs send ends no node (case 24 of the field).
+    for (signal, name) in [(Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")] {
+        cluster.nodes[index].signal(signal)?;
+        eventually("the log says that it means nothing", END_TIME_MAX, async || {
+            cluster.nodes[index].said_since(before).contains(name).then_some(())
+        })
+        .await?;
+    }
     traffic.progress(10).await?;
     ensure!(cluster.nodes[index].is_running(), "the leader ended");
     ensure!(cluster.leader().await? == index, "the leadership moved");
@@ -78,7 +86,10 @@ async fn hangup(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
 /// A copy made by `cp` does not even start; its original does.
 async fn copied_directory(cluster: &mut Cluster, traffic: &Traffic) -> Result<()> {
     let index = cluster.follower().await?;
-    cluster.nodes[index].stop().await?;
+    // Ctrl-\ at a terminal is a clean stop as well.
+    cluster.nodes[index].signal(Signal::QUIT)?;
+    let ended = cluster.nodes[index].ended(END_TIME_MAX).await?;
+    ensure!(ended.success(), "stopped by SIGQUIT: {ended}");
     let mut copy = cluster.nodes[index].copied("copy")?;
     cluster.restart(index).await?;
     let said = ends(&mut copy, TWICE, &[]).await?;

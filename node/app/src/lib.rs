@@ -10,6 +10,7 @@ pub mod links;
 pub mod node;
 pub mod options;
 mod profile;
+mod stop;
 mod texts;
 mod verbs;
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use model::{AccessKey, NodeId, UnitCode};
+use reqwest::Method;
 use serde_json::json;
 
 use crate::{
@@ -61,6 +62,23 @@ impl Client {
             };
         }
         Ok(added)
+    }
+
+    /// Gives a unit another name.
+    pub async fn rename_unit(&self, code: &UnitCode, name: &str) -> Result<(), Error> {
+        let path = format!("/v1/admin/units/{}/rename", segment(code.as_str()));
+        self.send(Call::post(path, &json!({ "name": name }))).await.map(drop)
+    }
+
+    /// Removes a unit that nothing refers to any more.
+    pub async fn remove_unit(&self, code: &UnitCode) -> Result<(), Error> {
+        let path = format!("/v1/admin/units/{}/remove", segment(code.as_str()));
+        let mut doubt = false;
+        match self.send_until(Call::new(Method::POST, path), &mut doubt).await {
+            // Heard before its answer was lost: it is gone, as was asked.
+            Err(error) if doubt && error.word() == Some("unit_unknown") => Ok(()),
+            sent => sent.map(drop),
+        }
     }
 
     /// One unit, by its code or an alias.
@@ -256,6 +274,7 @@ mod tests {
             aliases: vec![],
             added_at: None,
             added_by: None,
+            renamed_by: None,
         };
         assert!(is_same_unit(&new, &there));
         assert!(!is_same_unit(&new, &Unit { name: "Sở Y tế".into(), ..there.clone() }));

@@ -1,4 +1,5 @@
-//! Fetching a content into a file: streamed, resumed by Range, and kept only with its digest.
+//! Fetching a content into a file: streamed, resumed by Range, and kept only with its digest, under a name
+//! that was free.
 
 use std::{
     io,
@@ -7,25 +8,21 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use model::{Digest, PacketId};
+use model::{Digest, FileName, PacketId};
 use reqwest::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     fs::{File, OpenOptions, remove_file},
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
     Accepted, Client, Error, Secret,
     body::read_whole,
-    send::{Answer, Call, Proof},
+    naming::{self, NUMBERS_MAX, PART},
+    send::{Answer, Call, Failed, PAUSE_MAX, PAUSE_MIN, Proof},
 };
-
-/// Failures in a row without a single octet more, before giving up.
-const STALLS_MAX: u32 = 20;
-/// How long a stream may be silent.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// A content that was fetched whole and has its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,31 +38,63 @@ pub struct Fetched {
 }
 
 impl Client {
-    /// Fetches the content of an accepted packet into a file. Until its digest has been checked
-    /// it lies beside it under the name `….part`, from which a later call goes on.
+    /// Fetches the content of an accepted packet into a directory, under the name that its sender gave it, made
+    /// harmless; a file that is there is never written over. Until its digest has been checked it lies
+    /// there as `pk_….part`, from which a later call goes on.
+    ///
+    /// `patience` is how long it may stand still. Every node is asked once even without any.
     pub async fn download(
         &self,
         accepted: &Accepted,
-        to: &Path,
+        directory: &Path,
+        patience: Duration,
         mut progress: impl FnMut(u64, &str),
     ) -> Result<Fetched, Error> {
-        let mut part = Part::open(to, accepted.size).await?;
-        let (mut stalls, mut resumed) = (0, 0);
+        let part_path = directory.join(format!("{}{PART}", accepted.packet));
+        let mut part = Part::open(&part_path, accepted.size).await?;
+        let nodes = u32::try_from(self.urls().len()).unwrap_or(u32::MAX);
+        let (mut still_since, mut tries, mut resumed) = (Instant::now(), 0, 0);
         while part.size < accepted.size {
             let before = part.size;
-            let Err(error) = self.fetch_from(accepted, &mut part, &mut progress).await else {
+            let Err(failed) = self.fetch_from(accepted, &mut part, &mut progress).await else {
                 continue;
             };
-            stalls = if part.size > before { 0 } else { stalls + 1 };
-            if !error.may_retry() || stalls > STALLS_MAX {
+            if part.size > before {
+                (still_since, tries) = (Instant::now(), 0);
+            }
+            tries += 1;
+            let Failed { error, wait } = failed;
+            let other_node = matches!(error, Error::Tls { .. }) && tries < nodes;
+            if !error.may_retry() && !other_node {
+                return Err(error);
+            }
+            let still = still_since.elapsed();
+            let mut pause = Duration::ZERO;
+            if tries % nodes == 0 {
+                let doubled = PAUSE_MIN.saturating_mul(1 << (tries / nodes).min(8));
+                pause = wait.unwrap_or_default().max(doubled).min(PAUSE_MAX);
+                self.tell(&error, still);
+            }
+            if tries >= nodes && still + pause > patience {
                 return Err(error);
             }
             resumed += 1;
-            sleep(Duration::from_millis(50 << stalls.min(5))).await;
+            sleep(pause).await;
+        }
+        // What was whole before this call, or is empty, has not asked for its name.
+        if part.file_name.is_none() {
+            part.file_name = self.file_name(accepted).await;
         }
         let size = part.size;
-        part.keep(to, accepted.digest).await?;
-        Ok(Fetched { path: to.to_owned(), size, digest: accepted.digest, resumed })
+        let path = part.keep(directory, accepted).await?;
+        Ok(Fetched { path, size, digest: accepted.digest, resumed })
+    }
+
+    /// The name that the sender gave a content. Without one it is kept under the packet's own.
+    async fn file_name(&self, accepted: &Accepted) -> Option<FileName> {
+        let mut call = content_call(accepted.packet, &accepted.token);
+        call.method = Method::HEAD;
+        file_name_of(&self.send(call).await.ok()?)
     }
 
     /// Fetches the content of an accepted packet into memory, up to a limit, and checks its digest.
@@ -96,35 +125,38 @@ impl Client {
         accepted: &Accepted,
         part: &mut Part,
         progress: &mut impl FnMut(u64, &str),
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failed> {
         let mut call = content_call(accepted.packet, &accepted.token);
+        let silence_max = self.silence_max();
+        call.timeout = Some(silence_max);
         if part.size > 0 {
             call = call
                 .header("range", format!("bytes={}-", part.size))
                 .header("if-range", format!("\"sha256-{}\"", accepted.digest));
         }
-        let answer = self.send(call).await?;
+        let answer = self.once(&call).await?;
         if answer.response.status() != StatusCode::PARTIAL_CONTENT {
             part.restart().await?;
         }
+        part.file_name = file_name_of(&answer);
         let url = answer.url;
         let mut pieces = answer.response.bytes_stream();
         loop {
-            let next = timeout(SILENCE_MAX, pieces.next()).await;
+            let next = timeout(silence_max, pieces.next()).await;
             let octets = match next {
-                Err(_) => Err(Error::Timeout { url: url.clone(), after: SILENCE_MAX }),
+                Err(_) => Err(Error::Timeout { url: url.clone(), after: silence_max }),
                 Ok(None) if part.size == accepted.size => return Ok(()),
                 Ok(None) => Err(Error::Unreachable {
                     url: url.clone(),
                     source: std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into(),
                 }),
-                Ok(Some(Err(error))) => Err(Error::of(&url, SILENCE_MAX, error)),
+                Ok(Some(Err(error))) => Err(Error::of(&url, silence_max, error)),
                 Ok(Some(Ok(octets))) => Ok(octets),
             };
             // A node that dies in the middle of a stream is left for the next one.
             let octets = octets.inspect_err(|_| self.leave(&url))?;
             if part.size + octets.len() as u64 > accepted.size {
-                return Err(Error::Altered);
+                return Err(Error::Altered.into());
             }
             part.append(&octets).await?;
             progress(part.size, &url);
@@ -137,6 +169,10 @@ fn content_call(packet: PacketId, token: &Secret) -> Call {
         Call::get(format!("/v1/packets/{packet}/content")).proof(Proof::Bearer(token.clone()));
     call.streams = true;
     call
+}
+
+fn file_name_of(answer: &Answer) -> Option<FileName> {
+    naming::told(answer.header("content-disposition")?)
 }
 
 /// The digest that an answer's entity tag names.
@@ -159,13 +195,13 @@ struct Part {
     file: File,
     hasher: Sha256,
     size: u64,
+    /// What its sender called it, once a node has said so.
+    file_name: Option<FileName>,
 }
 
 impl Part {
-    async fn open(to: &Path, size_max: u64) -> Result<Self, Error> {
-        let mut name = to.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let path = to.with_file_name(name);
+    async fn open(path: &Path, size_max: u64) -> Result<Self, Error> {
+        let path = path.to_owned();
         let opened = async {
             match owned(&path).await? {
                 Some(file) => Ok(file),
@@ -173,7 +209,7 @@ impl Part {
             }
         };
         let file = opened.await.map_err(|source| Error::File { path: path.clone(), source })?;
-        let mut part = Self { path, file, hasher: Sha256::new(), size: 0 };
+        let mut part = Self { path, file, hasher: Sha256::new(), size: 0, file_name: None };
         part.hash_what_is_there().await?;
         if part.size > size_max {
             part.restart().await?;
@@ -211,20 +247,98 @@ impl Part {
         Ok(())
     }
 
-    /// Keeps the file under its name if it has its digest, and destroys it if not.
-    async fn keep(mut self, to: &Path, expected: Digest) -> Result<(), Error> {
+    /// Keeps the file under a name of its own if it has its digest, and destroys it if not.
+    async fn keep(mut self, directory: &Path, accepted: &Accepted) -> Result<PathBuf, Error> {
         self.file.flush().await.map_err(|source| self.fail(source))?;
         self.file.sync_all().await.map_err(|source| self.fail(source))?;
-        if let Err(error) = check(self.hasher.clone().finalize().into(), expected) {
+        if let Err(error) = check(self.hasher.clone().finalize().into(), accepted.digest) {
             let _ = remove_file(&self.path).await;
             return Err(error);
         }
         if !same_file(&self.file, &self.path).await.map_err(|source| self.fail(source))? {
             return Err(self.fail(io::Error::other("another file was put in its place")));
         }
-        tokio::fs::rename(&self.path, to).await.map_err(|source| self.fail(source))?;
-        sync_name(to).await
+        let to = self.named(directory, accepted).await?;
+        sync_name(&to).await?;
+        Ok(to)
     }
+
+    /// Moves the part to the first name that is free, or that this very content holds already.
+    async fn named(&self, directory: &Path, accepted: &Accepted) -> Result<PathBuf, Error> {
+        let own = naming::of_packet(accepted.packet, accepted.media_type.as_deref());
+        let wished = self.file_name.as_ref().and_then(naming::harmless);
+        let mut failed = None;
+        for name in wished.iter().chain([&own]) {
+            for number in 1..=NUMBERS_MAX {
+                let to = directory.join(naming::numbered(name, number));
+                match self.moved(&to, accepted).await {
+                    Ok(true) => return Ok(to),
+                    Ok(false) => {}
+                    // Some file systems take fewer names than others: the packet's own fits all of them.
+                    Err(source) => {
+                        failed = Some(Error::File { path: to, source });
+                        break;
+                    }
+                }
+            }
+        }
+        let there = || self.fail(io::Error::from(io::ErrorKind::AlreadyExists));
+        Err(failed.unwrap_or_else(there))
+    }
+
+    /// Whether the part stands under the name now, or a file of ours with the same content does.
+    async fn moved(&self, to: &Path, accepted: &Accepted) -> io::Result<bool> {
+        match created(to).await {
+            // The name is ours from here on: what the part replaces is the empty file just made.
+            Ok(_) => match tokio::fs::rename(&self.path, to).await {
+                Ok(()) => Ok(true),
+                Err(error) => {
+                    let _ = remove_file(to).await;
+                    Err(error)
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let same = holds(to, accepted).await.unwrap_or(false);
+                if same {
+                    remove_file(&self.path).await?;
+                }
+                Ok(same)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a plain file of ours holds this content: received before, and not confirmed since.
+async fn holds(path: &Path, accepted: &Accepted) -> io::Result<bool> {
+    let meta = tokio::fs::symlink_metadata(path).await?;
+    if !meta.is_file() || meta.len() != accepted.size || !is_ours_alone(&meta) {
+        return Ok(false);
+    }
+    let mut file = File::open(path).await?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 * 1024]);
+    loop {
+        let read = file.read(&mut buffer).await?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+    }
+    file.sync_all().await?;
+    Ok(Digest(hasher.finalize().into()) == accepted.digest)
+}
+
+/// Whether a file belongs to us and no other name leads to it.
+#[cfg(unix)]
+fn is_ours_alone(meta: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    meta.uid() == rustix::process::geteuid().as_raw() && meta.nlink() == 1
+}
+
+/// Elsewhere directories have owners of their own.
+#[cfg(not(unix))]
+fn is_ours_alone(_: &std::fs::Metadata) -> bool {
+    true
 }
 
 /// Opens a part that an earlier call left, if it is a plain file of ours that no other name leads to.
@@ -232,7 +346,7 @@ impl Part {
 /// its target, a file of theirs would let them read the content. It is removed.
 #[cfg(unix)]
 async fn owned(path: &Path) -> io::Result<Option<File>> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     // A pipe must not hold us up, and a link must not be followed.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).expect("the flags of open fit in its argument");
@@ -243,8 +357,7 @@ async fn owned(path: &Path) -> io::Result<Option<File>> {
         Err(_) => return remove_file(path).await.map(|()| None),
     };
     let meta = file.metadata().await?;
-    let own = meta.uid() == rustix::process::geteuid().as_raw();
-    if meta.is_file() && own && meta.nlink() == 1 {
+    if meta.is_file() && is_ours_alone(&meta) {
         file.set_permissions(std::fs::Permissions::from_mode(0o600)).await?;
         return Ok(Some(file));
     }
@@ -317,6 +430,49 @@ mod tests {
         assert!(matches!(nowhere, Err(Error::File { .. })), "a failed sync is no success");
     }
 
+    fn accepted(content: &[u8]) -> Accepted {
+        Accepted {
+            packet: PacketId(7),
+            space: None,
+            content_url: None,
+            token: Secret::new("t"),
+            size: content.len() as u64,
+            digest: Digest(Sha256::digest(content).into()),
+            media_type: Some("text/plain".into()),
+        }
+    }
+
+    async fn part_of(directory: &Path, content: &[u8], name: Option<&str>) -> Part {
+        let path = directory.join(format!("{}{PART}", PacketId(7)));
+        let mut part = Part::open(&path, content.len() as u64).await.expect("a part");
+        assert_eq!(part.size, 0, "what others wrote is no beginning of ours");
+        part.append(content).await.expect("written");
+        part.file_name = name.map(|name| name.parse().expect("a file name"));
+        part
+    }
+
+    /// Finding 16: the sender's name is kept, and no file that is there is lost for it.
+    #[tokio::test]
+    async fn a_content_is_kept_under_its_senders_name_and_over_nobodys_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let keep = async |content: &[u8], name: Option<&str>| {
+            let part = part_of(directory.path(), content, name).await;
+            let kept = part.keep(directory.path(), &accepted(content)).await.expect("kept");
+            assert_eq!(std::fs::read(&kept).expect("the file"), content);
+            kept.file_name().expect("a name").to_string_lossy().into_owned()
+        };
+        let name = Some("mật.txt.age");
+        assert_eq!(keep(b"one", name).await, "mật.txt.age");
+        assert_eq!(keep(b"two", name).await, "mật.txt (2).age");
+        assert_eq!(keep(b"one", name).await, "mật.txt.age", "received before, and the same");
+        assert_eq!(keep(b"two", name).await, "mật.txt (2).age");
+        assert_eq!(keep(b"one", Some(".bashrc")).await, "_.bashrc");
+        assert_eq!(keep(b"one", None).await, format!("{}.txt", PacketId(7)));
+        let left = std::fs::read_dir(directory.path()).expect("a directory");
+        let left = left.filter_map(Result::ok).map(|entry| entry.file_name());
+        assert!(left.count() == 4, "no part and no empty file is left");
+    }
+
     /// F9 of the attack: another user of a shared directory prepares the name of the part.
     #[cfg(unix)]
     #[tokio::test]
@@ -324,17 +480,16 @@ mod tests {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
-        let (to, part, victim) = (at("a.txt"), at("a.txt.part"), at("victim"));
-        let expected = Digest(Sha256::digest(b"secret").into());
+        let (part, victim) = (at(&format!("{}{PART}", PacketId(7))), at("victim"));
         let fetch = async || {
-            let mut part = Part::open(&to, 6).await.expect("a part");
-            assert_eq!(part.size, 0, "what others wrote is no beginning of ours");
-            part.append(b"secret").await.expect("written");
-            part.keep(&to, expected).await.expect("kept");
+            let got = part_of(directory.path(), b"secret", Some("a.txt")).await;
+            let to = got.keep(directory.path(), &accepted(b"secret")).await.expect("kept");
             let meta = std::fs::symlink_metadata(&to).expect("the file");
             assert!(meta.is_file());
             assert_eq!(meta.permissions().mode() & 0o777, 0o600);
             assert_eq!(std::fs::read(&victim).expect("the victim"), b"keep");
+            std::fs::remove_file(&to).expect("removed");
+            to
         };
         std::fs::write(&victim, "keep").expect("written");
         symlink(&victim, &part).expect("a link");
@@ -343,10 +498,9 @@ mod tests {
         fetch().await;
         rustix::fs::mkfifoat(rustix::fs::CWD, &part, rustix::fs::Mode::RUSR).expect("a pipe");
         fetch().await;
-        // The name that the content gets may be a link too: it is replaced, not followed.
-        std::fs::remove_file(&to).expect("removed");
-        symlink(&victim, &to).expect("a link");
-        fetch().await;
+        // The name that the content gets may be a link too: it is neither followed nor replaced.
+        symlink(&victim, at("a.txt")).expect("a link");
+        assert_eq!(fetch().await, at("a (2).txt"));
         // A part of our own that others may read is closed before more is written into it.
         std::fs::write(&part, "").expect("written");
         std::fs::set_permissions(&part, PermissionsExt::from_mode(0o666)).expect("opened");
@@ -357,35 +511,32 @@ mod tests {
     #[tokio::test]
     async fn a_part_that_is_exchanged_on_the_way_is_not_kept() {
         let directory = tempfile::tempdir().expect("a directory");
-        let to = directory.path().join("a.txt");
-        let mut part = Part::open(&to, 6).await.expect("a part");
-        part.append(b"secret").await.expect("written");
+        let part = part_of(directory.path(), b"secret", Some("a.txt")).await;
         std::fs::remove_file(&part.path).expect("removed");
         std::fs::write(&part.path, "forged").expect("written");
-        let kept = part.keep(&to, Digest(Sha256::digest(b"secret").into())).await;
+        let kept = part.keep(directory.path(), &accepted(b"secret")).await;
         assert!(matches!(kept, Err(Error::File { .. })));
-        assert!(!to.exists());
+        assert!(!directory.path().join("a.txt").exists());
     }
 
     #[tokio::test]
     async fn a_part_goes_on_and_is_kept_only_with_its_digest() {
         let directory = tempfile::tempdir().expect("a directory");
-        let to = directory.path().join("cong-van.pdf");
-        let expected = Digest(Sha256::digest(b"hello world").into());
-        Part::open(&to, 11).await.expect("a part").append(b"hello ").await.expect("written");
-        let mut again = Part::open(&to, 11).await.expect("the same part");
+        let path = directory.path().join(format!("{}{PART}", PacketId(7)));
+        Part::open(&path, 11).await.expect("a part").append(b"hello ").await.expect("written");
+        let mut again = Part::open(&path, 11).await.expect("the same part");
         while again.size < 6 {
             // The first handle's write may still be on its way to the disk.
             tokio::task::yield_now().await;
-            again = Part::open(&to, 11).await.expect("the same part");
+            again = Part::open(&path, 11).await.expect("the same part");
         }
         again.append(b"world").await.expect("written");
-        again.keep(&to, expected).await.expect("the digest fits");
-        assert_eq!(std::fs::read(&to).expect("the file"), b"hello world");
+        let whole = accepted(b"hello world");
+        let kept = again.keep(directory.path(), &whole).await.expect("the digest fits");
+        assert_eq!(std::fs::read(&kept).expect("the file"), b"hello world");
 
-        let mut wrong = Part::open(&to, 11).await.expect("a new part");
-        wrong.append(b"hello earth").await.expect("written");
-        assert!(matches!(wrong.keep(&to, expected).await, Err(Error::Altered)));
-        assert!(!directory.path().join("cong-van.pdf.part").exists());
+        let wrong = part_of(directory.path(), b"hello earth", None).await;
+        assert!(matches!(wrong.keep(directory.path(), &whole).await, Err(Error::Altered)));
+        assert!(!path.exists());
     }
 }

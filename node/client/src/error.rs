@@ -119,15 +119,20 @@ impl Error {
         }
     }
 
+    /// Why a node's certificate was refused, if that is what went wrong.
+    pub fn refused_certificate(&self) -> Option<&rustls::CertificateError> {
+        let Self::Tls { source, .. } = self else { return None };
+        match tls_error(source.as_ref()) {
+            Some(rustls::Error::InvalidCertificate(refused)) => Some(refused),
+            _ => None,
+        }
+    }
+
     /// Whether a node's certificate was refused for its dates alone. Certificates renew themselves, so
     /// that mostly a clock is wrong.
     pub fn is_about_dates(&self) -> bool {
         use rustls::CertificateError as C;
-        let Self::Tls { source, .. } = self else { return false };
-        let refused = match tls_error(source.as_ref()) {
-            Some(rustls::Error::InvalidCertificate(refused)) => refused,
-            _ => return false,
-        };
+        let Some(refused) = self.refused_certificate() else { return false };
         matches!(
             refused,
             C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. }

@@ -12,6 +12,7 @@ mod dto;
 mod error;
 mod events;
 mod lost;
+mod naming;
 mod packets;
 mod registry;
 mod send;

@@ -53,6 +53,9 @@ pub struct Unit {
     /// Who registered it.
     #[serde(default)]
     pub added_by: Option<By>,
+    /// Who gave it its present name, if that is another than it was registered with.
+    #[serde(default)]
+    pub renamed_by: Option<By>,
 }
 
 /// How many were added.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -27,9 +27,9 @@ use crate::{
 /// outlasts the election of a new leader.
 pub const ATTEMPTS_MAX: usize = 12;
 /// The first pause after every node was tried; it doubles.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause: a cluster elects a leader in less.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long a connection may take to stand, its TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// The same where another node can be asked instead: one that is down blinds nobody for long.
@@ -122,7 +122,12 @@ struct Inner {
     language: Language,
     timeout: Duration,
     patience: Duration,
+    watcher: OnceLock<Watcher>,
 }
+
+/// Who is told that every node was asked in vain and all are asked again: why the last one did not answer,
+/// and for how long it has gone so.
+type Watcher = Box<dyn Fn(&Error, Duration) + Send + Sync>;
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -273,8 +278,29 @@ impl Client {
                 language: options.language,
                 timeout: options.timeout,
                 patience: options.patience,
+                watcher: OnceLock::new(),
             }),
         })
+    }
+
+    /// Has somebody told whenever all nodes were asked in vain and are asked again: people should not look at
+    /// a silent screen. The first one who asks is told, for this client and its clones.
+    pub fn watch(&self, told: impl Fn(&Error, Duration) + Send + Sync + 'static) {
+        let _ = self.inner.watcher.set(Box::new(told));
+    }
+
+    /// Tells that all nodes are asked again.
+    pub(crate) fn tell(&self, error: &Error, since: Duration) {
+        if let Some(watcher) = self.inner.watcher.get() {
+            watcher(error, since);
+        }
+    }
+
+    /// How long one node may be silent while it sends a content, so that within the caller's time each of them
+    /// can be asked.
+    pub(crate) fn silence_max(&self) -> Duration {
+        let nodes = u32::try_from(self.inner.urls.len()).unwrap_or(u32::MAX);
+        self.inner.timeout / nodes.max(1)
     }
 
     /// The nodes' addresses.
@@ -314,7 +340,8 @@ impl Client {
     /// The same; `doubt` tells that an attempt before the last may have been heard, so that a refusal
     /// may be the echo of our own deed.
     pub(crate) async fn send_until(&self, call: Call, doubt: &mut bool) -> Result<Answer, Error> {
-        let deadline = Instant::now() + self.inner.patience;
+        let begun = Instant::now();
+        let deadline = begun + self.inner.patience;
         let mut pause = PAUSE_MIN;
         let mut attempt = 1;
         let mut said = None;
@@ -335,6 +362,7 @@ impl Client {
                 return Err(more_telling(said, error));
             }
             if round_over {
+                self.tell(&error, begun.elapsed());
                 sleep(wait).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }

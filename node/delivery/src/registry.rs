@@ -2,9 +2,10 @@
 
 use auth::VerifiedCaller;
 use machine::{
-    AddApp, AddUnits, AppRecord, Command, IssueKey, KeyRecord, NewUnit, RevokeKey, View,
+    AddApp, AddUnits, AppRecord, Command, IssueKey, KeyRecord, NewUnit, RemoveUnit, RenameUnit,
+    RevokeKey, View,
 };
-use model::{AccessKey, AppId, Grant, KeyAlgorithm, Moment};
+use model::{AccessKey, AppId, Grant, KeyAlgorithm, Label, Moment, UnitCode};
 use zeroize::Zeroizing;
 
 use crate::{Error, Exchange};
@@ -45,6 +46,24 @@ impl Exchange {
         units: Vec<NewUnit>,
     ) -> Result<(), Error> {
         self.propose_for(caller, Command::AddUnits(AddUnits { units })).await.map(drop)
+    }
+
+    /// Gives a unit another name.
+    pub async fn rename_unit(
+        &self,
+        caller: &VerifiedCaller,
+        code: UnitCode,
+        name: Label,
+    ) -> Result<(), Error> {
+        self.propose_for(caller, Command::RenameUnit(RenameUnit { code, name })).await.map(drop)
+    }
+
+    /// Removes a unit that nothing refers to any more. Its record goes, so the log keeps who did it.
+    pub async fn remove_unit(&self, caller: &VerifiedCaller, code: UnitCode) -> Result<(), Error> {
+        let command = Command::RemoveUnit(RemoveUnit { code: code.clone() });
+        self.propose_for(caller, command).await?;
+        tracing::info!(unit = %code, app = %caller.app(), "a unit was removed");
+        Ok(())
     }
 
     /// Registers an application, Article 11(1)(a).

@@ -14,6 +14,7 @@ use crate::{
     registry,
     tables::{ANSWERS, CLUSTER, NONCES, SIGNERS, Tables},
     time::{self, Time},
+    units,
 };
 
 /// What an entry brought about.
@@ -90,6 +91,8 @@ fn need(command: &Command) -> Need {
         Command::IssueJoinToken(_)
         | Command::RemoveNode(_)
         | Command::AddUnits(_)
+        | Command::RenameUnit(_)
+        | Command::RemoveUnit(_)
         | Command::AddApp(_)
         | Command::IssueKey(_)
         | Command::RotateClusterKey(_)
@@ -161,6 +164,8 @@ fn dispatch(tables: &mut Tables, caller: Option<&Caller>, command: &Command) -> 
         Command::UpdateNode(command) => cluster::update_node(tables, command),
         Command::RemoveNode(command) => cluster::remove_node(tables, signed()?, command),
         Command::AddUnits(command) => registry::add_units(tables, signed()?, command),
+        Command::RenameUnit(command) => units::rename(tables, signed()?, command),
+        Command::RemoveUnit(command) => units::remove(tables, command),
         Command::AddApp(command) => registry::add_app(tables, Some(signed()?), command),
         Command::IssueKey(command) => registry::issue_key(tables, Some(signed()?), command),
         Command::RevokeKey(command) => registry::revoke_key(tables, signed()?, command),

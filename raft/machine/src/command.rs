@@ -161,6 +161,12 @@ pub enum Command {
     /// A step of a rotation of the authority.
     #[n(28)]
     TurnAuthority(#[n(0)] crate::TurnAuthority),
+    /// Gives a unit another name.
+    #[n(29)]
+    RenameUnit(#[n(0)] crate::RenameUnit),
+    /// Removes a unit that nothing refers to any more.
+    #[n(30)]
+    RemoveUnit(#[n(0)] crate::RemoveUnit),
 }
 
 /// See [`Command::Found`].

@@ -25,6 +25,7 @@ mod registry;
 mod store;
 mod tables;
 mod time;
+mod units;
 mod view;
 
 pub use apply::{Applied, apply};
@@ -50,4 +51,5 @@ pub use refusal::Refusal;
 pub use registry::{ALIASES_MAX, KEY_OVERLAP_MAX_MS, RevokeKey};
 pub use store::{Overlay, Reader, Store, Visit, Write, Writes, scan_over};
 pub use time::{ConfirmTime, DATE_STILL_MS, Time};
+pub use units::{RemoveUnit, RenameUnit};
 pub use view::{Feed, View};

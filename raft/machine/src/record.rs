@@ -99,6 +99,9 @@ pub struct UnitRecord {
     /// Who added it.
     #[n(6)]
     pub added_by: Option<By>,
+    /// Who gave it its present name, if that is another than it was added with.
+    #[n(7)]
+    pub renamed_by: Option<By>,
 }
 
 /// An application.

@@ -128,4 +128,6 @@ refusals! {
     43 RotationsFull = "rotations_full" 1008: "too many versions of the cluster key are kept",
     /// The secret is sealed under a version of the cluster key that has ended, or that never sealed.
     44 KeyVersionEnded = "key_version_ended" 1216: "the version of the cluster key has ended",
+    /// Units below it, applications or open packets still refer to the unit.
+    45 UnitInUse = "unit_in_use" 1217: "something still refers to the unit",
 }

@@ -1,6 +1,6 @@
 //! The registry: units, their applications, and the keys that applications sign with, Article 11.
 //!
-//! Nothing is renamed, moved or taken away here except a key's validity.
+//! Nothing is taken away here except a key's validity; what may still happen to a unit is in `units`.
 
 use minicbor::{Decode, Encode};
 use model::{AccessKey, Grant, KeyStatus, Label, Moment, UnitCode, UnitKind, Zone};
@@ -71,6 +71,7 @@ fn add_unit(
         aliases: unit.aliases.clone(),
         added_at: tables.at,
         added_by: Some(caller.by()),
+        renamed_by: None,
     };
     put_unit(tables, &record)
 }
@@ -132,6 +133,7 @@ pub(crate) fn add_zone_unit(
         aliases: Vec::new(),
         added_at: tables.at,
         added_by: None,
+        renamed_by: None,
     };
     put_unit(tables, &unit)
 }

@@ -18,7 +18,7 @@ text_word!(
     AppId, "application id", check_app_id
 );
 text_word!(
-    /// An access key (khóa truy xuất): `AK` and 20 characters of base32; public.
+    /// An access key (khoá truy xuất): `AK` and 20 characters of base32; public.
     AccessKey, "access key", check_access_key
 );
 

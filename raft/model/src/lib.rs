@@ -26,7 +26,7 @@ pub use time::{Moment, Tick};
 ///
 /// The offending text is not repeated: it may be a secret that was put in the wrong field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a {word}: {reason}")]
+#[error("no valid {word}: {reason}")]
 pub struct Malformed {
     /// The word that was expected, as the glossary writes it.
     pub word: &'static str,

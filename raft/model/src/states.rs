@@ -130,7 +130,7 @@ list!(
         1 Urgent = "urgent",
         /// Thượng khẩn.
         2 VeryUrgent = "very_urgent",
-        /// Hỏa tốc.
+        /// Hoả tốc.
         3 Flash = "flash",
     }
 );

@@ -5,6 +5,7 @@
 
 mod manifest;
 mod source;
+mod spelling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

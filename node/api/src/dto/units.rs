@@ -27,6 +27,8 @@ pub(crate) struct Unit {
     added_at: At,
     /// Who added it.
     added_by: Option<ByView>,
+    /// Who gave it its present name, if that is another than it was added with.
+    renamed_by: Option<ByView>,
 }
 
 impl From<UnitRecord> for Unit {
@@ -39,6 +41,7 @@ impl From<UnitRecord> for Unit {
             aliases: record.aliases,
             added_at: At(record.added_at),
             added_by: record.added_by.map(ByView::from),
+            renamed_by: record.renamed_by.map(ByView::from),
         }
     }
 }
@@ -103,6 +106,30 @@ impl AddUnits {
         }
         check.done(Some(units))
     }
+}
+
+/// Another name for a unit.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameUnit {
+    #[schema(schema_with = schemas::label)]
+    name: String,
+}
+
+impl RenameUnit {
+    /// The name.
+    pub(crate) fn checked(&self) -> Result<Label, Problem> {
+        let mut check = Check::default();
+        let name = check.word("/name", &self.name);
+        check.done(name)
+    }
+}
+
+/// A unit that was removed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UnitRemoved {
+    #[schema(schema_with = schemas::unit_code)]
+    pub(crate) code: UnitCode,
 }
 
 /// How many units were added.

@@ -47,6 +47,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(units::show))
         .routes(routes!(units::nodes))
         .routes(routes!(admin::add_units))
+        .routes(routes!(units::rename))
+        .routes(routes!(units::remove))
         .routes(routes!(admin::add_app, admin::apps))
         .routes(routes!(admin::issue_key, admin::keys))
         .routes(routes!(admin::revoke_key))
@@ -123,6 +125,8 @@ pub(crate) fn pattern(path: &str) -> &'static str {
         ["v1", "units"] => "/v1/units",
         ["v1", "units", _] => "/v1/units/{code}",
         ["v1", "admin", "units"] => "/v1/admin/units",
+        ["v1", "admin", "units", _, "rename"] => "/v1/admin/units/{code}/rename",
+        ["v1", "admin", "units", _, "remove"] => "/v1/admin/units/{code}/remove",
         ["v1", "admin", "apps"] => "/v1/admin/apps",
         ["v1", "admin", "keys"] => "/v1/admin/keys",
         ["v1", "admin", "keys", _, "revoke"] => "/v1/admin/keys/{access_key}/revoke",
@@ -188,6 +192,8 @@ mod tests {
         "POST /v1/admin/keys/{access_key}/revoke",
         "POST /v1/admin/members/{id}/remove",
         "POST /v1/admin/units",
+        "POST /v1/admin/units/{code}/remove",
+        "POST /v1/admin/units/{code}/rename",
         "POST /v1/cluster/join",
         "POST /v1/confirmations",
         "POST /v1/packets",

@@ -5,6 +5,8 @@ use axum::{
     http::StatusCode,
 };
 
+use model::UnitCode;
+
 use super::{Answer, id};
 use crate::{
     answer,
@@ -12,10 +14,11 @@ use crate::{
     dto::{
         Page,
         authority::TrustedAuthorities,
-        units::{ApiNode, ApiNodes, Unit},
+        units::{ApiNode, ApiNodes, RenameUnit, Unit, UnitRemoved},
     },
     problem::Problem,
     query::Query,
+    settings::JSON_MAX,
     texts::Fault,
 };
 
@@ -66,6 +69,48 @@ pub(crate) async fn show(
     signed.no_body().await?;
     let unit = app.exchange.unit(&id(&code)?).await?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
+}
+
+/// Give a unit another name
+///
+/// Its code stays: what was sent to it, and who acts for it, does not change.
+#[utoipa::path(
+    post, path = "/v1/admin/units/{code}/rename", tag = "admin", operation_id = "rename_unit", security(("lgsp-v1" = [])),
+    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    request_body = RenameUnit,
+    responses((status = 200, description = "The unit", body = Unit))
+)]
+pub(crate) async fn rename(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    request: Request,
+) -> Answer {
+    let mut signed = app.signed(request).await?;
+    let name = signed.json::<RenameUnit>(JSON_MAX).await?.checked()?;
+    let code: UnitCode = id(&code)?;
+    app.exchange.rename_unit(&signed.caller, code.clone(), name).await?;
+    let unit = app.exchange.unit(&code).await?;
+    Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
+}
+
+/// Remove a unit
+///
+/// Only once no unit below it, no application and no open packet refers to it.
+#[utoipa::path(
+    post, path = "/v1/admin/units/{code}/remove", tag = "admin", operation_id = "remove_unit", security(("lgsp-v1" = [])),
+    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    responses((status = 200, description = "Removed", body = UnitRemoved))
+)]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    request: Request,
+) -> Answer {
+    let mut signed = app.signed(request).await?;
+    signed.no_body().await?;
+    let code: UnitCode = id(&code)?;
+    app.exchange.remove_unit(&signed.caller, code.clone()).await?;
+    Ok(answer::json(StatusCode::OK, &UnitRemoved { code }))
 }
 
 /// The nodes of the cluster, and where each one's API is

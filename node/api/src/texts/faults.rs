@@ -120,7 +120,7 @@ faults! {
         ["The tus extension is not supported", "Use only what Tus-Extension names; switch off parallel uploads and Upload-Defer-Length."],
     /// `Upload-Metadata` that cannot be read.
     TusMetadata = "tus_metadata" 1123 400 false
-        ["Không đọc được Upload-Metadata", "Cần các cặp khóa và base64, cách nhau bằng dấu phẩy; tên tệp không có đường dẫn."]
+        ["Không đọc được Upload-Metadata", "Cần các cặp khoá và base64, cách nhau bằng dấu phẩy; tên tệp không có đường dẫn."]
         ["Upload-Metadata cannot be read", "Pairs of a key and base64 are expected, separated by commas; file names have no path."],
     /// `Upload-Checksum` that cannot be read, or of another algorithm.
     TusChecksumUnsupported = "tus_checksum_unsupported" 1124 400 false
@@ -152,7 +152,7 @@ faults! {
         ["The content has not arrived whole", "Send the rest into the space and commit again."],
     /// The content is gone.
     ContentPurged = "content_purged" 1132 410 false
-        ["Nội dung đã được xóa", "Gói tin đã kết thúc nên nội dung đã xóa khỏi nền tảng. Cần lại thì đề nghị bên gửi gửi gói mới."]
+        ["Nội dung đã được xoá", "Gói tin đã kết thúc nên nội dung đã xoá khỏi nền tảng. Cần lại thì đề nghị bên gửi gửi gói mới."]
         ["The content was purged", "The packet has ended, so its content is gone from the platform. Ask the source to send it anew if it is needed."],
     /// A bearer token that opens nothing.
     TokenInvalid = "token_invalid" 1133 401 false

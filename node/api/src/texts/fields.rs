@@ -44,8 +44,8 @@ pub fn reason_vi(reason: &'static str) -> &'static str {
         }
         "base64 is expected" => "cần base64",
         "an IP address is expected" => "cần địa chỉ IP",
-        "this algorithm needs a public key" => "thuật toán này cần khóa công khai",
-        "this algorithm has no public key" => "thuật toán này không có khóa công khai",
+        "this algorithm needs a public key" => "thuật toán này cần khoá công khai",
+        "this algorithm has no public key" => "thuật toán này không có khoá công khai",
         "it is given twice" => "được nêu hai lần",
         "an https URL is expected" => "cần URL https",
         "host:port is expected" => "cần dạng máy:cổng",

@@ -11,8 +11,8 @@ pub(super) fn keys(refusal: Refusal) -> Said {
             409,
             texts(
                 [
-                    "Không thể thu hồi khóa quản trị cuối cùng",
-                    "Phát hành một khóa quản trị khác trước, rồi thu hồi khóa này.",
+                    "Không thể thu hồi khoá quản trị cuối cùng",
+                    "Phát hành một khoá quản trị khác trước, rồi thu hồi khoá này.",
                 ],
                 [
                     "The last administrator's key stays",

@@ -62,6 +62,21 @@ const fn texts(vi: [&'static str; 2], en: [&'static str; 2]) -> (Text, Text) {
     (Text { title: vi[0], detail: vi[1] }, Text { title: en[0], detail: en[1] })
 }
 
+/// Something still refers to a unit that is to go.
+const fn unit_in_use() -> (u16, (Text, Text)) {
+    let texts = texts(
+        [
+            "Đơn vị còn được dùng",
+            "Còn đơn vị cấp dưới, ứng dụng hoặc gói tin đang chờ gắn với đơn vị này. Gỡ hoặc xử lý xong những thứ đó trước.",
+        ],
+        [
+            "The unit is in use",
+            "Units below it, applications or waiting packets still refer to it. Remove or settle those first.",
+        ],
+    );
+    (409, texts)
+}
+
 /// The content of a packet is gone from every node.
 const fn content_lost() -> (u16, (Text, Text)) {
     let texts = texts(

@@ -32,6 +32,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         | Refusal::NonceReused => access(refusal),
         Refusal::LastAdminKey | Refusal::RotationsFull | Refusal::KeyVersionEnded => keys(refusal),
         Refusal::ContentLost => super::content_lost(),
+        Refusal::UnitInUse => super::unit_in_use(),
         _ => exchange(refusal),
     };
     Row {
@@ -266,8 +267,8 @@ fn registry(refusal: Refusal) -> Said {
             409,
             texts(
                 [
-                    "Khóa đã được phát hành",
-                    "Khóa truy xuất này đã có. Gửi lại yêu cầu để nhận khóa khác.",
+                    "Khoá đã được phát hành",
+                    "Khoá truy xuất này đã có. Gửi lại yêu cầu để nhận khoá khác.",
                 ],
                 [
                     "The key was issued before",
@@ -279,8 +280,8 @@ fn registry(refusal: Refusal) -> Said {
             404,
             texts(
                 [
-                    "Không có khóa này",
-                    "Khóa truy xuất không có trong cụm. Xem danh sách bằng `lgsp key list`.",
+                    "Không có khoá này",
+                    "Khoá truy xuất không có trong cụm. Xem danh sách bằng `lgsp key list`.",
                 ],
                 [
                     "There is no such key",
@@ -297,8 +298,8 @@ fn access(refusal: Refusal) -> Said {
             401,
             texts(
                 [
-                    "Khóa đã bị thu hồi",
-                    "Khóa truy xuất này không còn dùng được. Xin quản trị viên cấp khóa mới.",
+                    "Khoá đã bị thu hồi",
+                    "Khoá truy xuất này không còn dùng được. Xin quản trị viên cấp khoá mới.",
                 ],
                 [
                     "The key was revoked",
@@ -311,7 +312,7 @@ fn access(refusal: Refusal) -> Said {
             texts(
                 [
                     "Ứng dụng chưa được cấp quyền",
-                    "Ứng dụng của khóa này chưa được cấp quyền cho việc đó. Đề nghị quản trị viên cấp quyền.",
+                    "Ứng dụng của khoá này chưa được cấp quyền cho việc đó. Đề nghị quản trị viên cấp quyền.",
                 ],
                 [
                     "The application has not been granted this",
@@ -486,7 +487,7 @@ fn exchange(refusal: Refusal) -> Said {
             texts(
                 [
                     "Idempotency-Key đã dùng cho yêu cầu khác",
-                    "Cùng một khóa phải đi với cùng một yêu cầu. Dùng khóa mới cho yêu cầu mới.",
+                    "Cùng một khoá phải đi với cùng một yêu cầu. Dùng khoá mới cho yêu cầu mới.",
                 ],
                 [
                     "The Idempotency-Key was used for another request",
@@ -499,7 +500,7 @@ fn exchange(refusal: Refusal) -> Said {
             texts(
                 [
                     "Quá nhiều Idempotency-Key",
-                    "Ứng dụng đã dùng hết số khóa được nhớ trong 7 ngày. Gửi không kèm khóa, hoặc chờ khóa cũ hết hạn.",
+                    "Ứng dụng đã dùng hết số khoá được nhớ trong 7 ngày. Gửi không kèm khoá, hoặc chờ khoá cũ hết hạn.",
                 ],
                 [
                     "Too many idempotency keys",
@@ -525,7 +526,7 @@ fn exchange(refusal: Refusal) -> Said {
             texts(
                 [
                     "Đơn vị không phải đích của gói tin",
-                    "Chỉ đích của gói tin mới được làm việc này. Kiểm tra khóa và mã gói tin.",
+                    "Chỉ đích của gói tin mới được làm việc này. Kiểm tra khoá và mã gói tin.",
                 ],
                 [
                     "The unit is not a target of this packet",

@@ -93,8 +93,8 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             "key_unknown_here",
             texts(
                 [
-                    "Khóa truy xuất không được biết",
-                    "keyid phải là khóa truy xuất (AK…) do cụm này cấp. Kiểm tra khóa và địa chỉ máy chủ.",
+                    "Khoá truy xuất không được biết",
+                    "keyid phải là khoá truy xuất (AK…) do cụm này cấp. Kiểm tra khoá và địa chỉ máy chủ.",
                 ],
                 [
                     "The access key is not known",
@@ -106,8 +106,8 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             "key_disabled",
             texts(
                 [
-                    "Khóa truy xuất đã bị thu hồi",
-                    "Khóa không còn dùng được. Xin quản trị viên cấp khóa mới.",
+                    "Khoá truy xuất đã bị thu hồi",
+                    "Khoá không còn dùng được. Xin quản trị viên cấp khoá mới.",
                 ],
                 [
                     "The access key was revoked",
@@ -119,8 +119,8 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             "algorithm_mismatch",
             texts(
                 [
-                    "Thuật toán không khớp với khóa",
-                    "Mỗi khóa chỉ dùng một thuật toán, nêu ở thành viên `expected`. Ký lại bằng thuật toán đó.",
+                    "Thuật toán không khớp với khoá",
+                    "Mỗi khoá chỉ dùng một thuật toán, nêu ở thành viên `expected`. Ký lại bằng thuật toán đó.",
                 ],
                 [
                     "The algorithm is not the key's",
@@ -205,7 +205,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             texts(
                 [
                     "Chữ ký không đúng",
-                    "So SHA-256 của chuỗi gốc bạn đã ký với `base_sha256`: khác nhau là do thành phần, giống nhau là do khóa.",
+                    "So SHA-256 của chuỗi gốc bạn đã ký với `base_sha256`: khác nhau là do thành phần, giống nhau là do khoá.",
                 ],
                 [
                     "The signature does not fit the request",
@@ -217,8 +217,8 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             "legacy_algorithm_disabled",
             texts(
                 [
-                    "Cách ký cũ không được mở cho khóa này",
-                    "Ký theo RFC 9421, hoặc đề nghị quản trị viên mở cách ký cũ cho khóa.",
+                    "Cách ký cũ không được mở cho khoá này",
+                    "Ký theo RFC 9421, hoặc đề nghị quản trị viên mở cách ký cũ cho khoá.",
                 ],
                 [
                     "The legacy profile is not open to this key",
@@ -257,8 +257,8 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             "key_unusable",
             texts(
                 [
-                    "Không dùng được khóa công khai",
-                    "Khóa phải là PEM (SubjectPublicKeyInfo) đúng thuật toán và đủ mạnh; `reason` cho biết chỗ sai.",
+                    "Không dùng được khoá công khai",
+                    "Khoá phải là PEM (SubjectPublicKeyInfo) đúng thuật toán và đủ mạnh; `reason` cho biết chỗ sai.",
                 ],
                 [
                     "The public key cannot be used",

@@ -240,8 +240,16 @@ pub enum UnitVerb {
         #[arg(long)]
         alias: Vec<UnitCode>,
     },
-    Import {
-        file: PathBuf,
+    Import(ImportArgs),
+    Rename {
+        code: UnitCode,
+        #[arg(long)]
+        name: Label,
+    },
+    Remove {
+        code: UnitCode,
+        #[arg(long)]
+        yes: bool,
     },
     Show {
         code: UnitCode,
@@ -252,6 +260,15 @@ pub enum UnitVerb {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    pub file: PathBuf,
+    #[arg(long)]
+    pub dry_run: bool,
+    #[arg(long)]
+    pub update: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -336,6 +353,18 @@ pub enum PacketVerb {
         yes: bool,
     },
     Receive(ReceiveArgs),
+    Cancel {
+        #[arg(required = true)]
+        packets: Vec<PacketId>,
+        #[arg(long)]
+        yes: bool,
+    },
+    Reject {
+        #[arg(required = true)]
+        packets: Vec<PacketId>,
+        #[arg(long)]
+        reason: Label,
+    },
     Confirm {
         packet: PacketId,
         #[arg(

@@ -5,7 +5,7 @@ use std::{error::Error as _, path::Path};
 use client::Problem;
 use serde::{Serialize, Serializer};
 
-use crate::texts::{Lang, Text, failures as t};
+use crate::texts::{Lang, Text, failures as t, reasons};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Failure {
             _ => Exit::Failed,
         };
         Self::new(exit, t::FILE.fill(lang, &[("path", &shown)]))
-            .why(error.to_string())
+            .why(reasons::of_io(lang, error))
             .fix(t::FIX_FILE.fill(lang, &[("path", &shown)]))
             .code(9105)
     }
@@ -166,12 +166,19 @@ fn chain(error: &client::Error) -> Vec<String> {
 
 fn of_client(lang: Lang, profile: &str, error: &client::Error) -> Failure {
     use client::Error as E;
-    let source = error.source().map(innermost).unwrap_or_default();
+    let source = match error.refused_certificate() {
+        Some(refused) => reasons::of_certificate(lang, refused),
+        None => error.source().map(|cause| reasons::of_connection(lang, cause)).unwrap_or_default(),
+    };
     match error {
         E::Problem { status, problem } => of_problem(lang, profile, *status, problem),
         E::Unreachable { url, .. } => Failure::new(Exit::Unreachable, t::UNREACHABLE.in_lang(lang))
             .why(format!("{url}: {source}"))
-            .fix(t::FIX_UNREACHABLE.fill(lang, &[("profile", &profile)]))
+            .fix(match profile {
+                // Whoever joins has no profile yet.
+                "" => t::FIX_UNREACHABLE_URL.in_lang(lang).to_owned(),
+                profile => t::FIX_UNREACHABLE.fill(lang, &[("profile", &profile)]),
+            })
             .code(9101),
         E::Tls { url, .. } if error.is_about_dates() => {
             let now = crate::verbs::own_clock();
@@ -213,14 +220,6 @@ fn of_client(lang: Lang, profile: &str, error: &client::Error) -> Failure {
     }
 }
 
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(next) = last.source() {
-        last = next;
-    }
-    last.to_string()
-}
-
 fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Failure {
     let exit = match status {
         401 | 403 => Exit::NotPermitted,
@@ -234,8 +233,9 @@ fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Fail
         title => title.to_owned(),
     };
     let mut failure = Failure::new(exit, title);
-    let fields = problem.errors.iter().map(|field| format!("{}: {}", field.pointer, field.detail));
-    let why: Vec<String> = Some(problem.detail.clone())
+    let fields = problem.errors.iter();
+    let fields = fields.map(|field| format!("{}: {}", option_of(&field.pointer), field.detail));
+    let why: Vec<String> = Some(for_people(&problem.detail))
         .into_iter()
         .filter(|text| !text.is_empty())
         .chain(fields)
@@ -258,6 +258,39 @@ fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Fail
     failure
 }
 
+/// A detail without the sentences that say what a program should send: who types commands has our own advice
+/// instead.
+fn for_people(detail: &str) -> String {
+    let of_the_api = |sentence: &&str| {
+        let others = sentence.replace("`lgsp ", "");
+        ["/v1/", " `", "RFC 9421", "HTTP"].iter().any(|mark| others.contains(mark))
+    };
+    let sentences = detail.split_inclusive(". ").filter(|sentence| !of_the_api(sentence));
+    sentences.collect::<String>().trim_end().to_owned()
+}
+
+/// The option of the command line that a field of a request comes from.
+fn option_of(pointer: &str) -> &str {
+    const OPTIONS: [(&str, &str); 11] = [
+        ("/targets", "--to"),
+        ("/title", "--title"),
+        ("/importance", "--importance"),
+        ("/media_type", "--type"),
+        ("/policy/deliver_by", "--deliver-by"),
+        ("/name", "--name"),
+        ("/reason", "--reason"),
+        ("/unit", "--unit"),
+        ("/grants", "--grant"),
+        ("/public_key", "--public-key"),
+        ("/minutes", "--minutes"),
+    ];
+    let under = |field: &str| {
+        pointer.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let known = OPTIONS.iter().find(|(field, _)| under(field));
+    known.map_or_else(|| pointer.trim_start_matches('/'), |(_, option)| option)
+}
+
 fn fix_of(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Option<String> {
     let skew =
         problem.more.get("skew_seconds").map(ToString::to_string).unwrap_or_else(|| "?".into());
@@ -267,6 +300,9 @@ fn fix_of(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Option<S
         "token_unknown" | "token_used" | "token_expired" => t::FIX_TOKEN,
         "app_unknown" => t::FIX_APP,
         "packet_unknown" => t::FIX_PACKET,
+        "not_accepted" => t::FIX_NOT_ACCEPTED,
+        "already_ended" => t::FIX_ENDED,
+        "digest_mismatch" => t::FIX_ALTERED,
         "clock_out_of_window" => {
             let server = problem.more.get("server_time").and_then(|time| time.as_str());
             let server = server.unwrap_or("?");
@@ -324,6 +360,37 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    /// Finding 10: who types a command hears of its options, not of requests.
+    #[test]
+    fn no_failure_speaks_of_the_api() {
+        let mut told = Problem {
+            title: "Yêu cầu chưa đúng".into(),
+            detail: "Sửa các trường nêu trong `errors` rồi gửi lại.".into(),
+            word: "fields_malformed".into(),
+            ..Problem::default()
+        };
+        for (pointer, detail) in [("/policy/deliver_by", "đã qua"), ("/targets/1", "không có")]
+        {
+            let (pointer, detail) = (pointer.into(), detail.into());
+            told.errors.push(client::FieldError { pointer, detail });
+        }
+        let error = client::Error::Problem { status: 422, problem: Box::new(told.clone()) };
+        let failure = Failure::client(Lang::Vi, "p", &error);
+        assert_eq!(failure.why.as_deref(), Some("--deliver-by: đã qua; --to: không có"));
+        told.errors.clear();
+        told.word = "not_accepted".into();
+        told.detail = "Gọi POST /v1/packets/{id}/accept trước khi tải nội dung.".into();
+        let error = client::Error::Problem { status: 409, problem: Box::new(told) };
+        let failure = Failure::client(Lang::Vi, "p", &error);
+        assert_eq!(failure.why, None);
+        assert!(failure.fix.as_ref().is_some_and(|fix| fix.contains("lgsp packet receive")));
+        assert_eq!(option_of("/units/3/kind"), "units/3/kind");
+        let mixed = "Mã không có trong danh bạ. Tìm bằng tên: GET /v1/units?q=….";
+        assert_eq!(for_people(mixed), "Mã không có trong danh bạ.");
+        let ours = "Mã đã có trong danh bạ. Kiểm tra bằng `lgsp unit show`.";
+        assert_eq!(for_people(ours), ours);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::Cli;
 use crate::texts::{
-    Lang,
+    Lang, exits,
     help::{self, Entry},
     words,
 };
@@ -17,8 +17,9 @@ pub fn language(args: &[String]) -> Lang {
         Some(rest) => rest.strip_prefix('='),
         None => None,
     });
-    let own = flag.map(str::to_owned).or_else(|| std::env::var("LGSP_LANG").ok());
-    if let Some(lang) = own.as_deref().and_then(Lang::of_locale) {
+    // A word that is no language of ours is told in the language that holds without it.
+    let surroundings = || std::env::var("LGSP_LANG").ok().as_deref().and_then(Lang::of_locale);
+    if let Some(lang) = flag.and_then(Lang::of_locale).or_else(surroundings) {
         return lang;
     }
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
@@ -49,7 +50,7 @@ pub fn entry(path: &str) -> Option<&'static Entry> {
 
 fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
     let template = format!(
-        "{{about}}\n\n{{before-help}}{} {{usage}}\n\n{{all-args}}\n",
+        "{{about}}\n\n{{before-help}}{} {{usage}}\n\n{{all-args}}{{after-help}}\n",
         words::USAGE.in_lang(lang)
     );
     command =
@@ -60,6 +61,9 @@ fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
         command = command
             .about(entry.about.in_lang(lang))
             .before_help(format!("{}{examples}", words::EXAMPLES.in_lang(lang)));
+    }
+    if path.is_empty() {
+        command = command.after_help(exits::listed(lang));
     }
     command = command.mut_args(|arg| {
         let heading = if arg.is_positional() { words::ARGUMENTS } else { words::OPTIONS };

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Exit, Failure};
-use crate::texts::{Lang, Text, failures, words};
+use crate::texts::{Lang, Text, failures, reasons, words};
 
 /// The widest table: what fits on a page and on a small terminal.
 const WIDTH_MAX: u16 = 100;
@@ -91,12 +91,19 @@ pub struct Out {
     unicode: bool,
     colour: Colour,
     debug: bool,
+    /// Whether the program goes on when nobody takes its data: it has something to clear away.
+    goes_on: bool,
 }
 
 impl Out {
     /// What the arguments and the surroundings ask for.
     pub fn new(lang: Lang, output: Output, colour: Colour, debug: bool) -> Self {
-        Self { lang, output, unicode: is_utf8(), colour, debug }
+        Self { lang, output, unicode: is_utf8(), colour, debug, goes_on: false }
+    }
+
+    /// The same for a command that has to end well whether or not somebody reads what it prints.
+    pub const fn going_on(self) -> Self {
+        Self { goes_on: true, ..self }
     }
 
     /// A text in the language of the talk.
@@ -139,11 +146,27 @@ impl Out {
         self.mark(mark, std::io::stdout().is_terminal())
     }
 
-    /// Writes data for people on stdout. A closed pipe is a reader who has seen enough.
+    /// Writes data for people on stdout. A closed pipe is a reader who has seen enough; on a full disk data are
+    /// lost, which is a failure.
     pub fn print(&self, line: impl Display) {
-        if writeln!(std::io::stdout().lock(), "{line}").is_err() {
-            std::process::exit(Exit::Ok as i32);
+        let Err(error) = writeln!(std::io::stdout().lock(), "{line}") else { return };
+        let exit = match self.unprinted(&error) {
+            Some(failure) => self.fail(&failure),
+            None => Exit::Ok,
+        };
+        if !self.goes_on {
+            std::process::exit(exit as i32);
         }
+    }
+
+    /// What an error of stdout is to be told as, if at all.
+    fn unprinted(&self, error: &std::io::Error) -> Option<Failure> {
+        (error.kind() != std::io::ErrorKind::BrokenPipe).then(|| {
+            Failure::new(Exit::Failed, self.text(failures::OUTPUT))
+                .why(reasons::of_io(self.lang, error))
+                .fix(self.text(failures::FIX_OUTPUT))
+                .code(9110)
+        })
     }
 
     /// Writes the data of a command on stdout for programs: as JSON under its schema's name, or its items
@@ -209,8 +232,9 @@ impl Out {
             }
         }
         if let Some(code) = &failure.code {
-            let trace =
-                failure.trace.as_ref().map(|trace| format!(" · trace {trace}")).unwrap_or_default();
+            let trace = failure.trace.as_ref().map_or_else(String::new, |trace| {
+                format!(" · {} {trace}", self.text(failures::TRACE))
+            });
             self.say(format_args!("  {} {code}{trace}", self.text(failures::CODE)));
         }
         if self.debug {
@@ -330,6 +354,15 @@ fn is_utf8() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Finding 17: data that were not written are no success; a reader who has gone is.
+    #[test]
+    fn a_full_output_is_told_and_a_closed_one_is_not() {
+        let out = Out::new(Lang::Vi, Output::Table, Default::default(), false);
+        let full = out.unprinted(&std::io::ErrorKind::StorageFull.into()).expect("it is told");
+        assert_eq!((full.exit, full.why.as_deref()), (Exit::Failed, Some("ổ đĩa đã đầy")));
+        assert!(out.unprinted(&std::io::ErrorKind::BrokenPipe.into()).is_none());
+    }
 
     #[test]
     fn sizes_are_short() {

@@ -223,7 +223,8 @@ impl Cluster {
     }
 }
 
-fn logs_under(root: &Path) -> PathBuf {
+/// Where the logs of a trial lie.
+pub fn logs_under(root: &Path) -> PathBuf {
     root.join("logs")
 }
 

@@ -14,10 +14,11 @@ mod scene;
 use std::{path::PathBuf, time::Instant};
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     cli::{DemoArgs, Exit, Failure, Out},
+    stop::Stop,
     texts::{Text, demo as d, failures as t},
     verbs::{Context, Done, quoted},
 };
@@ -68,22 +69,27 @@ impl Show {
 
 /// Plays the demonstration; without `--once` the cluster stays until it is told to stop.
 pub async fn demo(context: &Context, args: DemoArgs) -> Done {
-    let show = Show { out: context.out, begun: Instant::now() };
+    // The directory goes whether or not somebody reads on.
+    let show = Show { out: context.out.going_on(), begun: Instant::now() };
     let out = &show.out;
     out.say(out.text(d::HEAD));
+    // Before there is anything that must not stay behind.
+    let mut ending =
+        Ending::listen().map_err(|error| show.failed(d::STEP_START, error.to_string()))?;
     let root = trial_directory().map_err(|(path, error)| Failure::file(out.lang, &path, &error))?;
+    let stays = if args.keep { Stays::All } else { Stays::Nothing };
+    let mut trial = Trial { root: root.clone(), stays };
     let mut cluster = Cluster::new(root.clone(), show)?;
-    let mut stop = Stop::listen().map_err(|error| show.failed(d::STEP_START, error.to_string()))?;
 
     let played = tokio::select! {
         played = scene::play(show, &mut cluster) => Some(played),
-        () = stop.asked() => None,
+        () = ending.asked() => None,
     };
     let result = match played {
         Some(Ok(report)) => {
             tell_report(out, &report, &cluster, !args.once);
             if !args.once {
-                stay(out, &cluster, args.keep, &mut stop).await;
+                stay(out, &cluster, args.keep, &mut ending).await;
             }
             Ok(Exit::Ok)
         }
@@ -92,6 +98,9 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Done {
             if !out.is_table() {
                 out.json("lgsp.demo/1", json!({ "ok": false, "error": failure, "logs": logs }));
             }
+            if trial.stays == Stays::Nothing {
+                trial.stays = Stays::Logs;
+            }
             let fix = out.fill(d::LOGS, &[("path", &quoted(&logs))]);
             Err(if failure.fix.is_some() { failure } else { failure.fix(fix) })
         }
@@ -99,10 +108,13 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Done {
     };
     cluster.stop().await;
     show.tell(d::STOPPED, &[]);
-    if args.keep || result.is_err() {
-        out.say(out.fill(d::KEPT, &[("path", &root.display())]));
-    } else if let Err(error) = std::fs::remove_dir_all(&root) {
+    if let Err(error) = trial.remove() {
         out.warn(out.fill(t::FILE, &[("path", &root.display())]) + " " + &error.to_string());
+    }
+    match trial.stays {
+        Stays::Nothing => {}
+        Stays::Logs => out.say(out.fill(d::LOGS, &[("path", &cluster.logs().display())])),
+        Stays::All => out.say(out.fill(d::KEPT, &[("path", &root.display())])),
     }
     result
 }
@@ -146,36 +158,78 @@ fn tell_report(out: &Out, report: &Report, cluster: &Cluster, stays: bool) {
     }
 }
 
-async fn stay(out: &Out, cluster: &Cluster, keep: bool, stop: &mut Stop) {
+async fn stay(out: &Out, cluster: &Cluster, keep: bool, ending: &mut Ending) {
     let text = if keep { d::KEPT } else { d::STAYS };
     out.say(out.fill(text, &[("path", &cluster.root.display())]));
-    stop.asked().await;
+    ending.asked().await;
     out.say("");
 }
 
-/// Ctrl-C, the end by a service manager, or a terminal that was closed: the administrator's secret
+/// What ends the demonstration: what ends any program, or a terminal that was closed. The administrator's secret
 /// does not stay behind.
-struct Stop {
-    int: tokio::signal::unix::Signal,
-    term: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+struct Ending {
+    stop: Stop,
+    hangup: Signal,
 }
 
-impl Stop {
+impl Ending {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            int: signal(SignalKind::interrupt())?,
-            term: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        Ok(Self { stop: Stop::listen()?, hangup: signal(SignalKind::hangup())? })
     }
 
     async fn asked(&mut self) {
         tokio::select! {
-            _ = self.int.recv() => {}
-            _ = self.term.recv() => {}
+            () = self.stop.asked() => {}
             _ = self.hangup.recv() => {}
         }
+    }
+}
+
+/// The directory of the trial, which goes however the trial ends.
+struct Trial {
+    root: PathBuf,
+    /// What is to stay of it.
+    stays: Stays,
+}
+
+/// What of a trial stays.
+#[derive(PartialEq, Eq)]
+enum Stays {
+    Nothing,
+    /// Of a trial that failed: what the nodes said, and no secret.
+    Logs,
+    All,
+}
+
+impl Trial {
+    fn remove(&self) -> std::io::Result<()> {
+        match self.stays {
+            Stays::All => Ok(()),
+            Stays::Nothing => std::fs::remove_dir_all(&self.root),
+            Stays::Logs => {
+                for entry in std::fs::read_dir(&self.root)? {
+                    let (path, kind) =
+                        entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+                    if path == cluster::logs_under(&self.root) {
+                        continue;
+                    }
+                    let removed = if kind.is_dir() {
+                        std::fs::remove_dir_all(&path)
+                    } else {
+                        std::fs::remove_file(&path)
+                    };
+                    removed?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Trial {
+    /// A panic and an early failure leave no secret either. What was removed before is gone, and said.
+    fn drop(&mut self) {
+        let _ = self.remove();
     }
 }
 
@@ -187,5 +241,31 @@ fn trial_directory() -> Result<PathBuf, (PathBuf, std::io::Error)> {
     match std::fs::DirBuilder::new().mode(0o700).create(&path) {
         Ok(()) => Ok(path),
         Err(error) => Err((path, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Case 24 of the field: whatever ends the trial, no secret of it is left.
+    #[test]
+    fn a_trial_leaves_what_it_may_and_no_secret() {
+        for (stays, left) in [(Stays::Nothing, None), (Stays::Logs, Some(1)), (Stays::All, Some(3))]
+        {
+            let root = trial_directory().expect("a directory");
+            let trial = Trial { root: root.clone(), stays };
+            for directory in [root.join("node-1"), cluster::logs_under(&root)] {
+                std::fs::create_dir(&directory).expect("made");
+                std::fs::write(directory.join("file"), "secret").expect("written");
+            }
+            std::fs::write(root.join("admin.secret"), "secret").expect("written");
+            drop(trial);
+            let there = std::fs::read_dir(&root).ok().map(Iterator::count);
+            assert_eq!(there, left);
+            if there.is_some() {
+                std::fs::remove_dir_all(&root).expect("removed");
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use client::{Accepted, Client, EventKind, Start};
@@ -12,6 +12,8 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 /// How many failures in a row an office puts up with: nodes die here on purpose.
 const FAILURES_MAX: u32 = 5;
+/// How long a content may stand still: longer than the election after a node was killed.
+const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// What an office has to say.
 #[derive(Debug)]
@@ -108,8 +110,11 @@ async fn receive(
     directory: &Path,
 ) -> Result<Received, client::Error> {
     let accepted = client.accept(packet).await?;
-    let path = directory.join(format!("{packet}-{unit}"));
-    let fetched = client.download(&accepted, &path, |_, _| {}).await?;
+    // Each unit has a place of its own, as it would have a machine of its own.
+    let place = directory.join(unit.as_str());
+    std::fs::create_dir_all(&place)
+        .map_err(|source| client::Error::File { path: place.clone(), source })?;
+    let fetched = client.download(&accepted, &place, STILL_MAX, |_, _| {}).await?;
     client.confirm(packet, fetched.digest).await?;
     Ok(Received {
         unit: unit.clone(),

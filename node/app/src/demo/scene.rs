@@ -149,6 +149,7 @@ impl Scene<'_> {
         let show = self.show;
         let refused = show.refused(d::STEP_REGISTER);
         let units = verbs::read_units(show.out.lang, Path::new("nghe-an-units.csv"), UNITS)?;
+        let units: Vec<_> = units.into_iter().map(|listed| listed.unit).collect();
         // The zone's own unit came with the founding.
         let own = units.iter().filter(|unit| unit.parent.is_none()).count() as u64;
         let further: Vec<_> = units.iter().filter(|unit| unit.parent.is_some()).cloned().collect();

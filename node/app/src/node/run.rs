@@ -9,7 +9,11 @@ use content::Content;
 use delivery::{Conductor, Exchange, Parts};
 use mesh::Mesh;
 use model::NodeId;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    time::Instant,
+};
 
 use super::{
     Descriptors, Directory, Identity, Meeting, Memory, Outcast, Threads, asks,
@@ -29,6 +33,7 @@ use crate::{
         SystemRandom,
     },
     options::RunOptions,
+    stop::Stop,
 };
 
 /// How long a clean stop waits for the new leader before it goes on without one.
@@ -60,6 +65,7 @@ pub(super) struct Node {
 
 /// Runs the node of a configuration until it is told to stop, or cannot keep its promises.
 pub async fn run(options: RunOptions) -> anyhow::Result<()> {
+    let signals = Harmless::listen()?;
     let wanted = options.config.limits.connections as usize;
     let descriptors = Descriptors::raise(wanted)?;
     if descriptors.connections < wanted {
@@ -113,7 +119,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     tracing::info!(node = %node.identity.node, api = %node.config.api.listen, "the node runs");
 
     let ended = tokio::select! {
-        ended = wait(&node, options) => ended,
+        ended = wait(&node, options, signals) => ended,
         // Without purges and deadlines the node would break its promises quietly.
         _ = &mut conductor => Err(anyhow::anyhow!("the conductor has ended: this is a bug of the program")),
     };
@@ -254,20 +260,37 @@ fn is_believed(say_so: usize, others: usize) -> bool {
     say_so > others / 2
 }
 
+/// Signals that must not end a node, from its first moment on: a service manager's reload, and those of tools
+/// that rotate logs. A node that dies of one takes its leadership along.
+struct Harmless {
+    hangup: Signal,
+    first: Signal,
+    second: Signal,
+}
+
+impl Harmless {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            first: signal(SignalKind::user_defined1())?,
+            second: signal(SignalKind::user_defined2())?,
+        })
+    }
+}
+
 /// Waits for a signal, for the removal of this node, or for an engine that cannot go on.
-async fn wait(node: &Node, mut options: RunOptions) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn wait(node: &Node, mut options: RunOptions, mut signals: Harmless) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
     let (mut refused, mut elder) = (node.meeting.refusals(), None);
     let mut removed_by = BTreeSet::new();
     let mut content_failed = node.content.failed();
     let mut status = node.consensus.watch_status();
     loop {
         tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hangup.recv() => reload::reload(node, &mut options),
+            () = stop.asked() => return Ok(()),
+            _ = signals.hangup.recv() => reload::reload(node, &mut options),
+            _ = signals.first.recv() => tracing::info!("SIGUSR1 means nothing to a node"),
+            _ = signals.second.recv() => tracing::info!("SIGUSR2 means nothing to a node"),
             _ = refused.changed() => {
                 let refusal = refused.borrow_and_update().clone();
                 if let Some(refusal) = refusal {

@@ -6,11 +6,15 @@ texts! {
     WHY = "vì sao:", "why:";
     FIX = "cách sửa:", "to mend:";
     CODE = "mã:", "code:";
+    TRACE = "mã tra nhật ký", "trace";
+
+    OUTPUT = "Không ghi được kết quả ra.", "The output could not be written.";
+    FIX_OUTPUT = "ghi vào nơi còn chỗ rồi chạy lại; lệnh có thể đã làm xong việc của nó", "write to where there is room, then run it again; the command may have done its work";
 
     USAGE = "Lệnh viết chưa đúng.", "The command is not written right.";
     USAGE_UNKNOWN_ARG = "không có tham số {arg}", "there is no argument {arg}";
     USAGE_UNKNOWN_COMMAND = "không có lệnh {arg}", "there is no command {arg}";
-    USAGE_MISSING = "thiếu {arg}", "{arg} is missing";
+    USAGE_MISSING = "thiếu {arg}", "missing: {arg}";
     USAGE_VALUE = "giá trị {value} của {arg} không hợp lệ", "{value} is not a value of {arg}";
     USAGE_CONFLICT = "{arg} không đi cùng {other}", "{arg} does not go with {other}";
     USAGE_COUNT = "số giá trị của {arg} không đúng", "{arg} has too many values, or too few";
@@ -28,12 +32,14 @@ texts! {
     REFUSED = "Cụm không nhận yêu cầu ({status}).", "The cluster did not take the request ({status}).";
     FIX_PERMISSION = "dùng hồ sơ có quyền này (--profile), hoặc nhờ quản trị cấp quyền", "use a profile that may do this (--profile), or ask an administrator to grant it";
     FIX_SIGNATURE = "kiểm tra access_key và tệp khoá bí mật trong hồ sơ {profile}; xem khoá: lgsp key list", "check access_key and the secret's file in the profile {profile}; see the keys: lgsp key list";
-    FIX_CLOCK = "giờ của cụm là {server}, đồng hồ máy này lệch {skew} s: so cả hai với giờ đúng (date -u); máy này sai thì: timedatectl set-ntp true; cụm sai thì trên máy của một nút: lgsp cluster time show --data-dir …", "the cluster's time is {server}, this machine's clock is {skew} s from it: compare both with a clock that is right (date -u); if this machine's is wrong: timedatectl set-ntp true; if the cluster's is, on the machine of a node: lgsp cluster time show --data-dir …";
+    FIX_CLOCK = "giờ của cụm là {server}, đồng hồ máy này lệch {skew} s: so cả hai với giờ đúng (date); máy này sai thì: timedatectl set-ntp true; cụm sai thì trên máy của một nút: lgsp cluster time show --data-dir …", "the cluster's time is {server}, this machine's clock is {skew} s from it: compare both with a clock that is right (date); if this machine's is wrong: timedatectl set-ntp true; if the cluster's is, on the machine of a node: lgsp cluster time show --data-dir …";
     FIX_UNIT = "tìm đơn vị: lgsp unit search \"…\"", "search for the unit: lgsp unit search \"…\"";
     FIX_CODE = "mã của tỉnh theo Quyết định 20/2020/QĐ-TTg, ví dụ: lgsp unit add H41.09 --name \"…\"", "codes of the province follow Decision 20/2020, for example: lgsp unit add H41.09 --name \"…\"";
     FIX_TOKEN = "xin mã mới trên một thành viên: lgsp member token", "ask a member for a new one: lgsp member token";
     FIX_RETRY = "thử lại sau ít giây; xem cụm: lgsp status", "try again in some seconds; see the cluster: lgsp status";
     FIX_APP = "xem các ứng dụng: lgsp app list", "see the applications: lgsp app list";
+    FIX_NOT_ACCEPTED = "nhận gói tin trước: lgsp packet receive pk_…", "receive the packet first: lgsp packet receive pk_…";
+    FIX_ENDED = "xem gói tin đã kết thúc thế nào: lgsp packet show pk_…", "see how the packet ended: lgsp packet show pk_…";
     FIX_PACKET = "xem các gói tin: lgsp packet list", "see the packets: lgsp packet list";
     LOOK_UNITS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp unit list --all", "they may have been added; look before you repeat: lgsp unit list --all";
     LOOK_APPS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp app list --all", "it may have been added; look before you repeat: lgsp app list --all";
@@ -44,11 +50,12 @@ texts! {
     FIX_STATUS = "xem cụm: lgsp status", "see the cluster: lgsp status";
 
     UNREACHABLE = "Không kết nối được tới nút nào của cụm.", "No node of the cluster can be reached.";
+    FIX_UNREACHABLE_URL = "kiểm tra nút đang chạy (lgsp run) và địa chỉ đã gõ", "check that a node runs (lgsp run) and the address that was typed";
     FIX_UNREACHABLE = "kiểm tra nút đang chạy (lgsp run) và địa chỉ trong hồ sơ {profile}", "check that a node runs (lgsp run) and the addresses in the profile {profile}";
     TLS = "{url} không chứng minh được là nút của cụm này.", "{url} does not prove that it is a node of this cluster.";
     FIX_TLS = "kiểm tra authority trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that the authority in the profile {profile} is this cluster's, and that the certificate carries the host name";
     TLS_DATES = "Theo đồng hồ máy này ({now}), chứng thư của {url} không còn hoặc chưa có hiệu lực.", "By this machine's clock ({now}) the certificate of {url} is not valid yet, or no more.";
-    FIX_TLS_DATES = "thường là đồng hồ sai: so với giờ đúng (date -u) rồi chỉnh: timedatectl set-ntp true; nếu máy này đúng giờ, xem trên máy của nút đó: timedatectl, journalctl -u lgsp", "mostly a clock is wrong: compare with one that is right (date -u), then set it: timedatectl set-ntp true; if this machine's is right, look on that node's machine: timedatectl, journalctl -u lgsp";
+    FIX_TLS_DATES = "thường là đồng hồ sai: so với giờ đúng (date) rồi chỉnh: timedatectl set-ntp true; nếu máy này đúng giờ, xem trên máy của nút đó: timedatectl, journalctl -u lgsp", "mostly a clock is wrong: compare with one that is right (date), then set it: timedatectl set-ntp true; if this machine's is right, look on that node's machine: timedatectl, journalctl -u lgsp";
     NODE_SILENT = "Nút ở {path} không trả lời.", "The node on {path} does not answer.";
     FIX_NODE_SILENT = "chạy lệnh này trên máy của nút, với quyền của nút (sudo), khi nút đang chạy: lgsp run --data-dir {path}", "run this on the node's machine, with the node's rights (sudo), while it runs: lgsp run --data-dir {path}";
     FIX_TLS_JOIN = "mã gia nhập chỉ tin chứng thư của chính cụm: dùng địa chỉ đúng cụm đã tạo mã, ở nút không đặt api.tls_cert (bỏ tạm hai dòng tls_cert, tls_key rồi chạy lại nút đó); nếu cụm đã thay cơ quan chứng thư sau khi tạo mã thì tạo mã mới", "a join token trusts the cluster's own certificate alone: use an address of the cluster that made it, on a node without api.tls_cert (take tls_cert and tls_key out for the while and restart that node); if the authority was rotated after the token was made, make a new one";

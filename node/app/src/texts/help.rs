@@ -299,15 +299,9 @@ pub const ALL: &[Entry] = &[
             ),
         ],
     },
-    Entry {
-        path: "unit import",
-        about: t(
-            "Thêm các đơn vị từ tệp CSV; đơn vị đã có được bỏ qua",
-            "Add units from a CSV file; those that are there are passed over",
-        ),
-        examples: ["lgsp unit import don-vi.csv", "lgsp unit import don-vi.csv -o json"],
-        args: &[("file", t("Cột: code,name,kind,parent", "Columns: code,name,kind,parent"))],
-    },
+    super::units::HELP_IMPORT,
+    super::units::HELP_RENAME,
+    super::units::HELP_REMOVE,
     Entry {
         path: "unit show",
         about: t("Xem một đơn vị", "Show a unit"),
@@ -460,7 +454,10 @@ pub const ALL: &[Entry] = &[
             ),
             (
                 "deliver_by",
-                t("Hạn chót, ví dụ 2026-11-23T17:00:00Z", "The deadline, as 2026-11-23T17:00:00Z"),
+                t(
+                    "Hạn chót, ví dụ 2026-11-23T17:00:00+07:00",
+                    "The deadline, as 2026-11-23T17:00:00+07:00",
+                ),
             ),
             (
                 "idempotency_key",
@@ -489,6 +486,8 @@ pub const ALL: &[Entry] = &[
         ],
         args: &[("watch", t("Theo dõi đến khi gói tin kết thúc", "Watch until the packet ends"))],
     },
+    super::packets::HELP_CANCEL,
+    super::packets::HELP_REJECT,
     Entry {
         path: "packet lost",
         about: t(
@@ -572,8 +571,8 @@ pub const ALL: &[Entry] = &[
     Entry {
         path: "completion",
         about: t(
-            "In phần tự điền lệnh cho bash, zsh, fish, powershell",
-            "Print shell completion for bash, zsh, fish, powershell",
+            "In phần tự điền lệnh cho bash, zsh, fish, elvish, powershell",
+            "Print shell completion for bash, zsh, fish, elvish, powershell",
         ),
         examples: [
             "lgsp completion bash > ~/.local/share/bash-completion/completions/lgsp",

@@ -6,9 +6,15 @@
 pub mod authority;
 pub mod clocks;
 pub mod demo;
+pub mod exits;
 pub mod failures;
 pub mod help;
 pub mod identity;
+pub mod moments;
+pub mod packets;
+pub mod reasons;
+pub mod states;
+pub mod units;
 pub mod words;
 
 use std::fmt::Display;
@@ -61,7 +67,8 @@ impl Text {
         }
     }
 
-    /// The text with its places filled in.
+    /// The text with its places filled in. A value that is a moment is shown as people read one: all
+    /// texts pass here, so that none shows another zone.
     pub fn fill(self, lang: Lang, values: &[(&str, &dyn Display)]) -> String {
         let mut rest = self.in_lang(lang);
         let mut filled = String::with_capacity(rest.len() + 32);
@@ -70,7 +77,7 @@ impl Text {
             let name = &rest[start + 1..start + length];
             filled.push_str(&rest[..start]);
             match values.iter().find(|(key, _)| *key == name) {
-                Some((_, value)) => filled.push_str(&value.to_string()),
+                Some((_, value)) => filled.push_str(&moments::local(&value.to_string())),
                 None => filled.push_str(&rest[start..=start + length]),
             }
             rest = &rest[start + length + 1..];
@@ -115,6 +122,8 @@ mod tests {
             ("failures", failures::ALL),
             ("authority", authority::ALL),
             ("identity", identity::ALL),
+            ("packets", packets::ALL),
+            ("units", units::ALL),
             ("words", words::ALL),
         ];
         for (part, all) in parts {
@@ -139,6 +148,10 @@ mod tests {
             "nút 3: tốt {node}"
         );
         assert_eq!(text.fill(Lang::En, &[("node", &3)]), "node 3: {what}");
+        assert_eq!(
+            text.fill(Lang::En, &[("node", &3), ("what", &model::Moment(1_795_334_851_204))]),
+            "node 3: 2026-11-22 15:07:31 +07"
+        );
     }
 
     #[test]

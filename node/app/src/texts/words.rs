@@ -50,7 +50,7 @@ texts! {
     HEALTHY = "khoẻ mạnh", "healthy";
     DEGRADED = "suy giảm", "degraded";
     UNAVAILABLE = "không phục vụ được", "unavailable";
-    STATUS_HEAD = "CỤM {name} · {health} · chịu được mất {tolerates} nút · {time}", "CLUSTER {name} · {health} · can lose {tolerates} more nodes · {time}";
+    STATUS_HEAD = "CỤM {name} · {health} · chịu được mất {tolerates} nút · {time}", "CLUSTER {name} · {health} · nodes it can still lose: {tolerates} · {time}";
     LEADER = "dẫn đầu", "leader";
     VOTER = "thành viên", "voter";
     LEARNER = "đang học", "learner";
@@ -61,19 +61,18 @@ texts! {
     COPIED = "thư mục chép", "a copy";
     WENT_BACK = "đĩa quay về bản cũ", "disk went back";
     APART = "đứng riêng", "apart";
-    WARNINGS = "{count} cảnh báo.   Xem: lgsp check", "{count} warnings.   See: lgsp check";
+    WARNINGS = "{count} cảnh báo.   Xem: lgsp check", "Warnings: {count}.   See: lgsp check";
 
     ASK_NAME = "{what}\nKhông quay lại được. Gõ lại tên {name} để làm: ", "{what}\nThis cannot be undone. Type the name {name} to do it: ";
     ASK_REMOVE = "Gỡ nút {name} khỏi cụm.", "Remove the node {name} from the cluster.";
     ASK_CLOSE_LOST = "Đóng {name} gói tin đã mất nội dung: các lần chuyển giao còn mở sẽ là thất bại. Nếu ổ đĩa của một nút còn có thể quay lại, hãy đợi.", "Close {name} packets whose content is lost: their open deliveries will have failed. If the disk of a node can still come back, wait.";
-    DONE_LOST_CLOSED = "đã đóng {count} gói tin mất nội dung; nguồn và đích đã được báo", "{count} packets whose content is lost were closed; sources and targets were told";
-    STATUS_LOST = "{count} gói tin mất nội dung.   Xem: lgsp packet lost", "{count} packets have lost their content.   See: lgsp packet lost";
+    DONE_LOST_CLOSED = "đã đóng {count} gói tin mất nội dung; nguồn và đích đã được báo", "packets whose content is lost and that were closed: {count}; sources and targets were told";
+    STATUS_LOST = "{count} gói tin mất nội dung.   Xem: lgsp packet lost", "Packets that have lost their content: {count}.   See: lgsp packet lost";
     COL_LOST = "MẤT TỪ", "LOST SINCE";
     NOBODY = "không nút nào vắng mặt", "no node is away";
     ASK_REVOKE = "Thu hồi khoá {name}.", "Revoke the key {name}.";
 
     DONE_UNIT_ADDED = "đã thêm đơn vị {code}", "the unit {code} was added";
-    DONE_UNITS_IMPORTED = "đã thêm {added} đơn vị, bỏ qua {skipped} đơn vị đã có", "{added} units were added, {skipped} were there already";
     DONE_APP_ADDED = "đã thêm ứng dụng {app} của {unit}", "the application {app} of {unit} was added";
     DONE_KEY_ISSUED = "đã cấp khoá {key} cho {app} ({algorithm})", "the key {key} was issued to {app} ({algorithm})";
     SECRET_ONCE = "Khoá bí mật (chỉ hiện MỘT lần, hãy cất ngay):", "Secret key (shown ONCE, keep it now):";
@@ -90,7 +89,7 @@ texts! {
     DONE_MEMBER_REMOVED = "đã gỡ nút {node}", "the node {node} was removed";
     DONE_SENT = "đã gửi {packet} · {size} · sha256 {digest} · tới {targets}", "sent {packet} · {size} · sha256 {digest} · to {targets}";
     DONE_RECEIVED = "đã nhận {packet} → {path} · {size} · mã băm khớp", "received {packet} → {path} · {size} · the digest fits";
-    DONE_CONFIRMED = "đã xác nhận {packet}: {state}", "confirmed {packet}: {state}";
+    DONE_CONFIRMED = "đã xác nhận {packet}", "confirmed {packet}";
     NEXT = "Bước tiếp theo:", "Next:";
     SENDING = "đang gửi", "sending";
     FETCHING = "đang nhận", "fetching";
@@ -118,7 +117,7 @@ texts! {
     CHECK_NO_QUORUM = "chỉ {reachable}/{voters} nút có phiếu liên lạc được", "only {reachable} of {voters} voters can be reached";
     CHECK_LEADER = "nút {node} dẫn đầu", "node {node} leads";
     CHECK_NO_LEADER = "không có nút dẫn đầu", "no node leads";
-    CHECK_TOLERATES = "chịu được mất {count} nút", "{count} more nodes may fail";
+    CHECK_TOLERATES = "chịu được mất {count} nút", "nodes that may still fail: {count}";
     CHECK_TOLERATES_NONE = "không chịu được mất thêm nút nào", "no further node may fail";
     CHECK_AWAY = "{node} mất liên lạc", "{node} is away";
     CHECK_LEARNER = "{node} đang chép trạng thái, chưa có phiếu", "{node} is catching up and has no vote yet";
@@ -142,20 +141,25 @@ texts! {
     CHECK_CERT = "chứng thư {node} còn {days} ngày", "the certificate of {node} is good for {days} days";
     CHECK_CERT_SOON = "chứng thư {node} chỉ còn {days} ngày mà chưa gia hạn", "the certificate of {node} has only {days} days left and was not renewed";
     CHECK_CERT_BAD = "chứng thư HTTPS của {node} không dùng được: {why}", "the HTTPS certificate of {node} is of no use: {why}";
-    CHECK_KEYS = "{count} khoá đang dùng, không khoá nào kiểu cũ", "{count} keys in use, none of the old kind";
+    CHECK_KEYS = "{count} khoá đang dùng, không khoá nào kiểu cũ", "keys in use: {count}, none of the old kind";
     CHECK_KEY_SHA1 = "khoá {key} ({app}) còn dùng HMAC-SHA1", "the key {key} ({app}) may use HMAC-SHA1";
     CHECK_KEY_LEGACY = "khoá {key} ({app}) còn dùng kiểu ký cũ", "the key {key} ({app}) may use legacy signatures";
     CHECK_KEYS_UNREAD = "không đọc được danh sách khoá: {why}", "the keys cannot be listed: {why}";
-    CHECK_PURGED = "0 nội dung còn nợ xoá trên {count} nút", "0 contents are owed a purge on {count} nodes";
-    CHECK_DEBT = "{node} còn nợ xoá {count} nội dung", "{node} still has to purge {count} contents";
+    CHECK_PURGED = "0 nội dung còn nợ xoá trên {count} nút", "no content is owed a purge, nodes asked: {count}";
+    CHECK_DEBT = "{node} còn nợ xoá {count} nội dung", "contents that {node} still has to purge: {count}";
     CHECK_CONTENTS = "nội dung của mọi gói tin đang chờ đều còn", "the contents of all live packets are there";
-    CHECK_LOST = "{count} gói tin đã mất nội dung: không nút nào còn giữ", "{count} packets have lost their content: no node holds it";
-    CHECK_MISSING = "{count} nội dung chưa tìm thấy; nút vắng mặt: {nodes}", "{count} contents are not found yet; nodes that are away: {nodes}";
+    CHECK_LOST = "{count} gói tin đã mất nội dung: không nút nào còn giữ", "packets that have lost their content: {count}; no node holds it";
+    CHECK_MISSING = "{count} nội dung chưa tìm thấy; nút vắng mặt: {nodes}", "contents that are not found yet: {count}; nodes that are away: {nodes}";
     FIX_LOST = "nếu còn bản sao thư mục content/ của một nút: dừng nút, trả thư mục về, chạy lại; nếu không: lgsp packet lost, rồi lgsp packet lost --close", "if a copy of a node's content/ still exists: stop the node, put it back, start it; if not: lgsp packet lost, then lgsp packet lost --close";
     FIX_MISSING = "cho nút vắng mặt chạy lại; nếu nó mất hẳn: lgsp member remove", "start the nodes that are away; one that is lost for good: lgsp member remove";
     CHECK_WARNING = "{word}: {detail}", "{word}: {detail}";
-    CHECK_RESULT = "Kết quả: {bad} hỏng, {warned} cảnh báo, {good} tốt", "Result: {bad} failed, {warned} warnings, {good} good";
+    CHECK_RESULT = "Kết quả: {bad} hỏng, {warned} cảnh báo, {good} tốt", "Result: failed {bad}, warnings {warned}, good {good}";
     FIX_AWAY = "trên máy đó: systemctl status lgsp; nếu nó đã đổi địa chỉ mà không tìm thấy nút khác: lgsp run --peer MÁY:CỔNG; chỉ khi máy mất hẳn mới gỡ (lgsp member remove {node}; lệnh này tự xem nút có giữ bản duy nhất không)", "on that machine: systemctl status lgsp; if its address has changed and it does not find the others: lgsp run --peer HOST:PORT; only if it is lost for good: lgsp member remove {node}, which looks first whether it holds what no other does";
+    FIX_AWAY_MANY = "trên máy đó: systemctl status lgsp; nếu nó đã đổi địa chỉ mà không tìm thấy nút khác: lgsp run --peer MÁY:CỔNG", "on that machine: systemctl status lgsp; if its address has changed and it does not find the others: lgsp run --peer HOST:PORT";
+    FIX_QUORUM = "chạy lại các nút mất liên lạc đến khi đủ quá nửa: trước đó không thêm, không gỡ được nút nào; nếu đa số mất hẳn: sách vận hành, «Khi mất mát»", "start the nodes that are away until more than half are there: before that no node can be added or taken out; if most are lost for good: operations guide, «When something is lost»";
+    NO_SPARE_LEFT = "Sau khi gỡ, số nút có phiếu là {voters} và không nút nào được phép hỏng nữa; nên thêm nút trước: lgsp member token", "Once it is removed, {voters} nodes vote and none of them may fail; better add a node first: lgsp member token";
+    CHECK_SAME_NAME = "các nút {nodes} cùng tên {name}", "nodes {nodes} have the same name, {name}";
+    FIX_SAME_NAME = "đặt name khác trong lgsp.toml của một nút rồi khởi động lại nó", "give one of them another name in its lgsp.toml and restart it";
     CHECK_HOLDS_MORE = "{node} giữ bản ghi đã xác nhận mà không nút nào khác có: ĐỪNG gỡ nút này", "{node} holds acknowledged entries that no other node has: do NOT remove it";
     CHECK_COPIED = "{node}: thư mục dữ liệu là bản chép, có thể cũ; nút chưa bỏ phiếu", "{node} runs on a copied directory, which may be old; it does not vote";
     CHECK_WENT_BACK = "{node}: đĩa quay về bản cũ; nút không bỏ phiếu, không dẫn đầu, không xác nhận", "the disk of {node} went back; it neither votes, leads nor acknowledges";
@@ -166,8 +170,8 @@ texts! {
     FIX_STUCK = "xem nhật ký nút đó (journalctl -u lgsp), rồi khởi động lại nó", "see that node's log (journalctl -u lgsp), then restart it";
     FIX_GROW = "thêm nút: lgsp member token, rồi lgsp join trên máy mới", "add a node: lgsp member token, then lgsp join on the new machine";
     FIX_CLOCK = "trên máy đó: timedatectl set-ntp true", "on that machine: timedatectl set-ntp true";
-    FIX_DATE = "so cả hai với giờ đúng (date -u); máy nào sai thì chỉnh: timedatectl set-ntp true; giờ của cụm theo đồng hồ của đa số nút, xem: lgsp cluster time show --data-dir …", "compare both with a clock that is right (date -u), and set what is wrong: timedatectl set-ntp true; the cluster's time follows the clocks of most nodes, see: lgsp cluster time show --data-dir …";
-    FIX_TRUST = "khi giờ của cụm đã đúng (date -u), trên máy của một nút: lgsp cluster time confirm --data-dir …", "once the cluster's time is right (date -u), on the machine of a node: lgsp cluster time confirm --data-dir …";
+    FIX_DATE = "so cả hai với giờ đúng (date); máy nào sai thì chỉnh: timedatectl set-ntp true; giờ của cụm theo đồng hồ của đa số nút, xem: lgsp cluster time show --data-dir …", "compare both with a clock that is right (date), and set what is wrong: timedatectl set-ntp true; the cluster's time follows the clocks of most nodes, see: lgsp cluster time show --data-dir …";
+    FIX_TRUST = "khi giờ của cụm đã đúng (date), trên máy của một nút: lgsp cluster time confirm --data-dir …", "once the cluster's time is right (date), on the machine of a node: lgsp cluster time confirm --data-dir …";
     FIX_DESCRIPTORS = "hệ thống cho nút quá ít bộ mô tả tệp hoặc bộ nhớ: tăng LimitNOFILE, MemoryMax trong dịch vụ rồi khởi động lại nút đó", "the system grants that node too few file descriptors or too little memory: raise LimitNOFILE, MemoryMax in its service and restart it";
     FIX_DISK = "gắn thêm ổ hoặc dọn chỗ; dưới mức storage.reserve nút từ chối nhận nội dung (507)", "add or free space; below storage.reserve the node refuses content (507)";
     FIX_CERT = "khởi động lại nút đó; nếu vẫn vậy, xem nhật ký của nó", "restart that node; if that does not help, see its log";
@@ -184,12 +188,12 @@ texts! {
     WAY_REJECTED = "{target} từ chối: {reason}", "{target} refused: {reason}";
     WAY_EXPIRED = "quá hạn đối với {target}", "the deadline passed for {target}";
     WAY_FAILED = "không chuyển được tới {target}: nội dung đã mất", "could not be carried to {target}: its content was lost";
-    WAY_CANCELLED = "đã thu hồi đối với {target}", "taken back from {target}";
+    WAY_CANCELLED = "đã huỷ đối với {target}", "cancelled for {target}";
     WAY_PURGED = "nút {node} đã xoá nội dung", "node {node} has purged the content";
     WAY_DEBT = "nút {node} còn nợ xoá", "node {node} still has to purge";
     WAY_ENDED = "gói tin kết thúc: {state}", "the packet ended: {state}";
     NORMAL = "THƯỜNG", "NORMAL";
     URGENT = "KHẨN", "URGENT";
     VERY_URGENT = "THƯỢNG KHẨN", "VERY URGENT";
-    FLASH = "HỎA TỐC", "FLASH";
+    FLASH = "HOẢ TỐC", "FLASH";
 }

@@ -3,7 +3,10 @@
 use client::{Key, NodeStatus, Status};
 use serde_json::json;
 
-use super::{Context, Done};
+use super::{
+    Context, Done,
+    plugin::{nagios, unknown},
+};
 use crate::{
     cli::{CheckArgs, Exit, Failure, Mark, Out, size_text},
     profile::Loaded,
@@ -23,9 +26,9 @@ const KEYS_MAX: u32 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     group: Text,
-    word: &'static str,
-    mark: Mark,
-    text: String,
+    pub(super) word: &'static str,
+    pub(super) mark: Mark,
+    pub(super) text: String,
     fix: Option<String>,
 }
 
@@ -98,12 +101,15 @@ impl Findings<'_> {
         let reachable = voters.iter().filter(takes_part).count();
         let values: [(&str, &dyn std::fmt::Display); 2] =
             [("reachable", &reachable), ("voters", &voters.len())];
-        if reachable * 2 > voters.len() {
+        let quorum = reachable * 2 > voters.len();
+        if quorum {
             self.add(group, "quorum", Mark::Good, out.fill(w::CHECK_QUORUM, &values), None);
         } else {
-            self.add(group, "quorum", Mark::Bad, out.fill(w::CHECK_NO_QUORUM, &values), None);
+            let fix = Some(out.text(w::FIX_QUORUM).to_owned());
+            self.add(group, "quorum", Mark::Bad, out.fill(w::CHECK_NO_QUORUM, &values), fix);
         }
-        match status.leader {
+        // Nobody leads without a majority: who led last is only the last that this node has heard of.
+        match status.leader.filter(|_| quorum) {
             Some(node) => self.add(
                 group,
                 "leader",
@@ -127,7 +133,7 @@ impl Findings<'_> {
                 "tolerates",
                 Mark::Warn,
                 out.text(w::CHECK_TOLERATES_NONE).into(),
-                Some(out.text(w::FIX_GROW).into()),
+                quorum.then(|| out.text(w::FIX_GROW).into()),
             );
         }
         let forgetful = super::forward::somebody_forgot(status);
@@ -136,7 +142,12 @@ impl Findings<'_> {
             if !node.reachable {
                 // Where a memory is short, whoever is away may hold the only copy.
                 let keep = node.holds_more || forgetful;
-                let fix = if keep { w::FIX_HOLDS_MORE } else { w::FIX_AWAY };
+                let fix = match (keep, quorum) {
+                    (true, _) => w::FIX_HOLDS_MORE,
+                    (false, true) => w::FIX_AWAY,
+                    // Without a majority nobody can be removed.
+                    (false, false) => w::FIX_AWAY_MANY,
+                };
                 let fix = out.fill(fix, &[("node", &node.node)]);
                 self.add(group, "node_away", Mark::Bad, out.fill(w::CHECK_AWAY, &named), Some(fix));
             } else if node.role == "learner" {
@@ -150,6 +161,11 @@ impl Findings<'_> {
         if versions.len() > 1 {
             let text = out.fill(w::CHECK_VERSIONS, &[("versions", &versions.join(", "))]);
             self.add(group, "versions", Mark::Warn, text, None);
+        }
+        for (name, nodes) in super::members::same_names(&status.nodes) {
+            let text = out.fill(w::CHECK_SAME_NAME, &[("name", &name), ("nodes", &nodes)]);
+            let fix = Some(out.text(w::FIX_SAME_NAME).to_owned());
+            self.add(group, "same_name", Mark::Warn, text, fix);
         }
         // What has a line of its own below is not said twice.
         let own_line = [
@@ -357,7 +373,7 @@ pub(super) fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
     status.nodes.iter().filter(|node| node.role != "removed")
 }
 
-fn count(all: &[Finding], mark: Mark) -> usize {
+pub(super) fn count(all: &[Finding], mark: Mark) -> usize {
     all.iter().filter(|finding| finding.mark == mark).count()
 }
 
@@ -408,37 +424,10 @@ const fn word(mark: Mark) -> &'static str {
     }
 }
 
-/// The line and the exit code of a monitoring plugin that could not look: a wrong profile is no better
-/// for it than a cluster that does not answer.
-fn unknown(out: &Out, failure: &Failure) -> Exit {
-    let why = failure.why.as_deref().map(|why| format!(" - {why}")).unwrap_or_default();
-    out.print(format!("LGSP UNKNOWN - {}{why}", failure.what).replace(['\n', '|'], " "));
-    Exit::Degraded
-}
-
-/// One line and the exit codes of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown.
-fn nagios(out: &Out, all: &[Finding]) -> Exit {
-    let (bad, warned, good) =
-        (count(all, Mark::Bad), count(all, Mark::Warn), count(all, Mark::Good));
-    let (word, exit) = match (bad, warned) {
-        (0, 0) => ("OK", Exit::Ok),
-        (0, _) => ("WARNING", Exit::Failed),
-        _ => ("CRITICAL", Exit::Usage),
-    };
-    let said: Vec<&str> = all
-        .iter()
-        .filter(|finding| finding.mark != Mark::Good)
-        .map(|finding| finding.text.as_str())
-        .collect();
-    let said = if said.is_empty() { format!("{good} good") } else { said.join("; ") };
-    out.print(format_args!("LGSP {word} - {said} | bad={bad} warnings={warned} good={good}"));
-    exit
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cli::Output, texts::Lang};
+    use crate::{cli::Output, texts::Lang, verbs::plugin::plugin};
     use model::Moment;
 
     const NOW: u64 = 1_795_000_000_000;
@@ -506,6 +495,26 @@ mod tests {
         assert_eq!(told(NOW, 0, -60 * DAY), [("time_behind", Mark::Warn)]);
     }
 
+    /// Finding 13: without a majority nobody leads, and nobody can be added or removed.
+    #[test]
+    fn without_a_majority_the_advice_can_work() {
+        let nodes = [
+            node(1, "leader", true, 50, 0),
+            node(2, "voter", false, 50, 0),
+            node(3, "voter", false, 50, 0),
+        ];
+        let status = json!({"health": "unavailable", "tolerates": 0, "leader": 1, "nodes": nodes});
+        let all = findings(status, json!([]));
+        let of = |word: &str| all.iter().find(|finding| finding.word == word).expect("a finding");
+        assert!(of("quorum").fix.is_some());
+        assert_eq!(of("leader").mark, Mark::Bad);
+        let fixes = all.iter().filter_map(|finding| finding.fix.as_ref());
+        assert!(fixes.clone().count() > 0);
+        for fix in fixes {
+            assert!(!fix.contains("member"), "{fix}");
+        }
+    }
+
     #[test]
     fn faults_are_told_with_what_to_do() {
         let nodes = [
@@ -554,6 +563,12 @@ mod tests {
         assert!(full.len() == 1 && full[0].mark == Mark::Bad && full[0].fix.is_some(), "{full:?}");
         assert!(all.iter().all(|finding| finding.word != "warning"), "not twice");
         assert_eq!(marks("hmac_sha1"), [Mark::Warn]);
+        // Finding 14: a key that may sign as before is no alarm for months; the rest is.
+        let keys = all.iter().filter(|finding| finding.group == w::CHECK_SECURITY);
+        let keys: Vec<_> = keys.cloned().collect();
+        assert_eq!(plugin(&keys).1, Exit::Ok);
+        assert!(plugin(&keys).0.ends_with("legacy=1"), "{}", plugin(&keys).0);
+        assert_eq!(plugin(&all).1, Exit::Usage);
         assert_eq!(marks("purge_debt"), [Mark::Warn, Mark::Warn]);
         assert_eq!(exit(&all), Exit::Failed);
         assert!(

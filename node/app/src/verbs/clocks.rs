@@ -8,7 +8,7 @@ use super::{Context, Done, check::Findings};
 use crate::{
     cli::{DataDirArgs, Exit, Failure, Mark, Out},
     node::{Answer, Ask, Directory, ask},
-    texts::{failures as t, words as w},
+    texts::{failures as t, moments, words as w},
 };
 
 /// A clock this far from the cluster's date is told.
@@ -141,7 +141,8 @@ fn tell(out: &Out, answer: &Answer) -> Exit {
     }
     let line = |text, value: String| out.print(out.fill(text, &[("value", &value)]));
     line(w::TIME_DATE, answer.date.to_string());
-    line(w::TIME_HERE, format!("{own}  ({})", signed_span(-ahead)));
+    let here = moments::local(&own.to_string());
+    line(w::TIME_HERE, format!("{here}  ({})", signed_span(-ahead)));
     line(w::TIME_TRUSTED, signed_span(trusted));
     if !answer.fresh {
         out.print(out.text(w::TIME_ALONE));

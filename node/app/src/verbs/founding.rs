@@ -13,7 +13,7 @@ use crate::{
     node::{self, AUTHORITY_PEM},
     options::{InitOptions, JoinOptions},
     profile,
-    texts::{failures as t, words},
+    texts::{failures as t, reasons, words},
 };
 
 /// The administrator's profile in a data directory.
@@ -22,7 +22,7 @@ pub const ADMIN_PROFILE: &str = "admin.toml";
 /// Founds a cluster.
 pub async fn init(context: &Context, args: InitArgs) -> Done {
     let out = &context.out;
-    let config = prepare(out, &args.node)?;
+    let config = prepare(out, "lgsp init", &args.node)?;
     let directory = config.data_dir.clone();
     let options = InitOptions {
         config: config.clone(),
@@ -77,11 +77,11 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
     let out = &context.out;
     let token: JoinToken = args.token.trim().parse().map_err(|error: certs::Error| {
         Failure::new(Exit::Usage, out.text(t::TOKEN_MALFORMED))
-            .why(error.to_string())
+            .why(reasons::of_token(out.lang, &error))
             .fix(out.text(t::FIX_TOKEN))
             .code(9202)
     })?;
-    let config = prepare(out, &args.node)?;
+    let config = prepare(out, "lgsp join", &args.node)?;
     let directory = config.data_dir.clone();
     let existed = directory.exists();
     let options = JoinOptions { config: config.clone(), url: args.url, token };
@@ -143,7 +143,7 @@ fn clear(directory: &Path, existed: bool) {
 }
 
 /// The node's configuration, checked, for a directory that is absent or empty.
-fn prepare(out: &Out, args: &NodeArgs) -> Result<Config, Failure> {
+fn prepare(out: &Out, command: &str, args: &NodeArgs) -> Result<Config, Failure> {
     let directory = std::path::absolute(&args.data_dir).unwrap_or_else(|_| args.data_dir.clone());
     let taken = std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_some());
     if taken || directory.is_file() {
@@ -167,7 +167,13 @@ fn prepare(out: &Out, args: &NodeArgs) -> Result<Config, Failure> {
         cors_origins: Vec::new(),
     };
     let config = Config::new(directory, args.name.clone(), mesh, api);
-    config.check().map_err(|error| Failure::config(out.lang, Path::new(config::FILE), &error))?;
+    // There is no file yet: it is the arguments that are wrong.
+    config.check().map_err(|error| {
+        Failure::new(Exit::Usage, out.text(t::USAGE))
+            .why(error.in_lang(out.lang))
+            .fix(out.fill(t::USAGE_HELP, &[("command", &command)]))
+            .code(9201)
+    })?;
     Ok(config)
 }
 

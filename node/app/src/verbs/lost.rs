@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cli::{Exit, ListArgs, size_text},
-    texts::{failures as t, words as w},
+    texts::{failures as t, moments, words as w},
 };
 
 /// Lists live packets whose content no node holds any more.
@@ -36,7 +36,7 @@ pub async fn list(context: &Context, list: ListArgs) -> Done {
                 packet.source.map(|unit| unit.to_string()).unwrap_or_default(),
                 targets.join(", "),
                 packet.size.map(size_text).unwrap_or_default(),
-                packet.lost_at.unwrap_or_default(),
+                packet.lost_at.as_deref().map(moments::local).unwrap_or_default(),
             ]
         });
         let headers = [w::COL_PACKET, w::COL_FROM, w::COL_TO, w::COL_SIZE, w::COL_LOST];

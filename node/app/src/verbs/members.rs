@@ -1,5 +1,7 @@
 //! The nodes of the cluster: list, token, remove.
 
+use std::collections::BTreeMap;
+
 use client::NodeStatus;
 use model::NodeId;
 use serde_json::json;
@@ -100,6 +102,24 @@ pub async fn token(context: &Context, minutes: Option<u32>) -> Done {
     Ok(Exit::Ok)
 }
 
+/// How many nodes vote once this one is removed, and how many of them may fail then.
+fn left_without(members: &[NodeStatus], node: NodeId) -> (usize, usize) {
+    let votes = |member: &&NodeStatus| matches!(member.role.as_str(), "leader" | "voter");
+    let left = members.iter().filter(votes).filter(|member| member.node != node);
+    let (voters, live) = (left.clone().count(), left.filter(|member| member.reachable).count());
+    (voters, live.saturating_sub(voters / 2 + 1))
+}
+
+/// Names that several nodes of the cluster have, with their numbers.
+pub fn same_names(members: &[NodeStatus]) -> Vec<(String, String)> {
+    let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for member in members.iter().filter(|member| member.role != "removed") {
+        nodes.entry(&member.name).or_default().push(member.node.to_string());
+    }
+    let several = nodes.into_iter().filter(|(name, nodes)| !name.is_empty() && nodes.len() > 1);
+    several.map(|(name, nodes)| (name.to_owned(), nodes.join(", "))).collect()
+}
+
 /// Removes a node, after asking for its name.
 pub async fn remove(context: &Context, node: NodeId, (force, yes): (bool, bool)) -> Done {
     let out = &context.out;
@@ -116,6 +136,10 @@ pub async fn remove(context: &Context, node: NodeId, (force, yes): (bool, bool))
         .code(1006));
     };
     let name = if member.name.is_empty() { node.to_string() } else { member.name.clone() };
+    let (voters, spare) = left_without(&members, node);
+    if spare == 0 && out.is_table() {
+        out.warn(out.fill(words::NO_SPARE_LEFT, &[("voters", &voters)]));
+    }
     context.confirm(words::ASK_REMOVE, &name, yes)?;
     client.remove_member(node, force).await.map_err(|error| {
         let mut failure = context.failed_doing(t::LOOK_MEMBERS)(error);
@@ -127,4 +151,33 @@ pub async fn remove(context: &Context, node: NodeId, (force, yes): (bool, bool))
     }
     // It knew every secret of its last day: whoever removes it hears which.
     super::renew::tell(context, &client, member).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(rows: &[(u64, &str, &str, bool)]) -> Vec<NodeStatus> {
+        let member = |(node, name, role, reachable): &(u64, &str, &str, bool)| {
+            let member =
+                json!({ "node": node, "name": name, "role": role, "reachable": reachable });
+            serde_json::from_value(member).expect("a member")
+        };
+        rows.iter().map(member).collect()
+    }
+
+    /// Finding 15: what a removal leaves is said before it is done, and two nodes of one name are told apart.
+    #[test]
+    fn a_removal_tells_what_it_leaves_and_equal_names_are_seen() {
+        let three = |third| {
+            members(&[(1, "a", "leader", true), (2, "b", "voter", true), (3, "b", "voter", third)])
+        };
+        assert_eq!(left_without(&three(true), NodeId(3)), (2, 0));
+        assert_eq!(left_without(&three(false), NodeId(2)), (2, 0), "the third is away");
+        let mut four = three(true);
+        four.extend(members(&[(4, "d", "voter", true), (5, "b", "removed", false)]));
+        assert_eq!(left_without(&four, NodeId(1)), (3, 1));
+        assert_eq!(left_without(&four, NodeId(5)), (4, 1));
+        assert_eq!(same_names(&four), [("b".to_owned(), "2, 3".to_owned())]);
+    }
 }

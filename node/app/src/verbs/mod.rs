@@ -4,11 +4,13 @@ mod authority;
 mod check;
 mod clocks;
 mod cluster;
+mod ending;
 mod forward;
 mod founding;
 mod lost;
 mod members;
 mod packets;
+mod plugin;
 mod receive;
 mod recover;
 mod registry;
@@ -16,16 +18,20 @@ mod renew;
 mod run;
 mod send;
 mod status;
+mod units;
+mod units_list;
 mod way;
 
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 
 use clap::FromArgMatches;
 use client::Client;
+use parking_lot::Mutex;
 
 use crate::{
     cli::{
@@ -36,13 +42,18 @@ use crate::{
     config::{self, Config},
     demo, node,
     profile::Loaded,
-    texts::{Text, failures as t, words},
+    texts::{Text, failures as t, packets as packet_words, words},
 };
 
 pub use clocks::own_clock;
 pub use founding::{ADMIN_PROFILE, quoted};
-pub use registry::read_units;
+pub use units_list::read_units;
 pub use way::{Step, lines, steps};
+
+/// How long a request may go unanswered before anything is said: an election is over in less.
+const HICCUP: Duration = Duration::from_secs(2);
+/// How often it is said that something goes on.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// How a command ends: its exit code, or what went wrong.
 pub type Done = Result<Exit, Failure>;
@@ -62,6 +73,22 @@ impl Context {
     pub fn client(&self) -> Result<(Client, Loaded), Failure> {
         let loaded = Loaded::find(&self.global, self.out.lang)?;
         let used = (loaded.client(self.global.timeout())?, loaded);
+        // A program that reads our talk reads one document.
+        if self.out.is_table() {
+            let (out, timeout) = (self.out, self.global.timeout);
+            let profile = crate::profile::path(&self.global).display().to_string();
+            let said = Mutex::new(None);
+            used.0.watch(move |error, since| {
+                let mut said = said.lock();
+                if waits_long(since, said.map(|said: Instant| said.elapsed())) {
+                    *said = Some(Instant::now());
+                    let what = Failure::client(out.lang, &profile, error).what.clone();
+                    let values: [(&str, &dyn std::fmt::Display); 2] =
+                        [("what", &what), ("timeout", &timeout)];
+                    out.warn(out.fill(packet_words::STILL_TRYING, &values));
+                }
+            });
+        }
         // A command that asks twice uses the same.
         let _ = self.used.set(used.clone());
         Ok(used)
@@ -145,6 +172,12 @@ impl Context {
     }
 }
 
+/// Whether people should hear that something is tried again: not of a hiccup that is over before they have
+/// read the line, and not with every attempt.
+fn waits_long(since: Duration, said: Option<Duration>) -> bool {
+    since >= HICCUP && said.is_none_or(|said| said >= SAY_EVERY)
+}
+
 /// Reads the arguments and does what they ask.
 pub fn main(args: Vec<OsString>) -> Exit {
     let words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -206,9 +239,16 @@ fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Ex
         K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if help {
-        // A closed pipe is a reader who has seen enough.
-        let _ = error.print();
-        return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        if error.use_stderr() {
+            // Who has closed our stderr does not want to hear of it.
+            let _ = error.print();
+            return Exit::Usage;
+        }
+        let text = error.render();
+        let out = Out::new(lang, Output::default(), Default::default(), false);
+        let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        out.print(if coloured { text.ansi().to_string() } else { text.to_string() }.trim_end());
+        return Exit::Ok;
     }
     let path: Vec<&str> = words
         .iter()
@@ -277,12 +317,9 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         Verb::Packet(verb) => packet(context, verb).await,
         Verb::Config(verb) => configuration(context, verb),
         Verb::Completion { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut command(context.out.lang),
-                "lgsp",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command(context.out.lang), "lgsp", &mut script);
+            context.out.print(String::from_utf8_lossy(&script).trim_end());
             Ok(Exit::Ok)
         }
     }
@@ -294,7 +331,9 @@ async fn unit(context: &Context, verb: UnitVerb) -> Done {
             let unit = client::NewUnit { code, name, kind, parent, aliases: alias };
             registry::add_unit(context, unit).await
         }
-        UnitVerb::Import { file } => registry::import_units(context, &file).await,
+        UnitVerb::Import(args) => units::import(context, args).await,
+        UnitVerb::Rename { code, name } => units::rename(context, code, name).await,
+        UnitVerb::Remove { code, yes } => units::remove(context, code, yes).await,
         UnitVerb::Show { code } => registry::show_unit(context, &code).await,
         UnitVerb::List(list) => registry::list_units(context, list).await,
         UnitVerb::Search { words, limit } => {
@@ -310,6 +349,8 @@ async fn packet(context: &Context, verb: PacketVerb) -> Done {
         PacketVerb::Show { packet, watch } => packets::show(context, packet, watch).await,
         PacketVerb::Lost { list, close: false, .. } => lost::list(context, list).await,
         PacketVerb::Lost { yes, .. } => lost::close(context, yes).await,
+        PacketVerb::Cancel { packets, yes } => ending::cancel(context, packets, yes).await,
+        PacketVerb::Reject { packets, reason } => ending::reject(context, packets, &reason).await,
         PacketVerb::Receive(args) => receive::receive(context, args).await,
         PacketVerb::Confirm { packet, file, digest } => {
             receive::confirm(context, packet, file, digest).await

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cli::{Exit, Failure, ListArgs, size_text},
     config::Span,
-    texts::{failures as t, words as w},
+    texts::{failures as t, states, words as w},
 };
 
 /// Between two looks at a packet that is watched.
@@ -46,7 +46,7 @@ pub async fn list(context: &Context, list: ListArgs, inbox: bool) -> Done {
                 packet.title,
                 other,
                 packet.size.map(size_text).unwrap_or_default(),
-                packet.state,
+                states::state(out.lang, &packet.state),
             ]
         });
         let other = if inbox { w::COL_FROM } else { w::COL_TO };
@@ -119,17 +119,18 @@ pub async fn await_completion(
     if packet.state == "completed" {
         return Ok(packet);
     }
+    let state = states::state(out.lang, &packet.state);
     if is_over(&packet) {
         return Err(Failure::new(
             Exit::Failed,
-            out.fill(t::ENDED, &[("packet", &id), ("state", &packet.state)]),
+            out.fill(t::ENDED, &[("packet", &id), ("state", &state)]),
         )
         .fix(format!("lgsp packet show {id}"))
         .code(9401));
     }
     Err(Failure::new(
         Exit::Unreachable,
-        out.fill(t::WAIT, &[("after", &span), ("packet", &id), ("state", &packet.state)]),
+        out.fill(t::WAIT, &[("after", &span), ("packet", &id), ("state", &state)]),
     )
     .fix(out.fill(t::FIX_WAIT, &[("packet", &id)]))
     .code(9402))

@@ -1,6 +1,9 @@
 //! `packet receive` and `packet confirm`: into files, checked, and the cluster may forget.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use client::{Client, EventKind, Fetched, Start};
 use model::{Digest, PacketId};
@@ -11,11 +14,13 @@ use super::{Context, Done, send::Progress};
 use crate::{
     cli::{Exit, Failure, Out, ReceiveArgs, size_text},
     config::Span,
-    texts::{failures as t, words as w},
+    texts::{failures as t, packets as p, words as w},
 };
 
 /// Packets that are received in one run: a bound, not a wish.
-const RECEIVED_MAX: u32 = 1000;
+const RECEIVED_MAX: usize = 1000;
+/// A page of the inbox.
+const PAGE: u32 = 200;
 
 /// Receives what waits, or one packet, or what comes.
 pub async fn receive(context: &Context, args: ReceiveArgs) -> Done {
@@ -23,60 +28,98 @@ pub async fn receive(context: &Context, args: ReceiveArgs) -> Done {
     let (client, _) = context.client()?;
     std::fs::create_dir_all(&args.to_dir)
         .map_err(|error| Failure::file(out.lang, &args.to_dir, &error))?;
-    let waiting = match args.packet {
-        Some(packet) => vec![packet],
-        None => {
-            let page = super::registry::collect(RECEIVED_MAX, async |cursor, limit| {
-                client.inbox(cursor, limit).await
-            });
-            page.await
-                .map_err(context.failed())?
-                .items
-                .into_iter()
-                .map(|packet| packet.packet)
-                .collect()
-        }
-    };
-    let waiting = match (waiting.is_empty(), args.wait) {
-        (false, _) => waiting,
-        (true, Some(span)) => vec![next_notice(context, &client, span).await?],
-        (true, None) => {
+    let mut run = Run::new(context.global.timeout());
+    match args.packet {
+        Some(packet) => run.receive(context, &client, packet, &args).await,
+        None => run.empty_inbox(context, &client, &args).await?,
+    }
+    if run.is_empty() {
+        let Some(span) = args.wait else {
             return Err(Failure::new(Exit::NotFound, out.text(t::NOTHING_WAITS))
                 .fix(out.text(t::FIX_NOTHING_WAITS))
                 .code(9404));
-        }
-    };
-    let mut run = Run::default();
-    for packet in waiting {
-        let one = receive_one(context, &client, packet, &args).await;
-        run.add(out, packet, one);
-        if run.is_over() {
-            break;
-        }
+        };
+        let packet = next_notice(context, &client, span).await?;
+        run.receive(context, &client, packet, &args).await;
     }
     run.end(out)
 }
 
 /// What has come of the packets of one run: each stands for itself, and what was confirmed is told
 /// whatever becomes of the rest, for the cluster has forgotten it.
-#[derive(Default)]
 struct Run {
     received: Vec<Value>,
     failures: Vec<(PacketId, Failure)>,
+    /// How long a content may stand still. The first one that cannot be fetched uses it up: every node is still
+    /// asked for those behind it, but nobody waits for a thousand lost ones.
+    patience: Duration,
+    /// The cluster itself does not answer: the next packet would only wait as long again.
+    over: bool,
+    /// Packets were left in the inbox for another run.
+    more: bool,
 }
 
 impl Run {
-    fn add(&mut self, out: &Out, packet: PacketId, one: Result<Received, Failure>) {
+    fn new(patience: Duration) -> Self {
+        Self { received: Vec::new(), failures: Vec::new(), patience, over: false, more: false }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.received.is_empty() && self.failures.is_empty()
+    }
+
+    /// Receives what waits, the oldest first, and goes on behind what cannot be received.
+    async fn empty_inbox(
+        &mut self,
+        context: &Context,
+        client: &Client,
+        args: &ReceiveArgs,
+    ) -> Result<(), Failure> {
+        let mut cursor = None;
+        loop {
+            let page = client.inbox(cursor.as_deref(), PAGE).await.map_err(context.failed())?;
+            for packet in page.items {
+                if self.received.len() == RECEIVED_MAX {
+                    self.more = true;
+                }
+                if self.over || self.more {
+                    return Ok(());
+                }
+                self.receive(context, client, packet.packet, args).await;
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn receive(
+        &mut self,
+        context: &Context,
+        client: &Client,
+        packet: PacketId,
+        args: &ReceiveArgs,
+    ) {
+        let one = receive_one(context, client, packet, args, self.patience).await;
+        self.add(&context.out, packet, one);
+    }
+
+    fn add(&mut self, out: &Out, packet: PacketId, one: Result<Received, NotReceived>) {
         let one = match one {
             Ok(one) => one,
-            Err(failure) => return self.failures.push((packet, failure)),
+            Err(NotReceived::Content(failure)) => {
+                self.patience = Duration::ZERO;
+                return self.failures.push((packet, failure));
+            }
+            Err(NotReceived::Packet(failure)) => return self.fail(packet, failure),
         };
         let Received { fetched, state, unconfirmed } = one;
         if out.is_table() {
             let (path, size) = (fetched.path.display(), size_text(fetched.size));
             out.done(w::DONE_RECEIVED, &[("packet", &packet), ("path", &path), ("size", &size)]);
-            if let Some(state) = &state {
-                out.done(w::DONE_CONFIRMED, &[("packet", &packet), ("state", state)]);
+            if state.is_some() {
+                out.done(w::DONE_CONFIRMED, &[("packet", &packet)]);
             }
             out.print(path);
         }
@@ -84,22 +127,27 @@ impl Run {
             "packet": packet, "path": fetched.path, "size": fetched.size, "digest": fetched.digest,
             "state": state.as_deref().unwrap_or("picked_up"),
         }));
-        self.failures.extend(unconfirmed.map(|failure| (packet, failure)));
+        if let Some(failure) = unconfirmed {
+            self.fail(packet, failure);
+        }
     }
 
-    /// Where the cluster cannot be reached, the next packet would only wait as long again.
-    fn is_over(&self) -> bool {
-        self.failures.last().is_some_and(|(_, failure)| failure.exit == Exit::Unreachable)
+    fn fail(&mut self, packet: PacketId, failure: Failure) {
+        self.over |= failure.exit == Exit::Unreachable;
+        self.failures.push((packet, failure));
     }
 
     fn end(self, out: &Out) -> Done {
-        let Self { received, mut failures } = self;
+        let Self { received, mut failures, more, .. } = self;
         if !out.is_table() {
             let failed = failures
                 .iter()
                 .map(|(packet, failure)| json!({ "packet": packet, "error": failure }));
             let failed: Vec<Value> = failed.collect();
-            out.json("lgsp.received/1", json!({ "items": received, "failed": failed }));
+            let document = json!({ "items": received, "failed": failed, "more": more });
+            out.json("lgsp.received/1", document);
+        } else if more {
+            out.say(out.text(p::MORE_WAITS));
         }
         for (packet, failure) in &mut failures {
             failure.what = format!("{packet}: {}", failure.what);
@@ -121,19 +169,36 @@ struct Received {
     unconfirmed: Option<Failure>,
 }
 
+/// Why a packet lies in no file.
+enum NotReceived {
+    /// The cluster did not grant it.
+    Packet(Failure),
+    /// Its content could not be fetched; others may well be.
+    Content(Failure),
+}
+
 async fn receive_one(
     context: &Context,
     client: &Client,
     packet: PacketId,
     args: &ReceiveArgs,
-) -> Result<Received, Failure> {
-    let fetched = fetch(context, client, packet, &args.to_dir).await?;
+    patience: Duration,
+) -> Result<Received, NotReceived> {
+    let failed = context.failed();
+    let accepted =
+        client.accept(packet).await.map_err(|error| NotReceived::Packet(failed(error)))?;
+    let mut progress = Progress::new(context.out, w::FETCHING, accepted.size);
+    let fetched = client
+        .download(&accepted, &args.to_dir, patience, |done, _| progress.at(done))
+        .await
+        .map_err(|error| NotReceived::Content(failed(error)))?;
+    progress.end();
     if !args.confirm {
         return Ok(Received { fetched, state: None, unconfirmed: None });
     }
     let (state, unconfirmed) = match client.confirm(packet, fetched.digest).await {
         Ok(now) => (Some(now.state), None),
-        Err(error) => (None, Some(context.failed()(error))),
+        Err(error) => (None, Some(failed(error))),
     };
     Ok(Received { fetched, state, unconfirmed })
 }
@@ -169,36 +234,6 @@ async fn next_notice(context: &Context, client: &Client, span: Span) -> Result<P
     })
 }
 
-async fn fetch(
-    context: &Context,
-    client: &Client,
-    packet: PacketId,
-    directory: &Path,
-) -> Result<Fetched, Failure> {
-    let failed = context.failed();
-    let accepted = client.accept(packet).await.map_err(&failed)?;
-    // The sender's file name is not believed: it could name another's file.
-    let path = directory.join(format!("{packet}{}", ending(accepted.media_type.as_deref())));
-    let mut progress = Progress::new(context.out, w::FETCHING, accepted.size);
-    let fetched =
-        client.download(&accepted, &path, |done, _| progress.at(done)).await.map_err(&failed)?;
-    progress.end();
-    Ok(fetched)
-}
-
-fn ending(media_type: Option<&str>) -> &'static str {
-    match media_type.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim() {
-        "application/pdf" => ".pdf",
-        "application/edxml+xml" => ".edxml",
-        "application/xml" | "text/xml" => ".xml",
-        "application/json" => ".json",
-        "application/zip" => ".zip",
-        "text/plain" => ".txt",
-        "text/csv" => ".csv",
-        _ => ".bin",
-    }
-}
-
 /// Confirms a packet by the file that is held, or by its digest.
 pub async fn confirm(
     context: &Context,
@@ -217,7 +252,7 @@ pub async fn confirm(
     };
     let state = client.confirm(packet, digest).await.map_err(context.failed())?;
     if out.is_table() {
-        out.done(w::DONE_CONFIRMED, &[("packet", &packet), ("state", &state.state)]);
+        out.done(w::DONE_CONFIRMED, &[("packet", &packet)]);
     } else {
         out.json(
             "lgsp.confirmed/1",
@@ -260,19 +295,22 @@ mod tests {
     #[test]
     fn one_packet_that_fails_does_not_hide_the_others() {
         let out = Out::new(Lang::En, Output::Json, Default::default(), false);
-        let mut run = Run::default();
-        run.add(&out, PacketId(1), Err(failure(Exit::NotFound)));
-        assert!(!run.is_over());
+        let mut run = Run::new(Duration::from_secs(30));
+        run.add(&out, PacketId(1), Err(NotReceived::Packet(failure(Exit::NotFound))));
+        assert!(!run.over && !run.patience.is_zero());
+        // Finding 1: a content that no node has says nothing of the next one, and nobody waits twice.
+        run.add(&out, PacketId(4), Err(NotReceived::Content(failure(Exit::Unreachable))));
+        assert!(!run.over && run.patience.is_zero());
         run.add(&out, PacketId(2), Ok(received(None)));
         run.add(&out, PacketId(3), Ok(received(Some(failure(Exit::Unreachable)))));
-        assert!(run.is_over(), "the next one would wait as long");
+        assert!(run.over, "the next one would wait as long");
         let states: Vec<_> = run.received.iter().map(|one| one["state"].clone()).collect();
         assert_eq!(states, ["confirmed", "picked_up"]);
         let failed: Vec<_> = run.failures.iter().map(|(packet, _)| packet.0).collect();
-        assert_eq!(failed, [1, 3]);
+        assert_eq!(failed, [1, 4, 3]);
         assert_eq!(run.end(&out).expect_err("it failed").exit, Exit::Unreachable);
 
-        let mut run = Run::default();
+        let mut run = Run::new(Duration::ZERO);
         run.add(&out, PacketId(1), Ok(received(None)));
         assert_eq!(run.end(&out).expect("all well"), Exit::Ok);
     }

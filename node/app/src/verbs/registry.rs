@@ -1,10 +1,6 @@
 //! Units, applications and keys.
 
-use std::{
-    collections::BTreeSet,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::{io::IsTerminal, path::PathBuf};
 
 use client::{App, By, Client, IssuedKey, Key, NewApp, NewKey, NewUnit, Page, Unit};
 use model::{AccessKey, KeyAlgorithm, UnitCode};
@@ -15,7 +11,7 @@ use super::{Context, Done};
 use crate::{
     cli::{Exit, Failure, IssueArgs, ListArgs, Out},
     profile::{self, Loaded, Reserved},
-    texts::{Lang, failures as t, words as w},
+    texts::{Lang, failures as t, states, words as w},
 };
 
 /// The largest page that the API gives.
@@ -34,73 +30,6 @@ pub async fn add_unit(context: &Context, unit: NewUnit) -> Done {
         context.out.json("lgsp.unit.added/1", &unit);
     }
     Ok(Exit::Ok)
-}
-
-/// Adds the units of a file; those that are there are passed over, so that it can be repeated.
-pub async fn import_units(context: &Context, file: &Path) -> Done {
-    let out = &context.out;
-    let octets = std::fs::read(file).map_err(|error| Failure::file(out.lang, file, &error))?;
-    let units = read_units(out.lang, file, &octets)?;
-    let (client, _) = context.client()?;
-    let (added, skipped) =
-        add_new_units(&client, units).await.map_err(context.failed_doing(t::LOOK_UNITS))?;
-    if out.is_table() {
-        out.done(w::DONE_UNITS_IMPORTED, &[("added", &added), ("skipped", &skipped)]);
-    } else {
-        out.json("lgsp.units.imported/1", json!({ "added": added, "skipped": skipped }));
-    }
-    Ok(Exit::Ok)
-}
-
-/// Adds those units that are not registered yet; gives how many were added, and how many were there.
-async fn add_new_units(client: &Client, units: Vec<NewUnit>) -> Result<(u64, u64), client::Error> {
-    let known: BTreeSet<UnitCode> =
-        collect(u32::MAX, async |cursor, limit| client.units(None, cursor, limit).await)
-            .await?
-            .items
-            .into_iter()
-            .map(|unit: Unit| unit.code)
-            .collect();
-    let (fresh, there): (Vec<NewUnit>, Vec<NewUnit>) =
-        units.into_iter().partition(|unit| !known.contains(&unit.code));
-    let added = if fresh.is_empty() { 0 } else { client.add_units(&fresh).await? };
-    Ok((added, there.len() as u64))
-}
-
-/// The units of a CSV with the columns code, name, kind and parent; a UTF-8 mark of office
-/// programs and further columns are passed over.
-pub fn read_units(lang: Lang, file: &Path, octets: &[u8]) -> Result<Vec<NewUnit>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Row {
-        code: UnitCode,
-        name: String,
-        kind: model::UnitKind,
-        #[serde(default)]
-        parent: Option<UnitCode>,
-    }
-    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(octets);
-    let mut units = Vec::new();
-    for row in reader.deserialize() {
-        let row: Row = row.map_err(|error: csv::Error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            Failure::new(
-                Exit::Usage,
-                t::CSV.fill(lang, &[("path", &file.display()), ("line", &line)]),
-            )
-            .why(error.to_string())
-            .fix(t::FIX_CSV.in_lang(lang))
-            .code(9204)
-        })?;
-        units.push(NewUnit {
-            code: row.code,
-            name: row.name,
-            kind: row.kind,
-            parent: row.parent,
-            aliases: Vec::new(),
-        });
-    }
-    Ok(units)
 }
 
 /// Shows one unit.
@@ -135,7 +64,7 @@ fn show_units(out: &Out, units: Vec<Unit>) {
         vec![
             unit.code.to_string(),
             unit.name,
-            unit.kind,
+            states::kind(out.lang, &unit.kind),
             unit.parent.map(|code| code.to_string()).unwrap_or_default(),
         ]
     });
@@ -163,6 +92,8 @@ pub async fn list_apps(context: &Context, list: ListArgs) -> Done {
     finish(context, "lgsp.apps/1", page.map_err(context.failed())?, |out, apps: Vec<App>| {
         let rows = apps.into_iter().map(|app| {
             let targets: Vec<String> = app.targets.iter().map(ToString::to_string).collect();
+            let grants = app.grants.iter().map(|word| states::grant(out.lang, word));
+            let grants: Vec<String> = grants.collect();
             let targets = if targets.is_empty() {
                 out.text(w::ALL_UNITS).to_owned()
             } else {
@@ -172,7 +103,7 @@ pub async fn list_apps(context: &Context, list: ListArgs) -> Done {
                 app.app.to_string(),
                 app.unit.map(|unit| unit.to_string()).unwrap_or_default(),
                 app.name,
-                app.grants.join(", "),
+                grants.join(", "),
                 targets,
                 by(app.added_by),
             ]
@@ -297,7 +228,7 @@ pub async fn list_keys(context: &Context, list: ListArgs) -> Done {
                 key.access_key.to_string(),
                 key.app.to_string(),
                 key.algorithm,
-                key.status,
+                states::key(out.lang, &key.status),
                 by(key.issued_by),
                 by(key.revoked_by),
                 note.to_owned(),

@@ -1,21 +1,16 @@
 //! `packet send`: a small file in one round trip, a large one piece by piece.
 
-use std::{
-    ffi::OsString,
-    io::IsTerminal,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{ffi::OsString, io::IsTerminal, path::Path, time::Instant};
 
 use client::{Client, File, NewPacket, Policy, Submitted};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{FileName, IdempotencyKey, MediaType, Title};
 use serde_json::json;
 
-use super::{Context, Done, packets};
+use super::{Context, Done, SAY_EVERY, packets};
 use crate::{
     cli::{Exit, Failure, Out, SendArgs, size_text},
-    texts::{Text, failures as t, words as w},
+    texts::{Lang, Text, failures as t, packets as p, words as w},
 };
 
 /// Whether a content of this size travels inside the request: the nodes refuse a larger one there.
@@ -23,15 +18,16 @@ const fn fits_one_round(size: u64) -> bool {
     size <= delivery::ONE_ROUND_MAX as u64
 }
 
-/// How often progress is said where nobody sees a bar.
-const SAY_EVERY: Duration = Duration::from_secs(10);
-
 /// Sends a file.
 pub async fn send(context: &Context, args: SendArgs) -> Done {
     let out = &context.out;
     let (client, _) = context.client()?;
-    let packet = packet_of(out, &args)?;
+    // The file first: whoever names a directory should not hear of a title.
     let size = size_of(out, &args.file)?;
+    let packet = packet_of(out, &args)?;
+    if size == 0 && out.is_table() {
+        out.warn(out.fill(p::EMPTY_FILE, &[("path", &args.file.display())]));
+    }
     let submitted = if fits_one_round(size) {
         one_round(context, &client, &args, &packet).await?
     } else {
@@ -88,7 +84,7 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
     let title = args.title.clone().unwrap_or(name);
     let title: Title = title.parse().map_err(|error: model::Malformed| {
         Failure::new(Exit::Usage, out.text(t::TITLE))
-            .why(error.reason)
+            .why(reason(out.lang, &error))
             .fix(out.text(t::FIX_TITLE))
             .code(9205)
     })?;
@@ -100,6 +96,14 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
         size: None,
         policy: args.deliver_by.clone().map(|deliver_by| Policy { deliver_by: Some(deliver_by) }),
     })
+}
+
+/// Why a text is none of ours, in the language of the talk.
+fn reason(lang: Lang, error: &model::Malformed) -> &'static str {
+    match lang {
+        Lang::Vi => api::reason_vi(error.reason),
+        Lang::En => error.reason,
+    }
 }
 
 async fn one_round(

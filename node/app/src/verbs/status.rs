@@ -52,6 +52,7 @@ fn show(out: &Out, status: &Status) {
     out.print(out.fill(words::STATUS_HEAD, &head));
     out.print("");
     let nodes = status.nodes.iter().filter(|node| node.role != "removed");
+    let can_lead = status.health != "unavailable";
     let headers = [
         words::COL_NODE,
         words::COL_NAME,
@@ -63,7 +64,7 @@ fn show(out: &Out, status: &Status) {
         words::COL_DEBT,
         words::COL_VERSION,
     ];
-    out.rows(&headers, nodes.map(|node| row(out, node)).collect());
+    out.rows(&headers, nodes.map(|node| row(out, node, can_lead)).collect());
     if status.lost > 0 {
         out.print(format_args!(
             "\n{} {}",
@@ -80,13 +81,18 @@ fn show(out: &Out, status: &Status) {
     }
 }
 
-fn row(out: &Out, node: &NodeStatus) -> Vec<String> {
+/// The role of a node. Without a majority nobody leads, whoever did last.
+fn role_now(node: &NodeStatus, can_lead: bool) -> Text {
+    role(if can_lead || node.role != "leader" { &node.role } else { "voter" })
+}
+
+fn row(out: &Out, node: &NodeStatus, can_lead: bool) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let (mark, state) = standing(node);
     vec![
         node.node.to_string(),
         node.name.clone(),
-        out.text(role(&node.role)).to_owned(),
+        out.text(role_now(node, can_lead)).to_owned(),
         format!("{} {}", out.sign(mark), out.text(state)),
         or_dash(node.clock_offset_ms.map(|ms| format!("{ms:+} ms"))),
         or_dash(node.disk_free.map(size_text)),

@@ -59,20 +59,27 @@ fn the_files_of_a_secret_are_made_before_it_and_never_written_over_unasked() {
 #[test]
 fn the_units_of_the_province_are_read() {
     let csv = include_bytes!("../../data/nghe-an-units.csv");
-    let units = registry::read_units(Lang::Vi, Path::new("x.csv"), csv).expect("the units");
+    let units = read_units(Lang::Vi, Path::new("x.csv"), csv).expect("the units");
     assert_eq!(units.len(), 146);
-    assert_eq!(units[0].code.as_str(), "H41");
+    assert_eq!(units[0].unit.code.as_str(), "H41");
     let marked = [b"\xef\xbb\xbf".as_slice(), csv].concat();
-    assert_eq!(
-        registry::read_units(Lang::Vi, Path::new("x.csv"), &marked).expect("the units").len(),
-        146
-    );
-    let wrong = registry::read_units(
+    assert_eq!(read_units(Lang::Vi, Path::new("x.csv"), &marked).expect("the units").len(), 146);
+    let wrong = read_units(
         Lang::Vi,
         Path::new("x.csv"),
         b"code,name,kind\nH41,A,province\nH 41,B,commune\n",
     );
     assert!(wrong.expect_err("a wrong line").what.contains('3'));
+}
+
+/// Finding 27: whoever waits is told, and neither of a hiccup nor with every attempt.
+#[test]
+fn what_goes_unanswered_is_told_now_and_then() {
+    let span = Duration::from_secs;
+    assert!(!waits_long(span(1), None), "an election");
+    assert!(waits_long(span(2), None));
+    assert!(!waits_long(span(9), Some(span(7))));
+    assert!(waits_long(span(12), Some(span(10))));
 }
 
 #[test]

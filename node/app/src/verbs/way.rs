@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{Mark, Out, size_text},
-    texts::{Text, words as w},
+    texts::{Text, moments, states, words as w},
 };
 
 /// One step of a packet's way.
@@ -86,7 +86,7 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
         "ended",
         None,
         ended_mark,
-        out.fill(w::WAY_ENDED, &[("state", &packet.state)]),
+        out.fill(w::WAY_ENDED, &[("state", &states::state(out.lang, &packet.state))]),
     );
     for purged in &packet.purged {
         let text = out.fill(w::WAY_PURGED, &[("node", &purged.node)]);
@@ -129,13 +129,8 @@ pub fn lines(out: &Out, packet: &Packet) -> Vec<String> {
 
 /// One step on one line.
 pub fn line(out: &Out, step: &Step) -> String {
-    let time = step.at.as_deref().map_or("", clock);
-    format!(" {time:12}  {} {}", out.sign(step.mark), step.text)
-}
-
-/// The time of day in a moment: `2026-11-22T08:07:31.204Z` is `08:07:31.204`.
-fn clock(moment: &str) -> &str {
-    moment.split_once('T').map_or(moment, |(_, time)| time.trim_end_matches('Z'))
+    let time = step.at.as_deref().map(moments::local_ms).unwrap_or_default();
+    format!(" {time:27}  {} {}", out.sign(step.mark), step.text)
 }
 
 #[cfg(test)]
@@ -169,6 +164,6 @@ mod tests {
         );
         let lines = lines(&out, &packet);
         assert!(lines[0].contains("H41.05 → H41.02"), "{}", lines[0]);
-        assert!(lines[1].contains("08:00:00.000"), "{}", lines[1]);
+        assert!(lines[1].contains("2026-11-22 15:00:00.000 +07"), "{}", lines[1]);
     }
 }

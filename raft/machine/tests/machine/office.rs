@@ -61,6 +61,10 @@ pub fn new_node(name: &str) -> NewNode {
     }
 }
 
+pub fn rename_unit(code: &str, name: &str) -> Command {
+    Command::RenameUnit(RenameUnit { code: word(code), name: word(name) })
+}
+
 /// An application.
 pub fn new_app(app: &str, unit: &str, grants: &[Grant], targets: &[&str]) -> AddApp {
     AddApp {

@@ -139,6 +139,14 @@ fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
         }
         18 => Command::UpdateNode(UpdateNode { node, now: new_node("khac") }),
         19 => Command::RemoveNode(RemoveNode { node }),
+        20 if a == 1 => {
+            let name = ["Tên mới", "Tên khác"][usize::from(b % 2)];
+            rename_unit(UNITS[usize::from(c % 3)], name)
+        }
+        20 if a == 2 && b > 1 => {
+            Command::RemoveUnit(RemoveUnit { code: word(UNITS[usize::from(c % 3)]) })
+        }
+        20 if a == 2 => Command::RemoveUnit(RemoveUnit { code: word(&format!("H41.{}", 97 + c)) }),
         20 => {
             let code = format!("H41.{}", 97 + c);
             let kind = if a == 0 { UnitKind::Remote } else { UnitKind::Other };

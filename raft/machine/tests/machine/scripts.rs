@@ -270,7 +270,9 @@ impl Script {
             "inbox" => list(view.inbox(&word(of), None, 100)),
             "sent" => list(view.sent(&word(of), None, 100)),
             "debts" => joined(view.debts(NodeId(number(of)), None, 100).iter().map(|(id, _)| id.0)),
-            "unit" => view.unit(&word(of)).expect("a unit").code.to_string(),
+            "unit" => {
+                view.unit(&word(of)).map_or("gone".into(), |u| format!("{} {}", u.code, u.name))
+            }
             // The page of three events after a position.
             "read" => {
                 let (unit, after) = of.split_once('@').expect("read UNIT@POSITION");
@@ -309,6 +311,7 @@ impl Script {
                 let (what, name) = of.split_once('/').expect("made KIND/NAME");
                 let by = match what {
                     "unit" => view.unit(&word(name)).and_then(|unit| unit.added_by),
+                    "name" => view.unit(&word(name)).and_then(|unit| unit.renamed_by),
                     "app" => view.app(&word(name)).and_then(|app| app.added_by),
                     "key" => view.key(&key_of(name)).and_then(|key| key.issued_by),
                     "revoked" => view.key(&key_of(name)).and_then(|key| key.revoked_by),
@@ -444,6 +447,8 @@ impl Script {
             }
             "remove-node" => Command::RemoveNode(RemoveNode { node: node() }),
             "add-units" => Command::AddUnits(AddUnits { units: units(or("units", "")) }),
+            "rename-unit" => rename_unit(get("unit"), get("name")),
+            "remove-unit" => Command::RemoveUnit(RemoveUnit { code: word(get("unit")) }),
             "add-app" => Command::AddApp(new_app(
                 get("app"),
                 get("unit"),

@@ -181,6 +181,8 @@ fn commands() -> Vec<(&'static str, Command)> {
         steps().swap_remove(0),
         authority_steps().swap_remove(0),
         authority_steps().swap_remove(1),
+        ("rename-unit", rename_unit("H41.02", "Sở")),
+        ("remove-unit", Command::RemoveUnit(RemoveUnit { code: word("H41.02") })),
     ]
 }
 

@@ -1,0 +1,98 @@
+//! `packet cancel` and `packet reject`: a packet ends before it has arrived.
+//!
+//! Each packet stands for itself: what was done is told, whatever becomes of the rest.
+
+use client::{Error, State};
+use model::{Label, PacketId};
+use serde_json::json;
+
+use super::{Context, Done};
+use crate::{
+    cli::{Exit, Failure},
+    texts::packets as p,
+};
+
+/// Takes packets back, after asking.
+pub async fn cancel(context: &Context, packets: Vec<PacketId>, yes: bool) -> Done {
+    let (client, _) = context.client()?;
+    let name = match packets.as_slice() {
+        [one] => one.to_string(),
+        several => several.len().to_string(),
+    };
+    context.confirm(p::ASK_CANCEL, &name, yes)?;
+    let mut run = Run::default();
+    for packet in packets {
+        let done = client.cancel(packet).await;
+        run.add(context, packet, done, |packet| {
+            context.out.done(p::DONE_CANCELLED, &[("packet", packet)]);
+        });
+    }
+    run.end(context, "lgsp.cancelled/1")
+}
+
+/// Refuses packets that wait for the unit.
+pub async fn reject(context: &Context, packets: Vec<PacketId>, reason: &Label) -> Done {
+    let (client, _) = context.client()?;
+    let mut run = Run::default();
+    for packet in packets {
+        let done = client.reject(packet, reason.as_str()).await;
+        run.add(context, packet, done, |packet| {
+            context.out.done(p::DONE_REJECTED, &[("packet", packet), ("reason", reason)]);
+        });
+    }
+    run.end(context, "lgsp.rejected/1")
+}
+
+/// What has come of several packets.
+#[derive(Default)]
+struct Run {
+    done: Vec<State>,
+    failures: Vec<(PacketId, Failure)>,
+}
+
+impl Run {
+    fn add(
+        &mut self,
+        context: &Context,
+        packet: PacketId,
+        done: Result<State, Error>,
+        tell: impl FnOnce(&PacketId),
+    ) {
+        match done {
+            Ok(state) => {
+                if context.out.is_table() {
+                    tell(&packet);
+                }
+                self.done.push(state);
+            }
+            Err(error) => {
+                let doubt = error.may_have_happened();
+                let failure = context.failed()(error);
+                let look = context.out.fill(p::LOOK_PACKETS, &[("packet", &packet)]);
+                let failure = if doubt { failure.fix(look) } else { failure };
+                self.failures.push((packet, failure));
+            }
+        }
+    }
+
+    /// How a command over several packets ends: with the failure of the last one that failed.
+    fn end(self, context: &Context, schema: &str) -> Done {
+        let Self { done, mut failures } = self;
+        let out = &context.out;
+        if !out.is_table() {
+            let failed = failures
+                .iter()
+                .map(|(packet, failure)| json!({ "packet": packet, "error": failure }));
+            let failed: Vec<_> = failed.collect();
+            out.json(schema, json!({ "items": done, "failed": failed }));
+        }
+        for (packet, failure) in &mut failures {
+            failure.what = format!("{packet}: {}", failure.what);
+        }
+        let Some((_, last)) = failures.pop() else { return Ok(Exit::Ok) };
+        for (_, failure) in &failures {
+            out.fail(failure);
+        }
+        Err(last)
+    }
+}
