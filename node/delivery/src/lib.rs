@@ -10,6 +10,7 @@ mod cluster_key;
 mod conductor;
 mod discard;
 mod error;
+mod fetches;
 mod hold;
 mod intake;
 mod leaving;
@@ -178,6 +179,7 @@ struct Inner {
     census: census::Census,
     policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
+    fetches: fetches::Fetches,
     discards: discard::Discards,
     unclaimed: Mutex<reconcile::Unclaimed>,
     /// When the last look for unknown keys and join tokens began.
@@ -203,6 +205,7 @@ impl Exchange {
                 hub: notices::Hub::default(),
                 census: census::Census::default(),
                 pickups: Mutex::default(),
+                fetches: fetches::Fetches::default(),
                 discards: discard::Discards::default(),
                 unclaimed: Mutex::default(),
                 strangers_look: tokio::sync::Mutex::default(),

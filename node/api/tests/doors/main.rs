@@ -5,6 +5,7 @@ mod by_whom;
 mod cut_off;
 mod document;
 mod exact;
+mod fetching;
 mod floods;
 mod house;
 mod joining;
@@ -320,60 +321,6 @@ async fn an_interrupted_patch_counts_and_a_wrong_put_leaves_nothing() {
         )
         .await
         .problem(410, "content_purged");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parts_of_a_content_are_served() {
-    let house = House::found().await;
-    let source = house.party("H41.02", &["send"]).await;
-    let target = house.party("H41.05", &["receive"]).await;
-    let sent =
-        house.ask(one_round(&new_packet("H41.05"), "0123456789").signed(&source)).await.ok(201);
-    let packet = text(&sent, "/packet");
-    let granted = house
-        .ask(Ask::new("POST", format!("/v1/packets/{packet}/accept")).signed(&target))
-        .await
-        .ok(200);
-    let content = format!("/v1/packets/{packet}/content");
-    assert_eq!(text(&granted, "/content_url"), format!("https://{}{content}", house::AUTHORITY));
-    let get = |method| Ask::new(method, &content).bearer(&granted["token"]);
-    let etag = format!("\"sha256-{}\"", digest_of("0123456789"));
-    for (range, if_range, status, body) in [
-        ("bytes=2-4", None, 206, "234"),
-        ("bytes=7-", None, 206, "789"),
-        ("bytes=-2", None, 206, "89"),
-        ("bytes=2-4", Some(&*etag), 206, "234"),
-        ("bytes=2-4", Some("\"other\""), 200, "0123456789"),
-        ("bytes=0-1,3-4", None, 200, "0123456789"),
-        ("lines=1-2", None, 200, "0123456789"),
-    ] {
-        let ask = get("GET").header("range", range);
-        let ask = if_range.into_iter().fold(ask, |ask, etag| ask.header("if-range", etag));
-        let answer = house.ask(ask).await;
-        assert_eq!(
-            (answer.status.as_u16(), &answer.body[..]),
-            (status, body.as_bytes()),
-            "{range}"
-        );
-        assert_eq!(
-            answer.header("repr-digest"),
-            auth::content_digest_sha256(&certs::sha256(b"0123456789"))
-        );
-        assert_eq!(answer.header("accept-ranges"), "bytes");
-        assert_eq!(answer.header("content-length"), body.len().to_string());
-    }
-    let outside = house.ask(get("GET").header("range", "bytes=10-")).await;
-    outside.problem(416, "range_not_satisfiable");
-    assert_eq!(outside.header("content-range"), "bytes */10");
-    let head = house.ask(get("HEAD")).await;
-    assert_eq!(
-        (head.status.as_u16(), head.header("content-length"), head.body.len()),
-        (200, "10", 0)
-    );
-    house
-        .ask(Ask::new("GET", &content).bearer(&json!("dt_wrong")))
-        .await
-        .problem(401, "token_invalid");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
