@@ -12,6 +12,7 @@ mod dto;
 mod front;
 mod lang;
 mod limits;
+mod linger;
 mod metrics;
 mod multipart;
 mod openapi;

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    activity::{Heads, Watched},
+    activity::{Heads, Receiving, Watched},
     app::App,
     front::Front,
     limits::Limit,
@@ -210,14 +210,16 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front, slot
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let draining = front.app().draining.subscribe();
     visitor.activity.watch(if is_h2 { Heads::First } else { Heads::Each });
-    let io = TokioIo::new(Watched { stream, activity: visitor.activity.clone() });
+    let io = TokioIo::new(Watched::new(stream, visitor.activity.clone()));
     let service = {
         let visitor = visitor.clone();
         service_fn(move |mut request: hyper::Request<Incoming>| {
-            let (mut front, busy) = (front.clone(), visitor.activity.clone().begin());
+            let (mut front, activity) = (front.clone(), visitor.activity.clone());
+            let busy = activity.clone().begin();
             request.extensions_mut().insert(visitor.clone());
             async move {
-                let request: Request = request.map(Body::new);
+                let request: Request =
+                    request.map(|body| Body::new(Receiving::new(body, activity)));
                 let response = front.answer(request).await;
                 Ok::<_, Infallible>(response.map(|body| busy.sends(body)))
             }
@@ -324,7 +326,7 @@ mod tests {
         slot.visitor().activity.watch(Heads::First);
         let (app, unit) = ("app".parse().expect("a name"), "H41".parse().expect("a unit"));
         slot.visitor().is_of(&app, &unit);
-        let io = TokioIo::new(Watched { stream: near, activity: slot.visitor().activity.clone() });
+        let io = TokioIo::new(Watched::new(near, slot.visitor().activity.clone()));
         let begun = slot.visitor().activity.clone();
         let service = service_fn(move |_: hyper::Request<Incoming>| {
             let busy = begun.clone().begin();

@@ -15,13 +15,13 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use model::{AppId, IdempotencyKey, UnitCode};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::{App, Notes},
     limits::Limit,
     problem::Problem,
-    settings::{BODY_IDLE_MAX, DRAIN_BODY_TIME_MAX, JSON_MAX},
+    settings::{BODY_IDLE_MAX, JSON_MAX},
     shares::{Caller, Pace, Room, Sender},
     slots::Visitor,
     texts::Fault,
@@ -179,8 +179,8 @@ impl Signed {
 
     /// The body as JSON, once its digest has matched.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self, max: usize) -> Result<T, Problem> {
-        let body = self.body(max).await?;
         check_json_type(&self.head.headers)?;
+        let body = self.body(max).await?;
         from_json(&body)
     }
 
@@ -268,18 +268,6 @@ impl Octets {
             next = self.next().await?;
         }
         Ok(whole.freeze())
-    }
-
-    /// Reads and forgets what is left, up to a limit, so that the connection can be used again.
-    pub(crate) async fn drain(&mut self, mut max: usize) {
-        let drained = async {
-            while let Ok(Some(octets)) = self.next().await {
-                let Some(left) = max.checked_sub(octets.len()) else { break };
-                max = left;
-            }
-        };
-        // Whoever was refused and goes on slowly has had its answer.
-        let _ = timeout(DRAIN_BODY_TIME_MAX, drained).await;
     }
 }
 

@@ -228,12 +228,18 @@ impl Upload {
         }
     }
 
-    /// Takes octets in; they count once [`Upload::sync`] has said so.
-    pub async fn write(&mut self, octets: Bytes) -> Result<(), Error> {
+    /// Whether so many more octets may come.
+    pub fn has_room_for(&self, octets: u64) -> Result<(), Error> {
         let max = self.size().unwrap_or(self.content_max);
-        if self.offset().saturating_add(octets.len() as u64) > max {
+        if self.offset().saturating_add(octets) > max {
             return Err(Error::TooLarge { max });
         }
+        Ok(())
+    }
+
+    /// Takes octets in; they count once [`Upload::sync`] has said so.
+    pub async fn write(&mut self, octets: Bytes) -> Result<(), Error> {
+        self.has_room_for(octets.len() as u64)?;
         if let Some(hold) = &mut self.hold {
             hold.step().await?;
         }

@@ -28,8 +28,8 @@ use crate::{
 )]
 pub(crate) async fn join(State(app): State<App>, request: Request) -> Answer {
     let (head, mut octets) = app.unsigned(request);
-    let body = octets.collect(&head.headers, JSON_MAX).await?;
     check_json_type(&head.headers)?;
+    let body = octets.collect(&head.headers, JSON_MAX).await?;
     let join = from_json::<Join>(&body)?.checked()?;
     let admission = app.exchange.join(join).await?;
     Ok(answer::json(StatusCode::OK, &Joined::from(admission)))

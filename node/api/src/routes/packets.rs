@@ -152,10 +152,10 @@ pub(crate) async fn commit(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
+    let packet = id(&packet)?;
     let commit: Commit = signed.json(JSON_MAX).await?;
     let (digest, policy) = commit.checked()?;
-    let accepted =
-        app.exchange.seal(&signed.caller, id(&packet)?, digest, commit.size, policy).await?;
+    let accepted = app.exchange.seal(&signed.caller, packet, digest, commit.size, policy).await?;
     Ok(answer::json(StatusCode::OK, &PacketAccepted::from(accepted)))
 }
 

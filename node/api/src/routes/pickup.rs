@@ -226,8 +226,8 @@ pub(crate) async fn confirm(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
-    let confirm: Confirm = signed.json(JSON_MAX).await?;
     let packet = id(&packet)?;
+    let confirm: Confirm = signed.json(JSON_MAX).await?;
     let answers = app.exchange.confirm(&signed.caller, vec![confirm.checked(packet)?]).await?;
     if let Some(refusal) = answers.first().and_then(|answer| answer.refusal) {
         return Err(refusal.into());
@@ -274,8 +274,8 @@ pub(crate) async fn reject(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
-    let reject: Reject = signed.json(JSON_MAX).await?;
     let packet = id(&packet)?;
+    let reject: Reject = signed.json(JSON_MAX).await?;
     app.exchange.reject(&signed.caller, packet, reject.checked()?).await?;
     Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Rejected }))
 }

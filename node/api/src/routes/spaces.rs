@@ -1,7 +1,5 @@
 //! Spaces: a content on its way in, by tus 1.0.0 or by a plain PUT.
 
-use std::time::Duration;
-
 use auth::{BodyDigest, ChecksumChecker, ContentDigest, UploadChecksum, VerifiedCaller};
 use axum::{
     extract::{Path, Request, State},
@@ -21,12 +19,6 @@ use crate::{
     texts::Fault,
     tus::{self, Metadata},
 };
-
-/// What is read and forgotten of a body that is refused, so that a client gets the answer instead of a
-/// reset; beyond it the connection ends.
-const DRAIN_MAX: usize = 256 * 1024;
-/// How long it is read: a sender who does not send does not hold the answer back.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Who came to which space. The body is apart: it may be taken by one at a time only.
 struct Visit {
@@ -99,10 +91,12 @@ impl Visit {
         upload: &mut Upload,
         promised: Promised,
     ) -> Result<(), Problem> {
+        let (length, held_max) = (content_length(&self.head.headers), self.app.shares.held_max());
+        // The head alone says that it does not fit: nobody need send it first.
+        upload.has_room_for(length.unwrap_or(0))?;
         if promised.is_none() {
             return stream(octets, upload).await;
         }
-        let (length, held_max) = (content_length(&self.head.headers), self.app.shares.held_max());
         if length.is_none_or(|length| length > held_max as u64) {
             let taken = take_whole(octets, upload, promised).await;
             return or_taken_back(upload, taken).await;
@@ -257,7 +251,7 @@ fn set_expires(response: &mut Response, at: Moment) {
     answer::set(response, tus::UPLOAD_EXPIRES, &answer::http_date(at));
 }
 
-/// Runs a visit; a refused body is drained a little, so that its sender reads why.
+/// Runs a visit. Of a body that is refused nothing more is read here: its sender may wait for `100 Continue`.
 async fn visit(
     app: App,
     space: &str,
@@ -266,12 +260,7 @@ async fn visit(
 ) -> Answer {
     let (head, mut octets) = app.unsigned(request);
     let visit = Visit::of(app, space, head, &mut octets).await?;
-    let answer = act(&visit, &mut octets).await;
-    if answer.is_err() {
-        // Cut off by the time or not: nobody needs what is left.
-        let _ = tokio::time::timeout(DRAIN_TIME_MAX, octets.drain(DRAIN_MAX)).await;
-    }
-    answer
+    act(&visit, &mut octets).await
 }
 
 /// Create a tus upload in a space

@@ -15,6 +15,7 @@ mod lists;
 mod malformed;
 mod queries;
 mod reading;
+mod refusals;
 mod rotations;
 mod sockets;
 mod submits;
