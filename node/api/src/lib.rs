@@ -10,6 +10,7 @@ mod bucket;
 mod cloud_event;
 mod dto;
 mod front;
+mod header;
 mod lang;
 mod limits;
 mod linger;

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use auth::{Header, Rejection, RequestHead, VerifiedCaller};
+use auth::{ContentDigest, Header, Rejection, RequestHead, VerifiedCaller};
 use axum::{
     body::Body,
     extract::Request,
@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::{App, Notes},
+    header::is_kind,
     limits::Limit,
     problem::Problem,
     settings::{BODY_IDLE_MAX, JSON_MAX},
@@ -163,6 +164,14 @@ pub(crate) fn idempotency_key(head: &Parts) -> Result<Option<IdempotencyKey>, Pr
         .map_err(|_| Problem::new(Fault::HeaderMalformed).member("header", "idempotency-key"))
 }
 
+/// The digest that goes with a request, whether it was signed or not.
+pub(crate) fn content_digest(head: &Parts) -> Result<Option<ContentDigest>, Rejection> {
+    let values = head.headers.get_all("content-digest").iter();
+    let headers: Vec<Header<'_>> =
+        values.map(|value| ("content-digest", value.as_bytes())).collect();
+    ContentDigest::of(&request_head(head, &headers))
+}
+
 impl Signed {
     /// The whole body, once its digest has matched.
     pub(crate) async fn body(&mut self, max: usize) -> Result<Bytes, Problem> {
@@ -288,18 +297,12 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The media type of a body without its parameters, if it has one.
-pub(crate) fn essence(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim())
-}
-
 /// JSON must say that it is JSON.
 pub(crate) fn check_json_type(headers: &HeaderMap) -> Result<(), Problem> {
-    match essence(headers) {
-        Some(essence) if essence.eq_ignore_ascii_case("application/json") => Ok(()),
-        _ => Err(Problem::new(Fault::MediaTypeUnsupported).member("expected", "application/json")),
+    if is_kind(headers, "application/json") {
+        return Ok(());
     }
+    Err(Problem::new(Fault::MediaTypeUnsupported).member("expected", "application/json"))
 }
 
 /// Reads JSON. What is wrong is said without repeating what was sent.

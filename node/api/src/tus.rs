@@ -7,8 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use model::{FileName, MediaType};
 
-use crate::problem::Problem;
-use crate::texts::Fault;
+use crate::{header::is_kind, problem::Problem, texts::Fault};
 
 /// `Tus-Resumable`.
 pub(crate) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
@@ -132,12 +131,9 @@ pub(crate) fn overridden(method: &Method, headers: &HeaderMap) -> Option<Method>
     if *method != Method::POST || bearer(headers).is_none() {
         return None;
     }
-    match headers.get(METHOD_OVERRIDE)?.as_bytes() {
-        b"PATCH" => Some(Method::PATCH),
-        b"DELETE" => Some(Method::DELETE),
-        b"HEAD" => Some(Method::HEAD),
-        _ => None,
-    }
+    let named = headers.get(METHOD_OVERRIDE)?.as_bytes();
+    let mut offered = [Method::PATCH, Method::DELETE, Method::HEAD].into_iter();
+    offered.find(|method| named.eq_ignore_ascii_case(method.as_str().as_bytes()))
 }
 
 /// The bearer token of a request.
@@ -148,9 +144,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether the body is what a PATCH carries.
 pub(crate) fn is_offset_octet_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(OFFSET_OCTET_STREAM.as_bytes()))
+    is_kind(headers, OFFSET_OCTET_STREAM)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::{
             PacketOpened, Space,
         },
     },
+    header::is_kind,
     multipart,
     problem::Problem,
     query::Query,
@@ -41,16 +42,15 @@ use crate::{
 )]
 pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
     let signed = app.signed(request).await?;
-    match signed::essence(&signed.head.headers) {
-        Some(essence) if essence.eq_ignore_ascii_case("multipart/form-data") => {
-            submit(app, signed).await
-        }
-        Some(essence) if essence.eq_ignore_ascii_case("application/json") => {
-            grant(app, signed).await
-        }
-        _ => Err(Problem::new(Fault::MediaTypeUnsupported)
-            .member("expected", "application/json, multipart/form-data")),
+    let headers = &signed.head.headers;
+    if is_kind(headers, "multipart/form-data") {
+        return submit(app, signed).await;
     }
+    if is_kind(headers, "application/json") {
+        return grant(app, signed).await;
+    }
+    Err(Problem::new(Fault::MediaTypeUnsupported)
+        .member("expected", "application/json, multipart/form-data"))
 }
 
 async fn grant(app: App, mut signed: Signed) -> Answer {

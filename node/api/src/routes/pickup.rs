@@ -20,6 +20,7 @@ use crate::{
         Confirm, ConfirmationResult, ConfirmationResults, Confirmations, PacketNow, PickupGranted,
         Reject,
     },
+    header::preferences,
     lang::Lang,
     problem::Problem,
     range,
@@ -61,15 +62,10 @@ pub(crate) async fn accept(
     Ok(answer::json(StatusCode::OK, &body))
 }
 
-/// Whether a media type is named among those that the caller accepts.
+/// Whether a media type is named among those that the caller accepts. A quality of zero says "not this one".
 pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|range| {
-        let mut parts = range.split(';');
-        let named = parts.next().unwrap_or_default().trim().eq_ignore_ascii_case(essence);
-        // A quality of zero says "not this one".
-        named && !parts.any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    })
+    preferences(headers, header::ACCEPT)
+        .any(|(named, quality)| quality > 0 && named.eq_ignore_ascii_case(essence))
 }
 
 /// Fetch a content, or a part of it
@@ -308,6 +304,7 @@ mod tests {
             !accept("*/*")
                 && !accept("application/json")
                 && !accept("application/octet-stream;q=0")
+                && !accept("application/octet-stream; Q=0.000")
         );
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     answer,
     app::App,
     problem::Problem,
-    signed::{Octets, content_length},
+    signed::{self, Octets, content_length},
     texts::Fault,
     tus::{self, Metadata},
 };
@@ -79,8 +79,7 @@ impl Visit {
         if let Some(caller) = &self.caller {
             return Ok(Some(caller.content()));
         }
-        let Some(value) = self.head.headers.get("content-digest") else { return Ok(None) };
-        Ok(Some(ContentDigest::parse("content-digest", value.as_bytes())?))
+        Ok(signed::content_digest(&self.head)?)
     }
 
     /// Takes the body in. Octets that were promised a checksum do not count before it holds: few are
