@@ -48,8 +48,8 @@ pub fn router(exchange: Exchange, settings: Settings) -> axum::Router {
 }
 
 /// The OpenAPI 3.1 document as JSON, as `/openapi.json` gives it.
-pub fn openapi_json(public_url: &str) -> bytes::Bytes {
-    openapi::rendered(public_url)
+pub fn openapi_json() -> bytes::Bytes {
+    openapi::rendered()
 }
 
 /// Every route of the document: method, path pattern, and whether it asks for a signature or token.

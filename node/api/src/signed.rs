@@ -106,6 +106,13 @@ impl App {
         Ok(caller)
     }
 
+    /// How URLs in the answer begin: with the name that the caller called, as it may know no other. Where
+    /// that is none of ours (a token is no signature of a name), with our first.
+    pub(crate) fn url_for(&self, head: &Parts) -> String {
+        let called = self.exchange.url_of_name(authority(head));
+        called.unwrap_or_else(|| self.settings.public_url.clone())
+    }
+
     /// Counts a request for its application, which has shown itself by a signature or by a token of its
     /// own; answers the shares that its body comes out of.
     pub(crate) fn count(
@@ -138,14 +145,18 @@ pub(crate) fn visitor(head: &Parts) -> Option<&Arc<Visitor>> {
 /// that an operator needs then, and the plain directory.
 const WITHOUT_MAJORITY: [&str; 2] = ["/v1/admin/status", "/v1/units"];
 
+/// Whom the caller believes it speaks to: HTTP/2 says so in the target, HTTP/1.1 in `Host`.
+fn authority(head: &Parts) -> &str {
+    let host = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host);
+    authority.unwrap_or_default()
+}
+
 /// The head as the signature check reads it.
 fn request_head<'a>(head: &'a Parts, headers: &'a [Header<'a>]) -> RequestHead<'a> {
-    let host = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    // HTTP/2 carries the authority in the target, HTTP/1.1 in `Host`.
-    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host);
     RequestHead {
         method: head.method.as_str(),
-        authority: authority.unwrap_or_default(),
+        authority: authority(head),
         path: head.uri.path(),
         query: head.uri.query(),
         headers,

@@ -75,7 +75,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
 pub(crate) async fn openapi(State(app): State<App>) -> Response {
-    let document = app.openapi.get_or_init(|| crate::openapi::rendered(&app.settings.public_url));
+    let document = app.openapi.get_or_init(crate::openapi::rendered);
     let mut response = Response::new(Body::from(document.clone()));
     response
         .headers_mut()

@@ -58,7 +58,7 @@ async fn grant(app: App, mut signed: Signed) -> Answer {
     let (request, size) = signed.json::<NewPacket>(JSON_MAX).await?.checked(None)?;
     let open = OpenRequest { request, size, idempotency_key };
     let opened = app.exchange.open(&signed.caller, open).await?;
-    let url = format!("{}/v1/spaces/{}", app.settings.public_url, opened.space);
+    let url = format!("{}/v1/spaces/{}", app.url_for(&signed.head), opened.space);
     let body = PacketOpened {
         packet: opened.packet,
         state: PacketState::AwaitingContent,

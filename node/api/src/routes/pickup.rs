@@ -53,7 +53,7 @@ pub(crate) async fn accept(
     let body = PickupGranted {
         packet,
         space: pickup.space,
-        content_url: format!("{}/v1/packets/{packet}/content", app.settings.public_url),
+        content_url: format!("{}/v1/packets/{packet}/content", app.url_for(&signed.head)),
         token: pickup.token.as_str().to_owned(),
         size: pickup.size,
         digest: pickup.digest,

@@ -306,7 +306,8 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
         let with_upload = tus::is_offset_octet_stream(headers);
         let promised = visit.promised()?;
         let new = NewUpload { size: Some(size), file_name };
-        let url = format!("{}/v1/spaces/{}/content", visit.app.settings.public_url, visit.space);
+        let url = visit.app.url_for(&visit.head);
+        let url = format!("{url}/v1/spaces/{}/content", visit.space);
         let upload = visit.upload(with_upload.then_some(0), Some(new)).await;
         let mut upload = upload.map_err(|problem| match problem.status() {
             // The answer to the same creation was lost, and with it where to go on.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     digest_of,
-    house::{Ask, House},
+    house::{AUTHORITY, Ask, House, SECOND_AUTHORITY},
     new_packet, one_round, text,
 };
 
@@ -188,4 +188,46 @@ async fn a_header_is_read_as_it_is_spoken() {
     let get = Ask::new("GET", format!("/v1/packets/{packet}/content"));
     let get = get.header("range", "Bytes = 0-1").signed(&target);
     assert_eq!(house.send(get.request()).await.status, 206);
+}
+
+/// Case 9: whoever is behind one name of the cluster may not know its others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn urls_begin_with_the_name_that_was_called() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    let target = house.party("H41.05", &["receive"]).await;
+    let sent = house.ask(one_round(&new_packet("H41.05"), "tin").signed(&source)).await.ok(201);
+    let accept = format!("/v1/packets/{}/accept", text(&sent, "/packet"));
+    for (called, url) in [
+        (AUTHORITY, AUTHORITY),
+        ("LGSP.example.vn:443", AUTHORITY),
+        (SECOND_AUTHORITY, SECOND_AUTHORITY),
+        ("LocalHost:8443", SECOND_AUTHORITY),
+    ] {
+        let url = format!("https://{url}");
+        let open = Ask::new("POST", "/v1/packets").at(called).json(new_packet("H41.05"));
+        let opened = house.ask(open.signed(&source)).await.ok(201);
+        let space = format!("/v1/spaces/{}", text(&opened, "/space/id"));
+        assert_eq!(text(&opened, "/space/url"), format!("{url}{space}"));
+        assert_eq!(text(&opened, "/space/upload_url"), format!("{url}{space}/content"));
+        let create = Ask::new("POST", &space)
+            .at(called)
+            .header("tus-resumable", "1.0.0")
+            .header("upload-length", "3")
+            .bearer(&opened["space"]["token"]);
+        let created = house.ask(create).await;
+        assert_eq!(created.header("location"), format!("{url}{space}/content"));
+        let granted = house.ask(Ask::new("POST", &accept).at(called).signed(&target)).await.ok(200);
+        assert!(text(&granted, "/content_url").starts_with(&url), "{granted}");
+    }
+    // A token is no signature of a name: who calls by one of nobody's is told one of ours.
+    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+    let opened = house.ask(opened).await.ok(201);
+    let create = Ask::new("POST", format!("/v1/spaces/{}", text(&opened, "/space/id")))
+        .at("evil.example")
+        .header("tus-resumable", "1.0.0")
+        .header("upload-length", "3")
+        .bearer(&opened["space"]["token"]);
+    let created = house.ask(create).await;
+    assert!(created.header("location").starts_with(&format!("https://{AUTHORITY}/v1/")));
 }
