@@ -42,9 +42,8 @@ async fn refused(house: &House) -> Vec<(Ask, u16)> {
     let opened: Value = house.ask(open).await.ok(201);
     let (space, token) = (text(&opened, "/space/id"), &opened["space"]["token"]);
     let (space, content) = (format!("/v1/spaces/{space}"), format!("/v1/spaces/{space}/content"));
-    let tus = |method, path: &str| {
-        Ask::new(method, path).header("tus-resumable", "1.0.0").bearer(token)
-    };
+    let tus =
+        |method, path: &str| Ask::new(method, path).header("tus-resumable", "1.0.0").bearer(token);
     house.ask(tus("POST", &space).header("upload-length", "3")).await.ok(201);
     let announced = |ask: Ask, octets: u64| ask.header("content-length", octets.to_string());
     let patch = |offset: &str, octets| {
@@ -63,7 +62,7 @@ async fn refused(house: &House) -> Vec<(Ask, u16)> {
         (patch("x", SENT as u64), 400),
         (announced(tus("PATCH", &content).header("upload-offset", "0"), SENT as u64), 415),
         (announced(Ask::new("PATCH", &content).bearer(token), SENT as u64), 412),
-        (announced(patch("0", 3).bearer(&json!("st_x")), SENT as u64), 400),
+        (announced(Ask::new("PUT", &content).bearer(&json!("st_x")), SENT as u64), 401),
         (announced(Ask::new("PUT", &content), SENT as u64), 401),
         (announced(json("/v1/packets"), SENT as u64), 401),
         (announced(json("/v2"), SENT as u64), 404),
@@ -156,5 +155,28 @@ async fn a_refusal_is_whole_over_http2() {
         assert_eq!(status, expected, "{shown}");
         let problem: Value = serde_json::from_slice(&body).expect("a problem");
         assert_eq!(problem["status"], expected, "{shown}");
+    }
+}
+
+/// Case 16: plain HTTP at the port of HTTPS is told to use https, whatever it has sent by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_http_is_told_to_use_https() {
+    let house = House::found().await;
+    let (_server, address, _) = serve(&house).await;
+    for (head, body) in [
+        ("GET /livez HTTP/1.1\r\nhost: lgsp\r\n\r\n", 0),
+        ("POST /v1/packets HTTP/1.1\r\nhost: lgsp\r\ncontent-length: 10000000\r\n\r\n", 10_000_000),
+    ] {
+        let mut plain = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        plain.write_all(head.as_bytes()).await.expect("it is taken");
+        plain.write_all(&vec![0; body]).await.expect("it is taken");
+        let mut answer = String::new();
+        plain.read_to_string(&mut answer).await.expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        assert!(
+            body.contains("hãy gọi lại bằng https://") && body.contains("call again with https://")
+        );
     }
 }
