@@ -265,7 +265,9 @@ impl From<Error> for Problem {
             Error::TooLarge { max } => Self::new(Fault::ContentTooLarge).member("max", max),
             Error::SpaceBusy => Self::new(Fault::SpaceBusy),
             Error::ContentGone => Self::new(Fault::ContentPurged),
-            Error::ContentIncomplete => Self::new(Fault::ContentIncomplete),
+            Error::ContentIncomplete { have, want } => {
+                Self::new(Fault::ContentIncomplete).member("have", have).member("want", want)
+            }
             Error::TooManyPieces => Self::new(Fault::TooManyPieces),
             Error::ContentUnreachable => Self::new(Fault::ContentUnreachable),
             Error::RangeOutside { size } => Self::range_outside(size),

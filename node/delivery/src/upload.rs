@@ -490,13 +490,19 @@ impl Exchange {
         size: u64,
     ) -> Result<Finished, Error> {
         // The commit's nonce rides in the seal, so the claim goes without it.
+        let differs = |announced: Option<u64>| announced.is_some_and(|it| it != size);
+        // No more than was announced may come, so there is no use in waiting for it.
+        if differs(record.size) {
+            return Err(Error::Refused(Refusal::SizeMismatch));
+        }
         let new = NewUpload::default();
         let mut upload = self.take_space(record, None, None, new, Intent::Write).await?;
-        if upload.offset() < size {
-            return Err(Error::ContentIncomplete);
-        }
-        if upload.offset() > size {
+        let have = upload.offset();
+        if have > size || differs(upload.size()) {
             return Err(Error::Refused(Refusal::SizeMismatch));
+        }
+        if have < size {
+            return Err(Error::ContentIncomplete { have, want: size });
         }
         let open = upload.open();
         debug_assert_eq!(open.packet, record.packet, "a space belongs to one packet");
@@ -518,9 +524,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_upload_that_was_idle_longest_gives_way() {
         let uploads = Uploads::new(UPLOADS_MAX);
-        let open = |space: usize, app: &AppId| {
-            uploads.session(SpaceId(space as u128), app, Intent::Write)
-        };
+        let open =
+            |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app, Intent::Write);
         for space in 0..UPLOADS_MAX {
             open(space, &app(space)).expect("there is room");
             tokio::time::advance(Duration::from_secs(1)).await;
@@ -536,9 +541,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_application_does_not_shut_the_others_out() {
         let uploads = Uploads::new(UPLOADS_MAX);
-        let open = |space: usize, app: &AppId| {
-            uploads.session(SpaceId(space as u128), app, Intent::Write)
-        };
+        let open =
+            |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app, Intent::Write);
         let busy: Vec<_> = (0..uploads.an_app_max())
             .map(|space| open(space, &app(1)).expect("there is room"))
             .collect();

@@ -27,6 +27,8 @@ struct Visit {
     space: SpaceId,
     token: Option<String>,
     caller: Option<VerifiedCaller>,
+    /// The token is none. Its door says so, in its own order.
+    is_stranger: bool,
 }
 
 impl Visit {
@@ -37,14 +39,17 @@ impl Visit {
         let Some(token) = token else {
             let caller = app.caller(&head).await?;
             octets.sent_by(app.shares.of(caller.app(), caller.unit()));
-            return Ok(Self { space: id(space)?, app, head, token: None, caller: Some(caller) });
+            let (space, caller) = (id(space)?, Some(caller));
+            return Ok(Self { space, app, head, token: None, caller, is_stranger: false });
         };
         let space = id(space)?;
         // A token that shows nobody is refused at its door, after what tus looks at first.
-        if let Ok(bearer) = app.exchange.bearer_of_space(space, &token).await {
+        let bearer = app.exchange.bearer_of_space(space, &token).await;
+        let is_stranger = matches!(bearer, Err(Error::TokenInvalid));
+        if let Ok(bearer) = bearer {
             octets.sent_by(app.count(&head, &bearer.app, &bearer.unit)?);
         }
-        Ok(Self { space, app, head, token: Some(token), caller: None })
+        Ok(Self { space, app, head, token: Some(token), caller: None, is_stranger })
     }
 
     fn access(&self) -> SpaceAccess<'_> {
@@ -434,6 +439,9 @@ pub(crate) async fn put(
 async fn put_in(app: App, space: String, request: Request) -> Answer {
     visit(app, &space, request, async |visit, octets| {
         let headers = &visit.head.headers;
+        if visit.is_stranger {
+            return Err(Problem::new(Fault::TokenInvalid));
+        }
         let digest = visit.content_digest()?.filter(|digest| !digest.is_empty());
         let digest = digest.ok_or_else(|| Problem::new(Fault::ContentDigestMissing))?;
         let (size, max) = (content_length(headers), visit.app.settings.content_max);

@@ -148,8 +148,8 @@ faults! {
         ["The content is too large", "The content is over the limit of `max` octets or the announced size."],
     /// The content has not arrived whole.
     ContentIncomplete = "content_incomplete" 1131 409 true
-        ["Nội dung chưa đến đủ", "Gửi nốt phần còn lại vào không gian rồi chốt lại."]
-        ["The content has not arrived whole", "Send the rest into the space and commit again."],
+        ["Nội dung chưa đến đủ", "Mới có `have` trong `want` byte. Gửi nốt phần còn lại vào không gian rồi chốt lại."]
+        ["The content has not arrived whole", "Of `want` octets `have` are here. Send the rest into the space and commit again."],
     /// The content is gone.
     ContentPurged = "content_purged" 1132 410 false
         ["Nội dung đã được xóa", "Gói tin đã kết thúc nên nội dung đã xóa khỏi nền tảng. Cần lại thì đề nghị bên gửi gửi gói mới."]
