@@ -11,6 +11,7 @@ mod cloud_event;
 mod dto;
 mod front;
 mod header;
+mod json;
 mod lang;
 mod limits;
 mod linger;

@@ -15,7 +15,7 @@ use crate::{
     dto::packets::{NewPacket, NewPolicy},
     problem::Problem,
     settings::MULTIPART_FRAME_MAX,
-    signed::from_json,
+    json::from_json,
     texts::Fault,
 };
 

@@ -49,6 +49,28 @@ pub(crate) struct FieldError {
     pub(crate) pointer: String,
     /// What is wrong, in English; its Vietnamese is looked up.
     pub(crate) reason: &'static str,
+    /// Words of ours that the reason ends with, the same in every language; mostly none.
+    pub(crate) named: String,
+}
+
+impl FieldError {
+    /// What is wrong in a place.
+    pub(crate) fn new(pointer: impl Into<String>, reason: &'static str) -> Self {
+        Self { pointer: pointer.into(), reason, named: String::new() }
+    }
+
+    /// The same, with words that the reason ends with.
+    pub(crate) fn naming(self, named: &str) -> Self {
+        Self { named: named.to_owned(), ..self }
+    }
+
+    fn detail(&self, lang: Lang) -> String {
+        let reason = match lang {
+            Lang::Vi => texts::reason_vi(self.reason),
+            Lang::En => self.reason,
+        };
+        if self.named.is_empty() { reason.to_owned() } else { format!("{reason}: {}", self.named) }
+    }
 }
 
 /// A problem on its way to the front.
@@ -95,15 +117,24 @@ impl Problem {
 
     /// Fields that are not what they should be.
     pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
-        let mut problem = Self::new(Fault::FieldsMalformed);
-        problem.0.errors = errors;
-        problem
+        Self::new(Fault::FieldsMalformed).errors(errors)
     }
 
     /// One thing that is wrong in the body.
-    pub(crate) fn error(mut self, pointer: impl Into<String>, reason: &'static str) -> Self {
-        self.0.errors.push(FieldError { pointer: pointer.into(), reason });
+    pub(crate) fn error(self, pointer: impl Into<String>, reason: &'static str) -> Self {
+        self.errors(vec![FieldError::new(pointer, reason)])
+    }
+
+    /// Things that are wrong in the body.
+    pub(crate) fn errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors.extend(errors);
         self
+    }
+
+    /// What is wrong in the body.
+    #[cfg(test)]
+    pub(crate) fn field_errors(&self) -> &[FieldError] {
+        &self.0.errors
     }
 
     /// A further member.
@@ -166,13 +197,9 @@ impl Problem {
         body.insert("trace_id".into(), trace.to_string().into());
         body.insert("retryable".into(), row.retryable.into());
         if !errors.is_empty() {
-            let errors = errors.iter().map(|error| {
-                let detail = match lang {
-                    Lang::Vi => texts::reason_vi(error.reason),
-                    Lang::En => error.reason,
-                };
-                json!({"pointer": error.pointer, "detail": detail})
-            });
+            let errors = errors
+                .iter()
+                .map(|error| json!({"pointer": error.pointer, "detail": error.detail(lang)}));
             body.insert("errors".into(), errors.collect());
         }
         body.extend(members.clone());

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::{App, Notes},
-    header::is_kind,
+    json::{check_json_type, from_json},
     limits::Limit,
     problem::Problem,
     settings::{BODY_IDLE_MAX, JSON_MAX},
@@ -306,77 +306,4 @@ fn reserve(whole: &mut BytesMut, more: usize, announced: Option<u64>) {
 /// The announced length of a body.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// JSON must say that it is JSON.
-pub(crate) fn check_json_type(headers: &HeaderMap) -> Result<(), Problem> {
-    if is_kind(headers, "application/json") {
-        return Ok(());
-    }
-    Err(Problem::new(Fault::MediaTypeUnsupported).member("expected", "application/json"))
-}
-
-/// Reads JSON. What is wrong is said without repeating what was sent.
-pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // serde would take a list for a structure, by position: a second spelling that nobody documents.
-    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
-        return Err(Problem::new(Fault::JsonMalformed).member("reason", "expected an object"));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        let problem = Problem::new(Fault::JsonMalformed)
-            .member("line", error.line())
-            .member("column", error.column());
-        match without_values(&error) {
-            Some(reason) => problem.member("reason", reason),
-            None => problem,
-        }
-    })
-}
-
-/// The part of the message that is ours: names of our fields, and what was expected.
-fn without_values(error: &serde_json::Error) -> Option<String> {
-    let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    if text.starts_with("missing field") || text.starts_with("duplicate field") {
-        return Some(text.to_owned());
-    }
-    // A value of the caller comes before the last `expected`, never after it.
-    text.rfind("expected ").filter(|_| error.is_data()).map(|at| text[at..].to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(serde::Deserialize, Debug)]
-    #[serde(deny_unknown_fields)]
-    struct Sample {
-        #[serde(rename = "title")]
-        _title: String,
-    }
-
-    fn reason(body: &str) -> String {
-        let error = serde_json::from_str::<Sample>(body).expect_err("malformed");
-        without_values(&error).unwrap_or_default()
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_without_what_was_sent() {
-        assert_eq!(reason("{}"), "missing field `title`");
-        assert_eq!(reason(r#"{"title":"a","secret-1":1}"#), "expected `title`");
-        assert!(from_json::<Sample>(br#" ["secret"]"#).is_err());
-        assert_eq!(reason(r#"{"title":["secret"]}"#), "expected a string");
-        assert_eq!(reason(r#"{"title":"secret"#), "");
-    }
-
-    proptest! {
-        #[test]
-        fn any_body_is_a_client_error(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Err(problem) = from_json::<Sample>(&octets) {
-                prop_assert!(problem.status().is_client_error());
-            }
-        }
-    }
 }

@@ -47,6 +47,7 @@ pub use members::{
 };
 pub use notices::{Heard, Listener, Waiting};
 pub use pickup::{Download, Part, Pickup, PickupProof};
+pub use queries::StrangeUnit;
 pub use registry::{IssuedKey, NewKey, seal_secret};
 pub use tokens::{DownloadToken, SpaceToken};
 pub use upload::{NewUpload, SpaceAccess, SpaceStatus, UPLOADS_MAX, Upload};

@@ -16,8 +16,8 @@ use crate::{
         At,
         cluster::{Join, Joined, Limits, Ready, TusOffer, WellKnown},
     },
+    json::{check_json_type, from_json},
     settings::{JSON_MAX, PAGE_MAX},
-    signed::{check_json_type, from_json},
     tus,
 };
 

@@ -7,7 +7,7 @@ use axum::{
 use delivery::{OpenRequest, Submission};
 use model::{PacketId, PacketState};
 
-use super::{Answer, detached, id};
+use super::{Answer, detached, id, units::naming_units};
 use crate::{
     answer,
     app::App,
@@ -56,8 +56,10 @@ pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
 async fn grant(app: App, mut signed: Signed) -> Answer {
     let idempotency_key = signed::idempotency_key(&signed.head)?;
     let (request, size) = signed.json::<NewPacket>(JSON_MAX).await?.checked(None)?;
+    let targets = request.targets.clone();
     let open = OpenRequest { request, size, idempotency_key };
-    let opened = app.exchange.open(&signed.caller, open).await?;
+    let opened = app.exchange.open(&signed.caller, open).await;
+    let opened = opened.map_err(|error| naming_units(&app, error, &targets, target))?;
     let url = format!("{}/v1/spaces/{}", app.url_for(&signed.head), opened.space);
     let body = PacketOpened {
         packet: opened.packet,
@@ -87,11 +89,17 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
     // From here on copies are made, and only the one who made them can have them destroyed. The room
     // for the body stays taken until this has ended.
     detached(async move {
-        let accepted = app.exchange.submit(&signed.caller, submission).await?;
+        let targets = submission.request.targets.clone();
+        let accepted = app.exchange.submit(&signed.caller, submission).await;
+        let accepted = accepted.map_err(|error| naming_units(&app, error, &targets, target))?;
         let packet = accepted.packet;
         Ok(created(PacketCreated::Accepted(accepted.into()), packet))
     })
     .await
+}
+
+fn target(index: usize) -> String {
+    format!("/targets/{index}")
 }
 
 fn created(body: PacketCreated, packet: PacketId) -> axum::response::Response {

@@ -40,8 +40,8 @@ faults! {
         ["Some fields are malformed", "Mend the fields named in `errors` and send again."],
     /// A query parameter that cannot be read.
     QueryMalformed = "query_malformed" 1103 400 false
-        ["Tham số truy vấn không hợp lệ", "Sửa tham số nêu ở `parameter`. Tham số lạ cũng bị từ chối."]
-        ["A query parameter is malformed", "Mend the parameter named in `parameter`. Unknown ones are refused too."],
+        ["Tham số truy vấn không hợp lệ", "Sửa tham số nêu ở `parameter`; `expected`, `min` và `max` cho biết giá trị được phép. Tham số lạ cũng bị từ chối."]
+        ["A query parameter is malformed", "Mend the parameter named in `parameter`; `expected`, `min` and `max` say what it may be. Unknown ones are refused too."],
     /// A header that cannot be read.
     HeaderMalformed = "header_malformed" 1104 400 false
         ["Tiêu đề không hợp lệ", "Sửa tiêu đề nêu ở `header` rồi gửi lại."]

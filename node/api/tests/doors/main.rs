@@ -19,6 +19,7 @@ mod refusals;
 mod rotations;
 mod sockets;
 mod submits;
+mod told;
 mod tokens;
 mod uploads;
 
@@ -426,8 +427,9 @@ async fn bad_input_is_the_clients_and_is_told_in_its_language() {
             .signed(&source)
     };
     house.ask(post("{")).await.problem(400, "json_malformed");
-    let missing = house.ask(post(r#"{"targets":["H41.05"]}"#)).await.problem(400, "json_malformed");
-    assert_eq!(missing["reason"], "missing field `title`");
+    let missing = house.ask(post(r#"{"targets":["H41.05"]}"#)).await;
+    let missing = missing.problem(422, "fields_malformed");
+    assert_eq!(missing["errors"], json!([{"pointer": "/title", "detail": "còn thiếu"}]));
     let fields = house
         .ask(post(r#"{"targets":["?"],"title":"","media_type":"x"}"#))
         .await
@@ -474,7 +476,7 @@ async fn bad_input_is_the_clients_and_is_told_in_its_language() {
     house
         .ask(Ask::new("POST", "/v1/cluster/join").json(json!({"token": "jn_x"})))
         .await
-        .problem(400, "json_malformed");
+        .problem(422, "fields_malformed");
     let joins = json!({"token": "jn_x", "name": "n", "mesh_address": "a:1", "api_url": "https://a", "certificate_request": "", "version": "0"});
     house
         .ask(Ask::new("POST", "/v1/cluster/join").json(joins))
