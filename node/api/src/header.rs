@@ -16,6 +16,59 @@ pub(crate) fn is_kind(headers: &HeaderMap, kind: &str) -> bool {
     essence(headers).is_some_and(|essence| essence.eq_ignore_ascii_case(kind))
 }
 
+/// The parameters behind a header's first word, by their names in lower case.
+#[derive(Debug)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads them; none where one comes twice: somebody else might read the other one.
+    pub(crate) fn of(value: &str) -> Option<Self> {
+        let mut parameters = Self(Vec::new());
+        for parameter in split(value).into_iter().skip(1) {
+            let (name, value) = parameter.split_once('=').unwrap_or((&*parameter, ""));
+            let name = name.trim().to_ascii_lowercase();
+            if parameters.get(&name).is_some() {
+                return None;
+            }
+            parameters.0.push((name, value.trim().to_owned()));
+        }
+        Some(parameters)
+    }
+
+    /// The value of one, out of its quotes. Only a quote and a backslash are undone: a backslash before
+    /// anything else stands for itself, as in the paths that old programs send.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let Some(quoted) = quoted else { return Some(value.clone()) };
+        let (mut plain, mut rest) =
+            (String::with_capacity(quoted.len()), quoted.chars().peekable());
+        while let Some(c) = rest.next() {
+            let escaped =
+                if c == '\\' { rest.next_if(|next| matches!(next, '"' | '\\')) } else { None };
+            plain.push(escaped.unwrap_or(c));
+        }
+        Some(plain)
+    }
+}
+
+/// The parts of a header between semicolons that stand in no quotes.
+fn split(value: &str) -> Vec<String> {
+    let (mut parts, mut part) = (Vec::new(), String::new());
+    let (mut quoted, mut escaped) = (false, false);
+    for c in value.chars() {
+        if c == ';' && !quoted {
+            parts.push(std::mem::take(&mut part));
+            continue;
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        part.push(c);
+    }
+    parts.push(part);
+    parts
+}
+
 /// The members of a list with their quality in thousandths (RFC 9110 section 12.4.2), in one line or
 /// several. A quality that is none says nothing of its member, which is passed over.
 pub(crate) fn preferences(
@@ -70,10 +123,16 @@ mod tests {
             "application/json;charset=\"UTF-8\";x=y",
             "application/json ;",
         ] {
-            assert!(is_kind(&headers(header::CONTENT_TYPE, &[value]), "application/json"), "{value}");
+            assert!(
+                is_kind(&headers(header::CONTENT_TYPE, &[value]), "application/json"),
+                "{value}"
+            );
         }
         for value in ["", "application/jsonl", "text/plain; x=application/json", "é/json"] {
-            assert!(!is_kind(&headers(header::CONTENT_TYPE, &[value]), "application/json"), "{value}");
+            assert!(
+                !is_kind(&headers(header::CONTENT_TYPE, &[value]), "application/json"),
+                "{value}"
+            );
         }
         assert!(!is_kind(&HeaderMap::new(), "application/json"));
     }

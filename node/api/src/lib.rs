@@ -17,6 +17,7 @@ mod limits;
 mod linger;
 mod metrics;
 mod multipart;
+mod names;
 mod openapi;
 mod problem;
 mod query;

@@ -9,8 +9,7 @@ use axum::{
 };
 use delivery::{Download, Part, PickupProof};
 use futures_util::TryStreamExt;
-use model::{FileName, PacketId, PacketState};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use model::{PacketId, PacketState};
 
 use super::{Answer, id};
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
     },
     header::preferences,
     lang::Lang,
+    names,
     problem::Problem,
     range,
     settings::{JSON_BULK_MAX, JSON_MAX},
@@ -173,40 +173,16 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
         header::HeaderName::from_static("digest"),
         &digest_sha256(&digest.0),
     );
-    answer::set(&mut response, header::CONTENT_DISPOSITION, &disposition(file_name.as_ref()));
+    answer::set(
+        &mut response,
+        header::CONTENT_DISPOSITION,
+        &names::disposition(file_name.as_ref()),
+    );
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// Everything but the characters that RFC 8187 leaves as they are.
-const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'!')
-    .remove(b'#')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'+')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'^')
-    .remove(b'_')
-    .remove(b'`')
-    .remove(b'|')
-    .remove(b'~');
-
-/// Always to be saved, never to be shown: what a source sends is not ours to run in a browser.
-fn disposition(file_name: Option<&FileName>) -> String {
-    match file_name {
-        Some(name) => {
-            format!(
-                "attachment; filename*=UTF-8''{}",
-                utf8_percent_encode(name.as_str(), ATTR_CHAR)
-            )
-        }
-        None => "attachment".into(),
-    }
 }
 
 /// Say that the target holds the content
@@ -279,16 +255,6 @@ pub(crate) async fn reject(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn file_names_survive_the_header() {
-        let name: FileName = "Công văn số 12 (bản 2).pdf".parse().expect("a file name");
-        assert_eq!(
-            disposition(Some(&name)),
-            "attachment; filename*=UTF-8''C%C3%B4ng%20v%C4%83n%20s%E1%BB%91%2012%20%28b%E1%BA%A3n%202%29.pdf"
-        );
-        assert_eq!(disposition(None), "attachment");
-    }
 
     #[test]
     fn a_media_type_must_be_named() {

@@ -120,8 +120,8 @@ faults! {
         ["The tus extension is not supported", "Use only what Tus-Extension names; switch off parallel uploads and Upload-Defer-Length."],
     /// `Upload-Metadata` that cannot be read.
     TusMetadata = "tus_metadata" 1123 400 false
-        ["Không đọc được Upload-Metadata", "Cần các cặp khóa và base64, cách nhau bằng dấu phẩy; tên tệp không có đường dẫn."]
-        ["Upload-Metadata cannot be read", "Pairs of a key and base64 are expected, separated by commas; file names have no path."],
+        ["Không đọc được Upload-Metadata", "Cần các cặp khóa và base64, cách nhau bằng dấu phẩy; `errors` cho biết khóa nào sai và vì sao."]
+        ["Upload-Metadata cannot be read", "Pairs of a key and base64 are expected, separated by commas; `errors` says which key is wrong and why."],
     /// `Upload-Checksum` that cannot be read, or of another algorithm.
     TusChecksumUnsupported = "tus_checksum_unsupported" 1124 400 false
         ["Upload-Checksum không được hỗ trợ", "Dùng sha256 hoặc sha1 kèm giá trị base64."]

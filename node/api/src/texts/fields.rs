@@ -38,6 +38,7 @@ pub fn reason_vi(reason: &'static str) -> &'static str {
         "type/subtype is expected, at most 127 characters" => {
             "cần dạng type/subtype, tối đa 127 ký tự"
         }
+        "at most 4096 characters of ASCII are allowed" => "tối đa 4096 ký tự ASCII",
         "1 to 255 characters are expected" => "cần từ 1 đến 255 ký tự",
         "it has a path separator or a control character" => {
             "có dấu phân cách đường dẫn hoặc ký tự điều khiển"
@@ -97,8 +98,8 @@ mod tests {
     use std::{any::type_name, str::FromStr};
 
     use model::{
-        AppId, FileName, Grant, Importance, KeyAlgorithm, Label, Malformed, MediaType, Title, UnitCode,
-        UnitKind,
+        AppId, FileName, Grant, Importance, KeyAlgorithm, Label, Malformed, MediaType, Title,
+        UnitCode, UnitKind,
     };
 
     use super::*;
@@ -109,7 +110,8 @@ mod tests {
             let said = reason_vi(refused.reason);
             assert_ne!(said, refused.reason, "{} {text:?}", type_name::<T>());
             // The way out is the same in both: numbers, and words of ours.
-            let numbers = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+            let numbers =
+                |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
             assert_eq!(numbers(said), numbers(refused.reason), "{said}");
         }
     }
@@ -125,7 +127,9 @@ mod tests {
         speaks::<UnitCode>(&["", &long, "Sở", "..."]);
         speaks::<AppId>(&["", "A b", &long]);
         speaks::<MediaType>(&["", "pdf"]);
-        for list in [speaks::<Importance>, speaks::<UnitKind>, speaks::<Grant>, speaks::<KeyAlgorithm>] {
+        for list in
+            [speaks::<Importance>, speaks::<UnitKind>, speaks::<Grant>, speaks::<KeyAlgorithm>]
+        {
             list(&["?"]);
         }
     }

@@ -13,14 +13,15 @@ mod keyless;
 mod limits;
 mod lists;
 mod malformed;
+mod names;
 mod queries;
 mod reading;
 mod refusals;
 mod rotations;
 mod sockets;
 mod submits;
-mod told;
 mod tokens;
+mod told;
 mod uploads;
 
 use axum::body::Body;
@@ -123,7 +124,7 @@ async fn a_small_packet_goes_the_whole_way() {
     assert_eq!((octets.status.as_u16(), &octets.body[..]), (200, "xin chào".as_bytes()));
     assert_eq!(
         octets.header("content-disposition"),
-        "attachment; filename*=UTF-8''C%C3%B4ng%20v%C4%83n.txt"
+        "attachment; filename=\"Cong van.txt\"; filename*=UTF-8''C%C3%B4ng%20v%C4%83n.txt"
     );
     assert_eq!(octets.header("etag"), format!("\"sha256-{}\"", digest_of("xin chào")));
     let granted = house.ask(accept().signed(&target)).await.ok(200);
