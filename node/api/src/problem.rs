@@ -162,6 +162,17 @@ impl Problem {
         self.header(header::RETRY_AFTER, HeaderValue::from(u64::try_from(secs).unwrap_or(u64::MAX)))
     }
 
+    /// When to try again, where it says so.
+    pub(crate) fn comes_back_after(&self) -> Option<Duration> {
+        let (_, value) = self.0.headers.iter().find(|(name, _)| *name == header::RETRY_AFTER)?;
+        value.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// Whether the same request may succeed later as it is.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.0.row.retryable
+    }
+
     /// The stable word.
     pub(crate) fn word(&self) -> &'static str {
         self.0.row.word
