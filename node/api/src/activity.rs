@@ -7,12 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use axum::body::Body;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     limits::{STRANGER_ANSWER_MAX, STRANGER_IDLE_MAX},
+    linger::Linger,
     settings::{HEAD_TIME_MAX, IDLE_TIME_MAX},
 };
 
@@ -49,6 +50,46 @@ pub(crate) struct Activity {
     busy_count: AtomicU32,
     /// Answers whose body is not sent yet.
     sending_count: AtomicU32,
+    /// The body of the last request was not read to its end.
+    unread: AtomicBool,
+}
+
+/// The body of a request, which says whether it was read to its end.
+pub(crate) struct Receiving {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl Receiving {
+    /// The body of a request that begins now.
+    pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
+        activity.unread.store(!body.is_end_stream(), Relaxed);
+        Self { body, activity }
+    }
+}
+
+impl hyper::body::Body for Receiving {
+    type Data = bytes::Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.activity.unread.store(false, Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Counts one request until its answer begins.
@@ -114,6 +155,7 @@ impl Activity {
             rested_at: 0.into(),
             busy_count: 0.into(),
             sending_count: 0.into(),
+            unread: false.into(),
         }
     }
 
@@ -140,6 +182,11 @@ impl Activity {
         self.head_at.store(0, Relaxed);
         self.busy_count.fetch_add(1, Relaxed);
         Busy(self)
+    }
+
+    /// Whether the peer may still be sending what nobody will read, over HTTP/1.1.
+    fn is_unread(&self) -> bool {
+        self.each_head.load(Relaxed) && self.unread.load(Relaxed)
     }
 
     fn read(&self) {
@@ -192,6 +239,15 @@ pub(crate) struct Watched<S> {
     pub(crate) stream: S,
     /// Who is told.
     pub(crate) activity: Arc<Activity>,
+    /// What comes in behind the last answer.
+    linger: Option<Linger>,
+}
+
+impl<S> Watched<S> {
+    /// A stream on which something is about to move.
+    pub(crate) const fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, linger: None }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -209,7 +265,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -242,8 +298,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    /// Says that no more comes; then reads for a while what the peer still sends, so that it hears the answer.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if !this.activity.is_unread() {
+                return Poll::Ready(Ok(()));
+            }
+            // What comes in from here on is no head.
+            this.activity.head_at.store(0, Relaxed);
+        }
+        let linger = this.linger.get_or_insert_with(Linger::new);
+        linger.poll(Pin::new(&mut this.stream), cx).map(Ok)
     }
 }
 

@@ -76,12 +76,14 @@ pub(crate) struct AccessData<'a> {
 /// What awaits a unit that connects (Articles 13(1) and 14(1)).
 #[derive(Serialize)]
 pub(crate) struct Started {
-    /// Packets that wait, counted up to 100.
+    /// Packets that wait.
     pub(crate) waiting: usize,
     /// The oldest of them.
     pub(crate) oldest: Option<PacketId>,
     /// The last position of the feed.
     pub(crate) position: u64,
+    /// Whether more wait than were counted.
+    pub(crate) more_waiting: bool,
 }
 
 /// Positions were forgotten: the lists tell what is now.

@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderMap, header};
 
+use crate::header::preferences;
+
 /// A language that titles and details are written in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Lang {
@@ -12,9 +14,6 @@ pub(crate) enum Lang {
     En,
 }
 
-/// Ranges of `Accept-Language` that are looked at: browsers send fewer than ten.
-const RANGES_MAX: usize = 20;
-
 impl Lang {
     /// The BCP 47 tag.
     pub(crate) const fn tag(self) -> &'static str {
@@ -24,24 +23,10 @@ impl Lang {
         }
     }
 
-    /// The language that a request asks for.
+    /// The language that a request asks for: the best of the two; what cannot be read counts as not said.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        headers
-            .get(header::ACCEPT_LANGUAGE)
-            .and_then(|value| value.to_str().ok())
-            .map_or(Self::default(), Self::parse)
-    }
-
-    /// Takes the best of the two; what cannot be read counts as not said.
-    fn parse(text: &str) -> Self {
         let (mut vi, mut en, mut any) = (None, None, None);
-        for range in text.split(',').take(RANGES_MAX) {
-            let mut parts = range.split(';');
-            let tag = parts.next().unwrap_or_default().trim();
-            let quality = parts
-                .find_map(|part| part.trim().strip_prefix("q="))
-                .map_or(Some(1000), thousandths);
-            let Some(quality) = quality else { continue };
+        for (tag, quality) in preferences(headers, header::ACCEPT_LANGUAGE) {
             let primary = tag.split('-').next().unwrap_or_default();
             let best = if primary.eq_ignore_ascii_case("vi") {
                 &mut vi
@@ -58,24 +43,17 @@ impl Lang {
     }
 }
 
-/// A quality value of RFC 9110 section 12.4.2 in thousandths.
-fn thousandths(text: &str) -> Option<u32> {
-    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
-    if rest.len() > 3 || !rest.bytes().all(|c| c.is_ascii_digit()) {
-        return None;
-    }
-    match whole {
-        "1" => rest.bytes().all(|c| c == b'0').then_some(1000),
-        "0" => Some(format!("{rest:0<3}").parse().unwrap_or(0)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
+
+    fn lang(text: &str) -> Lang {
+        let value = HeaderValue::from_str(text).into_iter();
+        Lang::of(&value.map(|value| (header::ACCEPT_LANGUAGE, value)).collect())
+    }
 
     #[test]
     fn vietnamese_unless_english_is_preferred() {
@@ -90,22 +68,30 @@ mod tests {
             "en;q=0",
             "en;q=2",
         ] {
-            assert_eq!(Lang::parse(text), Lang::Vi, "{text}");
+            assert_eq!(lang(text), Lang::Vi, "{text}");
         }
-        for text in ["en", "en-GB,en;q=0.9", "fr,en;q=0.2", "vi;q=0.4,en;q=0.401", "EN-us"] {
-            assert_eq!(Lang::parse(text), Lang::En, "{text}");
+        for text in
+            ["en", "en-GB,en;q=0.9", "fr,en;q=0.2", "vi;q=0.4,en;q=0.401", "EN-us", "vi;Q=0.1, EN"]
+        {
+            assert_eq!(lang(text), Lang::En, "{text}");
         }
+        let lines = [("accept-language", "vi;q=0.5"), ("accept-language", "en")];
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(Lang::of(&headers), Lang::En);
     }
 
     proptest! {
         #[test]
         fn any_text_has_a_language(text in "\\PC{0,200}") {
-            Lang::parse(&text);
+            lang(&text);
         }
 
         #[test]
         fn anything_like_a_list_has_a_language(text in "([a-z*-]{0,6}(;q=[0-9.]{0,6})?,?){0,30}") {
-            Lang::parse(&text);
+            lang(&text);
         }
     }
 }

@@ -10,10 +10,14 @@ mod bucket;
 mod cloud_event;
 mod dto;
 mod front;
+mod header;
+mod json;
 mod lang;
 mod limits;
+mod linger;
 mod metrics;
 mod multipart;
+mod names;
 mod openapi;
 mod problem;
 mod query;
@@ -46,8 +50,8 @@ pub fn router(exchange: Exchange, settings: Settings) -> axum::Router {
 }
 
 /// The OpenAPI 3.1 document as JSON, as `/openapi.json` gives it.
-pub fn openapi_json(public_url: &str) -> bytes::Bytes {
-    openapi::rendered(public_url)
+pub fn openapi_json() -> bytes::Bytes {
+    openapi::rendered()
 }
 
 /// Every route of the document: method, path pattern, and whether it asks for a signature or token.

@@ -13,9 +13,11 @@ use model::FileName;
 
 use crate::{
     dto::packets::{NewPacket, NewPolicy},
+    header::Parameters,
+    json::from_json,
+    names,
     problem::Problem,
     settings::MULTIPART_FRAME_MAX,
-    signed::from_json,
     texts::Fault,
 };
 
@@ -50,18 +52,12 @@ pub(crate) async fn read(content_type: &HeaderValue, body: Bytes) -> Result<OneR
     if !is_named(&field, "content") {
         return Err(malformed("content"));
     }
-    let file_name = field.file_name().filter(|name| !name.is_empty()).map(file_name).transpose()?;
+    let file_name = file_name(&field)?;
     let content = whole(field, ONE_ROUND_MAX).await?;
     if next(&mut parts).await?.is_some() {
         return Err(malformed("/"));
     }
     Ok(OneRound { request, policy, file_name, content })
-}
-
-fn file_name(name: &str) -> Result<FileName, Problem> {
-    name.parse().map_err(|error: model::Malformed| {
-        Problem::new(Fault::FieldsMalformed).error("/content/filename", error.reason)
-    })
 }
 
 async fn expect<'a>(parts: &'a mut Multipart, name: &'static str) -> Result<Field<'a>, Problem> {
@@ -73,7 +69,8 @@ async fn expect<'a>(parts: &'a mut Multipart, name: &'static str) -> Result<Fiel
 /// MIME would pass over: where a source's fixed boundary occurs in a citizen's file, that is the rest of the
 /// file, cut off in silence. White space is what some clients end with, and says nothing.
 fn check_frame(content_type: &HeaderValue, body: &[u8]) -> Result<(), Problem> {
-    let boundary = content_type.to_str().ok().and_then(|value| parameter(value, "boundary"));
+    let parameters = content_type.to_str().ok().and_then(Parameters::of);
+    let boundary = parameters.and_then(|parameters| parameters.get("boundary"));
     let boundary =
         boundary.filter(|boundary| !boundary.is_empty()).ok_or_else(|| malformed("/"))?;
     let opening = format!("--{boundary}");
@@ -87,47 +84,26 @@ fn check_frame(content_type: &HeaderValue, body: &[u8]) -> Result<(), Problem> {
 /// Whether a part has this name, and only this one: of two names in one header, somebody else might read the
 /// other. (Of a header that comes twice the parser keeps one, which is the one that is looked at.)
 fn is_named(field: &Field<'_>, name: &str) -> bool {
-    let header = field.headers().get(header::CONTENT_DISPOSITION);
-    let given = header.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let given = given.and_then(|value| parameter(value, "name"));
+    let given = disposition(field).and_then(|parameters| parameters.get("name"));
     field.name() == Some(name) && given.is_some_and(|given| given == name)
 }
 
-/// The value of a parameter of a header; none where it, or any other, comes twice.
-fn parameter(value: &str, name: &str) -> Option<String> {
-    let mut found = None;
-    let mut seen: Vec<String> = Vec::new();
-    for parameter in split(value).into_iter().skip(1) {
-        let (key, value) = parameter.split_once('=').unwrap_or((&*parameter, ""));
-        let key = key.trim().to_ascii_lowercase();
-        if seen.contains(&key) {
-            return None;
-        }
-        if key == name {
-            let value = value.trim();
-            let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-            found = Some(quoted.unwrap_or(value).to_owned());
-        }
-        seen.push(key);
-    }
-    found
+/// What a part says of itself. An encoding that is none is told where the file's name is read.
+fn disposition(field: &Field<'_>) -> Option<Parameters> {
+    let value = field.headers().get(header::CONTENT_DISPOSITION)?;
+    Parameters::of(&String::from_utf8_lossy(value.as_bytes()))
 }
 
-/// The parts of a header between semicolons that stand in no quotes.
-fn split(value: &str) -> Vec<String> {
-    let (mut parts, mut part) = (Vec::new(), String::new());
-    let (mut quoted, mut escaped) = (false, false);
-    for c in value.chars() {
-        if c == ';' && !quoted {
-            parts.push(std::mem::take(&mut part));
-            continue;
-        }
-        quoted ^= c == '"' && !escaped;
-        escaped = quoted && c == '\\' && !escaped;
-        part.push(c);
-    }
-    parts.push(part);
-    parts
+/// The name of the file whose content a part is.
+fn file_name(field: &Field<'_>) -> Result<Option<FileName>, Problem> {
+    let value = field.headers().get(header::CONTENT_DISPOSITION);
+    let read = match value.map(|value| std::str::from_utf8(value.as_bytes())) {
+        Some(Err(_)) => Err("the text is not UTF-8: save and send it as UTF-8"),
+        _ => disposition(field).map_or(Ok(None), |given| names::of_parameters(&given)),
+    };
+    let malformed =
+        |reason| Problem::new(Fault::FieldsMalformed).error("/content/filename", reason);
+    read.map_err(malformed)
 }
 
 async fn next(parts: &mut Multipart) -> Result<Option<Field<'_>>, Problem> {
@@ -265,7 +241,7 @@ mod tests {
             body(std::slice::from_ref(&request)),
             body(&[content.clone(), request.clone()]),
             body(&[request.clone(), content.clone(), content.clone()]),
-            body(&[request.clone(), part("content", "../x", "x")]),
+            body(&[request.clone(), part("content", "..", "x")]),
             body(&[part("request", "", "{}"), content.clone()]),
             Bytes::from(format!("{request}{content}")),
         ] {

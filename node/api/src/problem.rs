@@ -49,6 +49,28 @@ pub(crate) struct FieldError {
     pub(crate) pointer: String,
     /// What is wrong, in English; its Vietnamese is looked up.
     pub(crate) reason: &'static str,
+    /// Words of ours that the reason ends with, the same in every language; mostly none.
+    pub(crate) named: String,
+}
+
+impl FieldError {
+    /// What is wrong in a place.
+    pub(crate) fn new(pointer: impl Into<String>, reason: &'static str) -> Self {
+        Self { pointer: pointer.into(), reason, named: String::new() }
+    }
+
+    /// The same, with words that the reason ends with.
+    pub(crate) fn naming(self, named: &str) -> Self {
+        Self { named: named.to_owned(), ..self }
+    }
+
+    fn detail(&self, lang: Lang) -> String {
+        let reason = match lang {
+            Lang::Vi => texts::reason_vi(self.reason),
+            Lang::En => self.reason,
+        };
+        if self.named.is_empty() { reason.to_owned() } else { format!("{reason}: {}", self.named) }
+    }
 }
 
 /// A problem on its way to the front.
@@ -95,15 +117,24 @@ impl Problem {
 
     /// Fields that are not what they should be.
     pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
-        let mut problem = Self::new(Fault::FieldsMalformed);
-        problem.0.errors = errors;
-        problem
+        Self::new(Fault::FieldsMalformed).errors(errors)
     }
 
     /// One thing that is wrong in the body.
-    pub(crate) fn error(mut self, pointer: impl Into<String>, reason: &'static str) -> Self {
-        self.0.errors.push(FieldError { pointer: pointer.into(), reason });
+    pub(crate) fn error(self, pointer: impl Into<String>, reason: &'static str) -> Self {
+        self.errors(vec![FieldError::new(pointer, reason)])
+    }
+
+    /// Things that are wrong in the body.
+    pub(crate) fn errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors.extend(errors);
         self
+    }
+
+    /// What is wrong in the body.
+    #[cfg(test)]
+    pub(crate) fn field_errors(&self) -> &[FieldError] {
+        &self.0.errors
     }
 
     /// A further member.
@@ -129,6 +160,17 @@ impl Problem {
     pub(crate) fn retry_after(self, after: Duration) -> Self {
         let secs = after.as_millis().div_ceil(1000).max(1);
         self.header(header::RETRY_AFTER, HeaderValue::from(u64::try_from(secs).unwrap_or(u64::MAX)))
+    }
+
+    /// When to try again, where it says so.
+    pub(crate) fn comes_back_after(&self) -> Option<Duration> {
+        let (_, value) = self.0.headers.iter().find(|(name, _)| *name == header::RETRY_AFTER)?;
+        value.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// Whether the same request may succeed later as it is.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.0.row.retryable
     }
 
     /// The stable word.
@@ -166,13 +208,9 @@ impl Problem {
         body.insert("trace_id".into(), trace.to_string().into());
         body.insert("retryable".into(), row.retryable.into());
         if !errors.is_empty() {
-            let errors = errors.iter().map(|error| {
-                let detail = match lang {
-                    Lang::Vi => texts::reason_vi(error.reason),
-                    Lang::En => error.reason,
-                };
-                json!({"pointer": error.pointer, "detail": detail})
-            });
+            let errors = errors
+                .iter()
+                .map(|error| json!({"pointer": error.pointer, "detail": error.detail(lang)}));
             body.insert("errors".into(), errors.collect());
         }
         body.extend(members.clone());
@@ -265,7 +303,9 @@ impl From<Error> for Problem {
             Error::TooLarge { max } => Self::new(Fault::ContentTooLarge).member("max", max),
             Error::SpaceBusy => Self::new(Fault::SpaceBusy),
             Error::ContentGone => Self::new(Fault::ContentPurged),
-            Error::ContentIncomplete => Self::new(Fault::ContentIncomplete),
+            Error::ContentIncomplete { have, want } => {
+                Self::new(Fault::ContentIncomplete).member("have", have).member("want", want)
+            }
             Error::TooManyPieces => Self::new(Fault::TooManyPieces),
             Error::ContentUnreachable => Self::new(Fault::ContentUnreachable),
             Error::RangeOutside { size } => Self::range_outside(size),

@@ -12,6 +12,9 @@ use crate::{
     texts::Fault,
 };
 
+/// Characters of an unknown name that are repeated: far more than any parameter here has.
+const NAME_MAX: usize = 64;
+
 /// The parameters of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Query<'a>(Vec<(&'static str, Cow<'a, str>)>);
@@ -26,9 +29,11 @@ impl<'a> Query<'a> {
         let mut query = Self::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = known.iter().copied().find(|known| *known == name);
-            // An unknown name is not repeated: it may be anything.
-            let name = name.ok_or_else(|| Problem::new(Fault::QueryMalformed))?;
+            let name = known.iter().copied().find(|known| *known == name).ok_or_else(|| {
+                Problem::new(Fault::QueryMalformed)
+                    .member("parameter", shown(name))
+                    .member("expected", known.join(", "))
+            })?;
             let value = decode(value).ok_or_else(|| malformed(name))?;
             if query.get(name).is_some() {
                 return Err(malformed(name));
@@ -49,15 +54,16 @@ impl<'a> Query<'a> {
         let plain = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
         match text.parse() {
             Ok(number) if plain => Ok(Some(number)),
-            _ => Err(malformed(name)),
+            _ => Err(malformed(name).member("expected", "a whole number from 0 on")),
         }
     }
 
     /// How many items a page may have.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
-        match self.number("limit")? {
+        let out_of_range = |problem: Problem| problem.member("min", 1).member("max", PAGE_MAX);
+        match self.number("limit").map_err(out_of_range)? {
             None => Ok(PAGE_DEFAULT),
-            Some(0) => Err(malformed("limit")),
+            Some(0) => Err(out_of_range(malformed("limit"))),
             Some(limit) => Ok(usize::try_from(limit).unwrap_or(PAGE_MAX).min(PAGE_MAX)),
         }
     }
@@ -79,6 +85,12 @@ pub(crate) fn cursor(item: impl ToString) -> String {
 
 fn malformed(name: &'static str) -> Problem {
     Problem::new(Fault::QueryMalformed).member("parameter", name)
+}
+
+/// A name that is unknown, so that it may be anything: what a name is made of, cut short.
+fn shown(name: &str) -> String {
+    let name = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    name.take(NAME_MAX).collect()
 }
 
 /// Decodes a form's value; none when it is no UTF-8.

@@ -15,6 +15,7 @@ use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -23,10 +24,11 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    activity::{Heads, Watched},
+    activity::{Heads, Receiving, Watched},
     app::App,
     front::Front,
     limits::Limit,
+    linger::linger,
     settings::{
         CONNECTION_WINDOW, DRAIN_TIME_MAX, HANDSHAKE_TIME_MAX, HEAD_SIZE_MAX, HEADER_COUNT_MAX,
         SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_MAX, Settings,
@@ -41,6 +43,10 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// Who waits in the system's queue is served within a second once there are descriptors again.
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The language that a stranger reads is not known before its head is.
+const USE_HTTPS: &str = "Cổng này chỉ nói HTTPS: hãy gọi lại bằng https://.\n\
+    This port speaks HTTPS only: call again with https://.\n";
 
 /// What a server is made of.
 pub struct Options {
@@ -210,14 +216,16 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front, slot
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let draining = front.app().draining.subscribe();
     visitor.activity.watch(if is_h2 { Heads::First } else { Heads::Each });
-    let io = TokioIo::new(Watched { stream, activity: visitor.activity.clone() });
+    let io = TokioIo::new(Watched::new(stream, visitor.activity.clone()));
     let service = {
         let visitor = visitor.clone();
         service_fn(move |mut request: hyper::Request<Incoming>| {
-            let (mut front, busy) = (front.clone(), visitor.activity.clone().begin());
+            let (mut front, activity) = (front.clone(), visitor.activity.clone());
+            let busy = activity.clone().begin();
             request.extensions_mut().insert(visitor.clone());
             async move {
-                let request: Request = request.map(Body::new);
+                let request: Request =
+                    request.map(|body| Body::new(Receiving::new(body, activity)));
                 let response = front.answer(request).await;
                 Ok::<_, Infallible>(response.map(|body| busy.sends(body)))
             }
@@ -233,9 +241,28 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front, slot
 }
 
 /// Whoever says nothing costs no session of TLS.
-async fn shake(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
+async fn shake(mut stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
     stream.readable().await?;
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    // A method is written in capitals; a handshake of TLS begins with 22.
+    if first[0].is_ascii_uppercase() {
+        stream.write_all(use_https().as_bytes()).await?;
+        stream.shutdown().await?;
+        linger(&mut stream).await;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "plain HTTP was spoken"));
+    }
     acceptor.accept(stream).await
+}
+
+/// What plain HTTP is answered: a sentence, where a client would else tell of an alert of TLS that it cannot
+/// read.
+fn use_https() -> String {
+    let length = USE_HTTPS.len();
+    format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n{USE_HTTPS}"
+    )
 }
 
 fn http1() -> conn::http1::Builder {
@@ -324,7 +351,7 @@ mod tests {
         slot.visitor().activity.watch(Heads::First);
         let (app, unit) = ("app".parse().expect("a name"), "H41".parse().expect("a unit"));
         slot.visitor().is_of(&app, &unit);
-        let io = TokioIo::new(Watched { stream: near, activity: slot.visitor().activity.clone() });
+        let io = TokioIo::new(Watched::new(near, slot.visitor().activity.clone()));
         let begun = slot.visitor().activity.clone();
         let service = service_fn(move |_: hyper::Request<Incoming>| {
             let busy = begun.clone().begin();

@@ -17,9 +17,6 @@ pub(crate) const PAGE_DEFAULT: usize = 50;
 /// A client that sends nothing of its body for so long is given up.
 pub(crate) const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// What is refused is read and forgotten for so long, so that its sender reads why.
-pub(crate) const DRAIN_BODY_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// Octets of bodies that callers with a key or a token may have collected at once, in sum: 64 of the
 /// largest collected bodies, and a share of a node's memory that it can spare. Who comes later waits.
 pub(crate) const BUFFERED_MAX_DEFAULT: usize = 256 * 1024 * 1024;

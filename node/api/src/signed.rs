@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use auth::{Header, Rejection, RequestHead, VerifiedCaller};
+use auth::{ContentDigest, Header, Rejection, RequestHead, VerifiedCaller};
 use axum::{
     body::Body,
     extract::Request,
@@ -15,13 +15,14 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use model::{AppId, IdempotencyKey, UnitCode};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     app::{App, Notes},
+    json::{check_json_type, from_json},
     limits::Limit,
     problem::Problem,
-    settings::{BODY_IDLE_MAX, DRAIN_BODY_TIME_MAX, JSON_MAX},
+    settings::{BODY_IDLE_MAX, JSON_MAX},
     shares::{Caller, Pace, Room, Sender},
     slots::Visitor,
     texts::Fault,
@@ -105,6 +106,13 @@ impl App {
         Ok(caller)
     }
 
+    /// How URLs in the answer begin: with the name that the caller called, as it may know no other. Where
+    /// that is none of ours (a token is no signature of a name), with our first.
+    pub(crate) fn url_for(&self, head: &Parts) -> String {
+        let called = self.exchange.url_of_name(authority(head));
+        called.unwrap_or_else(|| self.settings.public_url.clone())
+    }
+
     /// Counts a request for its application, which has shown itself by a signature or by a token of its
     /// own; answers the shares that its body comes out of.
     pub(crate) fn count(
@@ -137,14 +145,18 @@ pub(crate) fn visitor(head: &Parts) -> Option<&Arc<Visitor>> {
 /// that an operator needs then, and the plain directory.
 const WITHOUT_MAJORITY: [&str; 2] = ["/v1/admin/status", "/v1/units"];
 
+/// Whom the caller believes it speaks to: HTTP/2 says so in the target, HTTP/1.1 in `Host`.
+fn authority(head: &Parts) -> &str {
+    let host = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host);
+    authority.unwrap_or_default()
+}
+
 /// The head as the signature check reads it.
 fn request_head<'a>(head: &'a Parts, headers: &'a [Header<'a>]) -> RequestHead<'a> {
-    let host = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    // HTTP/2 carries the authority in the target, HTTP/1.1 in `Host`.
-    let authority = head.uri.authority().map(|authority| authority.as_str()).or_else(host);
     RequestHead {
         method: head.method.as_str(),
-        authority: authority.unwrap_or_default(),
+        authority: authority(head),
         path: head.uri.path(),
         query: head.uri.query(),
         headers,
@@ -163,6 +175,14 @@ pub(crate) fn idempotency_key(head: &Parts) -> Result<Option<IdempotencyKey>, Pr
         .map_err(|_| Problem::new(Fault::HeaderMalformed).member("header", "idempotency-key"))
 }
 
+/// The digest that goes with a request, whether it was signed or not.
+pub(crate) fn content_digest(head: &Parts) -> Result<Option<ContentDigest>, Rejection> {
+    let values = head.headers.get_all("content-digest").iter();
+    let headers: Vec<Header<'_>> =
+        values.map(|value| ("content-digest", value.as_bytes())).collect();
+    ContentDigest::of(&request_head(head, &headers))
+}
+
 impl Signed {
     /// The whole body, once its digest has matched.
     pub(crate) async fn body(&mut self, max: usize) -> Result<Bytes, Problem> {
@@ -179,8 +199,8 @@ impl Signed {
 
     /// The body as JSON, once its digest has matched.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self, max: usize) -> Result<T, Problem> {
-        let body = self.body(max).await?;
         check_json_type(&self.head.headers)?;
+        let body = self.body(max).await?;
         from_json(&body)
     }
 
@@ -269,18 +289,6 @@ impl Octets {
         }
         Ok(whole.freeze())
     }
-
-    /// Reads and forgets what is left, up to a limit, so that the connection can be used again.
-    pub(crate) async fn drain(&mut self, mut max: usize) {
-        let drained = async {
-            while let Ok(Some(octets)) = self.next().await {
-                let Some(left) = max.checked_sub(octets.len()) else { break };
-                max = left;
-            }
-        };
-        // Whoever was refused and goes on slowly has had its answer.
-        let _ = timeout(DRAIN_BODY_TIME_MAX, drained).await;
-    }
 }
 
 /// Makes room for more octets, at once for all that are announced where half of them are here: a body that
@@ -298,83 +306,4 @@ fn reserve(whole: &mut BytesMut, more: usize, announced: Option<u64>) {
 /// The announced length of a body.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The media type of a body without its parameters, if it has one.
-pub(crate) fn essence(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim())
-}
-
-/// JSON must say that it is JSON.
-pub(crate) fn check_json_type(headers: &HeaderMap) -> Result<(), Problem> {
-    match essence(headers) {
-        Some(essence) if essence.eq_ignore_ascii_case("application/json") => Ok(()),
-        _ => Err(Problem::new(Fault::MediaTypeUnsupported).member("expected", "application/json")),
-    }
-}
-
-/// Reads JSON. What is wrong is said without repeating what was sent.
-pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // serde would take a list for a structure, by position: a second spelling that nobody documents.
-    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
-        return Err(Problem::new(Fault::JsonMalformed).member("reason", "expected an object"));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        let problem = Problem::new(Fault::JsonMalformed)
-            .member("line", error.line())
-            .member("column", error.column());
-        match without_values(&error) {
-            Some(reason) => problem.member("reason", reason),
-            None => problem,
-        }
-    })
-}
-
-/// The part of the message that is ours: names of our fields, and what was expected.
-fn without_values(error: &serde_json::Error) -> Option<String> {
-    let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    if text.starts_with("missing field") || text.starts_with("duplicate field") {
-        return Some(text.to_owned());
-    }
-    // A value of the caller comes before the last `expected`, never after it.
-    text.rfind("expected ").filter(|_| error.is_data()).map(|at| text[at..].to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(serde::Deserialize, Debug)]
-    #[serde(deny_unknown_fields)]
-    struct Sample {
-        #[serde(rename = "title")]
-        _title: String,
-    }
-
-    fn reason(body: &str) -> String {
-        let error = serde_json::from_str::<Sample>(body).expect_err("malformed");
-        without_values(&error).unwrap_or_default()
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_without_what_was_sent() {
-        assert_eq!(reason("{}"), "missing field `title`");
-        assert_eq!(reason(r#"{"title":"a","secret-1":1}"#), "expected `title`");
-        assert!(from_json::<Sample>(br#" ["secret"]"#).is_err());
-        assert_eq!(reason(r#"{"title":["secret"]}"#), "expected a string");
-        assert_eq!(reason(r#"{"title":"secret"#), "");
-    }
-
-    proptest! {
-        #[test]
-        fn any_body_is_a_client_error(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Err(problem) = from_json::<Sample>(&octets) {
-                prop_assert!(problem.status().is_client_error());
-            }
-        }
-    }
 }

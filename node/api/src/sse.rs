@@ -6,12 +6,17 @@
 
 use std::{io::Write, time::Duration};
 
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::Response,
+};
 use bytes::Bytes;
 use delivery::{Hold, Listener};
 use futures_util::{FutureExt, Stream, stream};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{app::App, cloud_event, metrics::Counted, streams::Place};
+use crate::{app::App, cloud_event, metrics::Counted, problem::Problem, streams::Place};
 
 /// Events in one write: some 60 KiB at the most.
 const EVENTS_A_WRITE_MAX: usize = 100;
@@ -20,6 +25,8 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// A stream, or long poll, that has nothing to tell looks at its key so often: half of the time within which
 /// a revoked key dies anywhere.
 pub(crate) const KEY_CHECK_EVERY: Duration = Duration::from_secs(1);
+/// When a client comes back whose stream has ended.
+const RETRY: Duration = Duration::from_secs(2);
 /// A stream ends after 30 to 60 minutes, so that connections spread over the nodes again.
 const LIFE_MIN: Duration = Duration::from_secs(30 * 60);
 
@@ -110,8 +117,9 @@ impl State {
             waiting: waiting.count,
             oldest: waiting.oldest,
             position: waiting.position,
+            more_waiting: waiting.more,
         };
-        let mut out = b"retry: 2000\n".to_vec();
+        let mut out = format!("retry: {}\n", RETRY.as_millis()).into_bytes();
         out.extend_from_slice(b"data: ");
         cloud_event::write(&mut out, &cloud_event::started(unit, source, app.exchange.now(), data));
         out.extend_from_slice(b"\n\n");
@@ -156,6 +164,24 @@ impl State {
             () = sleep_until(next) => {}
         }
     }
+}
+
+/// What a client of server-sent events is answered where there is no stream for the moment: one that ends at
+/// once and says when to come back. Any other status than 200 makes a browser give up for good.
+pub(crate) fn later(problem: &Problem) -> Bytes {
+    let ms = problem.comes_back_after().map_or(RETRY, |after| after.max(RETRY)).as_millis();
+    format!("retry: {ms}\n: {}\n\n", problem.word()).into()
+}
+
+/// The headers of a stream around its octets.
+pub(crate) fn response(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies of the nginx family would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }
 
 fn end_event(out: &mut Vec<u8>, position: u64) {

@@ -7,8 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use model::{FileName, MediaType};
 
-use crate::problem::Problem;
-use crate::texts::Fault;
+use crate::{header::is_kind, names, problem::Problem, texts::Fault};
 
 /// `Tus-Resumable`.
 pub(crate) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
@@ -81,40 +80,50 @@ impl Metadata {
     /// Reads `key base64,key base64,key`; keys that we do not know are left alone, as tus asks.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let Some(value) = headers.get(UPLOAD_METADATA) else { return Ok(Self::default()) };
-        value
-            .to_str()
-            .ok()
-            .filter(|text| text.len() <= METADATA_MAX)
-            .and_then(Self::parse)
-            .ok_or_else(|| Problem::new(Fault::TusMetadata))
+        let text = value.to_str().ok().filter(|text| text.len() <= METADATA_MAX);
+        let text = text.ok_or_else(|| {
+            Problem::new(Fault::TusMetadata)
+                .error("", "at most 4096 characters of ASCII are allowed")
+        })?;
+        Self::parse(text).map_err(|(key, reason)| {
+            Problem::new(Fault::TusMetadata).error(format!("/{key}"), reason)
+        })
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Result<Self, (&str, &'static str)> {
         let mut metadata = Self::default();
-        let mut file_name = None;
+        let mut second = None;
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
-            let value = BASE64_STANDARD.decode(value.trim()).ok()?;
+            let told = |reason| (key, reason);
             match key {
-                "filename" => metadata.file_name = non_empty(&value, str::parse)?,
-                "name" => file_name = non_empty(&value, str::parse)?,
+                "filename" => {
+                    metadata.file_name =
+                        names::file_name(&text_of(value).map_err(told)?).map_err(told)?
+                }
+                "name" => {
+                    second = names::file_name(&text_of(value).map_err(told)?).map_err(told)?
+                }
                 // What kind the content is was signed with the packet's request: a hint that comes later,
-                // from whoever has the token, must be one and changes nothing.
+                // from whoever has the token, must be one and changes nothing. Uppy sends an empty one.
                 "filetype" | "type" => {
-                    non_empty(&value, str::parse::<MediaType>)?;
+                    let kind = text_of(value).map_err(told)?;
+                    if !kind.is_empty() {
+                        kind.parse::<MediaType>().map_err(|error| told(error.reason))?;
+                    }
                 }
                 _ => {}
             }
         }
-        metadata.file_name = metadata.file_name.or(file_name);
-        Some(metadata)
+        metadata.file_name = metadata.file_name.or(second);
+        Ok(metadata)
     }
 }
 
-/// An empty value says nothing (Uppy sends one for a file without a known type); a bad one refuses the whole.
-fn non_empty<T, E>(value: &[u8], parse: impl Fn(&str) -> Result<T, E>) -> Option<Option<T>> {
-    let text = std::str::from_utf8(value).ok()?;
-    if text.is_empty() { Some(None) } else { parse(text).ok().map(Some) }
+/// The text of a value.
+fn text_of(value: &str) -> Result<String, &'static str> {
+    let octets = BASE64_STANDARD.decode(value.trim()).map_err(|_| "base64 is expected")?;
+    String::from_utf8(octets).map_err(|_| "the text is not UTF-8: save and send it as UTF-8")
 }
 
 /// The checksum that the headers announce, if any.
@@ -132,12 +141,9 @@ pub(crate) fn overridden(method: &Method, headers: &HeaderMap) -> Option<Method>
     if *method != Method::POST || bearer(headers).is_none() {
         return None;
     }
-    match headers.get(METHOD_OVERRIDE)?.as_bytes() {
-        b"PATCH" => Some(Method::PATCH),
-        b"DELETE" => Some(Method::DELETE),
-        b"HEAD" => Some(Method::HEAD),
-        _ => None,
-    }
+    let named = headers.get(METHOD_OVERRIDE)?.as_bytes();
+    let mut offered = [Method::PATCH, Method::DELETE, Method::HEAD].into_iter();
+    offered.find(|method| named.eq_ignore_ascii_case(method.as_str().as_bytes()))
 }
 
 /// The bearer token of a request.
@@ -148,9 +154,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether the body is what a PATCH carries.
 pub(crate) fn is_offset_octet_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(OFFSET_OCTET_STREAM.as_bytes()))
+    is_kind(headers, OFFSET_OCTET_STREAM)
 }
 
 #[cfg(test)]
@@ -175,16 +179,38 @@ mod tests {
         ] {
             assert_eq!(Metadata::parse(&text).expect("well-formed"), expected, "{text}");
         }
-        assert_eq!(Metadata::parse("filename ,filetype "), Some(Metadata::default()));
+        assert_eq!(Metadata::parse("filename ,filetype "), Ok(Metadata::default()));
+        // A path is cut to its last part.
+        for path in ["../../etc/passwd", "C:\\Users\\an\\passwd"] {
+            let text = format!("filename {}", BASE64_STANDARD.encode(path));
+            let read = Metadata::parse(&text).expect("well-formed");
+            assert_eq!(read.file_name, "passwd".parse().ok());
+        }
     }
 
     #[test]
-    fn bad_metadata_is_refused() {
-        let path = BASE64_STANDARD.encode("../../etc/passwd");
-        for text in
-            ["filename !!!".to_owned(), format!("filename {path}"), "filetype cGRm".to_owned()]
-        {
-            assert_eq!(Metadata::parse(&text), None, "{text}");
+    fn bad_metadata_is_refused_with_the_reason() {
+        let encoded = |text: &[u8]| BASE64_STANDARD.encode(text);
+        for (text, key, reason) in [
+            ("filename !!!".to_owned(), "filename", "base64 is expected"),
+            (format!("filename {}", encoded(b"..")), "filename", "it names a directory"),
+            (
+                format!("name {}", encoded("ệ".repeat(256).as_bytes())),
+                "name",
+                "1 to 255 characters are expected",
+            ),
+            (
+                format!("filename {}", encoded(b"C\xf4ng")),
+                "filename",
+                "the text is not UTF-8: save and send it as UTF-8",
+            ),
+            (
+                "filetype cGRm".to_owned(),
+                "filetype",
+                "type/subtype is expected, at most 127 characters",
+            ),
+        ] {
+            assert_eq!(Metadata::parse(&text), Err((key, reason)), "{text}");
         }
     }
 

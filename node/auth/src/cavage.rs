@@ -107,8 +107,9 @@ fn read(text: &str) -> Result<Parameters<'_>, Rejection> {
     let mut rest = text;
     while let Some((name, value, next)) = parameter(rest)? {
         rest = next;
-        let place = match name {
-            "keyId" => &mut key,
+        // Names of parameters have no case (RFC 9110 section 11.2).
+        let place = match &*lower(name) {
+            "keyid" => &mut key,
             "algorithm" => &mut algorithm,
             "headers" => &mut covered,
             "signature" => &mut signature,
@@ -178,7 +179,7 @@ fn check_key(parameters: &Parameters<'_>, material: &KeyMaterial) -> Result<bool
     if expected == KeyAlgorithm::EcdsaP256Sha256 {
         return disabled("keys of ECDSA sign by RFC 9421 only");
     }
-    match (parameters.algorithm.unwrap_or("hs2019"), expected) {
+    match (&*lower(parameters.algorithm.unwrap_or("hs2019")), expected) {
         ("hs2019", _) => Ok(false),
         ("hmac-sha256", KeyAlgorithm::HmacSha256) => Ok(false),
         ("rsa-sha256", KeyAlgorithm::RsaV15Sha256) => Ok(false),

@@ -202,6 +202,12 @@ impl PublicNames {
         Ok(Self(names))
     }
 
+    /// The URL of a name as a caller has spelt it; none where it is not one of these.
+    pub fn url(&self, authority: &str) -> Option<String> {
+        let name = self.find(authority)?;
+        Some(format!("{}://{}", name.scheme.as_str(), name.as_called(authority)))
+    }
+
     /// The configured name that this authority stands for.
     pub(crate) fn find(&self, authority: &str) -> Option<&PublicName> {
         self.0.iter().find(|name| name.is(authority))
@@ -237,6 +243,8 @@ mod tests {
         for authority in ["[::1]:8443", "[0:0:0:0:0:0:0:1]:8443", "[0000:0::0001]:8443"] {
             let found = names.find(authority).map(|name| name.authority.as_str());
             assert_eq!(found, Some("[::1]:8443"), "{authority}");
+            // As the caller spelt it: it may compare what it is told with what it knows.
+            assert_eq!(names.url(authority), Some(format!("https://{authority}")));
         }
         assert!(names.find("[2001:db8:0:0:0:0:0:a]:443").is_some());
         assert!(names.find("[2001:db8::a]").is_some());

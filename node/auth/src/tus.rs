@@ -29,6 +29,7 @@ impl UploadChecksum {
             .trim()
             .split_once(' ')
             .ok_or(malformed("an algorithm, a space and base64 are expected"))?;
+        let base64 = base64.trim_start();
         // The longest that is accepted is the 44 characters of a SHA-256.
         if base64.len() > 44 {
             return Err(malformed("the checksum has the wrong length"));
@@ -36,7 +37,7 @@ impl UploadChecksum {
         let octets =
             STANDARD.decode(base64).map_err(|_| malformed("the checksum is not base64"))?;
         let wrong_length = |_| malformed("the checksum has the wrong length");
-        match name {
+        match &*name.to_ascii_lowercase() {
             "sha1" => octets.as_slice().try_into().map(Self::Sha1).map_err(wrong_length),
             "sha256" => octets.as_slice().try_into().map(Self::Sha256).map_err(wrong_length),
             _ => Err(Rejection::DigestUnsupported { field: FIELD }),
@@ -104,10 +105,13 @@ mod tests {
 
     #[test]
     fn sha256_is_checked() {
-        let value = format!("sha256 {}", STANDARD.encode(sha2::Sha256::digest(b"x")));
-        let mut checker = UploadChecksum::parse(value.as_bytes()).expect("a checksum").checker();
-        checker.update(b"x");
-        assert_eq!(checker.finish(), Ok(()));
+        for algorithm in ["sha256", "SHA256", " sha256 "] {
+            let value = format!("{algorithm} {}", STANDARD.encode(sha2::Sha256::digest(b"x")));
+            let sum = UploadChecksum::parse(value.as_bytes()).expect("a checksum");
+            let mut checker = sum.checker();
+            checker.update(b"x");
+            assert_eq!(checker.finish(), Ok(()));
+        }
     }
 
     #[test]

@@ -168,7 +168,9 @@ impl Events {
             (None, Start::After(position)) => format!("/v1/events?after={position}"),
             _ => "/v1/events".to_owned(),
         };
-        let mut call = Call::get(path).header("accept", "text/event-stream");
+        // Who understands problems is told of them, and goes to another node.
+        let kinds = "text/event-stream, application/problem+json";
+        let mut call = Call::get(path).header("accept", kinds);
         if let Some(position) = self.position {
             call = call.header("last-event-id", position.to_string());
         }

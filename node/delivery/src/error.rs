@@ -44,8 +44,13 @@ pub enum Error {
     #[error("the content is gone, as the packet has ended")]
     ContentGone,
     /// The content is not whole yet.
-    #[error("the content has not arrived whole")]
-    ContentIncomplete,
+    #[error("the content has not arrived whole: {have} of {want} octets")]
+    ContentIncomplete {
+        /// Octets that are here.
+        have: u64,
+        /// Octets that were to be sealed.
+        want: u64,
+    },
     /// The content came in so many pieces that it cannot be taken any further: only a new packet can.
     #[error("the content came in too many small pieces")]
     TooManyPieces,

@@ -10,6 +10,7 @@ mod cluster_key;
 mod conductor;
 mod discard;
 mod error;
+mod fetches;
 mod hold;
 mod intake;
 mod leaving;
@@ -46,6 +47,7 @@ pub use members::{
 };
 pub use notices::{Heard, Listener, Waiting};
 pub use pickup::{Download, Part, Pickup, PickupProof};
+pub use queries::StrangeUnit;
 pub use registry::{IssuedKey, NewKey, seal_secret};
 pub use tokens::{DownloadToken, SpaceToken};
 pub use upload::{NewUpload, SpaceAccess, SpaceStatus, UPLOADS_MAX, Upload};
@@ -178,6 +180,7 @@ struct Inner {
     census: census::Census,
     policy: auth::Policy,
     pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
+    fetches: fetches::Fetches,
     discards: discard::Discards,
     unclaimed: Mutex<reconcile::Unclaimed>,
     /// When the last look for unknown keys and join tokens began.
@@ -203,6 +206,7 @@ impl Exchange {
                 hub: notices::Hub::default(),
                 census: census::Census::default(),
                 pickups: Mutex::default(),
+                fetches: fetches::Fetches::default(),
                 discards: discard::Discards::default(),
                 unclaimed: Mutex::default(),
                 strangers_look: tokio::sync::Mutex::default(),

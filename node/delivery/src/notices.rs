@@ -18,8 +18,9 @@ use crate::{Error, Exchange};
 /// of a feed are read slice by slice, so that who is woken need not wait for a view.
 const EVENTS_A_PEEK_MAX: usize = 32;
 
-/// Waiting packets are counted up to here for a greeting; more prints as this many.
-const WAITING_COUNT_MAX: usize = 100;
+/// Waiting packets are counted up to here for a greeting, which says so where there are more: the keys of
+/// so many are read within some milliseconds, and no office works them off in a day.
+const WAITING_COUNT_MAX: usize = 10_000;
 
 type Feeds = Arc<Mutex<HashMap<UnitCode, Feeding>>>;
 
@@ -95,11 +96,12 @@ impl Listener {
         let rows = self.exchange.consensus().shared_view().await;
         let view = View::new(&*rows);
         let inbox = match self.grants.has(Grant::Receive) {
-            true => view.inbox_ids(&self.unit, None, WAITING_COUNT_MAX),
+            true => view.inbox_ids(&self.unit, None, WAITING_COUNT_MAX + 1),
             false => Vec::new(),
         };
         Waiting {
-            count: inbox.len(),
+            count: inbox.len().min(WAITING_COUNT_MAX),
+            more: inbox.len() > WAITING_COUNT_MAX,
             oldest: inbox.first().copied(),
             position: view.feed_end(&self.unit),
         }
@@ -153,8 +155,10 @@ impl Drop for Listener {
 /// What awaits a caller at the moment it connects, Articles 13(1) and 14(1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Packets that wait for the unit, counted up to 100; none are told to who may not receive.
+    /// Packets that wait for the unit, counted up to 10,000; none are told to who may not receive.
     pub count: usize,
+    /// Whether more than those wait.
+    pub more: bool,
     /// The oldest of them.
     pub oldest: Option<PacketId>,
     /// The last position of the unit's feed.

@@ -14,7 +14,7 @@ use model::{
     UnitCode,
 };
 
-use crate::{DownloadToken, Error, Exchange, intake::FileMeta, sweep::PICKUPS_WAITING_MAX};
+use crate::{DownloadToken, Error, Exchange, fetches::Handed, intake::FileMeta};
 
 /// A target may fetch a packet's content.
 #[derive(Debug)]
@@ -154,28 +154,26 @@ impl Exchange {
             self.content().read(record.space, Some(range.clone()), Some(digest)).await?;
         let meta = FileMeta::from_bytes(&reader.meta().await?);
         let hold = self.hold_on(&key, Some(Grant::Receive));
-        let octets = futures_util::stream::unfold((reader, hold), |(mut reader, mut hold)| async {
-            // What has ended waits for no holder that is slow, and hands nothing out any more.
-            let piece = tokio::select! {
-                biased;
-                piece = reader.next() => piece?.map_err(Error::from),
-                lost = hold.lost() => Err(lost),
-            };
-            let piece = match piece {
-                Ok(octets) => hold.step().await.map(|()| octets),
-                Err(error) => Err(error),
-            };
-            Some((piece, (reader, hold)))
-        });
-        // A part, be it the last one, is no content that was fetched.
-        let (this, packet, whole) = (self.clone(), record.packet, range == (0..size));
-        let told = futures_util::stream::once(async move {
-            if whole {
-                this.fetched(packet, target);
-            }
-            None
-        });
-        let stream = octets.map(Some).chain(told).filter_map(std::future::ready).boxed();
+        let handed = Handed::new(self, record.packet, target, size, &range);
+        let state = (reader, hold, handed);
+        let octets =
+            futures_util::stream::unfold(state, |(mut reader, mut hold, mut handed)| async {
+                // What has ended waits for no holder that is slow, and hands nothing out any more.
+                let piece = tokio::select! {
+                    biased;
+                    piece = reader.next() => piece?.map_err(Error::from),
+                    lost = hold.lost() => Err(lost),
+                };
+                let piece = match piece {
+                    Ok(octets) => hold.step().await.map(|()| octets),
+                    Err(error) => Err(error),
+                };
+                if let Ok(octets) = &piece {
+                    handed.out(octets.len());
+                }
+                Some((piece, (reader, hold, handed)))
+            });
+        let stream = octets.boxed();
         Ok(described(record, (size, digest), meta, (range, Some(stream))))
     }
 
@@ -254,15 +252,6 @@ impl Exchange {
         let range = part.map_or(Ok(0..size), |part| part.within(size))?;
         let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
         Ok(described(record, (size, digest), meta, (range, None)))
-    }
-
-    /// Remembers that a target has fetched a content whole; the record follows in a batch.
-    fn fetched(&self, packet: PacketId, target: UnitCode) {
-        let mut pickups = self.inner.pickups.lock();
-        // The record is a courtesy to the source: under a flood some are left out, no receipt is.
-        if pickups.len() < PICKUPS_WAITING_MAX {
-            pickups.push((packet, target));
-        }
     }
 }
 

@@ -13,6 +13,11 @@ use auth::VerifiedCaller;
 
 use crate::{Error, Exchange};
 
+/// Strange codes that are looked for at once; more help nobody.
+const STRANGE_UNITS_MAX: usize = 50;
+/// Characters of a zone: a letter and two digits.
+const ZONE_LEN: usize = 3;
+
 impl Exchange {
     /// A packet, as the caller may see it: who may send for its source all of it, who may receive for a
     /// target that one's own delivery.
@@ -72,10 +77,44 @@ impl Exchange {
         known().ok_or(Error::Refused(Refusal::UnitUnknown))
     }
 
+    /// Which of these codes no unit has, as this node knows it, each with the unit that it may mean.
+    pub fn strange_units(&self, codes: &[UnitCode]) -> Vec<StrangeUnit> {
+        self.consensus().peek(|rows| {
+            let view = View::new(rows);
+            let strange = codes.iter().enumerate().filter(|(_, code)| view.unit(code).is_none());
+            let strange = strange.take(STRANGE_UNITS_MAX).map(|(index, code)| StrangeUnit {
+                index,
+                meant: spellings(code).into_iter().find(|code| view.unit(code).is_some()),
+            });
+            strange.collect()
+        })
+    }
+
     /// The cluster's own record, once it is founded.
     pub fn cluster(&self) -> Option<ClusterRecord> {
         self.consensus().peek(|rows| View::new(rows).cluster())
     }
+}
+
+/// A code in a list that no unit has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrangeUnit {
+    /// Its place in the list.
+    pub index: usize,
+    /// The code that its writer may have meant.
+    pub meant: Option<UnitCode>,
+}
+
+/// How else a code may be spelt: in capitals, and with a full stop behind the zone and each two characters.
+fn spellings(code: &UnitCode) -> Vec<UnitCode> {
+    let dotted = code.as_str().to_ascii_uppercase().replace(['-', '_'], ".");
+    let bare = dotted.replace('.', "");
+    let zone = bare.len().min(ZONE_LEN);
+    let (zone, rest) = bare.split_at(zone);
+    let pairs: Vec<&str> =
+        rest.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok()).collect();
+    let spelt = [dotted.clone(), format!("{zone}.{rest}"), format!("{zone}.{}", pairs.join("."))];
+    spelt.iter().filter_map(|code| code.parse().ok()).collect()
 }
 
 /// The packet by the side that the grants cover. A stranger learns nothing, not even that it is there.
@@ -102,4 +141,25 @@ fn delivered_to(mut record: PacketRecord, unit: &UnitCode) -> Option<PacketRecor
     record.sealed_at?;
     record.deliveries.retain(|delivery| delivery.target == *unit);
     Some(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_spelt_in_other_ways() {
+        let means = |written: &str, code: &str| {
+            let written: UnitCode = written.parse().expect("a code");
+            spellings(&written).iter().any(|spelt| spelt.as_str() == code)
+        };
+        for written in ["h41.02", "H4102", "h4102", "H41-02", " h41_02 "] {
+            assert!(means(written, "H41.02"), "{written}");
+        }
+        assert!(means("h410203", "H41.02.03") && means("H41.0203", "H41.02.03"));
+        assert!(means("h41", "H41") && !means("H42.02", "H41.02"));
+        for short in ["a", "-", "a-"] {
+            spellings(&short.parse().unwrap_or_else(|_| "a".parse().expect("a code")));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
 use model::{AccessKey, AppId, Digest, FileName, Grant, Moment, PacketId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
     time::Instant,
 };
 
@@ -32,7 +32,8 @@ const UPLOADS_AN_APP_PART: usize = 4;
 /// which costs reading it back.
 pub(crate) const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(300);
 
-/// How long a request waits for another one that writes the same space: a dead connection ends sooner.
+/// How long a request waits for another one that writes the same space. The other one is told to end, and
+/// what has come of it is made durable first, which a cluster in good health does in far less.
 const TAKE_OVER_GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Uploads {
@@ -43,7 +44,19 @@ pub(crate) struct Uploads {
 struct Session {
     app: AppId,
     writer: Arc<AsyncMutex<Option<Open>>>,
+    /// Counts the requests that came to write: the newest is the writer, and the one before it ends.
+    newest: watch::Sender<u64>,
     used_at: Instant,
+}
+
+/// Why a request takes a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    /// It writes, or finishes: with the same right, the newer one is where the client is now. The older may
+    /// hang on a connection of which this node does not know yet that it is dead.
+    Write,
+    /// It only asks how far the space is, and ends nobody.
+    Ask,
 }
 
 impl Session {
@@ -51,6 +64,12 @@ impl Session {
     fn is_idle(&self) -> bool {
         Arc::strong_count(&self.writer) == 1
     }
+}
+
+/// One request's turn to write.
+struct Turn {
+    writer: Arc<AsyncMutex<Option<Open>>>,
+    newer: watch::Receiver<u64>,
 }
 
 struct Open {
@@ -70,7 +89,8 @@ impl Uploads {
         self.max.div_ceil(UPLOADS_AN_APP_PART)
     }
 
-    fn session(&self, space: SpaceId, app: &AppId) -> Result<Arc<AsyncMutex<Option<Open>>>, Error> {
+    /// The writer of a space, and what tells whoever waits for it of a newer request.
+    fn session(&self, space: SpaceId, app: &AppId, intent: Intent) -> Result<Turn, Error> {
         let mut sessions = self.sessions.lock();
         if !sessions.contains_key(&space) {
             let own = |session: &Session| session.app == *app;
@@ -88,10 +108,14 @@ impl Uploads {
         let session = sessions.entry(space).or_insert_with(|| Session {
             app: app.clone(),
             writer: Arc::default(),
+            newest: watch::Sender::new(0),
             used_at: Instant::now(),
         });
         session.used_at = Instant::now();
-        Ok(session.writer.clone())
+        if intent == Intent::Write {
+            session.newest.send_modify(|newest| *newest += 1);
+        }
+        Ok(Turn { writer: session.writer.clone(), newer: session.newest.subscribe() })
     }
 
     pub(crate) fn forget(&self, space: SpaceId) {
@@ -159,6 +183,8 @@ pub struct SpaceStatus {
 /// The right to write one space on this node, until it is dropped.
 pub struct Upload {
     open: OwnedMutexGuard<Option<Open>>,
+    /// Changes when a newer request wants to write the space.
+    newer: watch::Receiver<u64>,
     /// The key that writes; none where this node acts in its own name.
     hold: Option<Hold>,
     content_max: u64,
@@ -219,21 +245,47 @@ impl Upload {
         self.open.as_ref().and_then(|open| open.size)
     }
 
-    /// Waits until the upload is over because its key is, or its node is cut off; for those who wait
-    /// for octets meanwhile.
+    /// Waits until the upload is over because its key is, its node is cut off, or a newer request writes the
+    /// space; for those who wait for octets meanwhile.
     pub async fn lost(&mut self) -> Error {
-        match &mut self.hold {
-            Some(hold) => hold.lost().await,
-            None => std::future::pending().await,
+        let Self { hold, newer, .. } = self;
+        let held = async {
+            match hold {
+                Some(hold) => hold.lost().await,
+                None => std::future::pending().await,
+            }
+        };
+        let fenced = async {
+            if newer.changed().await.is_err() {
+                // The space was given up, or has ended: its content says so to whoever writes on.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            error = held => error,
+            () = fenced => Error::SpaceBusy,
         }
+    }
+
+    /// A newer request with the same right is what writes the space, as a newer claim of another node would be.
+    fn check_newest(&self) -> Result<(), Error> {
+        if self.newer.has_changed().unwrap_or(false) { Err(Error::SpaceBusy) } else { Ok(()) }
+    }
+
+    /// Whether so many more octets may come.
+    pub fn has_room_for(&self, octets: u64) -> Result<(), Error> {
+        let max = self.size().unwrap_or(self.content_max);
+        if self.offset().saturating_add(octets) > max {
+            return Err(Error::TooLarge { max });
+        }
+        Ok(())
     }
 
     /// Takes octets in; they count once [`Upload::sync`] has said so.
     pub async fn write(&mut self, octets: Bytes) -> Result<(), Error> {
-        let max = self.size().unwrap_or(self.content_max);
-        if self.offset().saturating_add(octets.len() as u64) > max {
-            return Err(Error::TooLarge { max });
-        }
+        self.has_room_for(octets.len() as u64)?;
+        self.check_newest()?;
         if let Some(hold) = &mut self.hold {
             hold.step().await?;
         }
@@ -280,7 +332,8 @@ impl Exchange {
             return Err(Error::Refused(Refusal::AlreadySealed));
         }
         let create = create.unwrap_or_default();
-        let mut upload = self.take_space(&record, access.caller(), offset, create).await?;
+        let taken = self.take_space(&record, access.caller(), offset, create, Intent::Write);
+        let mut upload = taken.await?;
         upload.hold = Some(self.hold_on(&key, Some(Grant::Send)));
         Ok(upload)
     }
@@ -300,7 +353,8 @@ impl Exchange {
                 // Its writer is gone: who writes next learns from the holders where it stands.
                 // This node claims it in its own name: who only asks need not sign for a command.
                 content::Offset::Unclaimed => {
-                    self.take_space(&record, None, None, NewUpload::default()).await?.offset()
+                    let new = NewUpload::default();
+                    self.take_space(&record, None, None, new, Intent::Ask).await?.offset()
                 }
             },
         };
@@ -368,9 +422,11 @@ impl Exchange {
         caller: Option<&VerifiedCaller>,
         offset: Option<u64>,
         create: NewUpload,
+        intent: Intent,
     ) -> Result<Upload, Error> {
-        let session = self.inner.uploads.session(record.space, &record.app)?;
-        let mut open = tokio::time::timeout(TAKE_OVER_GRACE, session.lock_owned())
+        let Turn { writer, newer } =
+            self.inner.uploads.session(record.space, &record.app, intent)?;
+        let mut open = tokio::time::timeout(TAKE_OVER_GRACE, writer.lock_owned())
             .await
             .map_err(|_| Error::SpaceBusy)?;
         // Another node may have taken the space over since: its epoch is then in the state.
@@ -394,7 +450,7 @@ impl Exchange {
         }
         let content_max = self.inner.parts.content_max;
         let expires_at = record.due_at;
-        Ok(Upload { open, hold: None, content_max, expires_at, failed: false })
+        Ok(Upload { open, newer, hold: None, content_max, expires_at, failed: false })
     }
 
     async fn claim(
@@ -434,12 +490,19 @@ impl Exchange {
         size: u64,
     ) -> Result<Finished, Error> {
         // The commit's nonce rides in the seal, so the claim goes without it.
-        let mut upload = self.take_space(record, None, None, NewUpload::default()).await?;
-        if upload.offset() < size {
-            return Err(Error::ContentIncomplete);
-        }
-        if upload.offset() > size {
+        let differs = |announced: Option<u64>| announced.is_some_and(|it| it != size);
+        // No more than was announced may come, so there is no use in waiting for it.
+        if differs(record.size) {
             return Err(Error::Refused(Refusal::SizeMismatch));
+        }
+        let new = NewUpload::default();
+        let mut upload = self.take_space(record, None, None, new, Intent::Write).await?;
+        let have = upload.offset();
+        if have > size || differs(upload.size()) {
+            return Err(Error::Refused(Refusal::SizeMismatch));
+        }
+        if have < size {
+            return Err(Error::ContentIncomplete { have, want: size });
         }
         let open = upload.open();
         debug_assert_eq!(open.packet, record.packet, "a space belongs to one packet");
@@ -461,7 +524,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_upload_that_was_idle_longest_gives_way() {
         let uploads = Uploads::new(UPLOADS_MAX);
-        let open = |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app);
+        let open =
+            |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app, Intent::Write);
         for space in 0..UPLOADS_MAX {
             open(space, &app(space)).expect("there is room");
             tokio::time::advance(Duration::from_secs(1)).await;
@@ -477,7 +541,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_application_does_not_shut_the_others_out() {
         let uploads = Uploads::new(UPLOADS_MAX);
-        let open = |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app);
+        let open =
+            |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app, Intent::Write);
         let busy: Vec<_> = (0..uploads.an_app_max())
             .map(|space| open(space, &app(1)).expect("there is room"))
             .collect();

@@ -50,6 +50,11 @@ pub struct Bearer {
 }
 
 impl Exchange {
+    /// The URL of one of this cluster's names, as a caller has spelt it; none where it is no name of ours.
+    pub fn url_of_name(&self, authority: &str) -> Option<String> {
+        self.inner.policy.names.url(authority)
+    }
+
     /// Waits, a bounded while, until this node has heard of a majority: after a start of the whole
     /// cluster, or while a new leader is elected. Whether it has, the check that follows tells.
     pub async fn await_fresh(&self) {

@@ -7,7 +7,7 @@ text_word!(
     ///
     /// Either a code of Decision 20/2020 (`H41.02`), or the opaque code of a remote party
     /// (`000.00.00.G22`); which of the two may be registered where is the machine's to say.
-    UnitCode, "unit code", check_unit_code
+    UnitCode, "unit code", check_unit_code, trimmed
 );
 text_word!(
     /// A zone (vùng triển khai): the level-1 code that all its own units begin with, as `H41`.
@@ -59,6 +59,11 @@ impl AccessKey {
         text.extend(random.map(|octet| BASE32[usize::from(octet & 31)] as char));
         Self(text.into())
     }
+}
+
+/// Whoever copies a code takes the space beside it along.
+fn trimmed(text: String) -> String {
+    text.trim().to_owned()
 }
 
 // The remote, opaque form; our own zone's codes are held to Decision 20/2020 where they are added.

@@ -14,7 +14,7 @@ mod time;
 
 pub use codes::{AccessKey, AppId, UnitCode, Zone};
 pub use digest::Digest;
-pub use fold::fold;
+pub use fold::{fold, without_marks};
 pub use ids::{CommandId, NodeId, PacketId, SpaceId};
 pub use names::{FileName, IdempotencyKey, Label, MediaType, Nonce, Title};
 pub use states::{

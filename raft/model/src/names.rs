@@ -83,7 +83,8 @@ text_word!(
     Label, "name", check_label, nfc
 );
 text_word!(
-    /// The file name of a content: 1 to 255 octets of UTF-8 in NFC, no path. Goes when the content goes.
+    /// The file name of a content: 1 to 255 characters in NFC, as Windows keeps them, no path. Goes when the
+    /// content goes.
     FileName, "file name", check_file_name, nfc
 );
 text_word!(
@@ -104,19 +105,19 @@ fn nfc(text: String) -> String {
 }
 
 fn check_title(text: &str) -> Result<(), &'static str> {
-    check_line(text, 500)
+    check_line(text, 500, "at most 500 characters are allowed")
 }
 
 fn check_label(text: &str) -> Result<(), &'static str> {
-    check_line(text, 200)
+    check_line(text, 200, "at most 200 characters are allowed")
 }
 
-fn check_line(text: &str, chars_max: usize) -> Result<(), &'static str> {
+fn check_line(text: &str, chars_max: usize, too_long: &'static str) -> Result<(), &'static str> {
     if text.is_empty() {
         return Err("it is empty");
     }
     if text.chars().count() > chars_max {
-        return Err("it is too long");
+        return Err(too_long);
     }
     if text.chars().any(breaks_a_line) {
         return Err("it has a control character or a line break");
@@ -151,8 +152,8 @@ fn is_invisible(c: char) -> bool {
 }
 
 fn check_file_name(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() || text.len() > 255 {
-        return Err("1 to 255 octets are expected");
+    if !(1..=255).contains(&text.chars().count()) {
+        return Err("1 to 255 characters are expected");
     }
     if text.chars().any(|c| breaks_a_line(c) || matches!(c, '/' | '\\')) {
         return Err("it has a path separator or a control character");
@@ -216,6 +217,9 @@ mod tests {
         for text in ["", "a/b", "..", "a\\b", "a\nb"] {
             assert!(text.parse::<FileName>().is_err(), "{text:?}");
         }
+        // Characters, and not octets, are what people and Windows count.
+        assert!("ệ".repeat(255).parse::<FileName>().is_ok());
+        assert!("e".repeat(256).parse::<FileName>().is_err());
     }
 
     /// F13 of the attack: what people read must be what is there.

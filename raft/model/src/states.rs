@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Malformed;
 
+/// Why a word is none of a list's: all of them are named.
+macro_rules! one_of {
+    ($first:literal $(, $rest:literal)*) => {
+        concat!("one of these is expected: ", $first $(, ", ", $rest)*)
+    };
+}
+
 /// Declares a closed list: numbers in what is stored, words in API and CLI.
 macro_rules! list {
     ($(#[$doc:meta])* $name:ident, $what:literal, { $($(#[$vdoc:meta])* $n:literal $variant:ident = $word:literal,)* }) => {
@@ -37,7 +44,7 @@ macro_rules! list {
             type Err = Malformed;
             fn from_str(text: &str) -> Result<Self, Malformed> {
                 Self::ALL.iter().copied().find(|member| member.as_str() == text)
-                    .ok_or(Malformed::new($what, "it is not one of the list's words"))
+                    .ok_or(Malformed::new($what, one_of!($($word),*)))
             }
         }
     };
@@ -236,6 +243,8 @@ mod tests {
             assert_eq!(state.as_str().parse::<PacketState>(), Ok(*state));
         }
         assert!("gone".parse::<PacketState>().is_err());
+        let refused = "very".parse::<Importance>().expect_err("no word of the list");
+        assert_eq!(refused.reason, "one of these is expected: normal, urgent, very_urgent, flash");
     }
 
     #[test]

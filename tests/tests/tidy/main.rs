@@ -90,6 +90,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     // Both ends of every connection are set up by it; only certs decides what is trusted.
     ("rustls", &["lgsp-certs", "lgsp-mesh", "lgsp-api", "lgsp-client", "lgsp-app"]),
     ("rustls-pki-types", &["lgsp-certs", "lgsp-mesh", "lgsp-app"]),
+    ("serde_path_to_error", &["lgsp-api"]),
     ("sfv", &["lgsp-auth"]),
     ("sha1", &["lgsp-auth"]),
     ("socket2", &["lgsp-mesh"]),

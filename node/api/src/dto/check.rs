@@ -19,7 +19,7 @@ impl Check {
     /// Notes what is wrong.
     pub(crate) fn wrong(&mut self, pointer: impl Display, reason: &'static str) {
         if self.errors.len() < ERRORS_MAX {
-            self.errors.push(FieldError { pointer: pointer.to_string(), reason });
+            self.errors.push(FieldError::new(pointer.to_string(), reason));
         }
     }
 

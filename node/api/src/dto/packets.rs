@@ -457,7 +457,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::signed::from_json;
+    use crate::json::from_json;
 
     fn read(body: &str) -> Result<(Request, Option<u64>), Problem> {
         from_json::<NewPacket>(body.as_bytes())?.checked(None)

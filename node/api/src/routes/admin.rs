@@ -8,7 +8,7 @@ use axum::{
 };
 use model::NodeId;
 
-use super::{Answer, id};
+use super::{Answer, id, units::naming_units};
 use crate::{
     answer,
     app::App,
@@ -21,9 +21,9 @@ use crate::{
         },
         units::{AddUnits, UnitsAdded},
     },
+    json::{check_json_type, from_json},
     query::Query,
     settings::{JSON_BULK_MAX, JSON_MAX},
-    signed::{check_json_type, from_json},
 };
 
 /// How long a join token is valid unless told otherwise.
@@ -51,7 +51,13 @@ pub(crate) async fn add_app(State(app): State<App>, request: Request) -> Answer 
     let mut signed = app.signed(request).await?;
     let new = signed.json::<NewApp>(JSON_MAX).await?.checked()?;
     let added = AppAdded { app: new.app.clone() };
-    app.exchange.add_app(&signed.caller, new).await?;
+    let units: Vec<_> = std::iter::once(&new.unit).chain(&new.targets).cloned().collect();
+    app.exchange.add_app(&signed.caller, new).await.map_err(|error| {
+        naming_units(&app, error, &units, |index| match index.checked_sub(1) {
+            None => "/unit".into(),
+            Some(target) => format!("/targets/{target}"),
+        })
+    })?;
     Ok(answer::json(StatusCode::CREATED, &added))
 }
 

@@ -11,8 +11,8 @@ use crate::{
     answer,
     app::App,
     dto::{admin::StatusView, authority::RotateAuthority},
+    json::{check_json_type, from_json},
     settings::JSON_MAX,
-    signed::{check_json_type, from_json},
 };
 
 /// The certificate that applications trust

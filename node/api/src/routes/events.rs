@@ -36,7 +36,8 @@ const WAIT_MAX_SECS: u64 = 30;
 /// the unit has sent; to who may receive, what waits for it; to all, which applications and keys of the unit
 /// were added, issued or revoked, and by whom. Positions count all of it: a line `id:` without data
 /// moves the position past events for others, and so does the link `next` of a batch. A stream that is asked for with a revoked key gets 204: a client of
-/// server-sent events stops then.
+/// server-sent events stops then. Where there is none for the moment, who accepts `text/event-stream` gets one
+/// that ends at once and says in `retry:` when to come back; who accepts `application/problem+json` too gets the problem.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
     params(
@@ -54,6 +55,23 @@ const WAIT_MAX_SECS: u64 = 30;
     )
 )]
 pub(crate) async fn events(State(app): State<App>, request: Request) -> Answer {
+    let gives_up = gives_up(request.headers());
+    match told(app.clone(), request).await {
+        Err(problem) if gives_up && problem.is_temporary() => {
+            app.metrics.refused(problem.word());
+            Ok(sse::response(Body::from(sse::later(&problem))))
+        }
+        answer => answer,
+    }
+}
+
+/// Whether the client is a plain one of server-sent events, as browsers have it: it gives up for good where
+/// the answer is another than 200. One that understands problems says so.
+fn gives_up(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/event-stream") && !accepts(headers, "application/problem+json")
+}
+
+async fn told(app: App, request: Request) -> Answer {
     let (wants_batch, wants_stream) = wanted(request.headers());
     let mut signed = match app.signed(request).await {
         Err(problem) if problem.is(&Rejection::KeyDisabled) && wants_stream => {
@@ -107,13 +125,7 @@ async fn stream(app: App, signed: Signed) -> Answer {
         _counted: app.metrics.stream(),
         app,
     };
-    let mut response = Response::new(Body::from_stream(sse::octets(feeding)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Proxies of the nginx family would hold events back.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(sse::response(Body::from_stream(sse::octets(feeding))))
 }
 
 /// The position that a client which comes back has seen.

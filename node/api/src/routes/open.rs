@@ -16,8 +16,8 @@ use crate::{
         At,
         cluster::{Join, Joined, Limits, Ready, TusOffer, WellKnown},
     },
+    json::{check_json_type, from_json},
     settings::{JSON_MAX, PAGE_MAX},
-    signed::{check_json_type, from_json},
     tus,
 };
 
@@ -28,8 +28,8 @@ use crate::{
 )]
 pub(crate) async fn join(State(app): State<App>, request: Request) -> Answer {
     let (head, mut octets) = app.unsigned(request);
-    let body = octets.collect(&head.headers, JSON_MAX).await?;
     check_json_type(&head.headers)?;
+    let body = octets.collect(&head.headers, JSON_MAX).await?;
     let join = from_json::<Join>(&body)?.checked()?;
     let admission = app.exchange.join(join).await?;
     Ok(answer::json(StatusCode::OK, &Joined::from(admission)))
@@ -75,7 +75,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
 pub(crate) async fn openapi(State(app): State<App>) -> Response {
-    let document = app.openapi.get_or_init(|| crate::openapi::rendered(&app.settings.public_url));
+    let document = app.openapi.get_or_init(crate::openapi::rendered);
     let mut response = Response::new(Body::from(document.clone()));
     response
         .headers_mut()

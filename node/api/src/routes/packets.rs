@@ -7,7 +7,7 @@ use axum::{
 use delivery::{OpenRequest, Submission};
 use model::{PacketId, PacketState};
 
-use super::{Answer, detached, id};
+use super::{Answer, detached, id, units::naming_units};
 use crate::{
     answer,
     app::App,
@@ -18,6 +18,7 @@ use crate::{
             PacketOpened, Space,
         },
     },
+    header::is_kind,
     multipart,
     problem::Problem,
     query::Query,
@@ -41,24 +42,25 @@ use crate::{
 )]
 pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
     let signed = app.signed(request).await?;
-    match signed::essence(&signed.head.headers) {
-        Some(essence) if essence.eq_ignore_ascii_case("multipart/form-data") => {
-            submit(app, signed).await
-        }
-        Some(essence) if essence.eq_ignore_ascii_case("application/json") => {
-            grant(app, signed).await
-        }
-        _ => Err(Problem::new(Fault::MediaTypeUnsupported)
-            .member("expected", "application/json, multipart/form-data")),
+    let headers = &signed.head.headers;
+    if is_kind(headers, "multipart/form-data") {
+        return submit(app, signed).await;
     }
+    if is_kind(headers, "application/json") {
+        return grant(app, signed).await;
+    }
+    Err(Problem::new(Fault::MediaTypeUnsupported)
+        .member("expected", "application/json, multipart/form-data"))
 }
 
 async fn grant(app: App, mut signed: Signed) -> Answer {
     let idempotency_key = signed::idempotency_key(&signed.head)?;
     let (request, size) = signed.json::<NewPacket>(JSON_MAX).await?.checked(None)?;
+    let targets = request.targets.clone();
     let open = OpenRequest { request, size, idempotency_key };
-    let opened = app.exchange.open(&signed.caller, open).await?;
-    let url = format!("{}/v1/spaces/{}", app.settings.public_url, opened.space);
+    let opened = app.exchange.open(&signed.caller, open).await;
+    let opened = opened.map_err(|error| naming_units(&app, error, &targets, target))?;
+    let url = format!("{}/v1/spaces/{}", app.url_for(&signed.head), opened.space);
     let body = PacketOpened {
         packet: opened.packet,
         state: PacketState::AwaitingContent,
@@ -87,11 +89,17 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
     // From here on copies are made, and only the one who made them can have them destroyed. The room
     // for the body stays taken until this has ended.
     detached(async move {
-        let accepted = app.exchange.submit(&signed.caller, submission).await?;
+        let targets = submission.request.targets.clone();
+        let accepted = app.exchange.submit(&signed.caller, submission).await;
+        let accepted = accepted.map_err(|error| naming_units(&app, error, &targets, target))?;
         let packet = accepted.packet;
         Ok(created(PacketCreated::Accepted(accepted.into()), packet))
     })
     .await
+}
+
+fn target(index: usize) -> String {
+    format!("/targets/{index}")
 }
 
 fn created(body: PacketCreated, packet: PacketId) -> axum::response::Response {
@@ -152,10 +160,10 @@ pub(crate) async fn commit(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
+    let packet = id(&packet)?;
     let commit: Commit = signed.json(JSON_MAX).await?;
     let (digest, policy) = commit.checked()?;
-    let accepted =
-        app.exchange.seal(&signed.caller, id(&packet)?, digest, commit.size, policy).await?;
+    let accepted = app.exchange.seal(&signed.caller, packet, digest, commit.size, policy).await?;
     Ok(answer::json(StatusCode::OK, &PacketAccepted::from(accepted)))
 }
 

@@ -1,7 +1,5 @@
 //! Spaces: a content on its way in, by tus 1.0.0 or by a plain PUT.
 
-use std::time::Duration;
-
 use auth::{BodyDigest, ChecksumChecker, ContentDigest, UploadChecksum, VerifiedCaller};
 use axum::{
     extract::{Path, Request, State},
@@ -17,16 +15,10 @@ use crate::{
     answer,
     app::App,
     problem::Problem,
-    signed::{Octets, content_length},
+    signed::{self, Octets, content_length},
     texts::Fault,
     tus::{self, Metadata},
 };
-
-/// What is read and forgotten of a body that is refused, so that a client gets the answer instead of a
-/// reset; beyond it the connection ends.
-const DRAIN_MAX: usize = 256 * 1024;
-/// How long it is read: a sender who does not send does not hold the answer back.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Who came to which space. The body is apart: it may be taken by one at a time only.
 struct Visit {
@@ -35,6 +27,8 @@ struct Visit {
     space: SpaceId,
     token: Option<String>,
     caller: Option<VerifiedCaller>,
+    /// The token is none. Its door says so, in its own order.
+    is_stranger: bool,
 }
 
 impl Visit {
@@ -45,14 +39,17 @@ impl Visit {
         let Some(token) = token else {
             let caller = app.caller(&head).await?;
             octets.sent_by(app.shares.of(caller.app(), caller.unit()));
-            return Ok(Self { space: id(space)?, app, head, token: None, caller: Some(caller) });
+            let (space, caller) = (id(space)?, Some(caller));
+            return Ok(Self { space, app, head, token: None, caller, is_stranger: false });
         };
         let space = id(space)?;
         // A token that shows nobody is refused at its door, after what tus looks at first.
-        if let Ok(bearer) = app.exchange.bearer_of_space(space, &token).await {
+        let bearer = app.exchange.bearer_of_space(space, &token).await;
+        let is_stranger = matches!(bearer, Err(Error::TokenInvalid));
+        if let Ok(bearer) = bearer {
             octets.sent_by(app.count(&head, &bearer.app, &bearer.unit)?);
         }
-        Ok(Self { space, app, head, token: Some(token), caller: None })
+        Ok(Self { space, app, head, token: Some(token), caller: None, is_stranger })
     }
 
     fn access(&self) -> SpaceAccess<'_> {
@@ -87,8 +84,7 @@ impl Visit {
         if let Some(caller) = &self.caller {
             return Ok(Some(caller.content()));
         }
-        let Some(value) = self.head.headers.get("content-digest") else { return Ok(None) };
-        Ok(Some(ContentDigest::parse("content-digest", value.as_bytes())?))
+        Ok(signed::content_digest(&self.head)?)
     }
 
     /// Takes the body in. Octets that were promised a checksum do not count before it holds: few are
@@ -99,10 +95,12 @@ impl Visit {
         upload: &mut Upload,
         promised: Promised,
     ) -> Result<(), Problem> {
+        let (length, held_max) = (content_length(&self.head.headers), self.app.shares.held_max());
+        // The head alone says that it does not fit: nobody need send it first.
+        upload.has_room_for(length.unwrap_or(0))?;
         if promised.is_none() {
             return stream(octets, upload).await;
         }
-        let (length, held_max) = (content_length(&self.head.headers), self.app.shares.held_max());
         if length.is_none_or(|length| length > held_max as u64) {
             let taken = take_whole(octets, upload, promised).await;
             return or_taken_back(upload, taken).await;
@@ -257,7 +255,7 @@ fn set_expires(response: &mut Response, at: Moment) {
     answer::set(response, tus::UPLOAD_EXPIRES, &answer::http_date(at));
 }
 
-/// Runs a visit; a refused body is drained a little, so that its sender reads why.
+/// Runs a visit. Of a body that is refused nothing more is read here: its sender may wait for `100 Continue`.
 async fn visit(
     app: App,
     space: &str,
@@ -266,12 +264,7 @@ async fn visit(
 ) -> Answer {
     let (head, mut octets) = app.unsigned(request);
     let visit = Visit::of(app, space, head, &mut octets).await?;
-    let answer = act(&visit, &mut octets).await;
-    if answer.is_err() {
-        // Cut off by the time or not: nobody needs what is left.
-        let _ = tokio::time::timeout(DRAIN_TIME_MAX, octets.drain(DRAIN_MAX)).await;
-    }
-    answer
+    act(&visit, &mut octets).await
 }
 
 /// Create a tus upload in a space
@@ -318,7 +311,8 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
         let with_upload = tus::is_offset_octet_stream(headers);
         let promised = visit.promised()?;
         let new = NewUpload { size: Some(size), file_name };
-        let url = format!("{}/v1/spaces/{}/content", visit.app.settings.public_url, visit.space);
+        let url = visit.app.url_for(&visit.head);
+        let url = format!("{url}/v1/spaces/{}/content", visit.space);
         let upload = visit.upload(with_upload.then_some(0), Some(new)).await;
         let mut upload = upload.map_err(|problem| match problem.status() {
             // The answer to the same creation was lost, and with it where to go on.
@@ -445,6 +439,9 @@ pub(crate) async fn put(
 async fn put_in(app: App, space: String, request: Request) -> Answer {
     visit(app, &space, request, async |visit, octets| {
         let headers = &visit.head.headers;
+        if visit.is_stranger {
+            return Err(Problem::new(Fault::TokenInvalid));
+        }
         let digest = visit.content_digest()?.filter(|digest| !digest.is_empty());
         let digest = digest.ok_or_else(|| Problem::new(Fault::ContentDigestMissing))?;
         let (size, max) = (content_length(headers), visit.app.settings.content_max);

@@ -5,6 +5,8 @@ use axum::{
     http::StatusCode,
 };
 
+use delivery::{Error, StrangeUnit};
+use machine::Refusal;
 use model::UnitCode;
 
 use super::{Answer, id};
@@ -16,7 +18,7 @@ use crate::{
         authority::TrustedAuthorities,
         units::{ApiNode, ApiNodes, RenameUnit, Unit, UnitRemoved},
     },
-    problem::Problem,
+    problem::{FieldError, Problem},
     query::Query,
     settings::JSON_MAX,
     texts::Fault,
@@ -54,6 +56,28 @@ pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
     Ok(answer::page::<_, Unit, _>(uri, units, limit, |unit| unit.code.clone()))
 }
 
+/// Names the codes that no unit has, where that is what is wrong, each by its place in the body.
+pub(super) fn naming_units(
+    app: &App,
+    error: Error,
+    codes: &[UnitCode],
+    place: impl Fn(usize) -> String,
+) -> Problem {
+    let Error::Refused(Refusal::UnitUnknown) = error else { return error.into() };
+    let strange = app.exchange.strange_units(codes).into_iter();
+    let errors = strange.map(|StrangeUnit { index, meant }| {
+        let (at, code) = (place(index), &codes[index]);
+        match meant {
+            None => FieldError::new(at, "no unit has this code").naming(code.as_str()),
+            Some(meant) => {
+                FieldError::new(at, "no unit has this code; in brackets is the nearest one")
+                    .naming(&format!("{code} ({meant})"))
+            }
+        }
+    });
+    Problem::from(error).errors(errors.collect())
+}
+
 /// One unit, by its code or an alias
 #[utoipa::path(
     get, path = "/v1/units/{code}", tag = "units", operation_id = "show_unit", security(("lgsp-v1" = [])),
@@ -67,7 +91,9 @@ pub(crate) async fn show(
 ) -> Answer {
     let mut signed = app.signed(request).await?;
     signed.no_body().await?;
-    let unit = app.exchange.unit(&id(&code)?).await?;
+    let code: UnitCode = id(&code)?;
+    let unit = app.exchange.unit(&code).await;
+    let unit = unit.map_err(|error| naming_units(&app, error, &[code], |_| String::new()))?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
 

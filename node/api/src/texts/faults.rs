@@ -40,8 +40,8 @@ faults! {
         ["Some fields are malformed", "Mend the fields named in `errors` and send again."],
     /// A query parameter that cannot be read.
     QueryMalformed = "query_malformed" 1103 400 false
-        ["Tham số truy vấn không hợp lệ", "Sửa tham số nêu ở `parameter`. Tham số lạ cũng bị từ chối."]
-        ["A query parameter is malformed", "Mend the parameter named in `parameter`. Unknown ones are refused too."],
+        ["Tham số truy vấn không hợp lệ", "Sửa tham số nêu ở `parameter`; `expected`, `min` và `max` cho biết giá trị được phép. Tham số lạ cũng bị từ chối."]
+        ["A query parameter is malformed", "Mend the parameter named in `parameter`; `expected`, `min` and `max` say what it may be. Unknown ones are refused too."],
     /// A header that cannot be read.
     HeaderMalformed = "header_malformed" 1104 400 false
         ["Tiêu đề không hợp lệ", "Sửa tiêu đề nêu ở `header` rồi gửi lại."]
@@ -120,8 +120,8 @@ faults! {
         ["The tus extension is not supported", "Use only what Tus-Extension names; switch off parallel uploads and Upload-Defer-Length."],
     /// `Upload-Metadata` that cannot be read.
     TusMetadata = "tus_metadata" 1123 400 false
-        ["Không đọc được Upload-Metadata", "Cần các cặp khoá và base64, cách nhau bằng dấu phẩy; tên tệp không có đường dẫn."]
-        ["Upload-Metadata cannot be read", "Pairs of a key and base64 are expected, separated by commas; file names have no path."],
+        ["Không đọc được Upload-Metadata", "Cần các cặp khoá và base64, cách nhau bằng dấu phẩy; `errors` cho biết khoá nào sai và vì sao."]
+        ["Upload-Metadata cannot be read", "Pairs of a key and base64 are expected, separated by commas; `errors` says which key is wrong and why."],
     /// `Upload-Checksum` that cannot be read, or of another algorithm.
     TusChecksumUnsupported = "tus_checksum_unsupported" 1124 400 false
         ["Upload-Checksum không được hỗ trợ", "Dùng sha256 hoặc sha1 kèm giá trị base64."]
@@ -148,8 +148,8 @@ faults! {
         ["The content is too large", "The content is over the limit of `max` octets or the announced size."],
     /// The content has not arrived whole.
     ContentIncomplete = "content_incomplete" 1131 409 true
-        ["Nội dung chưa đến đủ", "Gửi nốt phần còn lại vào không gian rồi chốt lại."]
-        ["The content has not arrived whole", "Send the rest into the space and commit again."],
+        ["Nội dung chưa đến đủ", "Mới có `have` trong `want` byte. Gửi nốt phần còn lại vào không gian rồi chốt lại."]
+        ["The content has not arrived whole", "Of `want` octets `have` are here. Send the rest into the space and commit again."],
     /// The content is gone.
     ContentPurged = "content_purged" 1132 410 false
         ["Nội dung đã được xoá", "Gói tin đã kết thúc nên nội dung đã xoá khỏi nền tảng. Cần lại thì đề nghị bên gửi gửi gói mới."]

@@ -4,8 +4,23 @@
 pub fn reason_vi(reason: &'static str) -> &'static str {
     match reason {
         "it is empty" => "không được để trống",
-        "it is too long" => "quá dài",
+        "at most 500 characters are allowed" => "tối đa 500 ký tự",
+        "at most 200 characters are allowed" => "tối đa 200 ký tự",
         "it has a control character or a line break" => "có ký tự điều khiển hoặc xuống dòng",
+        "it has a mark that reverses the direction of text" => "có ký tự đảo chiều chữ",
+        "it has no visible character" => "không có ký tự nào nhìn thấy được",
+        "one of these is expected: normal, urgent, very_urgent, flash" => {
+            "cần một trong các giá trị: normal, urgent, very_urgent, flash"
+        }
+        "one of these is expected: province, department, commune, ward, other, remote" => {
+            "cần một trong các giá trị: province, department, commune, ward, other, remote"
+        }
+        "one of these is expected: send, receive, admin" => {
+            "cần một trong các giá trị: send, receive, admin"
+        }
+        "one of these is expected: hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256" => {
+            "cần một trong các giá trị: hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256"
+        }
         "1 to 64 characters are expected" => "cần từ 1 đến 64 ký tự",
         "letters without marks, digits, full stop, hyphen and underscore are allowed" => {
             "chỉ dùng chữ không dấu, chữ số, dấu chấm, gạch nối và gạch dưới"
@@ -23,8 +38,8 @@ pub fn reason_vi(reason: &'static str) -> &'static str {
         "type/subtype is expected, at most 127 characters" => {
             "cần dạng type/subtype, tối đa 127 ký tự"
         }
-        "it is not one of the list's words" => "không thuộc các giá trị cho phép",
-        "1 to 255 octets are expected" => "cần từ 1 đến 255 byte",
+        "at most 4096 characters of ASCII are allowed" => "tối đa 4096 ký tự ASCII",
+        "1 to 255 characters are expected" => "cần từ 1 đến 255 ký tự",
         "it has a path separator or a control character" => {
             "có dấu phân cách đường dẫn hoặc ký tự điều khiển"
         }
@@ -47,9 +62,75 @@ pub fn reason_vi(reason: &'static str) -> &'static str {
         "this algorithm needs a public key" => "thuật toán này cần khoá công khai",
         "this algorithm has no public key" => "thuật toán này không có khoá công khai",
         "it is given twice" => "được nêu hai lần",
+        "no unit has this code" => "không đơn vị nào mang mã này",
+        "no unit has this code; in brackets is the nearest one" => {
+            "không đơn vị nào mang mã này; trong ngoặc là mã gần nhất"
+        }
+        "it is missing" => "còn thiếu",
+        "there is no such field; there are" => "không có trường này; các trường có thể dùng",
+        "a text is expected" => "cần một chuỗi ký tự",
+        "true or false is expected" => "cần true hoặc false",
+        "a list is expected" => "cần một danh sách",
+        "an object is expected" => "cần một đối tượng JSON",
+        "a whole number from 0 on is expected" => "cần một số nguyên không âm",
+        "a whole number is expected" => "cần một số nguyên",
+        "another kind of value is expected" => "cần giá trị thuộc kiểu khác",
+        "the body is empty" => "thân yêu cầu trống",
+        "the text is UTF-16: save and send it as UTF-8" => {
+            "văn bản ở dạng UTF-16: hãy lưu và gửi ở dạng UTF-8"
+        }
+        "the text is not UTF-8: save and send it as UTF-8" => {
+            "văn bản không phải UTF-8: hãy lưu và gửi ở dạng UTF-8"
+        }
+        "the text ends before the JSON does" => "văn bản kết thúc khi JSON chưa đủ",
+        "the text is no JSON from this line and column on" => {
+            "từ dòng và cột này, văn bản không còn là JSON"
+        }
         "an https URL is expected" => "cần URL https",
         "host:port is expected" => "cần dạng máy:cổng",
         "the list is too long" => "danh sách quá dài",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{any::type_name, str::FromStr};
+
+    use model::{
+        AppId, FileName, Grant, Importance, KeyAlgorithm, Label, Malformed, MediaType, Title,
+        UnitCode, UnitKind,
+    };
+
+    use super::*;
+
+    fn speaks<T: FromStr<Err = Malformed>>(texts: &[&str]) {
+        for text in texts {
+            let Err(refused) = text.parse::<T>() else { panic!("{} {text:?}", type_name::<T>()) };
+            let said = reason_vi(refused.reason);
+            assert_ne!(said, refused.reason, "{} {text:?}", type_name::<T>());
+            // The way out is the same in both: numbers, and words of ours.
+            let numbers =
+                |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+            assert_eq!(numbers(said), numbers(refused.reason), "{said}");
+        }
+    }
+
+    #[test]
+    fn every_reason_of_a_field_is_vietnamese_too() {
+        let long = "a".repeat(1000);
+        let texts = ["", &long, "a\nb", "a\u{202e}b", "\u{200b}"];
+        speaks::<Title>(&texts);
+        speaks::<Label>(&texts);
+        speaks::<FileName>(&texts);
+        speaks::<FileName>(&["..", "a/b"]);
+        speaks::<UnitCode>(&["", &long, "Sở", "..."]);
+        speaks::<AppId>(&["", "A b", &long]);
+        speaks::<MediaType>(&["", "pdf"]);
+        for list in
+            [speaks::<Importance>, speaks::<UnitKind>, speaks::<Grant>, speaks::<KeyAlgorithm>]
+        {
+            list(&["?"]);
+        }
     }
 }

@@ -219,11 +219,11 @@ fn registry(refusal: Refusal) -> Said {
             texts(
                 [
                     "Không có đơn vị này",
-                    "Mã định danh không có trong danh bạ. Tìm bằng tên: GET /v1/units?q=….",
+                    "Mã định danh (nêu trong `errors`) không có trong danh bạ. Tìm bằng tên: GET /v1/units?q=….",
                 ],
                 [
                     "There is no such unit",
-                    "The code is not in the directory. Search by name: GET /v1/units?q=...",
+                    "The code (named in `errors`) is not in the directory. Search by name: GET /v1/units?q=...",
                 ],
             ),
         ),

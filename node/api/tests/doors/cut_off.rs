@@ -60,5 +60,19 @@ async fn a_node_that_is_cut_off_ends_its_streams_and_polls() {
     assert!(ended < SENT_AWAY, "the stream went on for {ended:?}");
     let (answer, polled) = polled;
     answer.problem(503, "unavailable");
+    // A browser would give up for good after any other status than 200.
+    for (kinds, status) in [
+        ("text/event-stream", 200),
+        ("text/event-stream, application/problem+json", 503),
+        ("*/*", 503),
+    ] {
+        let stream = Ask::new("GET", "/v1/events").header("accept", kinds).signed(&source);
+        let stream = house.ask(stream).await;
+        assert_eq!(stream.status, status, "{kinds}");
+        if status == 200 {
+            assert_eq!(stream.header("content-type"), "text/event-stream");
+            assert_eq!(&stream.body[..], b"retry: 2000\n: unavailable\n\n");
+        }
+    }
     assert!(answer.headers.contains_key("retry-after") && polled < SENT_AWAY, "{polled:?}");
 }

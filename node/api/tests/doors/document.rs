@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, Method, header};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::house::{self, Answer, Ask, House};
+use crate::house::{Answer, Ask, House};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let document = lgsp_api::openapi_json(&format!("https://{}", house::AUTHORITY));
+    let document = lgsp_api::openapi_json();
     serde_json::from_slice(&document).expect("JSON")
 });
 

@@ -34,6 +34,8 @@ use crate::document;
 
 /// The name that clients call the node by.
 pub const AUTHORITY: &str = "lgsp.example.vn";
+/// Another of its names.
+pub const SECOND_AUTHORITY: &str = "localhost:8443";
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
@@ -155,6 +157,7 @@ impl KeySealer for Sealer {
 
 /// A request to be sent.
 pub struct Ask {
+    authority: &'static str,
     method: &'static str,
     target: String,
     headers: Vec<(&'static str, String)>,
@@ -163,7 +166,14 @@ pub struct Ask {
 
 impl Ask {
     pub fn new(method: &'static str, target: impl Into<String>) -> Self {
-        Self { method, target: target.into(), headers: Vec::new(), body: Bytes::new() }
+        let (headers, body) = (Vec::new(), Bytes::new());
+        Self { authority: AUTHORITY, method, target: target.into(), headers, body }
+    }
+
+    /// Calls the node by another name.
+    pub fn at(mut self, authority: &'static str) -> Self {
+        self.authority = authority;
+        self
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -212,7 +222,7 @@ impl Ask {
         let signed = signer.sign(&SignRequest {
             method: self.method,
             scheme: Scheme::Https,
-            authority: AUTHORITY,
+            authority: self.authority,
             path_and_query: &self.target,
             content_digest: digest.as_deref(),
             headers: &headers,
@@ -228,7 +238,7 @@ impl Ask {
 
     pub fn request(&self) -> Request<Body> {
         let mut request =
-            Request::builder().method(self.method).uri(&self.target).header("host", AUTHORITY);
+            Request::builder().method(self.method).uri(&self.target).header("host", self.authority);
         if !self.body.is_empty() {
             request = request.header("content-length", self.body.len());
         }
@@ -312,7 +322,10 @@ impl House {
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
             nodes: Arc::new(Others(discarded.clone())),
-            public_names: auth::PublicNames::new([format!("https://{AUTHORITY}")]).expect("a name"),
+            public_names: auth::PublicNames::new(
+                [AUTHORITY, SECOND_AUTHORITY].map(|name| format!("https://{name}")),
+            )
+            .expect("names"),
             content_max: 1 << 30,
             open_max: delivery::OpenMax { packets_a_target: 100_000, octets_a_unit: 1 << 40 },
             uploads_max: delivery::UPLOADS_MAX,

@@ -51,7 +51,7 @@ async fn bodies_that_are_collected_have_a_bound_in_sum() {
     house.ask(of(2 * 1024)).await.ok(201);
     // A stranger's body neither takes that room nor waits for it.
     let stranger = Ask::new("POST", "/v1/cluster/join").json(serde_json::json!({"token": "jn_x"}));
-    house.ask(stranger).await.problem(400, "json_malformed");
+    house.ask(stranger).await.problem(422, "fields_malformed");
     holding.abort();
     let _ = holding.await;
     house.ask(of(8 * 1024)).await.ok(201);

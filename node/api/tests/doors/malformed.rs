@@ -272,7 +272,7 @@ async fn wrong_encodings_and_torn_bodies_are_the_clients_fault() {
         let middle = body.len() / 2;
         for (what, wrong) in [
             ("UTF-16", wide),
-            ("a mark of UTF-8", [b"\xef\xbb\xbf", &body[..]].concat()),
+            ("two marks of UTF-8", [b"\xef\xbb\xbf\xef\xbb\xbf", &body[..]].concat()),
             ("Latin-1 in a name", [b"{\"S\xe0\": 1,", &body[1..]].concat()),
             ("half a sign at the end", [&body[..], b"\xe1\xba"].concat()),
             ("two bodies", [&body[..], &body[..]].concat()),
@@ -324,5 +324,56 @@ async fn torn_requests_for_certificates_are_the_strangers_fault() {
         let body = with(&join.body, "/certificate_request", &text);
         let answer = join.give(&house, body).await;
         answer.problem(422, "join_request_malformed");
+    }
+}
+
+/// Case 5 and finding 8, at every door that reads JSON: the mark of an encoding is no content, and what is
+/// wrong is told by its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_door_tells_where_a_body_is_wrong() {
+    let house = House::found().await;
+    for door in doors(&house).await {
+        let told = |answer: &Answer| (answer.status, answer.json()["word"].clone());
+        let body = door.body.to_string();
+        let plain = door.give(&house, body.clone()).await;
+        let marked = door.give(&house, [b"\xef\xbb\xbf", body.as_bytes()].concat()).await;
+        assert_eq!(told(&marked), told(&plain), "{}", door.path);
+
+        let detail = async |body: Vec<u8>, status: u16, pointer: &str| {
+            let answer = door.give(&house, body).await;
+            assert_eq!(answer.status, status, "{} {pointer}: {answer:?}", door.path);
+            let problem = answer.json();
+            let errors = problem["errors"].as_array().expect("errors");
+            let error = errors.iter().find(|error| error["pointer"] == pointer);
+            let error = error.unwrap_or_else(|| panic!("{} {pointer}: {problem}", door.path));
+            text(error, "/detail").to_owned()
+        };
+        let utf16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(detail(utf16, 400, "").await.contains("UTF-16"));
+        let broken = detail(body.replace('{', "{,").into(), 400, "").await;
+        assert!(broken.contains("dòng"), "{broken}");
+        if !["/v1/admin/join-tokens"].contains(&&*door.path) {
+            assert!(detail(" ".into(), 400, "").await.contains("trống"));
+        }
+        let members = door.body.as_object().expect("bodies are objects");
+        let mut more = members.clone();
+        more.insert("stranger".into(), 1.into());
+        let known = detail(Value::from(more).to_string().into(), 400, "/stranger").await;
+        assert!(members.keys().all(|key| known.contains(&**key)), "{known}");
+        for key in members.keys() {
+            let mut fewer = members.clone();
+            fewer.remove(key);
+            let answer = door.give(&house, Value::from(fewer).to_string()).await;
+            if answer.status == 422 && answer.json()["word"] == "fields_malformed" {
+                let error = json!([{"pointer": format!("/{key}"), "detail": "còn thiếu"}]);
+                assert_eq!(answer.json()["errors"], error, "{} without {key}", door.path);
+            }
+            let mut other = members.clone();
+            other.insert(key.clone(), json!({"x": {}}));
+            let answer = door.give(&house, Value::from(other).to_string()).await;
+            let places = answer.json()["errors"].clone();
+            let place = text(&places, "/0/pointer");
+            assert!(place.starts_with(&format!("/{key}")), "{} {key}: {places}", door.path);
+        }
     }
 }

@@ -176,7 +176,10 @@ async fn a_stream_whose_reader_is_slower_than_the_feed_ends_with_its_key() {
         let ask = Ask::new("GET", "/v1/events?after=0").signed(by);
         let answer = house.router.clone().oneshot(ask.request()).await.expect("an answer");
         let mut stream = answer.into_body().into_data_stream();
-        assert!(read(stream.next().await).contains("session.started.v1"));
+        let started = read(stream.next().await);
+        assert!(started.contains("session.started.v1"), "{started}");
+        let waiting = format!("\"waiting\":{BACKLOG},");
+        assert!(started.contains(&waiting) && started.contains("\"more_waiting\":false"));
         assert!(read(stream.next().await).contains("packet.available.v1"));
         stream
     };

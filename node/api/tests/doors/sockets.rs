@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A server of the house on a port of its own, and how clients speak TLS with it.
-async fn serve(
+pub async fn serve(
     house: &House,
 ) -> (lgsp_api::Server, std::net::SocketAddr, tokio_rustls::rustls::ClientConfig) {
     let now = consensus::Clock::now(&consensus::SystemClock);
@@ -38,9 +38,11 @@ async fn serve(
     (server, address, certs::https_client_config(trust).expect("a configuration"))
 }
 
-type Tls = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
+/// A connection of a client.
+pub type Tls = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
 
-async fn connect(
+/// Connects, and speaks TLS.
+pub async fn connect(
     address: std::net::SocketAddr,
     config: &tokio_rustls::rustls::ClientConfig,
     alpn: &[u8],
@@ -61,7 +63,7 @@ async fn try_connect(
 }
 
 /// A request as HTTP/1.1 writes it.
-fn written(ask: Ask) -> Vec<u8> {
+pub fn written(ask: Ask) -> Vec<u8> {
     let request = ask.request();
     let mut out = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri()).into_bytes();
     for (name, value) in request.headers() {
@@ -232,7 +234,7 @@ async fn idle(
 }
 
 /// Asks over a connection that stays open, and reads the whole answer; none where it was closed.
-async fn ask_over(connection: &mut Tls, request: &[u8]) -> Option<String> {
+pub async fn ask_over(connection: &mut Tls, request: &[u8]) -> Option<String> {
     connection.write_all(request).await.ok()?;
     let mut answer = Vec::new();
     loop {

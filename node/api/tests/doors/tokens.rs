@@ -206,8 +206,24 @@ async fn a_download_under_way_ends_with_its_key() {
     assert!(rest > 1 << 20, "{rest}");
 }
 
+/// Octets of bodies that the node has received.
+pub async fn received(house: &House) -> u64 {
+    let metrics = house.ask(Ask::new("GET", "/metrics")).await;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    let count =
+        metrics.lines().find_map(|line| line.strip_prefix("lgsp_http_received_bytes_total "));
+    count.and_then(|count| count.parse().ok()).expect("a count")
+}
+
+/// Waits until so many have come. Virtual time stands still while somebody looks all the time.
+pub async fn until_received(house: &House, count: u64) {
+    while received(house).await != count {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// A body that begins and never goes on.
-fn stalled(ask: Ask, begun: &'static [u8], length: Option<usize>) -> Request<Body> {
+pub fn stalled(ask: Ask, begun: &'static [u8], length: Option<usize>) -> Request<Body> {
     let (mut head, _) = ask.request().into_parts();
     if let Some(length) = length {
         head.headers.insert("content-length", length.into());
@@ -224,9 +240,12 @@ async fn an_upload_under_way_ends_with_its_key() {
     house.party("H41.05", &["receive"]).await;
     let sum = format!("sha256 {}", BASE64_STANDARD.encode(certs::sha256(b"xin")));
     let digest = auth::content_digest_sha256(&certs::sha256(b"xin"));
-    let mut under_way = Vec::new();
-    for (door, length) in [("PATCH", None), ("held", Some(3)), ("streamed", None), ("PUT", None)] {
-        let open = opened(&house, &source).await;
+    let mut opens = Vec::new();
+    for door in [("PATCH", None), ("held", Some(3)), ("streamed", None), ("PUT", None)] {
+        opens.push((door, opened(&house, &source).await));
+    }
+    let (mut under_way, before) = (Vec::new(), received(&house).await);
+    for ((door, length), open) in opens {
         let content = content_of(&open);
         let ask = match door {
             "PATCH" => piece(&content, "0"),
@@ -238,11 +257,9 @@ async fn an_upload_under_way_ends_with_its_key() {
         let asked = tokio::spawn(async move { router.oneshot(request).await.expect("an answer") });
         under_way.push((door, content, asked));
     }
-    // Each has begun: the writer of its space is busy.
-    for (_, content, _) in &under_way {
-        let busy = piece(content, "0").body("x").signed(&spare);
-        house.send(busy.request()).await.problem(423, "space_busy");
-    }
+    // Each has begun: a body is awaited when its space was taken.
+    let begun = before + 2 * under_way.len() as u64;
+    until_received(&house, begun).await;
     house.revoke(&source).await;
     let revoked = Instant::now();
     for (door, content, asked) in under_way {

@@ -4,10 +4,13 @@ use auth::Signer;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
+use tower::ServiceExt;
+
 use crate::{
-    SPACE,
+    SPACE, digest_of,
     house::{Ask, House},
     new_packet, text,
+    tokens::{received, stalled, until_received},
 };
 
 /// A node, and the key of an office that sends to `H41.05`.
@@ -139,7 +142,7 @@ async fn every_answer_of_a_space_says_which_tus_it_is() {
         (Ask::new("HEAD", &content).header("tus-resumable", "1.0.0").bearer(&unknown), 401),
         (Ask::new("PATCH", &content).bearer(&unknown), 412),
         (Ask::new("HEAD", "/v1/spaces/x/content").bearer(&unknown), 400),
-        (Ask::new("PUT", &content).bearer(&unknown), 400),
+        (Ask::new("PUT", &content).bearer(&unknown), 401),
         (Ask::new("GET", &space), 405),
         (Ask::new("OPTIONS", &space), 204),
     ] {
@@ -214,4 +217,106 @@ async fn what_is_signed_in_a_space_passes_once() {
     let head = Ask::new("HEAD", &content).header("tus-resumable", "1.0.0");
     let head = house.ask(head.bearer(&opened["space"]["token"])).await;
     assert_eq!(head.header("upload-offset"), "9");
+}
+
+/// Far less than the time after which a silent connection, or another request, is given up.
+const AT_ONCE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Case 11: a holder that has gone silent, at each door that writes, and whoever comes after it with the same
+/// right.
+#[tokio::test(start_paused = true)]
+async fn a_silent_upload_gives_way_to_a_newer_one() {
+    let (house, source) = offices().await;
+    let digest = auth::content_digest_sha256(&certs::sha256("xin chào".as_bytes()));
+    let sum = format!("sha256 {}", BASE64_STANDARD.encode(certs::sha256("xin chào".as_bytes())));
+    for holder in ["PATCH", "signed", "held", "streamed", "PUT", "creation"] {
+        for newer in ["PATCH", "signed", "PUT", "commit"] {
+            let case = format!("{newer} after {holder}");
+            let opened = open(&house, &source).await;
+            let space = format!("/v1/spaces/{}", text(&opened, "/space/id"));
+            let content = format!("{space}/content");
+            let tus = |method, target: &str| tus(&opened, method, target);
+            let octets = |ask: Ask| ask.header("content-type", "application/offset+octet-stream");
+            let at = |offset: &str| octets(tus("PATCH", &content).header("upload-offset", offset));
+            let signed = |offset: &str| {
+                let ask = Ask::new("PATCH", &content).header("tus-resumable", "1.0.0");
+                octets(ask.header("upload-offset", offset))
+            };
+            let put = || {
+                Ask::new("PUT", &content)
+                    .bearer(&opened["space"]["token"])
+                    .header("content-digest", &*digest)
+            };
+            let (ask, length) = match holder {
+                "PATCH" => (at("0"), None),
+                "signed" => (signed("0").body("xin chào").signed(&source), None),
+                "held" => (at("0").header("upload-checksum", &*sum), Some(9)),
+                "streamed" => (at("0").header("upload-checksum", &*sum), None),
+                "PUT" => (put(), None),
+                _ => (octets(tus("POST", &space).header("upload-length", "9")), None),
+            };
+            let before = received(&house).await;
+            let older = tokio::spawn(house.router.clone().oneshot(stalled(ask, b"xi", length)));
+            until_received(&house, before + 2).await;
+
+            // What came without a promise is kept.
+            let kept = if matches!(holder, "PATCH" | "creation") { "2" } else { "0" };
+            let came = tokio::time::Instant::now();
+            match newer {
+                "PATCH" | "signed" => {
+                    let piece = |offset: &str, body: &'static str| match newer {
+                        "PATCH" => at(offset).body(body),
+                        _ => signed(offset).body(body).signed(&source),
+                    };
+                    let answer = house.ask(piece("1", "n")).await;
+                    answer.problem(409, "offset_mismatch");
+                    assert_eq!(answer.header("upload-offset"), kept, "{case}");
+                    let rest = if kept == "2" { "n chào" } else { "xin chào" };
+                    house.ask(piece(kept, rest)).await.ok(204);
+                }
+                "PUT" => drop(house.ask(put().body("xin chào")).await.ok(204)),
+                _ => {
+                    let commit = Ask::new(
+                        "POST",
+                        format!("/v1/packets/{}/commit", text(&opened, "/packet")),
+                    );
+                    let whole = json!({"digest": digest_of("xin chào"), "size": 9});
+                    let answer = house.ask(commit.json(whole).signed(&source)).await;
+                    let told = answer.problem(409, "content_incomplete");
+                    let have = kept.parse::<u64>().expect("a number");
+                    assert_eq!((&told["have"], &told["want"]), (&json!(have), &json!(9)));
+                }
+            }
+            assert!(came.elapsed() < AT_ONCE, "{case}: {:?}", came.elapsed());
+            let answer = older.await.expect("no panic").expect("an answer");
+            assert_eq!(answer.status(), 423, "{case}: the older one hears of it");
+        }
+    }
+}
+
+/// Who only asks how far a space is ends nobody's upload.
+#[tokio::test(start_paused = true)]
+async fn a_head_leaves_an_upload_alone() {
+    let (house, source) = offices().await;
+    let opened = open(&house, &source).await;
+    let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
+    let patch = tus(&opened, "PATCH", &content)
+        .header("content-type", "application/offset+octet-stream")
+        .header("upload-offset", "0");
+    let (body, rest) = tokio::sync::mpsc::channel::<Result<&'static str, std::io::Error>>(1);
+    let (head, _) = patch.request().into_parts();
+    let mut rest = rest;
+    let rest = futures_util::stream::poll_fn(move |cx| rest.poll_recv(cx));
+    let request = axum::http::Request::from_parts(head, axum::body::Body::from_stream(rest));
+    let before = received(&house).await;
+    let under_way = tokio::spawn(house.router.clone().oneshot(request));
+    body.send(Ok("xin ")).await.expect("it is awaited");
+    until_received(&house, before + 4).await;
+    for _ in 0..3 {
+        assert_eq!(house.ask(tus(&opened, "HEAD", &content)).await.header("upload-offset"), "0");
+    }
+    body.send(Ok("chào")).await.expect("it is awaited");
+    drop(body);
+    let answer = under_way.await.expect("no panic").expect("an answer");
+    assert_eq!((answer.status().as_u16(), &answer.headers()["upload-offset"]), (204, &9.into()));
 }
