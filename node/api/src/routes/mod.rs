@@ -10,9 +10,15 @@ pub(crate) mod pickup;
 pub(crate) mod spaces;
 pub(crate) mod units;
 
-use std::str::FromStr;
+use std::{
+    pin::Pin,
+    str::FromStr,
+    task::{Context, Poll},
+};
 
+use futures_util::future::BoxFuture;
 use model::Malformed;
+use tokio::runtime::Handle;
 use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -81,14 +87,39 @@ pub(crate) fn id<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, Problem> 
 
 /// Goes on when the connection breaks and the handler is dropped with it: what has arrived is still
 /// synced, and what was copied and is not wanted is still destroyed. It ends by itself.
-pub(crate) async fn detached(work: impl Future<Output = Answer> + Send + 'static) -> Answer {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(answer) => answer,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime shuts down: nobody reads the answer.
-            Err(_) => Err(Problem::new(Fault::Unavailable)),
-        },
+///
+/// Until then it is worked on by its handler: a task of its own would cost each request a change of threads.
+pub(crate) fn detached(work: impl Future<Output = Answer> + Send + 'static) -> Detached {
+    Detached { work: Some(Box::pin(work)), span: tracing::Span::current() }
+}
+
+/// See [`detached`].
+pub(crate) struct Detached {
+    /// None once it has ended.
+    work: Option<BoxFuture<'static, Answer>>,
+    span: tracing::Span,
+}
+
+impl Future for Detached {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        // If it panics it is not there any more, and is not gone on with.
+        let mut work = self.work.take().expect("it is not asked again after its end");
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.work = Some(work);
+        }
+        polled
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        // Without a runtime there is nobody to go on with it: the node has stopped.
+        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+            drop(runtime.spawn(work.instrument(self.span.clone())));
+        }
     }
 }
 
