@@ -52,6 +52,8 @@ pub(crate) struct Activity {
     sending_count: AtomicU32,
     /// The body of the last request was not read to its end.
     unread: AtomicBool,
+    /// All is said, and what still comes is read and dropped.
+    lingers: AtomicBool,
 }
 
 /// The body of a request, which says whether it was read to its end.
@@ -156,6 +158,7 @@ impl Activity {
             busy_count: 0.into(),
             sending_count: 0.into(),
             unread: false.into(),
+            lingers: false.into(),
         }
     }
 
@@ -221,7 +224,8 @@ impl Activity {
     /// Nothing moves for longer than one like this may be quiet. What a stranger moves does not count,
     /// only what it asks: octets cost it nothing.
     pub(crate) fn is_idle(&self, is_stranger: bool) -> bool {
-        if self.busy_count.load(Relaxed) > 0 {
+        // Who lingers has bounds of its own.
+        if self.busy_count.load(Relaxed) > 0 || self.lingers.load(Relaxed) {
             return false;
         }
         let (since, max) = match (is_stranger, self.sending_count.load(Relaxed)) {
@@ -308,6 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             }
             // What comes in from here on is no head.
             this.activity.head_at.store(0, Relaxed);
+            this.activity.lingers.store(true, Relaxed);
         }
         let linger = this.linger.get_or_insert_with(Linger::new);
         linger.poll(Pin::new(&mut this.stream), cx).map(Ok)

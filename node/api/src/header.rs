@@ -5,6 +5,9 @@ use axum::http::{HeaderMap, HeaderName, header};
 /// Members of a list that are looked at: browsers send fewer than ten.
 const MEMBERS_MAX: usize = 20;
 
+/// Parameters of a header that are read: none has a third of them. Each is compared with those before it.
+const PARAMETERS_MAX: usize = 32;
+
 /// The media type of a body without its parameters, if it has one.
 pub(crate) fn essence(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
@@ -21,10 +24,15 @@ pub(crate) fn is_kind(headers: &HeaderMap, kind: &str) -> bool {
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// Reads them; none where one comes twice: somebody else might read the other one.
+    /// Reads them; none where one comes twice, as somebody else might read the other one, and none where
+    /// there are more than anybody sends.
     pub(crate) fn of(value: &str) -> Option<Self> {
+        let parts = split(value);
+        if parts.len() > PARAMETERS_MAX + 1 {
+            return None;
+        }
         let mut parameters = Self(Vec::new());
-        for parameter in split(value).into_iter().skip(1) {
+        for parameter in parts.into_iter().skip(1) {
             let (name, value) = parameter.split_once('=').unwrap_or((&*parameter, ""));
             let name = name.trim().to_ascii_lowercase();
             if parameters.get(&name).is_some() {
@@ -112,6 +120,17 @@ mod tests {
             headers.append(&name, value.expect("a value"));
         }
         headers
+    }
+
+    #[test]
+    fn no_header_has_thousands_of_parameters() {
+        let of = |count: usize| {
+            let names: String = (0..count).map(|number| format!(";a{number}=1")).collect();
+            Parameters::of(&format!("form-data{names}"))
+        };
+        assert!(of(PARAMETERS_MAX).is_some());
+        assert!(of(PARAMETERS_MAX + 1).is_none() && of(200_000).is_none());
+        assert!(Parameters::of(&format!("form-data; filename=\"{}\"", ";".repeat(200))).is_some());
     }
 
     #[test]

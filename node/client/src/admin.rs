@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The units that travel in one request, so that a body stays far below the API's limit.
-const UNITS_A_REQUEST: usize = 500;
+pub const UNITS_A_REQUEST: usize = 500;
 /// Items of a page when a list is looked through.
 const PAGE: u32 = 200;
 

@@ -1,5 +1,5 @@
 //! Fetching a content into a file: streamed, resumed by Range, and kept only with its digest, under a name
-//! that was free.
+//! that was free. A packet has a file of its own, whatever others bring.
 
 use std::{
     io,
@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     Accepted, Client, Error, Secret,
     body::read_whole,
+    marks::{is_marked, mark},
     naming::{self, NUMBERS_MAX, PART},
     send::{Answer, Call, Failed, PAUSE_MAX, PAUSE_MIN, Proof},
 };
@@ -250,6 +251,7 @@ impl Part {
     /// Keeps the file under a name of its own if it has its digest, and destroys it if not.
     async fn keep(mut self, directory: &Path, accepted: &Accepted) -> Result<PathBuf, Error> {
         self.file.flush().await.map_err(|source| self.fail(source))?;
+        mark(&self.file, accepted.packet);
         self.file.sync_all().await.map_err(|source| self.fail(source))?;
         if let Err(error) = check(self.hasher.clone().finalize().into(), accepted.digest) {
             let _ = remove_file(&self.path).await;
@@ -263,7 +265,7 @@ impl Part {
         Ok(to)
     }
 
-    /// Moves the part to the first name that is free, or that this very content holds already.
+    /// Moves the part to the first name that is free, or under which this very packet lies already.
     async fn named(&self, directory: &Path, accepted: &Accepted) -> Result<PathBuf, Error> {
         let own = naming::of_packet(accepted.packet, accepted.media_type.as_deref());
         let wished = self.file_name.as_ref().and_then(naming::harmless);
@@ -286,17 +288,19 @@ impl Part {
         Err(failed.unwrap_or_else(there))
     }
 
-    /// Whether the part stands under the name now, or a file of ours with the same content does.
+    /// Whether the part stands under the name now, or the file that an earlier call made of this packet.
     async fn moved(&self, to: &Path, accepted: &Accepted) -> io::Result<bool> {
-        match created(to).await {
-            // The name is ours from here on: what the part replaces is the empty file just made.
-            Ok(_) => match tokio::fs::rename(&self.path, to).await {
-                Ok(()) => Ok(true),
-                Err(error) => {
-                    let _ = remove_file(to).await;
-                    Err(error)
-                }
-            },
+        // A second name for the part: wherever a crash comes, what stands under the name is whole.
+        let placed = match tokio::fs::hard_link(&self.path, to).await {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => self.renamed(to).await,
+            linked => linked,
+        };
+        match placed {
+            Ok(()) => {
+                // Were it left, it would be a second name, which a later call removes.
+                let _ = remove_file(&self.path).await;
+                Ok(true)
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let same = holds(to, accepted).await.unwrap_or(false);
                 if same {
@@ -307,15 +311,32 @@ impl Part {
             Err(error) => Err(error),
         }
     }
+
+    /// The same where a file cannot have two names.
+    async fn renamed(&self, to: &Path) -> io::Result<()> {
+        // The name is ours from here on: what the part replaces is the empty file just made.
+        drop(created(to).await?);
+        let renamed = tokio::fs::rename(&self.path, to).await;
+        if renamed.is_err() {
+            let _ = remove_file(to).await;
+        }
+        renamed
+    }
 }
 
-/// Whether a plain file of ours holds this content: received before, and not confirmed since.
+/// Whether a plain file of ours holds the content of this packet: received before, and not confirmed since.
+///
+/// The same octets are not enough. Two packets may bring one template, and whoever takes a file away takes it
+/// for one of them: each keeps its own. So nothing is read but what is marked with this packet.
 async fn holds(path: &Path, accepted: &Accepted) -> io::Result<bool> {
     let meta = tokio::fs::symlink_metadata(path).await?;
     if !meta.is_file() || meta.len() != accepted.size || !is_ours_alone(&meta) {
         return Ok(false);
     }
     let mut file = File::open(path).await?;
+    if !is_marked(&file, accepted.packet) {
+        return Ok(false);
+    }
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 * 1024]);
     loop {
         let read = file.read(&mut buffer).await?;
@@ -464,13 +485,50 @@ mod tests {
         let name = Some("mật.txt.age");
         assert_eq!(keep(b"one", name).await, "mật.txt.age");
         assert_eq!(keep(b"two", name).await, "mật.txt (2).age");
-        assert_eq!(keep(b"one", name).await, "mật.txt.age", "received before, and the same");
-        assert_eq!(keep(b"two", name).await, "mật.txt (2).age");
         assert_eq!(keep(b"one", Some(".bashrc")).await, "_.bashrc");
         assert_eq!(keep(b"one", None).await, format!("{}.txt", PacketId(7)));
         let left = std::fs::read_dir(directory.path()).expect("a directory");
         let left = left.filter_map(Result::ok).map(|entry| entry.file_name());
         assert!(left.count() == 4, "no part and no empty file is left");
+    }
+
+    /// One template in two packets is two files, whenever they are received; one packet is one file.
+    #[tokio::test]
+    async fn a_packet_has_a_file_of_its_own() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let keep = async |packet: u128| {
+            let accepted = Accepted { packet: PacketId(packet), ..accepted(b"same") };
+            let part = part_of(directory.path(), b"same", Some("a.txt")).await;
+            let kept = part.keep(directory.path(), &accepted).await.expect("kept");
+            assert_eq!(std::fs::read(&kept).expect("the file"), b"same");
+            kept
+        };
+        let at = |name: &str| directory.path().join(name);
+        assert_eq!(keep(7).await, at("a.txt"));
+        assert_eq!(keep(8).await, at("a (2).txt"));
+        let first = File::open(at("a.txt")).await.expect("the file");
+        if !is_marked(&first, PacketId(7)) {
+            return;
+        }
+        assert_eq!(keep(7).await, at("a.txt"), "received before");
+        assert_eq!(keep(8).await, at("a (2).txt"), "received before");
+        std::fs::hard_link(at("a.txt"), at(&format!("{}{PART}", PacketId(7)))).expect("a link");
+        assert_eq!(keep(7).await, at("a.txt"), "after a crash before the part lost its name");
+        std::fs::write(at("a.txt"), "mine").expect("written");
+        assert_eq!(keep(7).await, at("a (3).txt"), "somebody has worked in it since");
+        assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 3);
+    }
+
+    /// Where a file cannot have two names, the part is renamed, and over nothing.
+    #[tokio::test]
+    async fn a_part_is_placed_without_a_second_name_too() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let part = part_of(directory.path(), b"secret", None).await;
+        let to = directory.path().join("a.txt");
+        part.renamed(&to).await.expect("renamed");
+        assert!(!part.path.exists() && to.exists());
+        let there = part.renamed(&to).await.expect_err("it is there");
+        assert!(there.kind() == io::ErrorKind::AlreadyExists && to.exists());
     }
 
     /// F9 of the attack: another user of a shared directory prepares the name of the part.

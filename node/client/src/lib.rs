@@ -12,6 +12,7 @@ mod dto;
 mod error;
 mod events;
 mod lost;
+mod marks;
 mod naming;
 mod packets;
 mod registry;
@@ -19,6 +20,7 @@ mod send;
 mod sign;
 mod upload;
 
+pub use admin::UNITS_A_REQUEST;
 pub use cluster::{ApiNode, ApiNodes, Authority, ClusterKey, Ready, TrustedAuthorities};
 pub use download::Fetched;
 pub use dto::*;

@@ -6,7 +6,7 @@
 use model::{FileName, PacketId};
 use percent_encoding::percent_decode_str;
 
-/// The longest name, in octets: what file systems keep, less the room for a number.
+/// The longest name, in octets: what file systems keep, less the room for a number and two marks.
 const OCTETS_MAX: usize = 240;
 /// How often one name may be there already: more of them are no accident.
 pub(crate) const NUMBERS_MAX: u32 = 1000;
@@ -20,19 +20,32 @@ const PORTS: [&str; 2] = ["COM", "LPT"];
 
 /// The name that a `Content-Disposition` (RFC 6266) tells in the form of RFC 8187.
 pub(crate) fn told(disposition: &str) -> Option<FileName> {
-    let parameters = disposition.split(';').filter_map(|part| part.split_once('='));
+    let parameters = parameters(disposition).filter_map(|part| part.split_once('='));
     let (_, value) = parameters
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case("filename*"))
         .find_map(|(_, value)| Some((value, value.trim().split_once("''")?.1)))?;
     percent_decode_str(value).decode_utf8().ok()?.parse().ok()
 }
 
+/// The parts of a header between its semicolons. Those inside a quoted string belong to it: an older form of the name
+/// stands there, and it is the sender's.
+fn parameters(header: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    header.split(move |c| {
+        let between = c == ';' && !quoted;
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && quoted && !escaped;
+        between
+    })
+}
+
 /// A sender's name as a file of ours may be called; none where nothing of it is left.
 pub(crate) fn harmless(name: &FileName) -> Option<String> {
     let plain = |c: char| !c.is_control() && !r#"/\:*?"<>|"#.contains(c);
-    let mut text: String = name.as_str().chars().map(|c| if plain(c) { c } else { '_' }).collect();
-    // Windows drops them, and then it is another name.
-    text.truncate(text.trim_end_matches(['.', ' ']).len());
+    let text: String = name.as_str().chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    // Windows drops them, and then it is another name: those of the sender, and those at which it is cut.
+    let trimmed = |text: &str| text.trim_end_matches(['.', ' ']).to_owned();
+    let mut text = trimmed(&shortened(&trimmed(&text)));
     if text.trim().is_empty() {
         return None;
     }
@@ -46,7 +59,7 @@ pub(crate) fn harmless(name: &FileName) -> Option<String> {
     if text.to_ascii_lowercase().ends_with(PART) {
         text.push('_');
     }
-    Some(shortened(&text))
+    Some(text)
 }
 
 /// The packet's own name, with the ending of its media type.
@@ -118,15 +131,39 @@ mod tests {
     }
 
     #[test]
+    fn a_long_name_is_cut_before_it_is_made_harmless() {
+        let stem = |octets: usize| "a".repeat(octets);
+        for (sent, file) in [
+            (format!("{}. 17 octets of it", stem(238)), stem(238)),
+            (format!("{}.part and the rest", stem(235)), format!("{}.part_", stem(235))),
+            (format!("-{}.pdf", stem(250)), format!("_-{}.pdf", stem(235))),
+            (format!("{}.pdf. .", stem(240)), format!("{}.pdf", stem(236))),
+        ] {
+            assert_eq!(kept(&sent), file);
+            assert!(numbered(&file, NUMBERS_MAX).len() <= 255);
+        }
+    }
+
+    #[test]
     fn names_are_told_by_the_header() {
         let name = |header: &str| told(header).map(|name| name.as_str().to_owned());
         for header in [
             "attachment; filename*=UTF-8''C%C3%B4ng%20v%C4%83n.pdf",
             "attachment; filename=\"C_ng v_n.pdf\"; FILENAME*=utf-8''C%C3%B4ng%20v%C4%83n.pdf",
+            // The sender called it so, and once more with a quote of its own.
+            "a; filename=\"a; filename*=UTF-8''b.pdf\"; filename*=UTF-8''C%C3%B4ng%20v%C4%83n.pdf",
+            r#"a; filename="a\"; filename*=UTF-8''b.pdf"; filename*=UTF-8''C%C3%B4ng%20v%C4%83n.pdf"#,
+            r#"a; filename="a\\"; filename*=UTF-8''C%C3%B4ng%20v%C4%83n.pdf"#,
         ] {
             assert_eq!(name(header).as_deref(), Some("Công văn.pdf"));
         }
-        for header in ["attachment", "attachment; filename*=x", "a; filename*=UTF-8''..%2Fa"] {
+        for header in [
+            "attachment",
+            "attachment; filename*=x",
+            "a; filename*=UTF-8''..%2Fa",
+            "a; filename=\"a; filename*=UTF-8''b.pdf\"",
+            "a; filename=\"a; filename*=UTF-8''b.pdf",
+        ] {
             assert_eq!(name(header), None, "{header}");
         }
     }

@@ -58,7 +58,7 @@ impl Exchange {
         self.propose_for(caller, Command::RenameUnit(RenameUnit { code, name })).await.map(drop)
     }
 
-    /// Removes a unit that nothing refers to any more. Its record goes, so the log keeps who did it.
+    /// Removes a unit that nothing refers to. Its record goes; who did it stands in this node's log alone.
     pub async fn remove_unit(&self, caller: &VerifiedCaller, code: UnitCode) -> Result<(), Error> {
         let command = Command::RemoveUnit(RemoveUnit { code: code.clone() });
         self.propose_for(caller, command).await?;

@@ -189,7 +189,7 @@ pub struct Upload {
     hold: Option<Hold>,
     content_max: u64,
     expires_at: Moment,
-    /// Set while octets are with the writer that no sync has covered: such a writer is not used again.
+    /// A write, a sync or a rollback has failed: such a writer is not used again.
     failed: bool,
 }
 

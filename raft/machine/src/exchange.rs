@@ -16,7 +16,7 @@ use crate::{
     lifecycle::{self, delivery_ms, is_majority},
     tables::{
         APPS, CLOCK, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, REACHES,
-        SENT, SPACES, Tables,
+        SENT, SPACES, Tables, UNITS,
     },
 };
 
@@ -81,6 +81,10 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
     }
     if packet.size.is_some_and(|announced| announced != command.size) {
         return Err(Refusal::SizeMismatch);
+    }
+    // A unit may have been removed since the packet was opened: there is nobody to tell.
+    if packet.deliveries.iter().any(|delivery| !tables.has(&UNITS, &delivery.target)) {
+        return Err(Refusal::UnitUnknown);
     }
     let policy = command.policy.as_ref().unwrap_or(&packet.policy).clone();
     let span = delivery_ms(tables.at, policy.deliver_by)?;

@@ -1,7 +1,8 @@
 //! Units after their registration: another name, or an end.
 //!
-//! A code never changes, and what was told to it stays with it: whoever is registered under the code again
-//! reads on in the same feed. A code is given to another office by a decision, not by a mistake.
+//! A code never changes, and what was told to it stays with it. So a unit that was ever told something keeps
+//! its code for good, and only one that was registered by a mistake goes: whoever is registered under the code
+//! again finds nothing there.
 
 use minicbor::{Decode, Encode};
 use model::{Label, UnitCode};
@@ -9,7 +10,7 @@ use model::{Label, UnitCode};
 use crate::{
     Answer, Outcome, Refusal,
     apply::Caller,
-    tables::{ALIASES, APPS, INBOX, Tables, UNITS},
+    tables::{ALIASES, APPS, HEADS, Tables, UNITS},
 };
 
 /// See [`crate::Command::RenameUnit`].
@@ -45,9 +46,8 @@ pub(crate) fn rename(tables: &mut Tables, caller: &Caller, command: &RenameUnit)
     Ok(Outcome::Done)
 }
 
-/// Removes a unit that nothing refers to any more: no unit below it, no application of it or held to it, no
-/// packet that it has yet to settle. A packet whose content is not whole yet waits for nobody: its delivery
-/// to the removed unit expires.
+/// Removes a unit that nothing refers to: no unit below it, no application of it or held to it, and nothing
+/// was ever told to it. A packet to it whose content is not whole yet is not sealed any more.
 pub(crate) fn remove(tables: &mut Tables, command: &RemoveUnit) -> Answer {
     let code = tables.resolve(&command.code).ok_or(Refusal::UnitUnknown)?;
     if is_referred_to(tables, &code) {
@@ -64,9 +64,11 @@ pub(crate) fn remove(tables: &mut Tables, command: &RemoveUnit) -> Answer {
 /// Units and applications are some thousands and such a removal is rare, so that all of them are looked at.
 fn is_referred_to(tables: &Tables, code: &UnitCode) -> bool {
     let store = &tables.store;
+    if tables.has(&HEADS, code) {
+        return true;
+    }
     let units = UNITS.rows(store, &UNITS.all(), usize::MAX);
     let apps = APPS.rows(store, &APPS.all(), usize::MAX);
     units.iter().any(|(_, unit)| unit.parent.as_ref() == Some(code))
         || apps.iter().any(|(_, app)| app.unit == *code || app.targets.contains(code))
-        || INBOX.first(store, &INBOX.under(code)).is_some()
 }

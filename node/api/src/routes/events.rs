@@ -68,7 +68,10 @@ pub(crate) async fn events(State(app): State<App>, request: Request) -> Answer {
 /// Whether the client is a plain one of server-sent events, as browsers have it: it gives up for good where
 /// the answer is another than 200. One that understands problems says so.
 fn gives_up(headers: &HeaderMap) -> bool {
-    accepts(headers, "text/event-stream") && !accepts(headers, "application/problem+json")
+    let (wants_batch, _) = wanted(headers);
+    !wants_batch
+        && accepts(headers, "text/event-stream")
+        && !accepts(headers, "application/problem+json")
 }
 
 async fn told(app: App, request: Request) -> Answer {

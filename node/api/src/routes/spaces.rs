@@ -324,7 +324,7 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
             visit.write(octets, &mut upload, promised).await?;
             set_offset(&mut response, upload.sync().await?);
         } else {
-            octets.collect(&visit.head.headers, 0).await?;
+            while_held(&mut upload, octets.collect(&visit.head.headers, 0)).await?;
         }
         answer::set(&mut response, header::LOCATION, &url);
         set_expires(&mut response, upload.expires_at());

@@ -114,14 +114,16 @@ pub(crate) async fn rename(
     let mut signed = app.signed(request).await?;
     let name = signed.json::<RenameUnit>(JSON_MAX).await?.checked()?;
     let code: UnitCode = id(&code)?;
-    app.exchange.rename_unit(&signed.caller, code.clone(), name).await?;
+    let renamed = app.exchange.rename_unit(&signed.caller, code.clone(), name).await;
+    let named = |error| naming_units(&app, error, std::slice::from_ref(&code), |_| String::new());
+    renamed.map_err(named)?;
     let unit = app.exchange.unit(&code).await?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
 
 /// Remove a unit
 ///
-/// Only once no unit below it, no application and no open packet refers to it.
+/// Only where no unit below it and no application refers to it, and nothing was ever told to it.
 #[utoipa::path(
     post, path = "/v1/admin/units/{code}/remove", tag = "admin", operation_id = "remove_unit", security(("lgsp-v1" = [])),
     params(("code" = String, Path, description = "Its code", example = "H41.05")),
@@ -135,7 +137,9 @@ pub(crate) async fn remove(
     let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let code: UnitCode = id(&code)?;
-    app.exchange.remove_unit(&signed.caller, code.clone()).await?;
+    let removed = app.exchange.remove_unit(&signed.caller, code.clone()).await;
+    let named = |error| naming_units(&app, error, std::slice::from_ref(&code), |_| String::new());
+    removed.map_err(named)?;
     Ok(answer::json(StatusCode::OK, &UnitRemoved { code }))
 }
 

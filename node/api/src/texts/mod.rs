@@ -67,11 +67,11 @@ const fn unit_in_use() -> (u16, (Text, Text)) {
     let texts = texts(
         [
             "Đơn vị còn được dùng",
-            "Còn đơn vị cấp dưới, ứng dụng hoặc gói tin đang chờ gắn với đơn vị này. Gỡ hoặc xử lý xong những thứ đó trước.",
+            "Còn đơn vị cấp dưới hoặc ứng dụng gắn với đơn vị này, hoặc đã từng có thông báo gửi tới mã của nó. Mã đã dùng thì giữ lại, chỉ đổi tên được.",
         ],
         [
             "The unit is in use",
-            "Units below it, applications or waiting packets still refer to it. Remove or settle those first.",
+            "Units below it or applications refer to it, or something was told to its code before. A code that was in use stays: only its name changes.",
         ],
     );
     (409, texts)

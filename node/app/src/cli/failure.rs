@@ -234,7 +234,11 @@ fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Fail
     };
     let mut failure = Failure::new(exit, title);
     let fields = problem.errors.iter();
-    let fields = fields.map(|field| format!("{}: {}", option_of(&field.pointer), field.detail));
+    let fields = fields.map(|field| match option_of(&field.pointer) {
+        // It is about the whole request.
+        "" => field.detail.clone(),
+        option => format!("{option}: {}", field.detail),
+    });
     let why: Vec<String> = Some(for_people(&problem.detail))
         .into_iter()
         .filter(|text| !text.is_empty())
@@ -371,14 +375,15 @@ mod tests {
             word: "fields_malformed".into(),
             ..Problem::default()
         };
-        for (pointer, detail) in [("/policy/deliver_by", "đã qua"), ("/targets/1", "không có")]
+        for (pointer, detail) in
+            [("/policy/deliver_by", "đã qua"), ("/targets/1", "không có"), ("", "quá dài")]
         {
             let (pointer, detail) = (pointer.into(), detail.into());
             told.errors.push(client::FieldError { pointer, detail });
         }
         let error = client::Error::Problem { status: 422, problem: Box::new(told.clone()) };
         let failure = Failure::client(Lang::Vi, "p", &error);
-        assert_eq!(failure.why.as_deref(), Some("--deliver-by: đã qua; --to: không có"));
+        assert_eq!(failure.why.as_deref(), Some("--deliver-by: đã qua; --to: không có; quá dài"));
         told.errors.clear();
         told.word = "not_accepted".into();
         told.detail = "Gọi POST /v1/packets/{id}/accept trước khi tải nội dung.".into();

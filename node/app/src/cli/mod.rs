@@ -10,5 +10,5 @@ mod usage;
 pub use args::*;
 pub use failure::{Exit, Failure};
 pub use localise::{command, language};
-pub use out::{Mark, Out, Output, size_text};
+pub use out::{Mark, Out, Output, meant, size_text};
 pub use usage::usage_failure;

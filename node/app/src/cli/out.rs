@@ -266,16 +266,26 @@ fn items(data: impl Serialize) -> Vec<Value> {
     }
 }
 
-/// Rows under the names of all members, in the order in which they first come. It begins with the mark
-/// of UTF-8, without which office programs take Vietnamese for something else.
 /// A text as a spreadsheet shows it. Titles and names come from strangers: one that begins like a
 /// formula would be run by whoever opens the list, so an apostrophe stands before it.
 fn plain(text: &str) -> String {
-    // The wide forms count as the narrow ones in East Asian editions.
-    const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-    if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
+    if is_formula(text) { format!("'{text}") } else { text.to_owned() }
 }
 
+/// The text of which such a cell was made.
+pub fn meant(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|text| is_formula(text)).unwrap_or(cell)
+}
+
+/// Whether a text begins like a formula. Apostrophes of its own count for nothing, or they would not come back.
+fn is_formula(text: &str) -> bool {
+    // The wide forms count as the narrow ones in East Asian editions.
+    const SIGNS: &[char] = &['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+    text.trim_start_matches('\'').starts_with(SIGNS)
+}
+
+/// Rows under the names of all members, in the order in which they first come. It begins with the mark
+/// of UTF-8, without which office programs take Vietnamese for something else.
 fn csv_of(items: &[Value]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for name in items.iter().filter_map(Value::as_object).flat_map(|item| item.keys()) {
@@ -401,15 +411,33 @@ mod tests {
     /// F10 of the attack, case 7 of the field: titles come from strangers.
     #[test]
     fn no_cell_of_a_spreadsheet_is_a_formula() {
-        let titles = ["=1+1", "+84 238", "-2+3", "@SUM(1)", "\t=1", "\r=1", "＝1"];
+        let titles = ["=1+1", "+84 238", "-2+3", "@SUM(1)", "\t=1", "\r=1", "＝1", "'=1", "''+1"];
         for title in titles {
             let written = csv_of(&items(json!([{ "title": title, "to": [title] }])));
             let mut read = csv::Reader::from_reader(written.as_bytes());
             let row = read.records().next().expect("a row").expect("it is CSV");
             assert!(row.iter().all(|cell| cell == format!("'{title}")), "{row:?}");
+            assert!(row.iter().all(|cell| meant(cell) == title), "{row:?}");
+        }
+        for cell in ["=1", "'Sở A'", "''", "'", "", "A'=1"] {
+            assert_eq!(meant(cell), cell, "nobody guarded it");
         }
         let plain = json!([{ "title": "Công văn 1-2 = 3", "size": -7 }]);
         assert!(csv_of(&items(plain)).ends_with("-7,Công văn 1-2 = 3\n"));
+    }
+
+    /// A list of units is written for a spreadsheet and read back from it: no name is another one then.
+    #[test]
+    fn what_is_exported_is_imported_as_it_was() {
+        let names = ["-2 Phòng", "＝1", "@A", "'=1", "''+1", "Sở 'Một', \"hai\"; 3", "'Bốn'"];
+        let units = names.iter().enumerate().map(|(at, name)| {
+            json!({ "code": format!("H41.9{at}"), "name": name, "kind": "other", "parent": "H41" })
+        });
+        let written = csv_of(&units.collect::<Vec<_>>());
+        let file = std::path::Path::new("x.csv");
+        let read = crate::verbs::read_units(Lang::En, file, written.as_bytes()).expect("a list");
+        let read: Vec<_> = read.into_iter().map(|one| one.unit.name).collect();
+        assert_eq!(read, names);
     }
 
     #[test]

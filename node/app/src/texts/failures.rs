@@ -41,7 +41,7 @@ texts! {
     FIX_NOT_ACCEPTED = "nhận gói tin trước: lgsp packet receive pk_…", "receive the packet first: lgsp packet receive pk_…";
     FIX_ENDED = "xem gói tin đã kết thúc thế nào: lgsp packet show pk_…", "see how the packet ended: lgsp packet show pk_…";
     FIX_PACKET = "xem các gói tin: lgsp packet list", "see the packets: lgsp packet list";
-    LOOK_UNITS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp unit list --all", "they may have been added; look before you repeat: lgsp unit list --all";
+    LOOK_UNITS = "có thể đã thực hiện rồi; xem trước khi làm lại: lgsp unit list --all", "it may have been done; look before you repeat: lgsp unit list --all";
     LOOK_APPS = "có thể đã thêm rồi; xem trước khi làm lại: lgsp app list --all", "it may have been added; look before you repeat: lgsp app list --all";
     LOOK_KEYS = "có thể đã cấp một khoá mà không ai giữ khoá bí mật; xem: lgsp key list --all, thu hồi khoá thừa: lgsp key revoke AK…, rồi cấp lại", "a key may have been issued whose secret nobody holds; look: lgsp key list --all, revoke it: lgsp key revoke AK…, then issue again";
     LOOK_MEMBERS = "có thể đã gỡ rồi; xem trước khi làm lại: lgsp member list", "it may have been removed; look before you repeat: lgsp member list";

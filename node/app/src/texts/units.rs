@@ -34,8 +34,8 @@ texts! {
     ASK_REMOVE_UNIT = "Gỡ đơn vị {name}.", "Remove the unit {name}.";
     STILL_UNITS = "đơn vị cấp dưới: {list}", "units below it: {list}";
     STILL_APPS = "ứng dụng: {list}", "applications: {list}";
-    STILL_PACKETS = "gói tin đang chờ đơn vị này nhận", "packets that wait for it";
-    FIX_STILL = "gỡ hoặc chuyển những thứ đó trước; ứng dụng không gỡ được: thu hồi khoá của nó (lgsp key revoke) và giữ đơn vị; gói tin: nhận, từ chối, hoặc nguồn thu hồi", "remove those first; an application stays: revoke its keys (lgsp key revoke) and keep the unit; packets are received, rejected, or cancelled by their source";
+    STILL_PACKETS = "những gì đã gửi hay thông báo tới mã này", "what was sent or told to its code";
+    FIX_STILL = "gỡ hoặc chuyển những thứ đó trước; ứng dụng không gỡ được: thu hồi khoá của nó (lgsp key revoke) và giữ đơn vị; mã đã từng nhận gì thì giữ lại: đổi tên (lgsp unit rename)", "remove those first; an application stays: revoke its keys (lgsp key revoke) and keep the unit; a code that was ever told something stays: rename it (lgsp unit rename)";
 }
 
 /// Help.
@@ -77,8 +77,8 @@ pub const HELP_RENAME: Entry = Entry {
 pub const HELP_REMOVE: Entry = Entry {
     path: "unit remove",
     about: t(
-        "Gỡ một đơn vị, khi không còn ứng dụng, gói tin hay cấp dưới nào của nó",
-        "Remove a unit, once no application, packet or unit below refers to it",
+        "Gỡ một đơn vị đăng ký nhầm: chưa có ứng dụng, cấp dưới hay thông báo nào gắn với mã",
+        "Remove a unit registered by mistake: no application or unit below refers to it, nothing was told to it",
     ),
     examples: ["lgsp unit remove H41.950", "lgsp unit remove H41.950 --yes"],
     args: &[],

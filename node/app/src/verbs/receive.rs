@@ -17,7 +17,7 @@ use crate::{
     texts::{failures as t, packets as p, words as w},
 };
 
-/// Packets that are received in one run: a bound, not a wish.
+/// Packets that are received in one run, or fail in it: a bound, not a wish.
 const RECEIVED_MAX: usize = 1000;
 /// A page of the inbox.
 const PAGE: u32 = 200;
@@ -50,10 +50,12 @@ pub async fn receive(context: &Context, args: ReceiveArgs) -> Done {
 struct Run {
     received: Vec<Value>,
     failures: Vec<(PacketId, Failure)>,
+    /// How many packets it has tried.
+    tried: usize,
     /// How long a content may stand still. The first one that cannot be fetched uses it up: every node is still
     /// asked for those behind it, but nobody waits for a thousand lost ones.
     patience: Duration,
-    /// The cluster itself does not answer: the next packet would only wait as long again.
+    /// The cluster itself does not answer, or nothing can be written here: the next packet would fare no better.
     over: bool,
     /// Packets were left in the inbox for another run.
     more: bool,
@@ -61,7 +63,8 @@ struct Run {
 
 impl Run {
     fn new(patience: Duration) -> Self {
-        Self { received: Vec::new(), failures: Vec::new(), patience, over: false, more: false }
+        let (received, failures) = (Vec::new(), Vec::new());
+        Self { received, failures, tried: 0, patience, over: false, more: false }
     }
 
     fn is_empty(&self) -> bool {
@@ -79,10 +82,8 @@ impl Run {
         loop {
             let page = client.inbox(cursor.as_deref(), PAGE).await.map_err(context.failed())?;
             for packet in page.items {
-                if self.received.len() == RECEIVED_MAX {
+                if self.over || self.tried == RECEIVED_MAX {
                     self.more = true;
-                }
-                if self.over || self.more {
                     return Ok(());
                 }
                 self.receive(context, client, packet.packet, args).await;
@@ -106,8 +107,13 @@ impl Run {
     }
 
     fn add(&mut self, out: &Out, packet: PacketId, one: Result<Received, NotReceived>) {
+        self.tried += 1;
         let one = match one {
             Ok(one) => one,
+            Err(NotReceived::Here(failure)) => {
+                self.over = true;
+                return self.failures.push((packet, failure));
+            }
             Err(NotReceived::Content(failure)) => {
                 self.patience = Duration::ZERO;
                 return self.failures.push((packet, failure));
@@ -175,6 +181,8 @@ enum NotReceived {
     Packet(Failure),
     /// Its content could not be fetched; others may well be.
     Content(Failure),
+    /// This machine could not keep it, and would keep no other: to accept more would do nothing for them.
+    Here(Failure),
 }
 
 async fn receive_one(
@@ -191,7 +199,10 @@ async fn receive_one(
     let fetched = client
         .download(&accepted, &args.to_dir, patience, |done, _| progress.at(done))
         .await
-        .map_err(|error| NotReceived::Content(failed(error)))?;
+        .map_err(|error| match error {
+            client::Error::File { .. } => NotReceived::Here(failed(error)),
+            _ => NotReceived::Content(failed(error)),
+        })?;
     progress.end();
     if !args.confirm {
         return Ok(Received { fetched, state: None, unconfirmed: None });
@@ -308,7 +319,14 @@ mod tests {
         assert_eq!(states, ["confirmed", "picked_up"]);
         let failed: Vec<_> = run.failures.iter().map(|(packet, _)| packet.0).collect();
         assert_eq!(failed, [1, 4, 3]);
+        assert_eq!(run.tried, 4, "one that is received and not confirmed counts once");
         assert_eq!(run.end(&out).expect_err("it failed").exit, Exit::Unreachable);
+
+        // A full disk is as full for the next one.
+        let mut run = Run::new(Duration::from_secs(30));
+        run.add(&out, PacketId(1), Err(NotReceived::Here(failure(Exit::Failed))));
+        assert!(run.over && run.tried == 1);
+        assert_eq!(run.end(&out).expect_err("it failed").exit, Exit::Failed);
 
         let mut run = Run::new(Duration::ZERO);
         run.add(&out, PacketId(1), Ok(received(None)));

@@ -120,9 +120,10 @@ async fn one_round(
     client.submit(packet, file, args.idempotency_key.as_ref()).await.map_err(context.failed())
 }
 
-/// The file's own name, if it can travel: an uncommon one is left behind, not refused.
+/// The file's own name, if it can travel: an uncommon one is left behind, not refused. Of one that is
+/// itself a path of another system, the last part.
 fn name_of(file: &Path) -> Option<FileName> {
-    file.file_name()?.to_str()?.parse().ok()
+    file.file_name()?.to_str()?.rsplit('\\').next()?.parse().ok()
 }
 
 async fn pieces(
@@ -263,6 +264,14 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_a_path_elsewhere_is_its_last_part() {
+        let of = |path: &str| name_of(Path::new(path)).map(|name| name.as_str().to_owned());
+        assert_eq!(of("/tmp/C:\\Users\\an\\số 12.pdf").as_deref(), Some("số 12.pdf"));
+        assert_eq!(of("a/b.txt").as_deref(), Some("b.txt"));
+        assert_eq!(of("a\\"), None);
+    }
 
     #[test]
     fn what_the_nodes_take_in_one_round_is_sent_in_one() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use client::{App, Client, NewUnit, Unit};
+use client::{App, Client, NewUnit, UNITS_A_REQUEST, Unit};
 use model::{Label, UnitCode};
 use serde::Serialize;
 use serde_json::json;
@@ -91,6 +91,35 @@ impl Plan {
         Ok(Self { add, rename, differing, unchanged })
     }
 
+    /// Whether it would change nothing.
+    fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.rename.is_empty()
+    }
+
+    /// Adds, then renames. Where that fails, only what was done before is left in the plan.
+    async fn carry_out<E>(
+        &mut self,
+        add: impl AsyncFn(&[NewUnit]) -> Result<(), E>,
+        rename: impl AsyncFn(&Difference) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut added = 0;
+        for chunk in self.add.chunks(UNITS_A_REQUEST) {
+            if let Err(error) = add(chunk).await {
+                self.add.truncate(added);
+                self.rename.clear();
+                return Err(error);
+            }
+            added += chunk.len();
+        }
+        for renamed in 0..self.rename.len() {
+            if let Err(error) = rename(&self.rename[renamed]).await {
+                self.rename.truncate(renamed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Says for people what the list would change.
     fn show(&self, out: &Out) {
         let added = self.add.iter().map(|unit| {
@@ -137,14 +166,15 @@ pub async fn import(context: &Context, args: ImportArgs) -> Done {
     let listed = read_units(out.lang, &args.file, &octets)?;
     let (client, _) = context.client()?;
     let units = all_units(&client).await.map_err(context.failed())?;
-    let plan = Plan::of(out, &args, listed, units)?;
+    let mut plan = Plan::of(out, &args, listed, units)?;
     if !args.dry_run {
-        let failed = context.failed_doing(t::LOOK_UNITS);
-        if !plan.add.is_empty() {
-            client.add_units(&plan.add).await.map_err(&failed)?;
-        }
-        for one in &plan.rename {
-            client.rename_unit(&one.code, &one.file).await.map_err(&failed)?;
+        let add = async |units: &[NewUnit]| client.add_units(units).await.map(drop);
+        let rename = async |one: &Difference| client.rename_unit(&one.code, &one.file).await;
+        if let Err(error) = plan.carry_out(add, rename).await {
+            if !plan.is_empty() {
+                told(out, &args, &plan);
+            }
+            return Err(context.failed_doing(t::LOOK_UNITS)(error));
         }
     }
     told(out, &args, &plan);
@@ -290,5 +320,43 @@ mod tests {
         let done = plan(true);
         assert_eq!(fields(&done.rename), names);
         assert_eq!(fields(&done.differing), rest);
+    }
+
+    /// What was done before a failure is told, and nothing else.
+    #[tokio::test]
+    async fn a_plan_that_fails_keeps_what_was_done() {
+        let unit = |at: usize| {
+            let (code, name) = (format!("H41.{at}").parse().expect("a code"), "A".to_owned());
+            NewUnit { code, name, kind: model::UnitKind::Other, parent: None, aliases: Vec::new() }
+        };
+        let rename = |at: u64| {
+            let (registered, file) = ("A".to_owned(), "B".to_owned());
+            Difference { line: at, code: unit(1).code, field: "name", registered, file }
+        };
+        let many = UNITS_A_REQUEST + 1;
+        let plan = || Plan {
+            add: (0..many).map(unit).collect(),
+            rename: (0..3).map(rename).collect(),
+            differing: Vec::new(),
+            unchanged: 0,
+        };
+        let of = |plan: &Plan| (plan.add.len(), plan.rename.len());
+        let (added, renamed) = (async |_: &[NewUnit]| Ok(()), async |_: &Difference| Ok(()));
+
+        let mut all = plan();
+        assert_eq!(all.carry_out(added, renamed).await, Ok(()));
+        assert_eq!(of(&all), (many, 3));
+        let mut some = plan();
+        let third = async |one: &Difference| if one.line < 2 { Ok(()) } else { Err("third") };
+        assert_eq!(some.carry_out(added, third).await, Err("third"));
+        assert_eq!(of(&some), (many, 2));
+        let mut few = plan();
+        let full = async |units: &[NewUnit]| if units.len() > 1 { Ok(()) } else { Err("second") };
+        assert_eq!(few.carry_out(full, renamed).await, Err("second"));
+        assert_eq!(of(&few), (UNITS_A_REQUEST, 0));
+        let mut none = plan();
+        let refused = async |_: &[NewUnit]| Err("first");
+        assert_eq!(none.carry_out(refused, renamed).await, Err("first"));
+        assert!(none.is_empty());
     }
 }

@@ -13,7 +13,7 @@ use csv::StringRecord;
 use model::{Label, UnitCode, UnitKind};
 
 use crate::{
-    cli::{Exit, Failure},
+    cli::{Exit, Failure, meant},
     texts::{Lang, Text, failures as t, units as u},
 };
 
@@ -159,7 +159,7 @@ fn unit_of(
     columns: &[Option<usize>; COLUMNS.len()],
     record: &StringRecord,
 ) -> Result<NewUnit, String> {
-    let cell = |column: usize| columns[column].and_then(|at| record.get(at)).unwrap_or_default();
+    let cell = |column: usize| columns[column].and_then(|at| record.get(at)).map_or("", meant);
     Ok(NewUnit {
         code: word(lang, 0, cell(0))?,
         name: word::<Label>(lang, 1, cell(1))?.to_string(),
