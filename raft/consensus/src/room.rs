@@ -74,6 +74,16 @@ impl Room {
         self.short.load(Ordering::Acquire)
     }
 
+    /// The same at this moment, for whoever is about to write much: between two looks a disk can be filled.
+    pub(crate) fn is_short_now(&self) -> bool {
+        if self.free().is_ok_and(|free| free < SHORT_BYTES)
+            && !self.short.swap(true, Ordering::AcqRel)
+        {
+            tracing::warn!("the disk is short of room: log and state live on their own");
+        }
+        self.is_short()
+    }
+
     /// Before the state writes where the disk is short: takes of the spare what it needs.
     pub(crate) fn before_writing(&self) {
         if self.is_short() && self.free().is_ok_and(|free| free < NONE_BYTES) {

@@ -402,9 +402,9 @@ impl StateDisk for DiskState {
             }
         });
         young.position = Some(position);
-        let held = if self.is_short() { YOUNG_HELD_BYTES } else { YOUNG_BYTES };
-        let full = young.octets >= held;
+        let octets = young.octets;
         drop(young);
+        let full = octets >= YOUNG_BYTES && (octets >= YOUNG_HELD_BYTES || !self.is_short());
         if full { self.0.settle() } else { Ok(()) }
     }
 
@@ -413,7 +413,7 @@ impl StateDisk for DiskState {
     }
 
     fn is_short(&self) -> bool {
-        self.0.room.as_ref().is_some_and(|room| room.is_short())
+        self.0.room.as_ref().is_some_and(|room| room.is_short_now())
     }
 
     fn persist(&self) -> BoxFuture<'static, io::Result<()>> {
