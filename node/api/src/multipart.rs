@@ -84,8 +84,8 @@ fn check_frame(content_type: &HeaderValue, body: &[u8]) -> Result<(), Problem> {
 /// Whether a part has this name, and only this one: of two names in one header, somebody else might read the
 /// other. (Of a header that comes twice the parser keeps one, which is the one that is looked at.)
 fn is_named(field: &Field<'_>, name: &str) -> bool {
-    let given = disposition(field).and_then(|parameters| parameters.get("name"));
-    field.name() == Some(name) && given.is_some_and(|given| given == name)
+    let given = || disposition(field).and_then(|parameters| parameters.get("name"));
+    field.name() == Some(name) && given().is_some_and(|given| given == name)
 }
 
 /// What a part says of itself. An encoding that is none is told where the file's name is read.

@@ -138,7 +138,7 @@ impl Exchange {
     pub async fn submit(
         &self,
         caller: &VerifiedCaller,
-        submission: Submission,
+        submission: &Submission,
     ) -> Result<Accepted, Error> {
         Self::require(caller, Grant::Send)?;
         if submission.content.len() > ONE_ROUND_MAX {
@@ -148,7 +148,7 @@ impl Exchange {
         let key = submission.idempotency_key.as_ref();
         let targets = machine::foreseen_targets(self.consensus().latest(), app, request, key);
         if targets.is_none()
-            && let Some(answer) = self.ask_without_copies(caller, &submission).await
+            && let Some(answer) = self.ask_without_copies(caller, submission).await
         {
             return answer;
         }
@@ -156,7 +156,7 @@ impl Exchange {
         self.take_in(caller, targets.as_ref().unwrap_or(&request.targets), Some(size))?;
         let mut tries = 1;
         loop {
-            match self.submit_once(caller, &submission).await {
+            match self.submit_once(caller, submission).await {
                 // Others vote since the content was copied: it goes to those who vote now. The
                 // signature is still good, as this refusal uses no nonce up (decision 0006).
                 Err(Error::Refused(Refusal::HoldersTooFew)) if tries < HOLDER_TRIES_MAX => {

@@ -264,7 +264,7 @@ impl Office {
         let answer = self.persist("a submit", at, async |exchange: Exchange| {
             let caller =
                 self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
-            let accepted = exchange.submit(&caller, submission.clone()).await?;
+            let accepted = exchange.submit(&caller, submission).await?;
             if self.world.clocks_jump() {
                 self.replays.keep(&self.world, caller, self.unit.clone());
             }
@@ -411,7 +411,7 @@ impl Office {
                 idempotency_key: None,
             };
             self.ledger.tried(&submission.content, submission.request.targets.clone());
-            let passed = timeout(PATIENCE, exchange.submit(&caller, submission)).await;
+            let passed = timeout(PATIENCE, exchange.submit(&caller, &submission)).await;
             self.world.count("signatures tried again");
             if let Ok(Ok(accepted)) = passed {
                 let packet = accepted.packet;

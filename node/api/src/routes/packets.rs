@@ -89,9 +89,9 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
     // From here on copies are made, and only the one who made them can have them destroyed. The room
     // for the body stays taken until this has ended.
     detached(async move {
-        let targets = submission.request.targets.clone();
-        let accepted = app.exchange.submit(&signed.caller, submission).await;
-        let accepted = accepted.map_err(|error| naming_units(&app, error, &targets, target))?;
+        let accepted = app.exchange.submit(&signed.caller, &submission).await;
+        let targets = &submission.request.targets;
+        let accepted = accepted.map_err(|error| naming_units(&app, error, targets, target))?;
         let packet = accepted.packet;
         Ok(created(PacketCreated::Accepted(accepted.into()), packet))
     })

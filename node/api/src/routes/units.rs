@@ -78,6 +78,11 @@ pub(super) fn naming_units(
     Problem::from(error).errors(errors.collect())
 }
 
+/// The same of the one unit that a path names.
+fn naming_unit(app: &App, error: Error, code: &UnitCode) -> Problem {
+    naming_units(app, error, std::slice::from_ref(code), |_| String::new())
+}
+
 /// One unit, by its code or an alias
 #[utoipa::path(
     get, path = "/v1/units/{code}", tag = "units", operation_id = "show_unit", security(("lgsp-v1" = [])),
@@ -93,7 +98,7 @@ pub(crate) async fn show(
     signed.no_body().await?;
     let code: UnitCode = id(&code)?;
     let unit = app.exchange.unit(&code).await;
-    let unit = unit.map_err(|error| naming_units(&app, error, &[code], |_| String::new()))?;
+    let unit = unit.map_err(|error| naming_unit(&app, error, &code))?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
 
@@ -115,8 +120,7 @@ pub(crate) async fn rename(
     let name = signed.json::<RenameUnit>(JSON_MAX).await?.checked()?;
     let code: UnitCode = id(&code)?;
     let renamed = app.exchange.rename_unit(&signed.caller, code.clone(), name).await;
-    let named = |error| naming_units(&app, error, std::slice::from_ref(&code), |_| String::new());
-    renamed.map_err(named)?;
+    renamed.map_err(|error| naming_unit(&app, error, &code))?;
     let unit = app.exchange.unit(&code).await?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
@@ -138,8 +142,7 @@ pub(crate) async fn remove(
     signed.no_body().await?;
     let code: UnitCode = id(&code)?;
     let removed = app.exchange.remove_unit(&signed.caller, code.clone()).await;
-    let named = |error| naming_units(&app, error, std::slice::from_ref(&code), |_| String::new());
-    removed.map_err(named)?;
+    removed.map_err(|error| naming_unit(&app, error, &code))?;
     Ok(answer::json(StatusCode::OK, &UnitRemoved { code }))
 }
 

@@ -4,11 +4,11 @@
 
 use client::{Error, State};
 use model::{Label, PacketId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, Done};
 use crate::{
-    cli::{Exit, Failure},
+    cli::{Exit, Failure, Out},
     texts::packets as p,
 };
 
@@ -75,24 +75,30 @@ impl Run {
         }
     }
 
-    /// How a command over several packets ends: with the failure of the last one that failed.
     fn end(self, context: &Context, schema: &str) -> Done {
-        let Self { done, mut failures } = self;
+        let Self { done, failures } = self;
         let out = &context.out;
         if !out.is_table() {
-            let failed = failures
-                .iter()
-                .map(|(packet, failure)| json!({ "packet": packet, "error": failure }));
-            let failed: Vec<_> = failed.collect();
-            out.json(schema, json!({ "items": done, "failed": failed }));
+            out.json(schema, json!({ "items": done, "failed": documents(&failures) }));
         }
-        for (packet, failure) in &mut failures {
-            failure.what = format!("{packet}: {}", failure.what);
-        }
-        let Some((_, last)) = failures.pop() else { return Ok(Exit::Ok) };
-        for (_, failure) in &failures {
-            out.fail(failure);
-        }
-        Err(last)
+        end_with(out, failures)
     }
+}
+
+/// What failed, for programs.
+pub(super) fn documents(failures: &[(PacketId, Failure)]) -> Vec<Value> {
+    let failed = failures.iter();
+    failed.map(|(packet, failure)| json!({ "packet": packet, "error": failure })).collect()
+}
+
+/// How a command over several packets ends: each failure is told with its packet, the last one by its end.
+pub(super) fn end_with(out: &Out, mut failures: Vec<(PacketId, Failure)>) -> Done {
+    for (packet, failure) in &mut failures {
+        failure.what = format!("{packet}: {}", failure.what);
+    }
+    let Some((_, last)) = failures.pop() else { return Ok(Exit::Ok) };
+    for (_, failure) in &failures {
+        out.fail(failure);
+    }
+    Err(last)
 }

@@ -10,7 +10,11 @@ use model::{Digest, PacketId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Context, Done, send::Progress};
+use super::{
+    Context, Done,
+    ending::{documents, end_with},
+    send::Progress,
+};
 use crate::{
     cli::{Exit, Failure, Out, ReceiveArgs, size_text},
     config::Span,
@@ -144,25 +148,15 @@ impl Run {
     }
 
     fn end(self, out: &Out) -> Done {
-        let Self { received, mut failures, more, .. } = self;
+        let Self { received, failures, more, .. } = self;
         if !out.is_table() {
-            let failed = failures
-                .iter()
-                .map(|(packet, failure)| json!({ "packet": packet, "error": failure }));
-            let failed: Vec<Value> = failed.collect();
+            let failed = documents(&failures);
             let document = json!({ "items": received, "failed": failed, "more": more });
             out.json("lgsp.received/1", document);
         } else if more {
             out.say(out.text(p::MORE_WAITS));
         }
-        for (packet, failure) in &mut failures {
-            failure.what = format!("{packet}: {}", failure.what);
-        }
-        let Some((_, last)) = failures.pop() else { return Ok(Exit::Ok) };
-        for (_, failure) in &failures {
-            out.fail(failure);
-        }
-        Err(last)
+        end_with(out, failures)
     }
 }
 
