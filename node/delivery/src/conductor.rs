@@ -1,5 +1,5 @@
 //! The conductor's loops: notices as entries are applied, purges, discarded contents, time, members,
-//! pickups, reconciliation.
+//! pickups, parts of fetches, reconciliation.
 //!
 //! Each loop is woken by what happens and looks at the state, so a missed wake costs a moment and
 //! nothing is forgotten.
@@ -67,6 +67,7 @@ impl Conductor {
         tasks.spawn(removal_loop(self.exchange.clone()));
         tasks.spawn(admission_loop(self.exchange.clone()));
         tasks.spawn(pickup_loop(self.exchange.clone()));
+        tasks.spawn(handed_loop(self.exchange.clone()));
         tasks.spawn(reconcile_loop(self.exchange, members));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
@@ -219,6 +220,13 @@ async fn pickup_loop(exchange: Exchange) {
         if let Err(error) = exchange.record_pickups().await {
             report("pickups could not be recorded", &error);
         }
+    }
+}
+
+async fn handed_loop(exchange: Exchange) {
+    loop {
+        exchange.inner.fetches.handed().await;
+        exchange.tell_handed().await;
     }
 }
 

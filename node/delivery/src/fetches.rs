@@ -1,17 +1,19 @@
-//! Which octets of a content a target has had from this node, over however many requests and connections.
+//! Which octets of a content a target has had, over however many requests, connections and nodes.
 //!
-//! A node remembers what it handed out itself, and only as long as it runs. A content that was fetched in
-//! parts at two nodes shows as picked up where one of them has handed out all of it; otherwise its delivery
-//! goes from `accepted` to `confirmed`. To share the parts would cost an entry of the log for each break of a
-//! line, for a state that decides nothing: the receipt alone does.
+//! A node tells the others of each part that it handed out and that was no whole, so that a target may go on
+//! at another one. It is told in memory and remembered as long as a node runs: an entry of the log for each
+//! break of a line would be too much for a state that decides nothing (the receipt alone does). Where a node
+//! died with what it handed out, or was cut off, the delivery goes from `accepted` to `confirmed`.
 
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Range,
 };
 
+use minicbor::{Decode, Encode};
 use model::{PacketId, UnitCode};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::{Exchange, sweep::PICKUPS_WAITING_MAX};
 
@@ -23,9 +25,41 @@ const FETCHES_MAX: usize = 4096;
 /// greediest opens 16, and some of those break. A range that touches none and is one too many does not count.
 const RANGES_MAX: usize = 64;
 
-/// The fetches of one node that are not whole.
+/// Parts that wait to be told to the other nodes. Those that break lines faster than nodes hear of it are
+/// left out, with the same end as those of a node that dies.
+const TOLD_WAITING_MAX: usize = 4096;
+
+/// Parts of one message to the other nodes: some 30 KiB.
+const TOLD_AT_ONCE: usize = 512;
+
+/// A part of a content that a target was handed by a node. Version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct HandedPart {
+    /// Which packet.
+    #[n(0)]
+    pub packet: PacketId,
+    /// To whom.
+    #[n(1)]
+    pub target: UnitCode,
+    /// The first octet.
+    #[n(2)]
+    pub start: u64,
+    /// Behind the last octet.
+    #[n(3)]
+    pub end: u64,
+    /// Octets of the whole content.
+    #[n(4)]
+    pub size: u64,
+}
+
+/// The fetches that are not whole, and what the other nodes are to hear of them.
 #[derive(Default)]
-pub(crate) struct Fetches(Mutex<Table>);
+pub(crate) struct Fetches {
+    table: Mutex<Table>,
+    to_tell: Mutex<Vec<HandedPart>>,
+    handed: Notify,
+}
 
 #[derive(Default)]
 struct Table {
@@ -63,10 +97,11 @@ impl Parts {
 }
 
 impl Fetches {
-    /// Notes what was handed out; answers whether the target has had all of the content now.
-    fn note(&self, packet: PacketId, target: &UnitCode, part: Range<u64>, size: u64) -> bool {
-        let mut table = self.0.lock();
-        let fetch = (packet, target.clone());
+    /// Notes what a node handed out; answers whether the target has had all of the content now.
+    fn note(&self, part: &HandedPart) -> bool {
+        let HandedPart { packet, target, size, .. } = part;
+        let (fetch, size, part) = ((*packet, target.clone()), *size, part.start..part.end);
+        let mut table = self.table.lock();
         if part == (0..size) {
             table.under_way.remove(&fetch);
             return true;
@@ -84,6 +119,50 @@ impl Fetches {
             table.under_way.remove(&fetch);
         }
         whole
+    }
+
+    /// Leaves a part to be told to the other nodes.
+    fn tell(&self, part: HandedPart) {
+        let mut to_tell = self.to_tell.lock();
+        if to_tell.len() < TOLD_WAITING_MAX {
+            to_tell.push(part);
+            self.handed.notify_one();
+        }
+    }
+
+    /// Waits until there is something to tell.
+    pub(crate) async fn handed(&self) {
+        self.handed.notified().await;
+    }
+}
+
+impl Exchange {
+    /// Tells the other nodes which parts this one has handed out.
+    pub(crate) async fn tell_handed(&self) {
+        let parts = std::mem::take(&mut *self.inner.fetches.to_tell.lock());
+        for parts in parts.chunks(TOLD_AT_ONCE) {
+            self.inner.parts.nodes.tell_handed(parts.to_vec()).await;
+        }
+    }
+
+    /// Hears which parts another node has handed out.
+    pub fn hear_handed(&self, parts: Vec<HandedPart>) {
+        for part in parts {
+            // Of a member, but never more than a content is.
+            let is_part = part.start < part.end && part.end <= part.size;
+            if is_part && self.inner.fetches.note(&part) {
+                self.picked_up(part.packet, part.target);
+            }
+        }
+    }
+
+    /// A target has had all of a content. Twice does no harm: it is recorded once.
+    fn picked_up(&self, packet: PacketId, target: UnitCode) {
+        let mut pickups = self.inner.pickups.lock();
+        // The record is a courtesy to the source: under a flood some are left out, no receipt is.
+        if pickups.len() < PICKUPS_WAITING_MAX {
+            pickups.push((packet, target));
+        }
     }
 }
 
@@ -136,15 +215,15 @@ impl Handed {
     }
 
     fn note(&mut self) {
-        let part = self.part.clone();
+        let (packet, target, size) = (self.packet, self.target.clone(), self.size);
+        let part =
+            HandedPart { packet, target, start: self.part.start, end: self.part.end, size };
         self.part.start = self.part.end;
-        let inner = &self.exchange.inner;
-        if inner.fetches.note(self.packet, &self.target, part, self.size) {
-            let mut pickups = inner.pickups.lock();
-            // The record is a courtesy to the source: under a flood some are left out, no receipt is.
-            if pickups.len() < PICKUPS_WAITING_MAX {
-                pickups.push((self.packet, self.target.clone()));
-            }
+        let fetches = &self.exchange.inner.fetches;
+        if fetches.note(&part) {
+            self.exchange.picked_up(packet, part.target);
+        } else {
+            fetches.tell(part);
         }
     }
 }
@@ -170,7 +249,12 @@ mod tests {
     }
 
     fn note(fetches: &Fetches, part: Range<u64>) -> bool {
-        fetches.note(PacketId(1), &unit(), part, SIZE)
+        noted(fetches, 1, unit(), part)
+    }
+
+    fn noted(fetches: &Fetches, packet: u128, target: UnitCode, part: Range<u64>) -> bool {
+        let Range { start, end } = part;
+        fetches.note(&HandedPart { packet: PacketId(packet), target, start, end, size: SIZE })
     }
 
     #[test]
@@ -180,18 +264,18 @@ mod tests {
             assert!(!note(&fetches, part));
         }
         assert!(note(&fetches, 400..500));
-        assert!(fetches.0.lock().under_way.is_empty(), "what is whole is remembered no longer");
+        assert!(fetches.table.lock().under_way.is_empty(), "what is whole is remembered no longer");
         assert!(!note(&fetches, 0..999) && note(&fetches, 0..1000));
-        assert!(fetches.0.lock().under_way.is_empty());
+        assert!(fetches.table.lock().under_way.is_empty());
     }
 
     #[test]
     fn another_packet_and_another_target_are_other_fetches() {
         let fetches = Fetches::default();
         assert!(!note(&fetches, 0..600));
-        assert!(!fetches.note(PacketId(2), &unit(), 600..1000, SIZE));
+        assert!(!noted(&fetches, 2, unit(), 600..1000));
         let other = "H41.06".parse().expect("a unit");
-        assert!(!fetches.note(PacketId(1), &other, 600..1000, SIZE));
+        assert!(!noted(&fetches, 1, other, 600..1000));
         assert!(note(&fetches, 600..1000));
     }
 
@@ -201,11 +285,11 @@ mod tests {
         for at in 0..400 {
             assert!(!note(&fetches, at * 2..at * 2 + 1));
         }
-        assert_eq!(fetches.0.lock().under_way[&(PacketId(1), unit())].ranges.len(), RANGES_MAX);
+        assert_eq!(fetches.table.lock().under_way[&(PacketId(1), unit())].ranges.len(), RANGES_MAX);
         for packet in 2..FETCHES_MAX as u128 + 2 {
-            fetches.note(PacketId(packet), &unit(), 0..1, SIZE);
+            noted(&fetches, packet, unit(), 0..1);
         }
-        let table = fetches.0.lock();
+        let table = fetches.table.lock();
         assert_eq!(table.under_way.len(), FETCHES_MAX);
         assert!(!table.under_way.contains_key(&(PacketId(1), unit())), "the quietest went");
     }

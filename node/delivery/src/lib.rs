@@ -40,6 +40,7 @@ pub use census::OpenMax;
 pub use cluster_key::ClusterKeyStatus;
 pub use conductor::Conductor;
 pub use error::Error;
+pub use fetches::HandedPart;
 pub use hold::Hold;
 pub use intake::{Accepted, OpenRequest, Opened, Submission};
 pub use members::{
@@ -82,6 +83,10 @@ pub trait Nodes: Send + Sync + 'static {
     /// Asks the other nodes to destroy a content that no command will ever name. Best effort: what
     /// is not heard is destroyed by reconciliation, a day later.
     fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()>;
+
+    /// Tells the other nodes which parts of contents this one has handed out. Best effort: what is not heard
+    /// leaves a delivery `accepted` until its receipt comes.
+    fn tell_handed(&self, parts: Vec<HandedPart>) -> BoxFuture<'static, ()>;
 }
 
 /// What a node tells of itself.

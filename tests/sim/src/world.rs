@@ -127,6 +127,11 @@ impl Nodes for Reachable {
         let (net, node) = (self.net.clone(), self.port.node);
         Box::pin(async move { net.discard(node, space).await })
     }
+
+    // Nobody of the simulation fetches in parts.
+    fn tell_handed(&self, _: Vec<delivery::HandedPart>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 impl World {

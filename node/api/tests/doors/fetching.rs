@@ -172,6 +172,38 @@ async fn a_content_fetched_in_parts_is_picked_up_with_the_last_of_them() {
     }
 }
 
+/// Any node takes any request: a target goes on at another one, before or after it was here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_content_fetched_in_parts_from_two_nodes_is_picked_up() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    let target = house.party("H41.05", &["receive"]).await;
+    let part = |packet: &str, part: std::ops::Range<u64>| {
+        let packet = packet.rsplit('/').next().expect("an id").parse().expect("an id");
+        let (target, std::ops::Range { start, end }) = ("H41.05".parse().expect("a unit"), part);
+        vec![delivery::HandedPart { packet, target, start, end, size: 10 }]
+    };
+    for elsewhere_first in [true, false] {
+        let (packet, token) = accepted(&house, &source, &target, "0123456789").await;
+        let elsewhere = part(&packet, 6..10);
+        if elsewhere_first {
+            house.exchange.hear_handed(elsewhere.clone());
+        }
+        let here = Ask::new("GET", format!("{packet}/content")).header("range", "bytes=0-6");
+        assert_eq!(house.ask(here.bearer(&token)).await.status, 206);
+        if !elsewhere_first {
+            let here = part(&packet, 0..7);
+            let told = async || house.told.handed.lock().ends_with(&here);
+            house::until("the other nodes hear of the part", told).await;
+            assert_eq!(state(&house, &target, &packet).await, "accepted");
+            // What no content is does not count.
+            house.exchange.hear_handed(part(&packet, 7..11));
+            house.exchange.hear_handed(elsewhere);
+        }
+        picked_up(&house, &target, &packet, "two nodes have handed out all of it").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_that_broke_off_and_went_on_is_picked_up() {
     let house = House::found().await;

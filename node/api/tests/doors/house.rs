@@ -20,7 +20,7 @@ use consensus::{Clock, Consensus, Lane, NetworkError, SystemClock, sim};
 use content::{
     Content, ContentKey, FrameSink, FrameSource, KeyError, KeySealer, PeerError, Peers, SimDisk,
 };
-use delivery::{Conductor, Exchange, Nodes, Parts, Vitals};
+use delivery::{Conductor, Exchange, HandedPart, Nodes, Parts, Vitals};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, TurnClusterKey};
@@ -45,8 +45,8 @@ pub struct House {
     pub exchange: Exchange,
     pub admin: Signer,
     pub content: Content,
-    /// Spaces that the other nodes were asked to destroy.
-    pub discarded: Arc<Mutex<Vec<SpaceId>>>,
+    /// What the other nodes were told.
+    pub told: Arc<Told>,
     conductor: JoinHandle<()>,
     wire: Wire,
 }
@@ -59,8 +59,17 @@ impl Drop for House {
 
 struct Alone;
 
+/// What the other nodes were told.
+#[derive(Default)]
+pub struct Told {
+    /// Spaces that they were asked to destroy.
+    pub discarded: Mutex<Vec<SpaceId>>,
+    /// Parts of contents that this node has handed out.
+    pub handed: Mutex<Vec<HandedPart>>,
+}
+
 /// Other nodes, none of which answers; what they are told is kept.
-struct Others(Arc<Mutex<Vec<SpaceId>>>);
+struct Others(Arc<Told>);
 
 /// What joins the node to a second one, once there is one; it can be cut.
 #[derive(Clone, Default)]
@@ -125,7 +134,12 @@ impl Nodes for Others {
     }
 
     fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
-        self.0.lock().push(space);
+        self.0.discarded.lock().push(space);
+        Box::pin(async {})
+    }
+
+    fn tell_handed(&self, parts: Vec<HandedPart>) -> BoxFuture<'static, ()> {
+        self.0.handed.lock().extend(parts);
         Box::pin(async {})
     }
 
@@ -313,7 +327,7 @@ impl House {
             segment_bytes: 4 << 20,
         });
         let content = content.await.expect("a simulated disk opens");
-        let discarded = Arc::<Mutex<_>>::default();
+        let told = Arc::<Told>::default();
         let exchange = Exchange::new(Parts {
             node,
             consensus: consensus.clone(),
@@ -321,7 +335,7 @@ impl House {
             cluster_key: keyring.clone(),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
-            nodes: Arc::new(Others(discarded.clone())),
+            nodes: Arc::new(Others(told.clone())),
             public_names: auth::PublicNames::new(
                 [AUTHORITY, SECOND_AUTHORITY].map(|name| format!("https://{name}")),
             )
@@ -336,7 +350,7 @@ impl House {
         let mut settings = lgsp_api::Settings::new(format!("https://{AUTHORITY}"));
         settings.cors_origins = vec!["https://console.example.vn".into()];
         let router = lgsp_api::router(exchange.clone(), settings);
-        let house = Self { router, exchange, admin, content, discarded, conductor, wire };
+        let house = Self { router, exchange, admin, content, told, conductor, wire };
         house.wait_until_ready().await;
         house
     }

@@ -43,7 +43,7 @@ async fn a_submit_that_cannot_be_taken_copies_nothing() {
     house.ask(keyed("mật").signed(&source)).await.ok(201);
     assert_eq!(written(&house), before, "nothing was copied");
     assert_eq!(house.content.count(), 1, "the packet that was taken");
-    assert!(house.discarded.lock().is_empty(), "and no other node is asked to destroy anything");
+    assert!(house.told.discarded.lock().is_empty(), "and no other node is asked to destroy anything");
 }
 
 /// Polls a future so often at most, then lets it go.
@@ -84,7 +84,7 @@ async fn a_refused_submit_whose_client_hangs_up_leaves_no_copy() {
     let (_, after) = written(&house);
     assert!(after > before, "a copy is made before the machine refuses: {before} {after} {points}");
     settled(&house, points).await;
-    assert!(!house.discarded.lock().is_empty(), "the other nodes are asked to destroy theirs");
+    assert!(!house.told.discarded.lock().is_empty(), "the other nodes are asked to destroy theirs");
 }
 
 /// Only the packet that was taken is here.

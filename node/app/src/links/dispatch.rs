@@ -74,6 +74,12 @@ impl Handler for DispatchHandler {
                     }
                     Bytes::new()
                 }
+                Topic::Handed => {
+                    if let Ok(parts) = minicbor::decode(&message) {
+                        services.exchange.hear_handed(parts);
+                    }
+                    Bytes::new()
+                }
             }
         })
     }
@@ -97,7 +103,7 @@ impl Handler for DispatchHandler {
 }
 
 fn topic(octet: u8) -> Option<Topic> {
-    const ALL: [Topic; 8] = [
+    const ALL: [Topic; 9] = [
         Topic::Consensus,
         Topic::Content,
         Topic::Vitals,
@@ -106,6 +112,7 @@ fn topic(octet: u8) -> Option<Topic> {
         Topic::Members,
         Topic::ClusterKey,
         Topic::Addresses,
+        Topic::Handed,
     ];
     ALL.into_iter().find(|topic| *topic as u8 == octet)
 }

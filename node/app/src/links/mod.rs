@@ -42,6 +42,8 @@ pub enum Topic {
     ClusterKey = 7,
     /// Where the nodes are.
     Addresses = 8,
+    /// Parts of contents that a node has handed out.
+    Handed = 9,
 }
 
 impl Topic {

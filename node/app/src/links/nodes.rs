@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use consensus::{Clock, Consensus};
 use content::Content;
-use delivery::{KeyOctets, Nodes, Vitals};
+use delivery::{HandedPart, KeyOctets, Nodes, Vitals};
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Mesh};
 use model::{NodeId, SpaceId};
@@ -94,9 +95,20 @@ impl Nodes for MeshNodes {
     }
 
     fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
+        self.tell_all(Topic::Discard.wrap(&space.to_bytes()))
+    }
+
+    fn tell_handed(&self, parts: Vec<HandedPart>) -> BoxFuture<'static, ()> {
+        let parts = minicbor::to_vec(&parts).expect("a vector takes every octet");
+        self.tell_all(Topic::Handed.wrap(&parts))
+    }
+}
+
+impl MeshNodes {
+    /// Tells all other nodes at once; what one of them does not hear is of no great harm.
+    fn tell_all(&self, message: Bytes) -> BoxFuture<'static, ()> {
         let mesh = self.mesh.clone();
         Box::pin(async move {
-            let message = Topic::Discard.wrap(&space.to_bytes());
             let asked = mesh.peers().into_iter().map(|peer| {
                 let (mesh, message) = (mesh.clone(), message.clone());
                 async move {
@@ -105,7 +117,7 @@ impl Nodes for MeshNodes {
             });
             for answer in futures_util::future::join_all(asked).await {
                 if let Err(error) = answer {
-                    tracing::debug!(%space, %error, "a node did not hear of a refused content");
+                    tracing::debug!(%error, "a node did not hear what all were told");
                 }
             }
         })
