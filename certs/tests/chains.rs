@@ -335,9 +335,20 @@ fn an_operators_pem_files_serve_https() {
     let (chain, key) = certs::load_certified_pem(&chain_path, &key_path).unwrap();
     assert_eq!(chain[0], *own.cert.der());
     let server = https_server_config(Presented::new(chain.clone(), &key).unwrap()).unwrap();
-    let client = https_client_config(Trust::Authorities(chain)).unwrap();
+    let client = https_client_config(Trust::Authorities(chain.clone())).unwrap();
     assert!(handshake(client, server, "lgsp.nghean.gov.vn").is_ok());
     assert!(matches!(certs::load_certified_pem(&key_path, &key_path), Err(Error::Pem { .. })));
+    // An editor of Windows leaves its mark, and its ends of lines; «Unicode» is told by its name.
+    for path in [&chain_path, &key_path] {
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::write(path, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(certs::load_certified_pem(&chain_path, &key_path).unwrap().0, chain);
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        std::fs::write(path, wide).unwrap();
+        let refused = certs::load_certified_pem(&chain_path, &key_path).unwrap_err();
+        assert!(refused.to_string().contains("UTF-16"), "{refused}");
+        std::fs::write(path, text).unwrap();
+    }
     assert!(matches!(certs::load_certified_pem(&chain_path, &chain_path), Err(Error::Pem { .. })));
 }
 

@@ -121,6 +121,9 @@ fn verification(algorithm: KeyAlgorithm) -> Result<&'static dyn VerificationAlgo
 
 /// DER of the key: PEM is unwrapped, a private key is refused by name so that nobody uploads one twice.
 fn unarmour(text: &[u8]) -> Result<Vec<u8>, Rejection> {
+    // DER begins with 0x30 and a length that is not zero: no editor's mark is one of a key.
+    let text = model::without_mark(text)
+        .map_err(|model::Utf16| unusable("it is UTF-16: save it as UTF-8"))?;
     let trimmed = text.trim_ascii();
     if !trimmed.starts_with(b"-----BEGIN") {
         return Ok(text.to_vec());

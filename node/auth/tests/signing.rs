@@ -136,6 +136,13 @@ fn keys_are_read_from_pem_and_der_and_checked() {
                 PublicKey::parse(algorithm, text.as_bytes()).is_ok_and(|parsed| parsed == der);
             let wrong = PublicKey::parse(algorithm, text.as_bytes()).is_err();
             assert!(fits || wrong, "{algorithm}");
+            // As editors of Windows write it: with a mark and their ends of lines, or as «Unicode».
+            let edited = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+            assert_eq!(PublicKey::parse(algorithm, edited.as_bytes()).is_ok(), fits, "{algorithm}");
+            let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let refusal = PublicKey::parse(algorithm, &wide);
+            let named = |reason: &str| reason.contains("UTF-16");
+            assert!(matches!(refusal, Err(Rejection::KeyUnusable { reason }) if named(reason)));
         }
     }
     for private in [common::RSA, common::P256, common::ED25519] {

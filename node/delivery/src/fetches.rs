@@ -216,8 +216,7 @@ impl Handed {
 
     fn note(&mut self) {
         let (packet, target, size) = (self.packet, self.target.clone(), self.size);
-        let part =
-            HandedPart { packet, target, start: self.part.start, end: self.part.end, size };
+        let part = HandedPart { packet, target, start: self.part.start, end: self.part.end, size };
         self.part.start = self.part.end;
         let fetches = &self.exchange.inner.fetches;
         if fetches.note(&part) {

@@ -3,7 +3,7 @@
 //! [`crate::house::House`] hands over all that goes through its doors. The checker knows the part of
 //! JSON Schema that the document uses, and refuses the rest, so that nothing is passed over.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use axum::http::{HeaderMap, Method, header};
 use regex::Regex;
@@ -38,6 +38,42 @@ fn operation(method: &Method, headers: &HeaderMap, path: &str) -> Option<(String
     let item = paths.iter().find(|(pattern, _)| fits(pattern))?;
     let operation = item.1.get(method.to_lowercase())?;
     Some((format!("{method} {}", item.0), operation))
+}
+
+/// The name of a documented operation.
+pub fn name(method: &Method, path: &str) -> String {
+    let operation = operation(method, &HeaderMap::new(), path);
+    operation.unwrap_or_else(|| panic!("{method} {path} is not documented")).0
+}
+
+/// The operations that take a body of a media type.
+pub fn taking(kind: &str) -> BTreeSet<String> {
+    all(|operation| operation["requestBody"]["content"][kind].is_object())
+}
+
+/// The operations that take a body of any kind.
+pub fn with_body() -> BTreeSet<String> {
+    all(|operation| operation["requestBody"].is_object())
+}
+
+/// The operations that take a header.
+pub fn with_header(header: &str) -> BTreeSet<String> {
+    let named = |parameter: &Value| {
+        parameter["in"] == "header"
+            && parameter["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(header))
+    };
+    all(|operation| operation["parameters"].as_array().into_iter().flatten().any(named))
+}
+
+fn all(fits: impl Fn(&Value) -> bool) -> BTreeSet<String> {
+    let paths = DOCUMENT["paths"].as_object().expect("paths").iter();
+    let each = paths.flat_map(|(path, item)| {
+        let item = item.as_object().expect("operations").iter();
+        item.map(move |(method, operation)| {
+            (format!("{} {path}", method.to_uppercase()), operation)
+        })
+    });
+    each.filter(|(_, operation)| fits(operation)).map(|(name, _)| name).collect()
 }
 
 fn media_type(headers: &HeaderMap) -> Option<&str> {

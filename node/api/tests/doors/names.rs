@@ -5,13 +5,24 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::{
-    digest_of,
+    digest_of, document,
     house::{Answer, Ask, House},
     new_packet, one_round, text,
 };
 
 /// The doors that take a name.
 const DOORS: [&str; 3] = ["multipart", "tus", "PUT"];
+/// Their operations.
+const OPERATIONS: [&str; 3] =
+    ["POST /v1/packets", "POST /v1/spaces/{id}", "PUT /v1/spaces/{id}/content"];
+
+/// A door that takes names and is not tried here is found missing.
+#[test]
+fn the_doors_that_take_a_name_are_those_of_the_document() {
+    let mut doors = document::taking("multipart/form-data");
+    doors.extend(document::with_header("Upload-Metadata"));
+    assert_eq!(doors, OPERATIONS.map(str::to_owned).into());
+}
 
 /// Sends a packet whose content has a name as the client of that door writes it; the answer of the door that
 /// took the name, and the packet where it was taken.

@@ -19,10 +19,10 @@ use crate::{
 /// Octets that a program sends whole before it reads a word (case 13).
 const SENT: usize = 50_000_000;
 /// A refusal does not wait for the body: far below the time that this one would take.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// What was answered first; none where the connection was reset.
-async fn status(connection: &mut Tls) -> Option<u16> {
+pub async fn status(connection: &mut Tls) -> Option<u16> {
     let mut answer = Vec::new();
     while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
         if connection.read_buf(&mut answer).await.ok()? == 0 {

@@ -43,7 +43,10 @@ async fn a_submit_that_cannot_be_taken_copies_nothing() {
     house.ask(keyed("mật").signed(&source)).await.ok(201);
     assert_eq!(written(&house), before, "nothing was copied");
     assert_eq!(house.content.count(), 1, "the packet that was taken");
-    assert!(house.told.discarded.lock().is_empty(), "and no other node is asked to destroy anything");
+    assert!(
+        house.told.discarded.lock().is_empty(),
+        "and no other node is asked to destroy anything"
+    );
 }
 
 /// Polls a future so often at most, then lets it go.
