@@ -9,6 +9,7 @@ mod clock;
 mod clocks;
 mod dice;
 mod entropy;
+mod links;
 mod network;
 mod office;
 mod oracle;

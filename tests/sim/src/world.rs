@@ -13,11 +13,10 @@ use auth::{RequestHead, Secret, SignRequest, Signer, SigningKey, VerifiedCaller}
 use bytes::Bytes;
 use certs::{ClusterKey, Keyring};
 use consensus::{Clock, Consensus, sim};
-use content::{Content, ContentKey, KeyError, KeySealer, SimDisk};
-use delivery::{Conductor, Exchange, Nodes, Parts, Vitals};
-use futures_util::future::BoxFuture;
+use content::{Content, SimDisk};
+use delivery::{Conductor, Exchange, Parts};
 use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
-use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce, SpaceId};
+use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce};
 use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -25,6 +24,7 @@ use crate::{
     Planted,
     clock::SimClock,
     dice::Dice,
+    links::{Reachable, Sealer},
     network::{Host, Net, Port},
     office::PATIENCE,
 };
@@ -87,51 +87,6 @@ struct Inner {
 #[derive(Clone)]
 pub struct Credentials {
     signer: Arc<Signer>,
-}
-
-struct Sealer(Arc<Keyring>);
-
-impl KeySealer for Sealer {
-    fn seal(&self, aad: &[u8], key: &ContentKey) -> Result<Vec<u8>, KeyError> {
-        Ok(self.0.seal(aad, key.as_slice()))
-    }
-
-    fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<ContentKey, KeyError> {
-        let opened = self.0.open(aad, sealed).map_err(|_| KeyError)?;
-        Ok(ContentKey::new(opened.as_slice().try_into().map_err(|_| KeyError)?))
-    }
-}
-
-/// In the simulation nobody asks for vitals but the conductor, which only needs to know who is up.
-struct Reachable {
-    net: Net,
-    port: Port,
-}
-
-impl Nodes for Reachable {
-    fn vitals(&self, node: NodeId) -> BoxFuture<'static, Option<Vitals>> {
-        let up = self.net.is_up(self.port.node, node);
-        Box::pin(async move { up.then(Vitals::default) })
-    }
-
-    fn own_vitals(&self) -> Vitals {
-        Vitals::default()
-    }
-
-    // All nodes of the simulation share one ring.
-    fn cluster_key(&self, _: NodeId, _: u32) -> BoxFuture<'static, Option<delivery::KeyOctets>> {
-        Box::pin(async { None })
-    }
-
-    fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
-        let (net, node) = (self.net.clone(), self.port.node);
-        Box::pin(async move { net.discard(node, space).await })
-    }
-
-    // Nobody of the simulation fetches in parts.
-    fn tell_handed(&self, _: Vec<delivery::HandedPart>) -> BoxFuture<'static, ()> {
-        Box::pin(async {})
-    }
 }
 
 impl World {

@@ -1,0 +1,57 @@
+//! Where the engines of a simulated node meet: the cluster key, and the other nodes.
+
+use std::sync::Arc;
+
+use certs::Keyring;
+use content::{ContentKey, KeyError, KeySealer};
+use delivery::{HandedPart, KeyOctets, Nodes, Vitals};
+use futures_util::future::BoxFuture;
+use model::{NodeId, SpaceId};
+
+use crate::network::{Net, Port};
+
+/// Seals contents' keys under the cluster key.
+pub struct Sealer(pub Arc<Keyring>);
+
+impl KeySealer for Sealer {
+    fn seal(&self, aad: &[u8], key: &ContentKey) -> Result<Vec<u8>, KeyError> {
+        Ok(self.0.seal(aad, key.as_slice()))
+    }
+
+    fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<ContentKey, KeyError> {
+        let opened = self.0.open(aad, sealed).map_err(|_| KeyError)?;
+        Ok(ContentKey::new(opened.as_slice().try_into().map_err(|_| KeyError)?))
+    }
+}
+
+/// In the simulation nobody asks for vitals but the conductor, which only needs to know who is up.
+pub struct Reachable {
+    pub net: Net,
+    pub port: Port,
+}
+
+impl Nodes for Reachable {
+    fn vitals(&self, node: NodeId) -> BoxFuture<'static, Option<Vitals>> {
+        let up = self.net.is_up(self.port.node, node);
+        Box::pin(async move { up.then(Vitals::default) })
+    }
+
+    fn own_vitals(&self) -> Vitals {
+        Vitals::default()
+    }
+
+    // All nodes of the simulation share one ring.
+    fn cluster_key(&self, _: NodeId, _: u32) -> BoxFuture<'static, Option<KeyOctets>> {
+        Box::pin(async { None })
+    }
+
+    fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
+        let (net, node) = (self.net.clone(), self.port.node);
+        Box::pin(async move { net.discard(node, space).await })
+    }
+
+    // Nobody of the simulation fetches in parts.
+    fn tell_handed(&self, _: Vec<HandedPart>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
