@@ -48,8 +48,9 @@ pub enum Error {
         /// The limit.
         max: u64,
     },
-    /// An upload in so many pieces that its table of runs would not fit.
-    #[error("space {space} came in too many small pieces: send larger ones")]
+    /// An upload of which so many pieces were taken back, or that went from node to node so often, that its
+    /// table of runs would not fit.
+    #[error("too many pieces of space {space} were taken back")]
     TooManyPieces {
         /// Which space.
         space: SpaceId,

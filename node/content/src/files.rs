@@ -229,6 +229,7 @@ impl Store {
         .await?;
         space.mark = None;
         self.set_complete(space.id, false);
+        split(space, keep).await?;
         space.layout.truncate(keep);
         let end = space.layout.end;
         space.file.truncate(end).await.map_err(|source| self.fail("cut a file", source))?;
@@ -362,6 +363,28 @@ impl Identity {
         let identity = (octets.len() == IDENTITY).then(|| Self::parse(octets, space)).flatten();
         identity.ok_or(Error::Malformed { what: "a file's identity" })
     }
+}
+
+/// Looks up where a frame begins that a mixed run is around, so that the log can be cut before it.
+async fn split(space: &mut Space, sequence: u64) -> Result<(), Error> {
+    let Some(run) = space.layout.mixed_around(sequence) else { return Ok(()) };
+    let damaged = || Error::Damaged { space: space.id, what: "its frames here" };
+    let (mut at, mut next, mut plain) = (run.at, run.first, 0);
+    let (mut octets, mut start) = (BytesMut::new(), at);
+    while next < sequence {
+        let mut from = (at - start) as usize;
+        if octets.len() < from + FRAME_HEAD {
+            octets = space.file.read(at, WINDOW).await.map_err(disk_error("read a file"))?;
+            (start, from) = (at, 0);
+        }
+        let head = octets.get(from..).and_then(|frame| FrameHead::parse(frame, space.id));
+        let head = head.filter(|head| head.sequence == next).ok_or_else(damaged)?;
+        at += head.total() as u64;
+        plain += u64::from(head.len);
+        next += 1;
+    }
+    space.layout.split(sequence, plain);
+    Ok(())
 }
 
 /// Reads frames from the beginning, as far as they are whole and follow each other.

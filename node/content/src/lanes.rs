@@ -580,10 +580,12 @@ async fn catch_up(
         while let Some(head) =
             FrameHead::parse(&octets, space).filter(|head| head.total() <= octets.len())
         {
-            sink.send(octets.split_to(head.total()))
-                .await
-                .map_err(|_| Error::Unavailable { space })?;
+            let frame = octets.split_to(head.total());
             at += head.total() as u64;
+            // A mixed run is read from its beginning.
+            if head.sequence >= from {
+                sink.send(frame).await.map_err(|_| Error::Unavailable { space })?;
+            }
         }
         if at == begun {
             return Err(Error::Damaged { space, what: "its frames here" });

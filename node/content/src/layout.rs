@@ -1,26 +1,40 @@
-//! The layout of a large content: which frames lie where, in runs of equal frames.
+//! The layout of a large content: which frames lie where, in runs.
 //!
-//! The table is small whatever the content's size, is written into the seal frame, and finds any
-//! offset by arithmetic, so a download starts in constant time. Without a seal frame it is
-//! rebuilt by scanning the frames' heads. The runs are the log as it was written; what counts
-//! as content (a cut takes back what came before it) follows from them.
+//! The table is small whatever the content's size and however many pieces it came in, and is written
+//! into the seal frame. A run of equal frames finds any offset by arithmetic, so a download starts in
+//! constant time. An upload whose pieces end in the middle of frames, over and over, has *mixed* runs
+//! from some point on: frames of any lengths, of which their own heads tell. What is looked for in one
+//! is found by walking through it, which is bounded; so the table grows with the content's octets, and
+//! not with the number of its pieces. Without a seal frame the table is rebuilt by scanning the heads.
+//! The runs are the log as it was written; what counts as content (a cut takes back what came before
+//! it) follows from them.
 
-use crate::record::{FILE_HEAD, FRAME, FrameHead, FrameKind, frame_total};
+use crate::record::{FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, TAG, frame_total};
 
-/// Runs of one content. Each piece of an upload that ends in the middle of a frame costs two, so
-/// two thousand pieces fit; the table takes less than one frame.
+/// Runs of one content: the table takes less than one frame.
 pub const RUNS_MAX: usize = 4096;
 /// Runs kept back from data, for barriers, cuts and the seal.
 pub const RUNS_KEPT: usize = 256;
+/// From so many runs on, frames of another length join the run before them: an upload in ordinary pieces
+/// never has so many. Few where tests would otherwise never meet a mixed run.
+pub const EXACT_MAX: usize = if cfg!(test) { 6 } else { 512 };
+/// Octets of the file that a mixed run may have: what is walked through for one place in it. Two runs that
+/// follow each other are longer together, so a content of 16 GiB has some two thousand of them.
+pub const MIXED_MAX: u64 = if cfg!(test) { 300_000 } else { 16 << 20 };
+/// Of a file that has outgrown that: its part that a mixed run may have instead. A file of 1 TiB stays below
+/// [`RUNS_MAX`] that way.
+const MIXED_PART: u64 = 192;
 /// Octets of a run in the table.
 const RUN: usize = 21;
+/// Octets of a frame beside its plaintext.
+const OVERHEAD: u64 = (FRAME_HEAD + TAG) as u64;
 
-/// Equal frames one after the other.
+/// Frames one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
     pub kind: FrameKind,
     pub epoch: u32,
-    /// Plaintext octets of each frame.
+    /// Plaintext octets of each frame; 0 of a mixed run of data.
     pub len: u32,
     pub count: u32,
     /// Sequence of the first frame.
@@ -29,6 +43,8 @@ pub struct Run {
     pub at: u64,
     /// Plaintext offset of the first frame (of a cut: where it cuts).
     pub offset: u64,
+    /// Plaintext octets of all its frames. A mixed run that was cut has fewer of them than its count says.
+    pub plain: u64,
 }
 
 /// Frames of one epoch that follow each other.
@@ -54,16 +70,19 @@ pub struct Layout {
     pub offset: u64,
 }
 
-/// Frames to read for an offset: all in one run.
+/// Where to read from: a frame, and how those behind it in its run lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Where the frame lies in the file.
     pub at: u64,
-    /// Plaintext offset where the first of the frames begins.
+    /// Plaintext offset where it begins: of a mixed run perhaps far before what is looked for.
     pub offset: u64,
+    /// Plaintext octets of each frame; 0 of a mixed run.
     pub len: u32,
-    /// Frames from there to the end of the run.
-    pub count: u32,
+    /// Its sequence.
     pub first: u64,
+    /// Plaintext offset where the run ends.
+    pub end: u64,
 }
 
 impl Default for Layout {
@@ -73,8 +92,18 @@ impl Default for Layout {
 }
 
 impl Run {
+    /// Octets in the file, of a run as it was written.
     fn octets(&self) -> u64 {
-        u64::from(self.count) * frame_total(self.len as usize) as u64
+        self.plain + u64::from(self.count) * OVERHEAD
+    }
+
+    fn is_mixed(&self) -> bool {
+        self.kind == FrameKind::Data && self.len == 0
+    }
+
+    /// Plaintext offset where it ends.
+    pub fn end(&self) -> u64 {
+        self.offset + self.plain
     }
 }
 
@@ -98,16 +127,25 @@ impl Layout {
         if !fits || (self.runs.is_empty() && head.kind != FrameKind::Meta) {
             return Err("a frame does not follow from the one before");
         }
-        let is_full = self.runs.len() >= RUNS_MAX;
+        let count = self.runs.len();
+        let mixed_max = MIXED_MAX.max(self.end / MIXED_PART);
         let grows = self.runs.last_mut().filter(|run| {
             head.kind == FrameKind::Data
                 && run.kind == head.kind
-                && run.len == head.len
                 && run.epoch == head.epoch
+                && run.count < u32::MAX
+                && (run.len == head.len
+                    || count >= EXACT_MAX && run.octets() + head.total() as u64 <= mixed_max)
         });
         match grows {
-            Some(run) => run.count += 1,
-            None if is_full => return Err("too many runs"),
+            Some(run) => {
+                if run.len != head.len {
+                    run.len = 0;
+                }
+                run.count += 1;
+                run.plain += u64::from(head.len);
+            }
+            None if count >= RUNS_MAX => return Err("too many runs"),
             None => self.runs.push(Run {
                 kind: head.kind,
                 epoch: head.epoch,
@@ -116,6 +154,7 @@ impl Layout {
                 first: head.sequence,
                 at: self.end,
                 offset: head.offset,
+                plain: u64::from(head.len),
             }),
         }
         self.end += head.total() as u64;
@@ -132,7 +171,7 @@ impl Layout {
         self.runs.last().map_or(0, |run| run.epoch)
     }
 
-    /// Whether another piece of data may come.
+    /// Whether another piece of data may come: not after too many cuts and takeovers.
     pub fn has_room(&self) -> bool {
         self.runs.len() + RUNS_KEPT < RUNS_MAX
     }
@@ -166,9 +205,9 @@ impl Layout {
     fn is_boundary(&self, offset: u64) -> bool {
         offset == self.offset
             || self.live().iter().any(|run| {
-                offset >= run.offset
-                    && offset < run.offset + u64::from(run.count) * u64::from(run.len)
-                    && (offset - run.offset).is_multiple_of(u64::from(run.len))
+                // Within a mixed run only its frames' heads tell; whoever reads it finds what is cut amiss.
+                (run.offset..run.end()).contains(&offset)
+                    && (run.is_mixed() || (offset - run.offset).is_multiple_of(u64::from(run.len)))
             })
     }
 
@@ -201,30 +240,62 @@ impl Layout {
         common
     }
 
-    /// Forgets the frames from a sequence on.
+    /// The mixed run that a sequence lies within, if it does not begin it: the place of that frame must be
+    /// looked for in the file, and told by [`Layout::split`], before the log can be cut there.
+    pub fn mixed_around(&self, sequence: u64) -> Option<Run> {
+        let run = self.run_of(sequence)?;
+        (run.is_mixed() && run.first < sequence).then_some(*run)
+    }
+
+    /// Makes two of the mixed run around a sequence; so many octets of plaintext are in the frames before it.
+    pub fn split(&mut self, sequence: u64, plain: u64) {
+        let around = self.mixed_around(sequence);
+        let index = around.and_then(|run| self.runs.iter().position(|it| it.first == run.first));
+        let Some(index) = index else { return };
+        let run = &mut self.runs[index];
+        let count = (sequence - run.first) as u32;
+        let before = Run { count, plain, ..*run };
+        let behind = Run {
+            count: run.count - count,
+            plain: run.plain.saturating_sub(plain),
+            first: sequence,
+            at: run.at + before.octets(),
+            offset: run.offset + plain,
+            ..*run
+        };
+        *run = before;
+        self.runs.insert(index + 1, behind);
+    }
+
+    /// Forgets the frames from a sequence on, which no mixed run is around.
     pub fn truncate(&mut self, sequence: u64) {
+        debug_assert!(self.mixed_around(sequence).is_none(), "it was split first");
         self.runs.retain_mut(|run| {
-            run.count =
-                run.count.min(sequence.saturating_sub(run.first).min(u64::from(u32::MAX)) as u32);
+            let count = sequence.saturating_sub(run.first).min(u64::from(run.count)) as u32;
+            if count < run.count {
+                run.count = count;
+                run.plain = u64::from(count) * u64::from(run.len);
+            }
             run.count > 0
         });
         self.end = self.runs.last().map_or(FILE_HEAD as u64, |run| run.at + run.octets());
         self.next = self.runs.last().map_or(0, |run| run.first + u64::from(run.count));
-        self.offset = self
-            .live()
-            .last()
-            .map_or(0, |run| run.offset + u64::from(run.count) * u64::from(run.len));
+        self.offset = self.live().last().map_or(0, Run::end);
     }
 
-    /// Where the frame of a sequence lies; the frames after it in its run are counted.
-    pub fn find(&self, sequence: u64) -> Option<Place> {
+    fn run_of(&self, sequence: u64) -> Option<&Run> {
         let index = self.runs.partition_point(|run| run.first <= sequence).checked_sub(1)?;
         let run = &self.runs[index];
-        let skip = sequence - run.first;
-        (skip < u64::from(run.count)).then(|| place(run, skip))
+        (sequence - run.first < u64::from(run.count)).then_some(run)
     }
 
-    /// The run table, for the seal frame.
+    /// Where the frame of a sequence lies, or of a mixed run its first frame, at or before it.
+    pub fn find(&self, sequence: u64) -> Option<Place> {
+        self.run_of(sequence).map(|run| place(run, sequence - run.first))
+    }
+
+    /// The run table, for the seal frame. Where the data of a mixed run begins follows from the runs before
+    /// it: in the place of its offset stand its plaintext octets.
     pub fn encode(&self) -> Vec<u8> {
         let mut table = Vec::with_capacity(self.runs.len() * RUN);
         for run in &self.runs {
@@ -232,7 +303,8 @@ impl Layout {
             table.extend_from_slice(&run.epoch.to_be_bytes());
             table.extend_from_slice(&run.len.to_be_bytes());
             table.extend_from_slice(&run.count.to_be_bytes());
-            table.extend_from_slice(&run.offset.to_be_bytes());
+            let last = if run.is_mixed() { run.plain } else { run.offset };
+            table.extend_from_slice(&last.to_be_bytes());
         }
         table
     }
@@ -247,27 +319,34 @@ impl Layout {
             let u32_at = |at: usize| {
                 u32::from_be_bytes([form[at], form[at + 1], form[at + 2], form[at + 3]])
             };
-            let offset = u64::from_be_bytes(form[13..21].try_into().ok()?);
+            let last = u64::from_be_bytes(form[13..21].try_into().ok()?);
             let (epoch, len, count) = (u32_at(1), u32_at(5), u32_at(9));
             let kind = FrameKind::from_u8(form[0])?;
-            let octets = u64::from(len) * u64::from(count);
+            let is_mixed = kind == FrameKind::Data && len == 0;
+            let (offset, plain) = match is_mixed {
+                true => (layout.offset, last),
+                false => (last, u64::from(len) * u64::from(count)),
+            };
             let follows = match kind {
-                FrameKind::Data => offset == layout.offset && len > 0,
+                FrameKind::Data => offset == layout.offset,
                 FrameKind::Cut => offset <= layout.offset,
                 _ => count == 1,
             };
+            let possible = u64::from(count)..=u64::from(count) * FRAME as u64;
             if count == 0
                 || !follows
                 || len as usize > FRAME
-                || offset.checked_add(octets).is_none()
+                || is_mixed && !possible.contains(&plain)
+                || offset.checked_add(plain).is_none()
             {
                 return None;
             }
-            let run = Run { kind, epoch, len, count, first: layout.next, at: layout.end, offset };
+            let (first, at) = (layout.next, layout.end);
+            let run = Run { kind, epoch, len, count, first, at, offset, plain };
             layout.next = layout.next.checked_add(u64::from(count))?;
             layout.end = layout.end.checked_add(run.octets())?;
             match kind {
-                FrameKind::Data => layout.offset += octets,
+                FrameKind::Data => layout.offset += plain,
                 FrameKind::Cut => layout.offset = offset,
                 _ => {}
             }
@@ -281,24 +360,31 @@ impl Layout {
 pub fn locate(live: &[Run], offset: u64) -> Option<Place> {
     let index = live.partition_point(|run| run.offset <= offset).checked_sub(1)?;
     let run = &live[index];
-    let skip = (offset - run.offset) / u64::from(run.len);
-    (skip < u64::from(run.count)).then(|| place(run, skip))
+    let skip = (offset - run.offset).checked_div(u64::from(run.len)).unwrap_or(0);
+    (offset < run.end()).then(|| place(run, skip))
 }
 
-fn place(run: &Run, skip: u64) -> Place {
+/// So many frames behind the first one of a run, or the first one of a mixed run.
+pub fn place(run: &Run, skip: u64) -> Place {
+    let skip = if run.is_mixed() { 0 } else { skip };
     Place {
         at: run.at + skip * frame_total(run.len as usize) as u64,
         offset: run.offset + skip * u64::from(run.len),
         len: run.len,
-        count: (u64::from(run.count) - skip) as u32,
         first: run.first + skip,
+        end: run.end(),
     }
 }
 
 fn cut(live: &mut Vec<Run>, offset: u64) {
     live.retain_mut(|run| {
-        let keep = offset.saturating_sub(run.offset) / u64::from(run.len);
-        run.count = run.count.min(keep.min(u64::from(u32::MAX)) as u32);
+        let keep = offset.saturating_sub(run.offset).min(run.plain);
+        if run.is_mixed() {
+            run.plain = keep;
+            return keep > 0;
+        }
+        run.count = (keep / u64::from(run.len)) as u32;
+        run.plain = u64::from(run.count) * u64::from(run.len);
         run.count > 0
     });
 }

@@ -18,7 +18,7 @@ use crate::{
     Error, Stat,
     disk::File,
     index::Place,
-    layout::{Run, locate},
+    layout::{Place as FramePlace, Run, locate},
     protocol::{self, About, Description, Operation, ReadRaw},
     record::{
         FILE_HEAD, FRAME, FrameHead, FrameKind, Identity, RECORD_HEAD, RecordHead, SEAL_PLACE,
@@ -62,6 +62,8 @@ pub(crate) struct Reading {
     wanted: Option<Digest>,
     pub range: Range<u64>,
     at: u64,
+    /// The frame behind the last one that was read.
+    place: Option<FramePlace>,
     ready: VecDeque<Bytes>,
     /// Peers that were not tried yet.
     others: VecDeque<NodeId>,
@@ -179,6 +181,7 @@ impl Store {
             first,
             at,
             offset,
+            plain: u64::from(len) * u64::from(count),
         };
         if full > 0 {
             live.push(run(FRAME as u32, full, 1, at, 0));
@@ -277,6 +280,54 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Reads [`PIECE`] octets of a run at most, and opens the frames that have octets of a range; the place
+    /// moves behind what was read. Frames before a bad one are given out.
+    pub async fn read_frames(
+        &self,
+        (space, source, cipher): (SpaceId, &Source, &Cipher),
+        place: &mut FramePlace,
+        range: Range<u64>,
+        mut opened: impl FnMut(u64, BytesMut),
+    ) -> Result<(), Error> {
+        let end = place.end.min(range.end);
+        let asked = match place.len {
+            // Frames of any lengths: no more than if each had a single octet.
+            0 => (place.end - place.offset).saturating_mul(frame_total(1) as u64),
+            len => (end - place.offset).div_ceil(u64::from(len)) * frame_total(len as usize) as u64,
+        };
+        let frames = |len: u32| PIECE / frame_total(len as usize) * frame_total(len as usize);
+        let asked = asked.min(if place.len == 0 { PIECE } else { frames(place.len) } as u64);
+        let mut octets = self.read_raw(space, source, place.at, asked as usize).await?;
+        let before = place.offset;
+        while place.offset < end {
+            let forged = Error::Forged { space, sequence: place.first };
+            let Some(head) = FrameHead::parse(&octets, space) else { break };
+            if head.total() > octets.len() {
+                break;
+            }
+            let FramePlace { first: sequence, offset, .. } = *place;
+            let len = if place.len == 0 { head.len } else { place.len };
+            let expected = FrameHead { kind: FrameKind::Data, sequence, offset, len, ..head };
+            if head != expected || len == 0 || offset + u64::from(len) > place.end {
+                return Err(forged);
+            }
+            let frame = octets.split_to(head.total());
+            if offset + u64::from(len) > range.start {
+                let (_, plaintext) = cipher.open(frame).ok_or(forged)?;
+                opened(offset, plaintext);
+            }
+            place.at += head.total() as u64;
+            place.offset += u64::from(len);
+            place.first += 1;
+        }
+        if place.offset == before {
+            return Err(Error::Forged { space, sequence: place.first });
+        }
+        Ok(())
+    }
+}
+
 impl Reading {
     pub async fn open(
         store: Arc<Store>,
@@ -312,6 +363,7 @@ impl Reading {
             wanted,
             range,
             at,
+            place: None,
             ready: VecDeque::new(),
             others,
             failed: false,
@@ -363,35 +415,22 @@ impl Reading {
     /// Reads some frames of one run and opens them; those before a bad one are kept.
     async fn read_piece(&mut self) -> Result<(), Error> {
         let (space, opened) = (self.space, &self.opened);
-        let place =
-            locate(&opened.live, self.at).ok_or(Error::Damaged { space, what: "its table" })?;
-        let frame = frame_total(place.len as usize);
-        let needed = (self.range.end - place.offset).div_ceil(u64::from(place.len));
-        let count = needed.min(u64::from(place.count)).min((PIECE / frame) as u64) as usize;
-        let mut octets =
-            self.store.read_raw(space, &opened.source, place.at, count * frame).await?;
-        for index in 0..count as u64 {
-            let sequence = place.first + index;
-            let offset = place.offset + index * u64::from(place.len);
-            let forged = Error::Forged { space, sequence };
-            if octets.len() < frame {
-                return Err(forged);
-            }
-            let Some((head, plaintext)) = opened.cipher.open(octets.split_to(frame)) else {
-                return Err(forged);
-            };
-            let expected =
-                FrameHead { kind: FrameKind::Data, sequence, offset, len: place.len, ..head };
-            if head != expected {
-                return Err(forged);
-            }
+        let goes_on = |place: &FramePlace| place.offset == self.at && place.offset < place.end;
+        let place = self.place.filter(goes_on).or_else(|| locate(&opened.live, self.at));
+        let mut place = place.ok_or(Error::Damaged { space, what: "its table" })?;
+        let range = self.at..self.range.end;
+        let (ready, at) = (&mut self.ready, &mut self.at);
+        let keep = |offset: u64, plaintext: BytesMut| {
             let plaintext = plaintext.freeze();
-            let from = (self.at - offset) as usize;
-            let to = plaintext.len().min((self.range.end - offset) as usize);
-            self.ready.push_back(plaintext.slice(from..to));
-            self.at = offset + to as u64;
-        }
-        Ok(())
+            let from = (*at - offset) as usize;
+            let to = plaintext.len().min((range.end - offset) as usize);
+            ready.push_back(plaintext.slice(from..to));
+            *at = offset + to as u64;
+        };
+        let from = (space, &opened.source, &opened.cipher);
+        let read = self.store.read_frames(from, &mut place, range.clone(), keep).await;
+        self.place = Some(place);
+        read
     }
 
     /// Goes on with another holder's copy; this node's own, if it was that, is healed.
@@ -412,7 +451,8 @@ impl Reading {
                 && self.wanted.is_none_or(|wanted| wanted == opened.digest)
                 && opened.size == self.opened.size
             {
-                self.opened = opened;
+                // Its frames may lie elsewhere.
+                (self.opened, self.place) = (opened, None);
                 return Ok(());
             }
         }

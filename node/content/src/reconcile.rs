@@ -18,11 +18,12 @@ use crate::{
     disk::Write,
     files::{PART, space_path},
     index::{Entry, Place},
+    layout::place,
     protocol::{self, About, Description, Operation},
     reader::{Opened, PIECE},
     record::{
-        FENCE_PLACES, FILE_HEAD, FRAME, FrameHead, FrameKind, Identity, RecordHead, SEAL_PLACE,
-        SealMark, frame_total,
+        FENCE_PLACES, FILE_HEAD, FRAME, FrameHead, Identity, RecordHead, SEAL_PLACE, SealMark,
+        frame_total,
     },
     segments::mark_of,
     store::Store,
@@ -354,21 +355,11 @@ impl Store {
         let opened = self.open_here(space).await?;
         self.open_meta(space, &opened).await?;
         for run in &opened.live {
-            for index in 0..u64::from(run.count) {
-                let frame = frame_total(run.len as usize);
-                let octets = self
-                    .read_raw(space, &opened.source, run.at + index * frame as u64, frame)
-                    .await?;
-                let sequence = run.first + index;
-                let (head, _) =
-                    opened.cipher.open(octets).ok_or(Error::Forged { space, sequence })?;
-                let offset = run.offset + index * u64::from(run.len);
-                if head.kind != FrameKind::Data
-                    || head.sequence != sequence
-                    || head.offset != offset
-                {
-                    return Err(Error::Forged { space, sequence });
-                }
+            let mut place = place(run, 0);
+            let from = (space, &opened.source, &opened.cipher);
+            while place.offset < place.end {
+                let range = place.offset..place.end;
+                self.read_frames(from, &mut place, range, |_, _| ()).await?;
             }
         }
         Ok(())

@@ -11,7 +11,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use model::{NodeId, PacketId, SpaceId};
 use tokio::time::{Instant, timeout_at};
@@ -20,7 +20,7 @@ use crate::{
     Error, Offset,
     files::Locked,
     lanes::Lanes,
-    layout::Layout,
+    layout::{Layout, place},
     protocol::{self, About, AskFence, Operation, SPANS_MAX, Standing},
     reader::{PIECE, Source},
     record::{FRAME, FrameHead, FrameKind, Identity, frame_total},
@@ -197,25 +197,11 @@ impl Store {
     ) -> Result<Hash, Error> {
         let mut hash = Hash::new();
         for run in layout.live() {
-            let frame = frame_total(run.len as usize);
-            let step = (PIECE / frame).max(1) as u64;
-            let mut index = 0;
-            while index < u64::from(run.count) {
-                let count = step.min(u64::from(run.count) - index);
-                let at = run.at + index * frame as u64;
-                let mut octets = self.read_raw(space, source, at, count as usize * frame).await?;
-                for sequence in run.first + index..run.first + index + count {
-                    let forged = Error::Forged { space, sequence };
-                    if octets.len() < frame {
-                        return Err(forged);
-                    }
-                    let (head, plaintext) = cipher.open(octets.split_to(frame)).ok_or(forged)?;
-                    if head.sequence != sequence || head.kind != FrameKind::Data {
-                        return Err(Error::Forged { space, sequence });
-                    }
-                    hash.update(&plaintext);
-                }
-                index += count;
+            let mut place = place(&run, 0);
+            while place.offset < place.end {
+                let range = place.offset..place.end;
+                let hashed = |_, plaintext: BytesMut| hash.update(&plaintext);
+                self.read_frames((space, source, cipher), &mut place, range, hashed).await?;
             }
         }
         Ok(hash)

@@ -168,8 +168,8 @@ faults! {
         ["The node cannot be certified", "The certificate request or a host name of the node is malformed, see `field`. The join token is still good: mend the configuration and run `lgsp join` again."],
     /// A content in too many pieces.
     TooManyPieces = "too_many_pieces" 1142 409 false
-        ["Nội dung bị chia quá nhỏ", "Nội dung đến thành quá nhiều đoạn nhỏ nên không nhận tiếp được. Tạo gói tin mới và gửi lại bằng các đoạn lớn hơn."]
-        ["The content came in too many pieces", "The content came in too many small pieces to be taken any further. Open a new packet and send larger ones."],
+        ["Quá nhiều đoạn đã bị bỏ", "Quá nhiều đoạn của nội dung này đã bị bỏ vì sai mã kiểm, nên không nhận tiếp được. Tạo gói tin mới và gửi lại."]
+        ["Too many pieces were taken back", "Too many pieces of this content were taken back because their checksum was wrong. Open a new packet and send the content again."],
     /// A member that holds what no other does.
     OnlyCopy = "only_copy" 1143 409 false
         ["Nút này giữ bản duy nhất", "Nút giữ bản ghi (`entries`) hoặc nội dung (`contents`) mà các nút còn trả lời không có; gỡ nút là mất chúng. Chạy lại nút đó hoặc xem «Đĩa quay về bản cũ» trong sách vận hành; nếu chấp nhận mất: `lgsp member remove --force`."]

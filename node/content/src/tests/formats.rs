@@ -8,7 +8,9 @@ use super::{Cluster, Dice, TestKeys, packet, space};
 use crate::{
     layout::{Layout, RUNS_MAX, Span, locate},
     protocol::{self, AskAppend, AskFence, Description, Operation, ReadRaw, Signal, Standing},
-    record::{FRAME, Fence, FrameHead, FrameKind, Identity, RecordHead, SealMark, frame_total},
+    record::{
+        FILE_HEAD, FRAME, Fence, FrameHead, FrameKind, Identity, RecordHead, SealMark, frame_total,
+    },
     seal::{Cipher, Hash, SmallParts, build_record, digest_of},
 };
 
@@ -120,13 +122,19 @@ fn sealed_frames_never_share_a_nonce() {
     assert!(layout.push(&lower).is_err(), "a lower epoch");
 }
 
-/// A random log that a writer could have made, and the plaintext offsets that are live.
+/// A random log that a writer could have made.
 fn random_layout(dice: &mut Dice) -> Layout {
-    let mut layout = Layout::default();
+    random_log(dice).0
+}
+
+/// The same, and the heads of its frames.
+fn random_log(dice: &mut Dice) -> (Layout, Vec<FrameHead>) {
+    let (mut layout, mut heads) = (Layout::default(), Vec::new());
     let (mut epoch, mut boundaries) = (1, vec![0]);
-    let push = |layout: &mut Layout, kind, epoch, offset, len| {
+    let mut push = |layout: &mut Layout, kind, epoch, offset, len| {
         let head = FrameHead { kind, epoch, sequence: layout.next, offset, len, body_crc: 0 };
         layout.push(&head).expect("follows");
+        heads.push(head);
     };
     push(&mut layout, FrameKind::Meta, epoch, 0, 20);
     for _ in 0..dice.below(60) {
@@ -149,21 +157,31 @@ fn random_layout(dice: &mut Dice) -> Layout {
             }
         }
     }
-    layout
+    (layout, heads)
 }
 
 proptest! {
     #[test]
     fn layouts_keep_their_promises(seed in any::<u64>()) {
         let mut dice = Dice::new(seed);
-        let layout = random_layout(&mut dice);
+        let (layout, heads) = random_log(&mut dice);
         prop_assert_eq!(Layout::parse(&layout.encode()), Some(layout.clone()));
+        // Where each frame lies, and the plaintext that the live ones hold.
+        let (mut ends, mut offsets) = (vec![FILE_HEAD as u64], std::collections::BTreeMap::new());
+        for head in &heads {
+            match head.kind {
+                FrameKind::Data => drop(offsets.insert(head.offset, (ends[ends.len() - 1], head.sequence))),
+                FrameKind::Cut => offsets.retain(|offset, _| *offset < head.offset),
+                _ => {}
+            }
+            ends.push(ends[ends.len() - 1] + head.total() as u64);
+        }
         // The live runs cover the content without gap or overlap, and every offset is found in them.
         let live = layout.live();
         let mut end = 0;
         for run in &live {
             prop_assert_eq!(run.offset, end);
-            end += u64::from(run.len) * u64::from(run.count);
+            end = run.end();
         }
         prop_assert_eq!(end, layout.offset);
         for _ in 0..20 {
@@ -171,18 +189,32 @@ proptest! {
             let place = locate(&live, offset);
             prop_assert_eq!(place.is_some(), offset < layout.offset);
             if let Some(place) = place {
-                prop_assert!(place.offset <= offset && offset < place.offset + u64::from(place.len));
+                let end = if place.len == 0 { place.end } else { place.offset + u64::from(place.len) };
+                prop_assert!((place.offset..end).contains(&offset) && end <= place.end);
+                prop_assert_eq!(offsets.get(&place.offset), Some(&(place.at, place.first)));
             }
         }
         // Cutting the log is as if the rest had never been written.
         let keep = dice.below(layout.next + 1);
         let mut cut = layout.clone();
+        if let Some(run) = cut.mixed_around(keep) {
+            let before = &heads[run.first as usize..keep as usize];
+            cut.split(keep, before.iter().map(|head| u64::from(head.len)).sum());
+            prop_assert_eq!(cut.offset, layout.offset);
+            prop_assert_eq!(cut.spans(), layout.spans());
+        }
+        let at = cut.find(keep).map_or(cut.end, |place| place.at);
         cut.truncate(keep);
         prop_assert_eq!(cut.next, keep);
         prop_assert_eq!(Layout::common(&cut.spans(), &layout.spans()), keep);
         prop_assert_eq!(Layout::parse(&cut.encode()), Some(cut.clone()));
-        let at = layout.find(keep).map_or(layout.end, |place| place.at);
-        prop_assert_eq!(cut.end, at);
+        prop_assert_eq!((cut.end, at), (ends[keep as usize], ends[keep as usize]));
+        // And it goes on as if it had been written so far.
+        let mut again = Layout::default();
+        for head in &heads[..keep as usize] {
+            again.push(head).expect("follows");
+        }
+        prop_assert_eq!((again.offset, again.end, again.last_epoch()), (cut.offset, cut.end, cut.last_epoch()));
     }
 
     #[test]

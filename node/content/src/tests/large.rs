@@ -294,27 +294,69 @@ async fn a_damaged_file_is_served_from_another_holder_and_healed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_in_too_many_pieces_is_told_so() {
-    let cluster = Cluster::new(27, 1).await;
+async fn an_upload_comes_in_any_number_of_pieces_of_any_sizes() {
+    let cluster = Cluster::new(27, 3).await;
+    let mut dice = Dice::new(27);
+    let (mut octets, mut epoch) = (Vec::new(), 1);
+    let mut writer = open(&cluster.store(1), epoch, None).await.expect("opens");
+    for number in 0..6000usize {
+        // Twice as many as there may be runs, mostly of some octets, of changing lengths.
+        let len = if number % 100 == 0 { dice.below(40_000) } else { 1 + dice.below(50) };
+        let piece = dice.octets(len as usize);
+        writer.write(piece.clone().into()).await.expect("taken");
+        octets.extend_from_slice(&piece);
+        if number == 3000 {
+            // A holder is behind from the middle of a mixed run on.
+            cluster.net.cut(1, 3);
+        }
+        if number % 1700 == 1699 {
+            // Another node goes on, and reads all of it back.
+            writer.sync().await.expect("durable");
+            drop(writer);
+            cluster.net.mend();
+            epoch += 1;
+            let store = cluster.store(1 + u64::from(epoch) % 3);
+            writer = open(&store, epoch, None).await.expect("takes over");
+            assert_eq!(
+                (writer.offset(), writer.digest()),
+                (octets.len() as u64, digest_of(&octets))
+            );
+        }
+        assert_eq!(writer.sync().await.expect("durable"), octets.len() as u64);
+    }
+    // A large piece that is taken back: what it was written over stays.
+    writer.write(dice.octets(700_000).into()).await.expect("taken");
+    assert_eq!(writer.rollback().await.expect("cut"), octets.len() as u64);
+    let stored = writer.finish().await.expect("finished");
+    assert_eq!((stored.digest, stored.size), (digest_of(&octets), octets.len() as u64));
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    for node in 1..=3 {
+        let store = cluster.store(node);
+        assert_eq!(read_all(&store, space(1), None).await.expect("reads"), octets, "node {node}");
+        for _ in 0..60 {
+            let start = dice.below(octets.len() as u64 + 1);
+            let end = (start + dice.below(30_000)).min(octets.len() as u64);
+            let slice = &octets[start as usize..end as usize];
+            assert_eq!(read_all(&store, space(1), Some(start..end)).await.expect("reads"), slice);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_was_cut_too_often_is_told_so() {
+    let cluster = Cluster::new(28, 1).await;
     let store = cluster.store(1);
     let mut writer = open(&store, 1, None).await.expect("opens");
-    let mut refused = None;
-    for number in 0..5000usize {
-        // Pieces of changing length: equal ones would share a run.
-        if let Err(error) = writer.write(vec![1; 1 + number % 2].into()).await {
-            refused = Some((number, error));
-            break;
-        }
-        writer.sync().await.expect("durable");
+    let (mut cuts, mut refused) = (0, None);
+    while refused.is_none() {
+        // More than is held before it is known to be right, and then it is not.
+        refused = writer.write(vec![1; FRAME + 1].into()).await.err();
+        writer.rollback().await.expect("cut");
+        cuts += 1;
+        assert!(cuts < 3000, "there is a limit");
     }
-    let (pieces, error) = refused.expect("there is a limit");
-    assert!(matches!(error, Error::TooManyPieces { .. }));
-    assert!(pieces > 2000);
+    assert!(matches!(refused, Some(Error::TooManyPieces { .. })) && cuts > 1000, "{cuts}");
     writer.finish().await.expect("what came can be finished");
-    assert_eq!(
-        read_all(&store, space(1), None).await.expect("reads").len() as u64,
-        writer.offset()
-    );
 }
 
 #[tokio::test(start_paused = true)]
