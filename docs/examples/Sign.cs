@@ -97,14 +97,14 @@ namespace Lgsp
         public readonly string Json;
 
         public Problem(int status, string json) : base(string.Format("{0} {1}: {2} (trace_id {3})", status,
-            Program.Member(json, "code"), Program.Member(json, "detail"), Program.Member(json, "trace_id")))
+            Client.Member(json, "code"), Client.Member(json, "detail"), Client.Member(json, "trace_id")))
         {
             Status = status;
             Json = json;
         }
     }
 
-    public static class Program
+    public static class Client
     {
         /// <summary>A client that signs. `caFile` is the authority to trust instead of the system's; null for those.</summary>
         public static HttpClient Connect(string url, string key, string secretFile, string caFile)
@@ -151,9 +151,16 @@ namespace Lgsp
             throw new Problem((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
         }
 
+        // The first string of that name in a JSON text. In a program use the library that you have.
+        public static string Member(string json, string name) =>
+            Regex.Unescape(Regex.Match(json, '"' + name + "\":\"((?:[^\"\\\\]|\\\\.)*)\"").Groups[1].Value);
+    }
+
+    public static class Program
+    {
         static async Task WholeWay(HttpClient lgsp, string unit)
         {
-            var inbox = await (await Send(lgsp, HttpMethod.Get, "/v1/inbox?limit=10")).Content.ReadAsStringAsync();
+            var inbox = await (await Client.Send(lgsp, HttpMethod.Get, "/v1/inbox?limit=10")).Content.ReadAsStringAsync();
             Console.WriteLine("waiting: " + Regex.Matches(inbox, "\"packet\":").Count);
 
             // A small packet is one multipart form. The signer reads it whole, as its digest is signed.
@@ -164,22 +171,22 @@ namespace Lgsp
                 { new StringContent(request, Encoding.UTF8, "application/json"), "request" },
                 { content, "content", "Công văn số 12.txt" },
             };
-            var sent = await Send(lgsp, HttpMethod.Post, "/v1/packets", form, "Idempotency-Key", Guid.NewGuid().ToString());
-            var packet = Member(await sent.Content.ReadAsStringAsync(), "packet");
+            var sent = await Client.Send(lgsp, HttpMethod.Post, "/v1/packets", form, "Idempotency-Key", Guid.NewGuid().ToString());
+            var packet = Client.Member(await sent.Content.ReadAsStringAsync(), "packet");
             var path = "/v1/packets/" + packet;
             Console.WriteLine("sent: " + packet);
 
             // The target takes it: accept and fetch in one request, compare the digest, keep the file, then confirm.
-            var fetched = await Send(lgsp, HttpMethod.Post, path + "/accept", null, "Accept", "application/octet-stream");
+            var fetched = await Client.Send(lgsp, HttpMethod.Post, path + "/accept", null, "Accept", "application/octet-stream");
             var octets = await fetched.Content.ReadAsByteArrayAsync();
             var digest = Signer.Sha256(octets);
             var told = fetched.Headers.GetValues("Repr-Digest").Single();
             if (told != "sha-256=:" + Convert.ToBase64String(digest) + ":") throw new InvalidDataException("the digest differs");
             Console.WriteLine("received: {0}, {1} octets", fetched.Content.Headers.ContentDisposition.FileNameStar, octets.Length);
             var receipt = new StringContent("{\"digest\":\"" + Signer.Hex(digest) + "\"}", Encoding.UTF8, "application/json");
-            await Send(lgsp, HttpMethod.Post, path + "/confirm", receipt);
-            var ended = await Send(lgsp, HttpMethod.Get, path);
-            Console.WriteLine(Member(await ended.Content.ReadAsStringAsync(), "state"));
+            await Client.Send(lgsp, HttpMethod.Post, path + "/confirm", receipt);
+            var ended = await Client.Send(lgsp, HttpMethod.Get, path);
+            Console.WriteLine(Client.Member(await ended.Content.ReadAsStringAsync(), "state"));
         }
 
         static void SelfTest()
@@ -192,10 +199,6 @@ namespace Lgsp
             Console.WriteLine("the worked example is right");
         }
 
-        // The first string of that name in a JSON text. In a program use the library that you have.
-        public static string Member(string json, string name) =>
-            Regex.Unescape(Regex.Match(json, '"' + name + "\":\"((?:[^\"\\\\]|\\\\.)*)\"").Groups[1].Value);
-
         static string Env(string name) => Environment.GetEnvironmentVariable(name);
 
         static async Task<int> Run(string[] arguments)
@@ -205,7 +208,7 @@ namespace Lgsp
             {
                 if (arguments.Contains("--self-test")) SelfTest();
                 else
-                    using (var lgsp = Connect(Env("LGSP_URL"), Env("LGSP_KEY"), Env("LGSP_SECRET_FILE"), Env("LGSP_CA")))
+                    using (var lgsp = Client.Connect(Env("LGSP_URL"), Env("LGSP_KEY"), Env("LGSP_SECRET_FILE"), Env("LGSP_CA")))
                         await WholeWay(lgsp, Env("LGSP_UNIT"));
                 return 0;
             }
