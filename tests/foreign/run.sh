@@ -132,7 +132,7 @@ python=$scratch/venv/bin/python
 
 step "the guide, as it is pasted"
 mkdir "$scratch/guide"
-cp docs/examples/sign.sh "$scratch/guide/"
+cp docs/examples/* "$scratch/guide/"
 count python3 "$here/guide.py" check
 {
   echo 'set -euo pipefail'
