@@ -62,7 +62,7 @@ def codes():
 KIB, MIB, GIB, HOUR, DAY = 1 << 10, 1 << 20, 1 << 30, 3_600_000, 24 * 3_600_000
 COMMAND, NAMES = "raft/machine/src/command.rs", "raft/model/src/names.rs"
 API, LIMIT, PROFILE = "node/api/src/settings.rs", "node/api/src/limits.rs", "node/auth/src/profile.rs"
-CONFIG, UPLOAD = "node/app/src/config/mod.rs", "node/delivery/src/upload.rs"
+CONFIG, TIMING = "node/app/src/config/mod.rs", "raft/consensus/src/options.rs"
 LIMITS = [
     (COMMAND, "TARGETS_MAX: usize = @;", 1, "| `targets` | 1 to @ units", "| `targets` | 1 đến @ đơn vị"),
     (NAMES, "check_line(text, @, \"at most 500", 1, "| `title` | 1 to @ characters", "| `title` | 1 đến @ ký tự"),
@@ -82,6 +82,7 @@ LIMITS = [
     (COMMAND, "PACKETS_A_COMMAND_MAX: usize = @;", 1, "one confirmation | 1 to @ |", "trong một lần | 1 đến @ |"),
     (API, "PAGE_MAX: usize = @;", 1, "poll for events | @; without", "hỏi thông báo | @; không"),
     (API, "PAGE_DEFAULT: usize = @;", 1, "without it @ |", "không ghi là @ |"),
+    ("raft/model/src/codes.rs", "(1..=@).contains(&text.len())", 1, "code of a unit | 1 to @ char", "mã đơn vị | 1 đến @ ký tự"),
     ("node/api/src/routes/units.rs", "SEARCH_MAX: usize = @;", 1, "| `q` of a search | @ octets", "| `q` khi tìm | @ byte"),
     ("node/delivery/src/fetches.rs", "RANGES_MAX: usize = @;", 1, "one download | @ |", "một lần tải | @ |"),
     (COMMAND, "PROOF_AGE_MAX_MS: u64 = @;", 1000, "| `created` | @ s ago", "| `created` | từ @ s trước"),
@@ -96,6 +97,7 @@ LIMITS = [
     ("node/auth/src/digest.rs", "FIELD_MAX: usize = @;", 1, "| `Content-Digest` | @ octets", "| `Content-Digest` | @ byte"),
     (PROFILE, "SIGNATURES_MAX: usize = @;", 1, "on one request | @, one", "trên một yêu cầu | @, trong"),
     ("node/auth/src/base.rs", "COMPONENTS_MAX: usize = @;", 1, "| covered components | @ |", "| số thành phần được ký | @ |"),
+    ("node/auth/src/cavage.rs", "HEADER_MAX: usize = @;", 1, "legacy profile | @ octets", "kiểu ký cũ | @ byte"),
     ("node/auth/src/key.rs", "RSA_BITS_MIN: usize = @;", 1, "| RSA key | @ to", "| khoá RSA | @ đến"),
     ("node/auth/src/key.rs", "RSA_BITS_MAX: usize = @;", 1, "to @ bits", "đến @ bit"),
     (API, "HEAD_SIZE_MAX: usize = @;", KIB, "the query | @ KiB", "truy vấn | @ KiB"),
@@ -111,6 +113,9 @@ LIMITS = [
      "of a body | 30 s, and a second each @ KiB", "thân yêu cầu | 30 s, cộng một giây mỗi @ KiB"),
     ("node/api/src/shares.rs", "STREAMED: Self = Self { base: Duration::from_secs(30), a_second: @ }", KIB,
      "a space | 30 s, and a second each @ KiB", "không gian | 30 s, cộng một giây mỗi @ KiB"),
+    (TIMING, "propose_deadline: Duration::from_secs(@),", 1, "takes a change | @ s", "nhận một thay đổi | @ s"),
+    (TIMING, "fresh_max: Duration::from_secs(@),", 1, "from what it knows | @ s", "những gì nó biết | @ s"),
+    ("node/api/src/dto/check.rs", "ERRORS_MAX: usize = @;", 1, "of one problem | @ |", "câu trả lời lỗi | @ |"),
     ("node/api/src/linger.rs", "LINGER_MAX: usize = @;", MIB, "after a refusal | @ MiB", "bị từ chối | @ MiB"),
     (API, "HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(@);", 1, "head of a request | @ s", "một yêu cầu | mỗi việc @ s"),
     (LIMIT, "STRANGER_IDLE_MAX: Duration = Duration::from_secs(@);", 1, "or token | @ s", "đúng đầu tiên | @ s"),
@@ -157,6 +162,7 @@ def section(text, heading):
 
 
 def limits(english, vietnamese):
+    before = failures
     both = section(english, r"\d+\. Limits"), section(vietnamese, r"\d+\. Giới hạn")
     for path, around, counted_in, *where in LIMITS:
         value = number(path, around, counted_in)
@@ -164,7 +170,7 @@ def limits(english, vietnamese):
             told = phrase.replace("@", f"{value:,}".replace(",", thousands) if value else "?")
             if told not in text:
                 check(f"a limit is that of {path}", False, f"{told!r}, by {around!r}")
-    check(f"{len(LIMITS)} limits are those of the sources", not failures)
+    check(f"{len(LIMITS)} limits are those of the sources", failures == before)
     for path, lines in DERIVED:
         source = (ROOT / path).read_text()
         missing = [line for line in lines if line not in source]
@@ -186,10 +192,19 @@ def limits(english, vietnamese):
         if statuses.get(word) != status:
             check("a limit is answered as the errors say", False, f"{status} {word}")
     config = (ROOT / CONFIG).read_text()
-    for part, key in re.findall(r"`(storage|limits)\.(\w+)`", both[0]):
+    for part, key in re.findall(r"`(storage|limits|timing)\.(\w+)`", both[0]):
         if not re.search(rf"pub {part}: ", config) or not re.search(rf"pub {key}: ", config):
             check("a limit's key is one of the configuration", False, f"{part}.{key}")
-    check("the limits name statuses, words and keys that there are", not failures)
+    check("the limits name statuses, words and keys that there are", failures == before)
+
+
+def retryable():
+    """The words that are worth another try."""
+    yield from re.findall(r' = "(\w+)" \d+ \d+ true$', (ROOT / "node/api/src/texts/faults.rs").read_text(), re.M)
+    refusals = dict(re.findall(r'\d+ (\w+) = "(\w+)" \d+:', (ROOT / "raft/machine/src/refusal.rs").read_text()))
+    source = (ROOT / "node/api/src/texts/refusals.rs").read_text()
+    for name in re.findall(r"Refusal::(\w+)", re.search(r"fn is_retryable.*?^}", source, re.M | re.S)[0]):
+        yield refusals[name]
 
 
 def compare():
@@ -199,6 +214,8 @@ def compare():
         table = {(int(number), word) for number, word in re.findall(r"^\| LGSP-(\d+) \| `(\w+)` \|", text, re.M)}
         known = set(codes())
         check(f"{name} lists the {len(known)} codes of the sources", table == known, table ^ known)
+        listed = set(re.findall(r"`(\w+)`", re.search(r"\(`retryable`\):(.*?)\.", text, re.S)[1]))
+        check(f"{name} lists what is worth another try", listed == set(retryable()), listed ^ set(retryable()))
     limits(english, vietnamese)
     files = [sorted(set(re.findall(r"\]\((examples/[\w.]+)\)", text))) for text in (english, vietnamese)]
     there = sorted(f"examples/{path.name}" for path in (ROOT / "docs/examples").iterdir())
