@@ -16,7 +16,8 @@ if [ $# -lt 4 ]; then
 fi
 method=$1 url=${2%%#*} key=$3
 IFS= read -r secret < "$4" || [ -n "$secret" ]
-secret=${secret%$'\r'}
+# Some editors put a byte order mark before the secret, or end its line with a carriage return; neither is part of it.
+secret=${secret#$'\xef\xbb\xbf'} secret=${secret%$'\r'}
 shift 4
 body=
 if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then body=$1; shift; fi

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Clients that this project did not write, live, against three nodes on loopback: the guide's shell and Python,
-# requests-http-signature, httpsig (the legacy profile), tuspy, curl on a stream of events, and tus-js-client where Node is.
+# requests-http-signature, httpsig (the legacy profile), tuspy, curl on a stream of events, tus-js-client where Node is,
+# and the signing examples in Java, C#, PHP and JavaScript where the runtime of each is.
 #
 # Needs bash, curl, openssl and python3 with venv; the packages come from PyPI into a directory that goes at the end.
 set -euo pipefail
@@ -81,7 +82,8 @@ PORTS
 place() { # The addresses of a node.
   echo --data-dir "$scratch/n$1" --name "nut-$1" \
     --mesh-listen "127.0.0.1:${port[$1 - 1]}" --mesh-advertise "127.0.0.1:${port[$1 - 1]}" \
-    --api-listen "127.0.0.1:${port[$1 + 2]}" --api-url "https://127.0.0.1:${port[$1 + 2]}"
+    --api-listen "127.0.0.1:${port[$1 + 2]}" --api-url "https://127.0.0.1:${port[$1 + 2]}" \
+    --api-url "https://localhost:${port[$1 + 2]}"
 }
 url() { echo "https://127.0.0.1:${port[$1 + 2]}"; }
 start() {
@@ -130,7 +132,7 @@ python=$scratch/venv/bin/python
 
 step "the guide, as it is pasted"
 mkdir "$scratch/guide"
-cp docs/examples/sign.sh "$scratch/guide/"
+cp docs/examples/* "$scratch/guide/"
 count python3 "$here/guide.py" check
 {
   echo 'set -euo pipefail'
@@ -208,6 +210,11 @@ if [ -n "$js" ] && wait "$js"; then
 else
   echo "left out: there is no npm here, or it could not install the package"
 fi
+
+step "signing examples"
+# shellcheck source=tests/foreign/signing.sh
+. "$here/signing.sh"
+signing_examples
 
 step "events by curl"
 stream() { # Reads a stream of events to the end of the one that announces a packet; half a minute at most.
