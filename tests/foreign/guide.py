@@ -75,7 +75,7 @@ LIMITS = [
     (API, "MULTIPART_FRAME_MAX: usize = @;", KIB, "`request` and `policy` | @ KiB", "`request` và `policy` | @ KiB"),
     (CONFIG, "content_max: Size(@)", GIB, "| content | @ GiB", "| nội dung | @ GiB"),
     (COMMAND, "SPACE_TIME_MS: u64 = @;", HOUR, "waits for its content | @ hours", "chờ nội dung | @ giờ"),
-    ("node/content/src/record.rs", "FRAME: usize = @;", KIB, "at a multiple of @ KiB", "ở bội số của @ KiB"),
+    ("node/api/src/tus.rs", "HELD_MAX: usize = @;", MIB, "of those over @ MiB", "trong các đoạn trên @ MiB"),
     ("node/api/src/tus.rs", "HELD_MAX: usize = @;", MIB, "or not at all | @ MiB", "hoặc không tính gì | @ MiB"),
     (CONFIG, "open_packets_a_target: @,", 1, "to one target | @ |", "tới một đích | @ |"),
     (CONFIG, "reserve: Size(@)", MIB, "node's disk | @ MiB stay free", "đĩa của nút | @ MiB luôn"),
@@ -139,7 +139,7 @@ LIMITS = [
     ("node/api/src/sse.rs", "LIFE_MIN: Duration = Duration::from_secs(@);", 60, "of a stream | @ to", "một luồng | @ đến"),
     ("node/delivery/src/notices.rs", "WAITING_COUNT_MAX: usize = @;", 1, "`waiting` counts | @ |", "`waiting` đếm | @ |"),
 ]
-# What the guides' words follow from: a quarter, half, twice the rate, some 1,900 pieces of two runs each.
+# What the guides' words follow from: a quarter, half, twice the rate, some 1,900 pieces taken back, at two runs each.
 DERIVED = [
     ("node/api/src/shares.rs", ["APP_PART: usize = 4;", "UNIT_PART: usize = 2;", "BURST_SECS: u32 = 2;"]),
     ("node/delivery/src/upload.rs", ["UPLOADS_AN_APP_PART: usize = 4;"]),

@@ -12,16 +12,18 @@ use std::{
 };
 
 use axum::body::Body;
+use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use crate::{
     limits::{STRANGER_ANSWER_MAX, STRANGER_IDLE_MAX},
     linger::Linger,
-    settings::{HEAD_TIME_MAX, IDLE_TIME_MAX},
+    settings::{HEAD_TIME_MAX, IDLE_TIME_MAX, JSON_MAX},
 };
 
 /// Which heads of a connection have their time.
@@ -56,17 +58,62 @@ pub(crate) struct Activity {
     lingers: AtomicBool,
 }
 
+/// Octets of a body that are still read behind a refusal, so that its connection goes on: as many as a client
+/// has sent before it could hear of it.
+const REST_MAX: u64 = JSON_MAX as u64;
+/// How long they are waited for: they are on their way already.
+const REST_TIME_MAX: Duration = Duration::from_millis(100);
+
 /// The body of a request, which says whether it was read to its end.
 pub(crate) struct Receiving {
-    body: Incoming,
+    /// None once it is dropped.
+    body: Option<Incoming>,
     activity: Arc<Activity>,
+    rest: Rest,
 }
+
+/// What its handler has left of a body.
+#[derive(Clone, Default)]
+pub(crate) struct Rest(Arc<Mutex<Option<Incoming>>>);
 
 impl Receiving {
     /// The body of a request that begins now.
-    pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
+    pub(crate) fn new(body: Incoming, activity: Arc<Activity>, rest: Rest) -> Self {
         activity.unread.store(!body.is_end_stream(), Relaxed);
-        Self { body, activity }
+        Self { body: Some(body), activity, rest }
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        let unread = self.activity.unread.load(Relaxed);
+        let few = |body: &Incoming| body.size_hint().upper().is_some_and(|left| left <= REST_MAX);
+        if let Some(body) = self.body.take().filter(|body| unread && few(body)) {
+            *self.rest.0.lock() = Some(body);
+        }
+    }
+}
+
+impl Rest {
+    /// Reads a small rest, if that ends soon; answers whether the body is at its end, so that another request
+    /// may follow on its connection.
+    pub(crate) async fn is_read(&self, activity: &Activity) -> bool {
+        let body = self.0.lock().take();
+        if let Some(mut body) = body {
+            let read = async {
+                while !body.is_end_stream() {
+                    match body.frame().await {
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) => return,
+                        None => break,
+                    }
+                }
+                activity.unread.store(false, Relaxed);
+            };
+            // Whether it came in time is what the activity says.
+            let _ = timeout(REST_TIME_MAX, read).await;
+        }
+        !activity.unread.load(Relaxed)
     }
 }
 
@@ -78,19 +125,20 @@ impl hyper::body::Body for Receiving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+        let body = self.body.as_mut().expect("it is there until it is dropped");
+        let frame = Pin::new(&mut *body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
             self.activity.unread.store(false, Relaxed);
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
     }
 }
 

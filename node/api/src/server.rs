@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, extract::Request};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, header},
+};
 use delivery::Exchange;
 use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,7 +28,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    activity::{Heads, Receiving, Watched},
+    activity::{Heads, Receiving, Rest, Watched},
     app::App,
     front::Front,
     limits::Limit,
@@ -224,9 +228,21 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front, slot
             let busy = activity.clone().begin();
             request.extensions_mut().insert(visitor.clone());
             async move {
+                let rest = Rest::default();
+                // To read it would ask for it.
+                let kept = if request.headers().contains_key(header::EXPECT) {
+                    Rest::default()
+                } else {
+                    rest.clone()
+                };
                 let request: Request =
-                    request.map(|body| Body::new(Receiving::new(body, activity)));
-                let response = front.answer(request).await;
+                    request.map(|body| Body::new(Receiving::new(body, activity.clone(), kept)));
+                let mut response = front.answer(request).await;
+                // Nothing can follow an unread body, and whoever sends it must know (RFC 9112 section 9.6).
+                if !is_h2 && !rest.is_read(&activity).await {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
                 Ok::<_, Infallible>(response.map(|body| busy.sends(body)))
             }
         })
