@@ -20,7 +20,7 @@ pub const RUNS_KEPT: usize = 256;
 pub const EXACT_MAX: usize = if cfg!(test) { 6 } else { 512 };
 /// Octets of the file that a mixed run may have: what is walked through for one place in it. Two runs that
 /// follow each other are longer together, so a content of 16 GiB has some two thousand of them.
-pub const MIXED_MAX: u64 = if cfg!(test) { 300_000 } else { 16 << 20 };
+pub const MIXED_MAX: u64 = if cfg!(test) { 900_000 } else { 16 << 20 };
 /// Of a file that has outgrown that: its part that a mixed run may have instead. A file of 1 TiB stays below
 /// [`RUNS_MAX`] that way.
 const MIXED_PART: u64 = 192;

@@ -415,7 +415,8 @@ impl Reading {
     /// Reads some frames of one run and opens them; those before a bad one are kept.
     async fn read_piece(&mut self) -> Result<(), Error> {
         let (space, opened) = (self.space, &self.opened);
-        let goes_on = |place: &FramePlace| place.offset == self.at && place.offset < place.end;
+        // Of a mixed run, what was read last may end far before what is looked for.
+        let goes_on = |place: &FramePlace| (place.offset..place.end).contains(&self.at);
         let place = self.place.filter(goes_on).or_else(|| locate(&opened.live, self.at));
         let mut place = place.ok_or(Error::Damaged { space, what: "its table" })?;
         let range = self.at..self.range.end;
