@@ -74,8 +74,11 @@ pub fn mark_and_rest(text: &str) -> (&str, &str) {
     text.split_at(text.len() - without_mark(text).len())
 }
 
+/// How two octets make a unit of UTF-16.
+type Order = fn([u8; 2]) -> u16;
+
 /// The order of the octets, where a text is UTF-16, and the pairs. Without a mark: the first letter is of ASCII.
-pub fn utf_16(octets: &[u8]) -> Option<(fn([u8; 2]) -> u16, &[u8])> {
+pub fn utf_16(octets: &[u8]) -> Option<(Order, &[u8])> {
     match octets {
         [0xff, 0xfe, rest @ ..] => Some((u16::from_le_bytes, rest)),
         [0xfe, 0xff, rest @ ..] => Some((u16::from_be_bytes, rest)),

@@ -420,6 +420,18 @@ mod tests {
         assert_eq!(for_people(ours), ours);
     }
 
+    /// Finding 22: whoever joins has no profile, and none is named.
+    #[test]
+    fn who_has_no_profile_hears_of_none() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error =
+            client::Error::Unreachable { url: "https://h:1".into(), source: refused.into() };
+        for (lang, word) in [(Lang::Vi, "hồ sơ"), (Lang::En, "profile")] {
+            let of = |profile| Failure::client(lang, profile, &error).fix.clone().expect("a fix");
+            assert!(of("p.toml").contains(word) && !of("").contains(word), "{}", of(""));
+        }
+    }
+
     #[test]
     fn spent_tokens_are_told_apart() {
         for (word, text) in [

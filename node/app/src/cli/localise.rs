@@ -47,6 +47,11 @@ pub fn command(lang: Lang) -> Command {
     dress(command, "", lang)
 }
 
+/// What the library writes into a line of usage for all options, in a language.
+pub fn usage_in(lang: Lang, help: &str) -> String {
+    help.replace("[OPTIONS]", words::OPTIONS_NAME.in_lang(lang))
+}
+
 /// The texts of a command, by its path as `packet send`; of the program itself by the empty path.
 pub fn entry(path: &str) -> Option<&'static Entry> {
     help::ALL.iter().find(|entry| entry.path == path)
@@ -59,6 +64,7 @@ fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
     );
     command =
         command.help_template(template).subcommand_help_heading(words::COMMANDS.in_lang(lang));
+    command = command.subcommand_value_name(words::COMMAND_NAME.in_lang(lang));
     if let Some(entry) = entry(path) {
         let examples: String =
             entry.examples.iter().map(|example| format!("\n  {example}")).collect();
@@ -73,7 +79,7 @@ fn dress(mut command: Command, path: &str, lang: Lang) -> Command {
         let heading = match arg {
             _ if arg.is_positional() => words::ARGUMENTS,
             // What every command takes stands behind the command's own.
-            _ if arg.is_global_set() => words::GLOBAL_OPTIONS,
+            _ if arg.is_global_set() || path.is_empty() => words::GLOBAL_OPTIONS,
             _ => words::OPTIONS,
         };
         let text = help::arg(path, arg.get_id().as_str());

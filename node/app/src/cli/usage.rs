@@ -96,9 +96,54 @@ mod tests {
     }
 
     fn failure(line: &str) -> Failure {
+        failure_in(Lang::Vi, line)
+    }
+
+    fn failure_in(lang: Lang, line: &str) -> Failure {
         let error =
-            command(Lang::Vi).try_get_matches_from(line.split(' ')).expect_err("a wrong command");
-        usage_failure(Lang::Vi, "lgsp", &error)
+            command(lang).try_get_matches_from(line.split(' ')).expect_err("a wrong command");
+        usage_failure(lang, "lgsp", &error)
+    }
+
+    /// Finding 9: a word that is none of a list's is answered with the list.
+    #[test]
+    fn every_closed_list_is_told_in_both_languages() {
+        for (line, words) in [
+            (
+                "lgsp unit add H41.02 --name A --kind ?",
+                "province, department, commune, ward, other, remote",
+            ),
+            ("lgsp app add a1 --unit H41 --grant ?", "send, receive, admin"),
+            (
+                "lgsp key issue a1 --algorithm ?",
+                "hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256",
+            ),
+            ("lgsp packet send f --to H41 --importance ?", "normal, urgent, very_urgent, flash"),
+            ("lgsp status --lang ?", "vi, en"),
+            ("lgsp status -o ?", "table, wide, json, ndjson, csv"),
+            ("lgsp status --color ?", "auto, always, never"),
+            ("lgsp completion ?", "bash, elvish, fish, powershell, zsh"),
+        ] {
+            for lang in [Lang::Vi, Lang::En] {
+                let why = failure_in(lang, line).why.clone().expect("a reason");
+                assert!(why.ends_with(&format!(": {words}")), "{line}: {why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_out_of_its_range_or_too_long_hears_the_limit() {
+        let long = format!("lgsp unit rename H41 --name {}", "ệ".repeat(201));
+        for (line, says) in [
+            ("lgsp unit list --limit 0", "1 to 100000"),
+            ("lgsp member token --minutes 2000", "1 to 1440"),
+            ("lgsp unit list --limit x", "a number is expected"),
+            ("lgsp unit list --limit 99999999999999999999", "a number is expected"),
+            (long.as_str(), "at most 200 characters are allowed; characters given: 201"),
+        ] {
+            let why = failure_in(Lang::En, line).why.clone().expect("a reason");
+            assert!(why.contains(says) && why.chars().count() < 250, "{line}: {why}");
+        }
     }
 
     #[test]

@@ -77,6 +77,9 @@ texts! {
     SECRET_REFUSED = "Không in khoá bí mật ra nơi không phải màn hình.", "A secret is not printed to what is not a terminal.";
     FIX_SECRET = "thêm --secret-file F hoặc --profile-file F", "add --secret-file F or --profile-file F";
 
+    KEY_PRIVATE = "{path} là khoá riêng, không phải khoá công khai; chưa gửi đi đâu.", "{path} is a private key, not a public one; it was not sent anywhere.";
+    KEY_PRIVATE_WHY = "khoá riêng phải ở lại với chủ của nó; cụm chỉ cần khoá công khai", "a private key must stay with its owner; the cluster needs the public key only";
+    FIX_KEY_PRIVATE = "lấy khoá công khai: openssl pkey -in {path} -pubout -out cong-khai.pem", "take the public key: openssl pkey -in {path} -pubout -out public.pem";
     SECRET_THERE = "Đã có tệp {path}.", "The file {path} is there already.";
     SECRET_THERE_WHY = "ghi đè có thể làm mất khoá bí mật duy nhất của một khoá đang dùng", "what is in it may be the only copy of a secret that is in use";
     FIX_SECRET_THERE = "chọn tệp khác, hoặc thêm --yes để ghi đè", "choose another file, or add --yes to overwrite it";

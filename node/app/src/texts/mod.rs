@@ -5,6 +5,10 @@
 
 use std::fmt::Display;
 
+/// What a part says.
+#[cfg(test)]
+type Messages = fn() -> Vec<(String, Text)>;
+
 /// Declares the parts, and `PARTS` for the file of all messages: a part that does not list what it says does not
 /// compile.
 macro_rules! parts {
@@ -13,7 +17,7 @@ macro_rules! parts {
 
         /// What each part says, by its name.
         #[cfg(test)]
-        const PARTS: &[(&str, fn() -> Vec<(String, Text)>)] =
+        const PARTS: &[(&str, Messages)] =
             &[$((stringify!($name), $name::messages)),*];
     };
 }
@@ -151,7 +155,7 @@ mod tests {
     }
 
     fn all() -> Vec<(String, Text)> {
-        let named = |(part, messages): &(&str, fn() -> Vec<(String, Text)>)| {
+        let named = |(part, messages): &(&str, Messages)| {
             let part = (*part).to_owned();
             messages().into_iter().map(move |(name, text)| (format!("{part}::{name}"), text))
         };

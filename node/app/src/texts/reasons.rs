@@ -258,6 +258,9 @@ pub fn of_connection(lang: Lang, error: &(dyn std::error::Error + 'static)) -> S
     if said.contains("lookup address") || said.contains("dns error") {
         return NO_HOST.in_lang(lang).to_owned();
     }
+    if io.is_none() && said.contains("timed out") {
+        return IO_TIME.in_lang(lang).to_owned();
+    }
     match (io, lang) {
         (Some(error), _) => of_io(lang, error),
         (None, Lang::En) => said,

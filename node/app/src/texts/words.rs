@@ -4,6 +4,8 @@ use super::texts;
 
 texts! {
     COMMANDS = "Lệnh", "Commands";
+    COMMAND_NAME = "LỆNH", "COMMAND";
+    OPTIONS_NAME = "[TUỲ CHỌN]", "[OPTIONS]";
     OPTIONS = "Tuỳ chọn", "Options";
     GLOBAL_OPTIONS = "Tuỳ chọn chung của mọi lệnh", "Options of every command";
     ARGUMENTS = "Tham số", "Arguments";

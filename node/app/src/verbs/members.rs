@@ -166,6 +166,14 @@ mod tests {
         rows.iter().map(member).collect()
     }
 
+    /// Finding 24: one that was admitted and has not run yet is not told as lost.
+    #[test]
+    fn a_node_that_has_not_run_yet_waits() {
+        let waiting = &members(&[(3, "c", "waiting", false)])[0];
+        assert_eq!(role(&waiting.role), words::WAITING);
+        assert_eq!(standing(waiting), (Mark::Warn, words::NOT_STARTED));
+    }
+
     /// Finding 15: what a removal leaves is said before it is done, and two nodes of one name are told apart.
     #[test]
     fn a_removal_tells_what_it_leaves_and_equal_names_are_seen() {

@@ -39,7 +39,7 @@ use crate::{
     cli::{
         AppVerb, Cli, ClusterKeyVerb, ClusterVerb, ConfigVerb, Exit, Failure, Global, KeyVerb,
         MemberVerb, Out, Output, PacketVerb, TimeVerb, UnitVerb, Verb, command, language,
-        usage_failure,
+        usage_failure, usage_in,
     },
     config::{self, Config},
     demo, node,
@@ -259,7 +259,8 @@ fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Ex
         let text = error.render();
         let out = Out::new(lang, Output::default(), Default::default(), false);
         let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        out.print(if coloured { text.ansi().to_string() } else { text.to_string() }.trim_end());
+        let text = if coloured { text.ansi().to_string() } else { text.to_string() };
+        out.print(usage_in(lang, &text).trim_end());
         return Exit::Ok;
     }
     let path: Vec<&str> = words

@@ -159,6 +159,14 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
 /// An agency's public key.
 pub fn public_key_of(lang: Lang, path: &Path) -> Result<String, Failure> {
     let read = written::read(path).map_err(|error| Failure::file(lang, path, &error))?;
+    // The cluster would refuse it, but then it would have left its owner.
+    if read.contains("PRIVATE KEY-----") {
+        let values: [(&str, &dyn std::fmt::Display); 1] = [("path", &path.display())];
+        return Err(Failure::new(Exit::Usage, t::KEY_PRIVATE.fill(lang, &values))
+            .why(t::KEY_PRIVATE_WHY.in_lang(lang))
+            .fix(t::FIX_KEY_PRIVATE.fill(lang, &values))
+            .code(9306));
+    }
     Ok(read.to_string())
 }
 

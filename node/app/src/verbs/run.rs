@@ -77,3 +77,19 @@ fn stop_with_parent() {
     // The same way as anybody else would stop it.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Finding 26: the token log of QUIC warns of what nobody can do anything about.
+    #[test]
+    fn libraries_say_only_what_an_operator_can_use() {
+        for level in [Level::Error, Level::Info, Level::Trace] {
+            let said = filter(level).to_string();
+            let levels: Vec<&str> = said.split(',').collect();
+            assert!(levels.contains(&"quinn_proto::bloom_token_log=error"), "{said}");
+            assert!(levels.contains(&"warn"), "{said}");
+        }
+    }
+}

@@ -166,6 +166,18 @@ fn every_door_names_another_encoding_and_says_no_secret() {
     }
 }
 
+/// A private key in the place of the public one is not sent anywhere.
+#[test]
+fn a_private_key_does_not_leave_its_owner() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let saved = |text: &str| text.as_bytes().to_vec();
+    let desk = Desk { directory: directory.path(), saved: &saved };
+    let refused = verbs::public_key_of(Lang::En, &desk.edited("k.pem", PRIVATE));
+    let refused = refused.expect_err("it is private");
+    assert_eq!(refused.exit, crate::cli::Exit::Usage);
+    assert!(!format!("{refused:?}").contains("MC4C"), "{refused:?}");
+}
+
 /// A new door reads by `written::read`, or stands here with whose file it is.
 #[test]
 fn no_file_is_read_beside_the_doors() {
