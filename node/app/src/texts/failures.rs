@@ -26,7 +26,7 @@ texts! {
 
     REFUSED = "Cụm không nhận yêu cầu ({status}).", "The cluster did not take the request ({status}).";
     FIX_PERMISSION = "dùng hồ sơ có quyền này (--profile), hoặc nhờ quản trị cấp quyền", "use a profile that may do this (--profile), or ask an administrator to grant it";
-    FIX_SIGNATURE = "kiểm tra access_key và tệp khoá bí mật trong hồ sơ {profile}; xem khoá: lgsp key list", "check access_key and the secret's file in the profile {profile}; see the keys: lgsp key list";
+    FIX_SIGNATURE = "kiểm tra `access_key` và tệp khoá bí mật trong hồ sơ {profile}; xem khoá: lgsp key list", "check `access_key` and the secret's file in the profile {profile}; see the keys: lgsp key list";
     FIX_CLOCK = "giờ của cụm là {server}, đồng hồ máy này lệch {skew} s: so cả hai với giờ đúng (date); máy này sai thì: timedatectl set-ntp true; cụm sai thì trên máy của một nút: lgsp cluster time show --data-dir …", "the cluster's time is {server} and this machine's clock differs by {skew} s: compare both with a clock that is right (date); if this machine's is wrong: timedatectl set-ntp true; if the cluster's is, on the machine of a node: lgsp cluster time show --data-dir …";
     FIX_UNIT = "tìm đơn vị: lgsp unit search \"…\"", "search for the unit: lgsp unit search \"…\"";
     FIX_CODE = "mã của tỉnh theo Quyết định 20/2020/QĐ-TTg, ví dụ: lgsp unit add H41.09 --name \"…\"", "codes of the province follow Decision 20/2020, for example: lgsp unit add H41.09 --name \"…\"";
@@ -48,8 +48,8 @@ texts! {
     FIX_UNREACHABLE_URL = "kiểm tra nút đang chạy (lgsp run) và địa chỉ đã gõ", "check that a node runs (lgsp run) and the address that was typed";
     FIX_UNREACHABLE = "kiểm tra nút đang chạy (lgsp run) và địa chỉ trong hồ sơ {profile}", "check that a node runs (lgsp run) and the addresses in the profile {profile}";
     TLS = "{url} không chứng minh được là nút của cụm này.", "{url} does not prove that it is a node of this cluster.";
-    FIX_TLS = "kiểm tra authority trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that the authority in the profile {profile} is this cluster's, and that the certificate carries the host name";
-    TLS_DATES = "Theo đồng hồ máy này ({now}), chứng thư của {url} không còn hoặc chưa có hiệu lực.", "By this machine's clock ({now}) the certificate of {url} is not valid yet, or has expired.";
+    FIX_TLS = "kiểm tra `authority` trong hồ sơ {profile} có đúng là của cụm này, và tên máy có trong chứng thư", "check that `authority` in the profile {profile} is this cluster's, and that the certificate carries the host name";
+    TLS_DATES = "Theo đồng hồ máy này ({now}), chứng thư của {url} không còn hoặc chưa có hiệu lực.", "By this machine's clock ({now}) the certificate of {url} is not valid yet, or no more.";
     FIX_TLS_DATES = "thường là đồng hồ sai: so với giờ đúng (date) rồi chỉnh: timedatectl set-ntp true; nếu máy này đúng giờ, xem trên máy của nút đó: timedatectl, journalctl -u lgsp", "usually a clock is wrong: compare with one that is right (date), then set it: timedatectl set-ntp true; if this machine's is right, look on that node's machine: timedatectl, journalctl -u lgsp";
     NODE_SILENT = "Nút ở {path} không trả lời.", "The node in {path} does not answer.";
     FIX_NODE_SILENT = "chạy lệnh này trên máy của nút, với quyền của nút (sudo), khi nút đang chạy: lgsp run --data-dir {path}", "run this on the node's machine, with the node's rights (sudo), while it runs: lgsp run --data-dir {path}";
@@ -69,8 +69,8 @@ texts! {
     FIX_PROFILE_MISSING = "lgsp … --profile <thư-mục-dữ-liệu>/admin.toml, hoặc đặt LGSP_PROFILE; thử ngay: lgsp demo", "lgsp … --profile <data-dir>/admin.toml, or set LGSP_PROFILE; to try it out: lgsp demo";
     PROFILE_WRONG = "Hồ sơ kết nối {path} không dùng được.", "The connection profile {path} cannot be used.";
     PROFILE_MALFORMED = "dòng {line}, cột {column}: {reason}", "line {line}, column {column}: {reason}";
-    PROFILE_AUTHORITY = "authority không phải chứng thư PEM, cũng không phải tên một tệp PEM", "authority is neither a certificate in PEM nor the name of such a file";
-    FIX_PROFILE_WRONG = "hồ sơ có: urls, authority, access_key, secret_file; tạo mới: lgsp key issue APP --profile-file F", "a profile has: urls, authority, access_key, secret_file; make one: lgsp key issue APP --profile-file F";
+    PROFILE_AUTHORITY = "`authority` không phải chứng thư PEM, cũng không phải tên một tệp PEM", "`authority` is neither a certificate in PEM nor the name of such a file";
+    FIX_PROFILE_WRONG = "hồ sơ có: `urls`, `authority`, `access_key`, `secret_file`; tạo mới: lgsp key issue APP --profile-file F", "a profile has: `urls`, `authority`, `access_key`, `secret_file`; make one: lgsp key issue APP --profile-file F";
     PROFILE_OPEN = "người khác đọc được tệp này", "others can read this file";
     FIX_PROFILE_OPEN = "chmod 600 {path}", "chmod 600 {path}";
     SECRET_NOWHERE = "khoá bí mật chỉ hiện trên màn hình hoặc ghi vào tệp 0600", "a secret is shown on a terminal only, or written to a file of mode 0600";
@@ -119,7 +119,7 @@ texts! {
     RUN = "Nút dừng vì lỗi.", "The node stopped because of an error.";
     FIX_RUN = "xem lý do ở trên và nhật ký: journalctl -u lgsp; LGSP_LOG=debug cho biết nhiều hơn", "see the reason above and the log: journalctl -u lgsp; LGSP_LOG=debug says more";
     DESCRIPTORS = "hệ thống cho nút quá ít bộ mô tả tệp", "the system grants the node too few file descriptors";
-    TOO_FEW_WHY = "được {granted}, cần ít nhất {needed}", "it grants {granted}; at least {needed} are needed";
+    TOO_FEW_WHY = "được {granted}, cần ít nhất {needed}", "it grants {granted}, and {needed} are needed at least";
     FIX_DESCRIPTORS = "đặt LimitNOFILE=65536 trong dịch vụ (hoặc chạy: ulimit -n 65536), rồi khởi động lại", "set LimitNOFILE=65536 in the service (or run: ulimit -n 65536), then start it again";
     THREADS = "hệ thống cho nút quá ít luồng", "the system grants the node too few threads";
     FIX_THREADS = "tăng TasksMax trong dịch vụ (hoặc ulimit -u), rồi khởi động lại", "raise TasksMax in the service (or ulimit -u), then start it again";
@@ -150,7 +150,7 @@ texts! {
     FIX_NODE_COPIED = "nếu bản gốc không còn và sẽ không chạy lại: lgsp run --data-dir {directory} --moved (chỉ cần một lần); nếu không: dừng bản sao này, xoá nó", "if the original is gone and will never run again: lgsp run --data-dir {directory} --moved (needed once); otherwise leave this copy stopped and delete it";
     NODE_TWICE = "Nút {node} đang sống ở hai nơi: {elsewhere} và {here}. Nút ở {here} dừng.", "Node {node} lives in two places: {elsewhere} and {here}. The one at {here} ends.";
     NODE_TWICE_WHY = "nút {by} gặp cả hai; mỗi nút chỉ được chạy ở một nơi", "node {by} has met both; a node may run in one place only";
-    FIX_NODE_TWICE = "nếu máy này là bản sao: tắt nó, xoá thư mục dữ liệu; nếu máy này mới là bản đúng: dừng nút ở {elsewhere}, rồi chạy lại ở đây: lgsp run --moved", "if this machine is the copy: leave it stopped and delete its data directory; if this is the right one: stop the node at {elsewhere}, then start here again: lgsp run --moved";
+    FIX_NODE_TWICE = "nếu máy này là bản sao: tắt nó, xoá thư mục dữ liệu; nếu máy này mới là bản đúng: dừng nút ở {elsewhere}, rồi chạy lại ở đây: lgsp run --moved", "if this machine is the copy: leave it down and delete its data directory; if this is the right one: stop the node at {elsewhere}, then start here again: lgsp run --moved";
 
     CONFIG_UNREADABLE = "không đọc được {path}: {reason}", "cannot read {path}: {reason}";
     CONFIG_TOO_LARGE = "tệp dài hơn {max}", "the file is longer than {max}";
@@ -160,14 +160,14 @@ texts! {
     UNFIT_UNREACHABLE = "máy khác không tới được địa chỉ {value}", "no other host can reach the address {value}";
     UNFIT_ONLY_V4 = "nút chỉ nghe IPv4 nên không dùng được {value}; đặt mesh.listen = \"[::]:7443\" để nghe cả hai, hoặc dùng một địa chỉ IPv4", "the node listens on IPv4 only and cannot use {value}; set mesh.listen = \"[::]:7443\" for both, or use an IPv4 address";
     UNFIT_ONLY_V6 = "nút chỉ nghe IPv6 nên không dùng được {value}; đặt mesh.listen = \"[::]:7443\" để nghe cả hai, hoặc dùng một địa chỉ IPv6", "the node listens on IPv6 only and cannot use {value}; set mesh.listen = \"[::]:7443\" for both, or use an IPv6 address";
-    UNFIT_TLS_PAIR = "tls_cert và tls_key phải đi cùng nhau", "tls_cert and tls_key go together";
+    UNFIT_TLS_PAIR = "`tls_cert` và `tls_key` phải đi cùng nhau", "`tls_cert` and `tls_key` go together";
     UNFIT_NO_FILE = "không có tệp {value}", "there is no file {value}";
     UNFIT_ENCODING = "tệp {value} không phải UTF-8: lưu lại ở dạng UTF-8", "the file {value} is not UTF-8: save it as UTF-8";
     UNFIT_HOST = "{value} không phải tên máy, cũng không phải địa chỉ", "{value} is neither a host name nor an address";
     UNFIT_ORIGIN = "{value} không phải nguồn web dạng https://máy[:cổng]; không nhận *", "{value} is not a web origin such as https://host[:port]; * is not accepted";
     UNFIT_ZERO = "phải lớn hơn không", "it must be greater than zero";
-    UNFIT_HEARTBEATS = "phải dài ít nhất gấp đôi heartbeat", "it must be at least twice as long as heartbeat";
-    UNFIT_OVER_MIN = "phải dài hơn election_min", "it must be longer than election_min";
-    UNFIT_UNDER_SPARE = "không được nhỏ hơn storage.spare", "it must not be less than storage.spare";
-    UNFIT_OVER_MAX = "phải dài hơn election_max", "it must be longer than election_max";
+    UNFIT_HEARTBEATS = "phải dài ít nhất gấp đôi `heartbeat`", "it must be at least twice as long as `heartbeat`";
+    UNFIT_OVER_MIN = "phải dài hơn `election_min`", "it must be longer than `election_min`";
+    UNFIT_UNDER_SPARE = "không được nhỏ hơn `storage.spare`", "it must not be less than `storage.spare`";
+    UNFIT_OVER_MAX = "phải dài hơn `election_max`", "it must be longer than `election_max`";
 }

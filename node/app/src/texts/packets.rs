@@ -11,6 +11,7 @@ texts! {
     EMPTY_FILE = "Tệp {path} trống (0 byte); gói tin vẫn được gửi.", "The file {path} is empty (0 octets); the packet is sent all the same.";
     MORE_WAITS = "Còn gói tin đang chờ: chạy lại lệnh này.", "More packets are waiting: run this command again.";
     ASK_CANCEL = "Huỷ {name}: nội dung bị xoá ở mọi nút, đích chưa nhận thì không nhận nữa.", "Cancel {name}: every node deletes the content, and targets that have not received it never will.";
+    ASK_CANCEL_SEVERAL = "Huỷ {name} gói tin: nội dung bị xoá ở mọi nút, đích chưa nhận thì không nhận nữa.", "Packets to cancel: {name}. Every node deletes their contents, and targets that have not received them never will.";
     DONE_CANCELLED = "đã huỷ {packet}", "{packet} was cancelled";
     DONE_REJECTED = "đã từ chối {packet}: {reason}", "{packet} was rejected: {reason}";
     LOOK_PACKETS = "có thể đã làm rồi; xem: lgsp packet show {packet}", "it may have been done; see: lgsp packet show {packet}";

@@ -135,15 +135,15 @@ texts! {
     CHECK_CLOCK_OFF = "đồng hồ của {node} lệch {span} so với giờ của cụm", "the clock of {node} differs from the cluster's time by {span}";
     CHECK_DATE = "giờ của cụm khớp đồng hồ máy này ({span})", "the cluster's time matches this machine's clock ({span})";
     CHECK_DATE_OFF = "giờ của cụm là {date}, lệch {span} so với đồng hồ máy này", "the cluster's time is {date}, which differs from this machine's clock by {span}";
-    CHECK_TRUST_AHEAD = "giờ tin cậy lệch {span} so với giờ của cụm: chữ ký ghi giờ trước giờ tin cậy bị từ chối", "the trusted time differs from the cluster's by {span}: signatures dated before it are refused";
-    CHECK_TRUST_BEHIND = "cụm đã tắt, hoặc đồng hồ đã nhảy: giờ tin cậy lệch {span} so với giờ của cụm; số dùng một lần được giữ lâu thêm chừng ấy", "the cluster was off, or its clocks have jumped: the trusted time differs from the cluster's by {span}; nonces are kept that much longer";
+    CHECK_TRUST_AHEAD = "giờ tin cậy lệch {span} so với giờ của cụm: chữ ký ghi giờ trước giờ tin cậy bị từ chối", "the trusted time is {span} from the cluster's: signatures dated before it are refused";
+    CHECK_TRUST_BEHIND = "cụm đã tắt, hoặc đồng hồ đã nhảy: giờ tin cậy lệch {span} so với giờ của cụm; số dùng một lần được giữ lâu thêm chừng ấy", "the cluster was off, or its clocks have jumped: the trusted time is {span} from the cluster's; nonces are kept for longer by as much";
     TIME_DATE = "giờ của cụm:       {value}", "the cluster's time:   {value}";
     TIME_HERE = "đồng hồ máy này:   {value}", "this machine's clock: {value}";
     TIME_TRUSTED = "giờ tin cậy:       {value} so với giờ của cụm", "trusted time:         {value} from the cluster's";
     TIME_ALONE = "nút này chưa nghe được đa số: giờ của cụm là giờ nghe lần cuối, tự đếm tiếp", "this node does not hear a majority: the cluster's time is the last one it heard, counted on from there";
     TIME_CONFIRMED = "đã xác nhận giờ của cụm là đúng: {date}", "the cluster's time is confirmed: {date}";
     CHECK_DISK = "{node} còn {free} ({percent} %)", "{node} has {free} free ({percent} %)";
-    CHECK_DISK_FULL = "{node} không nhận nội dung nữa: chỉ còn {free} ({percent} %), tới mức storage.reserve", "{node} accepts no more contents: only {free} free ({percent} %), down to storage.reserve";
+    CHECK_DISK_FULL = "{node} không nhận nội dung nữa: chỉ còn {free} ({percent} %), tới mức storage.reserve", "{node} takes no contents: {free} free ({percent} %) is within storage.reserve";
     CHECK_DISK_LOW = "{node} chỉ còn {free} ({percent} %)", "{node} has only {free} free ({percent} %)";
     CHECK_DISK_NONE = "{node} chưa báo chỗ trống", "{node} has not reported its free space";
     CHECK_CERT = "chứng thư {node} còn {days} ngày", "days left for the certificate of {node}: {days}";
@@ -171,7 +171,7 @@ texts! {
     FIX_QUORUM = "chạy lại các nút mất liên lạc đến khi đủ quá nửa: trước đó không thêm, không gỡ được nút nào; nếu đa số mất hẳn: sách vận hành, «Khi mất mát»", "start the nodes that are away until more than half are there: before that no node can be added or removed; if most are lost for good: operations guide, “When something is lost”";
     NO_SPARE_LEFT = "Sau khi gỡ, số nút có phiếu là {voters} và không nút nào được phép hỏng nữa; nên thêm nút trước: lgsp member token", "Once it is removed, the voters left are {voters}, and none of them may fail; better add a node first: lgsp member token";
     CHECK_SAME_NAME = "các nút {nodes} cùng tên {name}", "nodes {nodes} have the same name, {name}";
-    FIX_SAME_NAME = "đặt name khác trong lgsp.toml của một nút rồi khởi động lại nó", "give one of them another name in its lgsp.toml and restart it";
+    FIX_SAME_NAME = "đặt `name` khác trong lgsp.toml của một nút rồi khởi động lại nó", "give one of them another `name` in its lgsp.toml and restart it";
     CHECK_HOLDS_MORE = "{node} giữ bản ghi đã xác nhận mà không nút nào khác có: ĐỪNG gỡ nút này", "{node} holds acknowledged entries that no other node has: do NOT remove it";
     CHECK_COPIED = "{node}: thư mục dữ liệu là bản chép, có thể cũ; nút chưa bỏ phiếu", "{node} runs on a copied directory, which may be old; it does not vote";
     CHECK_WENT_BACK = "{node}: đĩa quay về bản cũ; nút không bỏ phiếu, không dẫn đầu, không xác nhận", "the disk of {node} went back; it does not vote, lead or acknowledge";
