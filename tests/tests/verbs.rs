@@ -238,7 +238,7 @@ async fn units(desk: &Desk) -> Result<()> {
     let unknown = ["unit", "show", "H41.951"];
     let vi = ["vì sao:", "cách sửa:", "lgsp unit search", "mã: LGSP-"];
     desk.told(exit::NOT_FOUND, admin, "vi", &unknown, &vi).await?;
-    let en = ["to mend:", "lgsp unit search", "code: LGSP-"];
+    let en = ["to fix:", "lgsp unit search", "code: LGSP-"];
     desk.told(exit::NOT_FOUND, admin, "en", &unknown, &en).await?;
     let (code, _, said) = desk.typed(&["unit", "show", "H41 951", "--lang", "en"]).await?;
     ensure!(code == exit::USAGE && said.contains("H41 951"), "a malformed code: {said}");

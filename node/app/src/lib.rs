@@ -13,6 +13,7 @@ mod profile;
 mod stop;
 mod texts;
 mod verbs;
+mod written;
 
 use std::{ffi::OsString, process::ExitCode};
 

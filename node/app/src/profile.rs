@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::{Exit, Failure, Global},
     config::ApiUrl,
-    texts::{Lang, failures as t},
+    texts::{Lang, failures as t, reasons},
+    written,
 };
 
 /// A profile as it is written.
@@ -84,7 +85,7 @@ impl Loaded {
     /// Reads a profile.
     pub fn read(path: &Path, lang: Lang) -> Result<Self, Failure> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        let text = written::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 Failure::new(Exit::NotFound, t::PROFILE_MISSING.fill(lang, &[("path", &shown)]))
                     .fix(t::FIX_PROFILE_MISSING.in_lang(lang))
@@ -92,10 +93,16 @@ impl Loaded {
             }
             _ => Failure::file(lang, path, &error),
         })?;
-        let profile: Profile = toml::from_str(&text)
-            .map_err(|error| wrong(lang, path, error.to_string().trim_end()))?;
+        let profile: Profile = written::from_toml(&text).map_err(|misplaced| {
+            let values: [(&str, &dyn std::fmt::Display); 3] = [
+                ("line", &misplaced.line),
+                ("column", &misplaced.column),
+                ("reason", &misplaced.reason.in_lang(lang)),
+            ];
+            wrong(lang, path, &t::PROFILE_MALFORMED.fill(lang, &values))
+        })?;
         if profile.urls.is_empty() {
-            return Err(wrong(lang, path, "urls = []"));
+            return Err(wrong(lang, path, &format!("urls: {}", t::UNFIT_NO_URL.in_lang(lang))));
         }
         Ok(Self { path: path.to_owned(), profile, lang })
     }
@@ -121,6 +128,7 @@ impl Loaded {
         // A link stays one.
         let path = std::fs::canonicalize(&self.path)?;
         let text = std::fs::read_to_string(&path)?;
+        let (mark, text) = written::mark_and_rest(&text);
         let quoted: Vec<String> = learned.iter().map(|url| format!("\"{url}\"")).collect();
         let line = format!("{LEARNED}[{}]\n", quoted.join(", "));
         let kept = text.split_inclusive('\n').filter(|line| !line.starts_with(LEARNED));
@@ -129,7 +137,7 @@ impl Loaded {
         let reads = toml::from_str::<Profile>(&text).is_ok_and(|profile| {
             profile.urls == self.profile.urls && profile.learned.iter().eq(learned)
         });
-        if reads { replace(&path, &text) } else { Ok(()) }
+        if reads { replace(&path, &format!("{mark}{text}")) } else { Ok(()) }
     }
 
     /// Takes over whom to trust, as the cluster tells (PEM): a profile that trusts an authority of the
@@ -164,6 +172,7 @@ impl Loaded {
         // A link stays one.
         let path = std::fs::canonicalize(&self.path)?;
         let text = std::fs::read_to_string(&path)?;
+        let (mark, text) = written::mark_and_rest(&text);
         let (Some(from), Some(to)) = (text.find(PEM_BEGIN), text.rfind(PEM_END)) else {
             return Ok(false);
         };
@@ -172,7 +181,7 @@ impl Loaded {
         let reads = toml::from_str::<Profile>(&text).is_ok_and(|profile| {
             profile.authority.trim() == pem.trim() && profile.urls == self.profile.urls
         });
-        if reads { replace(&path, &text).map(|()| true) } else { Ok(false) }
+        if reads { replace(&path, &format!("{mark}{text}")).map(|()| true) } else { Ok(false) }
     }
 
     fn is_inline(&self) -> bool {
@@ -197,15 +206,16 @@ impl Loaded {
     pub fn authority(&self) -> Result<Vec<CertificateDer<'static>>, Failure> {
         let text = &self.profile.authority;
         let pem = if self.is_inline() {
-            text.clone().into_bytes()
+            text.clone()
         } else {
             let path = self.beside(Path::new(text));
-            std::fs::read(&path).map_err(|error| Failure::file(self.lang, &path, &error))?
+            let read = written::read(&path);
+            read.map_err(|error| Failure::file(self.lang, &path, &error))?.to_string()
         };
-        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
         all.ok()
             .filter(|all| !all.is_empty())
-            .ok_or_else(|| wrong(self.lang, &self.path, "authority"))
+            .ok_or_else(|| wrong(self.lang, &self.path, t::PROFILE_AUTHORITY.in_lang(self.lang)))
     }
 
     fn credentials(&self) -> Result<Credentials, Failure> {
@@ -221,12 +231,19 @@ impl Loaded {
             .fix(t::FIX_PROFILE_OPEN.fill(self.lang, &[("path", &path.display())]))
             .code(9303));
         }
-        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        let text = written::read(&path).map_err(failed)?;
         let key = self.profile.access_key.clone();
         match self.profile.algorithm {
             KeyAlgorithm::HmacSha256 => Ok(Credentials::hmac(key, &Secret::new(text.trim()))),
-            algorithm => Credentials::private_key(key, algorithm, text.as_bytes())
-                .map_err(|error| wrong(self.lang, &path, &error.to_string())),
+            algorithm => {
+                Credentials::private_key(key, algorithm, text.as_bytes()).map_err(|error| {
+                    let what = match &error {
+                        client::Error::Options { what } => reasons::of_setup(self.lang, what),
+                        other => other.to_string(),
+                    };
+                    wrong(self.lang, &path, &what)
+                })
+            }
         }
     }
 
@@ -375,14 +392,9 @@ pub fn write(
 }
 
 fn write_private(lang: Lang, path: &Path, octets: &[u8]) -> Result<(), Failure> {
-    let failed = |why: String| {
-        Failure::new(Exit::Failed, t::FILE.fill(lang, &[("path", &path.display())]))
-            .why(why)
-            .fix(t::FIX_FILE.fill(lang, &[("path", &path.display())]))
-            .code(9105)
-    };
-    certs::write_file(path, octets, Access::Secret).map_err(|error| failed(error.to_string()))?;
+    certs::write_file(path, octets, Access::Secret)
+        .map_err(|error| Failure::unwritten(lang, path, &error))?;
     // A file that was there before keeps no wider rights.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| Failure::file(lang, path, &error))
 }

@@ -74,7 +74,7 @@ impl Client {
             if tries % nodes == 0 {
                 let doubled = PAUSE_MIN.saturating_mul(1 << (tries / nodes).min(8));
                 pause = wait.unwrap_or_default().max(doubled).min(PAUSE_MAX);
-                self.tell(&error, still);
+                self.tell(crate::Waiting::Again(&error), still);
             }
             if tries >= nodes && still + pause > patience {
                 return Err(error);

@@ -142,11 +142,12 @@ impl Error {
     /// Sorts what the HTTP library says.
     pub(crate) fn of(url: &str, after: Duration, error: reqwest::Error) -> Self {
         let url = url.to_owned();
-        if error.is_timeout() {
+        let unsent = error.is_connect();
+        // A connection that did not stand in its own, shorter time carried no request.
+        if error.is_timeout() && !unsent {
             return Self::Timeout { url, after };
         }
         let tls = tls_error(&error).is_some();
-        let unsent = error.is_connect();
         // The address is already in our own sentence.
         let source: Cause = Box::new(error.without_url());
         if tls && unsent { Self::Tls { url, source } } else { Self::Unreachable { url, source } }

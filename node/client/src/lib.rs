@@ -19,6 +19,7 @@ mod registry;
 mod send;
 mod sign;
 mod upload;
+mod waiting;
 
 pub use admin::UNITS_A_REQUEST;
 pub use cluster::{ApiNode, ApiNodes, Authority, ClusterKey, Ready, TrustedAuthorities};
@@ -32,3 +33,4 @@ pub use registry::{Added, App, By, IssuedKey, Key, NewApp, NewKey, NewUnit, Unit
 pub use send::{ATTEMPTS_MAX, Client, Language, Options, Trust};
 pub use sign::{Credentials, Secret};
 pub use upload::{PIECE, Sent};
+pub use waiting::Waiting;

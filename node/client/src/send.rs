@@ -21,6 +21,7 @@ use crate::{
     Credentials, Error, Problem, Secret,
     body::{BODY_MAX, read_whole},
     sign::{self, ToSign},
+    waiting::{Waiting, Watcher},
 };
 
 /// How often one request is tried, over all nodes: three rounds over three nodes and some, which
@@ -124,10 +125,6 @@ struct Inner {
     patience: Duration,
     watcher: OnceLock<Watcher>,
 }
-
-/// Who is told that every node was asked in vain and all are asked again: why the last one did not answer,
-/// and for how long it has gone so.
-type Watcher = Box<dyn Fn(&Error, Duration) + Send + Sync>;
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -283,16 +280,14 @@ impl Client {
         })
     }
 
-    /// Has somebody told whenever all nodes were asked in vain and are asked again: people should not look at
-    /// a silent screen. The first one who asks is told, for this client and its clones.
-    pub fn watch(&self, told: impl Fn(&Error, Duration) + Send + Sync + 'static) {
-        let _ = self.inner.watcher.set(Box::new(told));
+    pub(crate) fn set_watcher(&self, watcher: Watcher) {
+        let _ = self.inner.watcher.set(watcher);
     }
 
-    /// Tells that all nodes are asked again.
-    pub(crate) fn tell(&self, error: &Error, since: Duration) {
+    /// Tells who waits.
+    pub(crate) fn tell(&self, waiting: Waiting<'_>, since: Duration) {
         if let Some(watcher) = self.inner.watcher.get() {
-            watcher(error, since);
+            watcher(waiting, since);
         }
     }
 
@@ -346,7 +341,7 @@ impl Client {
         let mut attempt = 1;
         let mut said = None;
         loop {
-            let (error, wait) = match self.once(&call).await {
+            let (error, wait) = match self.once_watched(&call, begun).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failed { error, wait }) => (error, wait),
             };
@@ -362,7 +357,7 @@ impl Client {
                 return Err(more_telling(said, error));
             }
             if round_over {
-                self.tell(&error, begun.elapsed());
+                self.tell(Waiting::Again(&error), begun.elapsed());
                 sleep(wait).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }

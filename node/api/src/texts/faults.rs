@@ -37,15 +37,15 @@ faults! {
     /// JSON whose fields are not what they should be.
     FieldsMalformed = "fields_malformed" 1102 422 false
         ["Có trường không hợp lệ", "Sửa các trường nêu trong `errors` rồi gửi lại."]
-        ["Some fields are malformed", "Mend the fields named in `errors` and send again."],
+        ["Some fields are malformed", "Correct the fields named in `errors` and send again."],
     /// A query parameter that cannot be read.
     QueryMalformed = "query_malformed" 1103 400 false
         ["Tham số truy vấn không hợp lệ", "Sửa tham số nêu ở `parameter`; `expected`, `min` và `max` cho biết giá trị được phép. Tham số lạ cũng bị từ chối."]
-        ["A query parameter is malformed", "Mend the parameter named in `parameter`; `expected`, `min` and `max` say what it may be. Unknown ones are refused too."],
+        ["A query parameter is malformed", "Correct the parameter named in `parameter`; `expected`, `min` and `max` say what is allowed. Unknown parameters are refused too."],
     /// A header that cannot be read.
     HeaderMalformed = "header_malformed" 1104 400 false
         ["Tiêu đề không hợp lệ", "Sửa tiêu đề nêu ở `header` rồi gửi lại."]
-        ["A header is malformed", "Mend the header named in `header` and send again."],
+        ["A header is malformed", "Correct the header named in `header` and send again."],
     /// A path segment that is no identifier.
     IdMalformed = "id_malformed" 1105 400 false
         ["Mã trong đường dẫn không hợp lệ", "Mã phải viết đúng như nền tảng đã cấp."]
@@ -65,7 +65,7 @@ faults! {
     /// A body over the route's limit.
     BodyTooLarge = "body_too_large" 1109 413 false
         ["Thân yêu cầu quá lớn", "Thân yêu cầu vượt giới hạn `max` byte. Với nội dung lớn, tạo gói tin rồi gửi vào không gian."]
-        ["The body is too large", "The body is over the limit of `max` octets. For a large content open a packet and send it into its space."],
+        ["The body is too large", "The body is over the limit of `max` octets. To send a large content, open a packet and send the content into its space."],
     /// The client broke off.
     BodyIncomplete = "body_incomplete" 1110 400 true
         ["Thân yêu cầu bị đứt giữa chừng", "Kết nối đứt trước khi nhận đủ. Gửi lại."]
@@ -73,7 +73,7 @@ faults! {
     /// The client sends too slowly.
     BodyTooSlow = "body_too_slow" 1111 408 true
         ["Thân yêu cầu đến quá chậm", "Không nhận được byte nào trong thời gian cho phép. Gửi lại."]
-        ["The body came too slowly", "No octet came within the time allowed. Send again."],
+        ["The body came too slowly", "Nothing came within the time allowed. Send again."],
     /// No media type that we can answer with.
     NotAcceptable = "not_acceptable" 1112 406 false
         ["Không có kiểu trả lời phù hợp", "Đặt Accept là một kiểu nêu ở `expected`."]
@@ -101,7 +101,7 @@ faults! {
     /// One caller, or one address, holds all that it may of something.
     ShareUsed = "share_used" 1144 429 true
         ["Đã dùng hết phần của mình", "Ứng dụng, đơn vị hoặc địa chỉ này đã dùng hết phần `max` (`what`) của mình ở nút này. Chờ các yêu cầu đang làm xong rồi gửi lại."]
-        ["The share is used up", "This application, unit or address holds all of its share of `max` (`what`) at this node. Let the requests under way end, then send again."],
+        ["The share is used up", "This application, unit or address has used up its share of `max` (`what`) at this node. Wait until the requests in progress have finished, then send again."],
     /// More requests a second than one application may send to a node.
     RateLimited = "rate_limited" 1145 429 true
         ["Gửi quá nhanh", "Ứng dụng gửi quá `max` yêu cầu mỗi giây tới nút này. Chờ số giây nêu ở Retry-After rồi gửi lại; xem RateLimit."]
@@ -109,7 +109,7 @@ faults! {
     /// The system of this node grants no further descriptor.
     NodeShort = "node_short" 1146 503 true
         ["Nút tạm hết bộ mô tả tệp", "Hệ thống của nút này không cấp thêm bộ mô tả tệp. Thử lại sau giây lát, hoặc ở nút khác; quản trị viên tăng LimitNOFILE."]
-        ["The node has no file descriptor left", "The system of this node grants no further file descriptor. Try again in a moment, or at another node; the administrator raises LimitNOFILE."],
+        ["The node has no file descriptor left", "The system of this node grants no more file descriptors. Try again in a moment, or at another node; an administrator should raise LimitNOFILE."],
     /// `Tus-Resumable` is missing or another.
     TusVersion = "tus_version" 1121 412 false
         ["Phiên bản tus không được hỗ trợ", "Gửi kèm Tus-Resumable: 1.0.0."]
@@ -149,11 +149,11 @@ faults! {
     /// The content has not arrived whole.
     ContentIncomplete = "content_incomplete" 1131 409 true
         ["Nội dung chưa đến đủ", "Mới có `have` trong `want` byte. Gửi nốt phần còn lại vào không gian rồi chốt lại."]
-        ["The content has not arrived whole", "Of `want` octets `have` are here. Send the rest into the space and commit again."],
+        ["The content has not arrived whole", "`have` of `want` octets have arrived. Send the rest into the space, then commit again."],
     /// The content is gone.
     ContentPurged = "content_purged" 1132 410 false
         ["Nội dung đã được xoá", "Gói tin đã kết thúc nên nội dung đã xoá khỏi nền tảng. Cần lại thì đề nghị bên gửi gửi gói mới."]
-        ["The content was purged", "The packet has ended, so its content is gone from the platform. Ask the source to send it anew if it is needed."],
+        ["The content was purged", "The packet has ended, so its content is gone from the platform. Ask the source to send it again if it is needed."],
     /// A bearer token that opens nothing.
     TokenInvalid = "token_invalid" 1133 401 false
         ["Mã truy cập không mở được không gian này", "Dùng mã nhận được khi tạo gói tin hoặc khi báo sẵn sàng, hoặc ký yêu cầu."]
@@ -165,15 +165,15 @@ faults! {
     /// A joining node that cannot be certified.
     JoinRequestMalformed = "join_request_malformed" 1141 422 false
         ["Không cấp được chứng thư cho nút", "Yêu cầu chứng thư hoặc tên máy của nút không hợp lệ, xem `field`. Mã gia nhập vẫn còn dùng được: sửa cấu hình rồi chạy lại `lgsp join`."]
-        ["The node cannot be certified", "The certificate request or a host name of the node is malformed, see `field`. The join token is still good: mend the configuration and run `lgsp join` again."],
-    /// A content in too many pieces.
+        ["The node cannot be certified", "The certificate request or a host name of the node is malformed, see `field`. The join token is still valid: correct the configuration and run `lgsp join` again."],
+    /// A content of which too many pieces were taken back.
     TooManyPieces = "too_many_pieces" 1142 409 false
         ["Quá nhiều đoạn đã bị bỏ", "Quá nhiều đoạn của nội dung này đã bị bỏ vì sai mã kiểm, nên không nhận tiếp được. Tạo gói tin mới và gửi lại."]
         ["Too many pieces were taken back", "Too many pieces of this content were taken back because their checksum was wrong. Open a new packet and send the content again."],
     /// A member that holds what no other does.
     OnlyCopy = "only_copy" 1143 409 false
         ["Nút này giữ bản duy nhất", "Nút giữ bản ghi (`entries`) hoặc nội dung (`contents`) mà các nút còn trả lời không có; gỡ nút là mất chúng. Chạy lại nút đó hoặc xem «Đĩa quay về bản cũ» trong sách vận hành; nếu chấp nhận mất: `lgsp member remove --force`."]
-        ["That node holds the only copy", "The node holds entries (`entries`) or contents (`contents`) that none of the others that answer has; they would go with it. Bring it back, or see `A disk went back` in the operations guide; to accept the loss: `lgsp member remove --force`."],
+        ["That node holds the only copy", "The node holds entries (`entries`) or contents (`contents`) that no other node that answers has; removing it would lose them. Start it again, or see `A disk went back` in the operations guide; to accept the loss: `lgsp member remove --force`."],
     /// Cut off from a majority.
     Unavailable = "unavailable" 1501 503 true
         ["Tạm thời không phục vụ được", "Nút này chưa liên lạc được với đa số nút. Thử lại sau, hoặc ở nút khác."]

@@ -71,7 +71,7 @@ const fn unit_in_use() -> (u16, (Text, Text)) {
         ],
         [
             "The unit is in use",
-            "Units below it or applications refer to it, or something was told to its code before. A code that was in use stays: only its name changes.",
+            "Units below it or applications refer to it, or a notice was sent to its code before. A code that was used is kept: only its name can change.",
         ],
     );
     (409, texts)
@@ -119,6 +119,33 @@ mod tests {
             assert!(row.en.detail.is_ascii(), "{}", row.word);
             assert!((400..=599).contains(&row.status), "{}", row.word);
         }
+    }
+
+    /// Every message in both languages, so that a change of one is read by whoever reviews it.
+    #[test]
+    fn every_message_is_in_the_file_of_messages() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/messages.txt");
+        let mut rows = rows();
+        rows.sort_by_key(|row| row.number);
+        let rows = rows.iter().map(|row| {
+            let Row { number, word, vi, en, .. } = row;
+            let (vi, en) = ([vi.title, vi.detail].join(". "), [en.title, en.detail].join(". "));
+            format!("LGSP-{number} {word}\nvi: {vi}\nen: {en}\n")
+        });
+        let reasons =
+            fields::all().iter().map(|(en, vi)| format!("errors[].detail\nvi: {vi}\nen: {en}\n"));
+        let now = rows.chain(reasons).collect::<Vec<_>>().join("\n");
+        if std::env::var_os("UPDATE_MESSAGES").is_some() {
+            std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
+                .expect("a directory");
+            std::fs::write(path, &now).expect("written");
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        let differing = now.lines().zip(kept.lines()).find(|(now, kept)| now != kept);
+        assert!(
+            now == kept,
+            "UPDATE_MESSAGES=1 writes {path} anew; the first difference: {differing:?}"
+        );
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn cluster(refusal: Refusal) -> Said {
             401,
             texts(
                 [
-                    "Mã gia nhập không được biết",
+                    "Không nhận ra mã gia nhập",
                     "Cụm này không phát hành mã gia nhập đó. Xin quản trị viên một mã mới.",
                 ],
                 [
@@ -127,7 +127,7 @@ fn cluster(refusal: Refusal) -> Said {
                 ],
                 [
                     "The join token has expired",
-                    "The time of the join token is over. Ask the administrator for a new one.",
+                    "Join tokens are valid for a short time. Ask the administrator for a new one.",
                 ],
             ),
         ),
@@ -184,7 +184,7 @@ fn registry(refusal: Refusal) -> Said {
                 ],
                 [
                     "The identifier code is malformed",
-                    "A code of our own zone must be one of Decision 20/2020/QD-TTg, such as H41.05 or H41.05.12.",
+                    "A code of the zone must follow Decision 20/2020/QD-TTg, such as H41.05 or H41.05.12.",
                 ],
             ),
         ),
@@ -197,7 +197,7 @@ fn registry(refusal: Refusal) -> Said {
                 ],
                 [
                     "The code does not fit the zone",
-                    "A unit of the zone carries the zone's code; a unit from outside is of the kind `remote`.",
+                    "A unit of the zone carries the zone's code; a unit from outside must have the kind `remote`.",
                 ],
             ),
         ),
@@ -339,7 +339,7 @@ fn access(refusal: Refusal) -> Said {
                 ["Yêu cầu cần có chữ ký", "Ký yêu cầu theo RFC 9421 với thẻ lgsp-v1 và một nonce."],
                 [
                     "The request needs a signature",
-                    "Sign the request by RFC 9421 with the tag lgsp-v1 and a nonce.",
+                    "Sign the request according to RFC 9421 with the tag lgsp-v1 and a nonce.",
                 ],
             ),
         ),
@@ -365,7 +365,7 @@ fn access(refusal: Refusal) -> Said {
                 ],
                 [
                     "The nonce was used before",
-                    "A nonce passes once. Sign again with a new nonce and the same Idempotency-Key.",
+                    "A nonce is accepted only once. Sign again with a new nonce and the same Idempotency-Key.",
                 ],
             ),
         ),
@@ -473,7 +473,7 @@ fn exchange(refusal: Refusal) -> Said {
             503,
             texts(
                 [
-                    "Nội dung chưa bền trên đa số nút",
+                    "Nội dung chưa được lưu bền trên đa số nút",
                     "Chưa đủ nút giữ nội dung. Thử lại sau giây lát.",
                 ],
                 [
@@ -586,7 +586,7 @@ fn exchange(refusal: Refusal) -> Said {
                 ["Mã định danh đã được dùng", "Mã sinh ra trùng với mã đã có. Gửi lại yêu cầu."],
                 [
                     "The identifier is in use",
-                    "A minted identifier exists already. Repeat the request.",
+                    "A generated identifier exists already. Repeat the request.",
                 ],
             ),
         ),

@@ -16,7 +16,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ],
                 [
                     "The request carries no signature",
-                    "Sign the request by RFC 9421 with the tag lgsp-v1; see the Accept-Signature header.",
+                    "Sign the request according to RFC 9421 with the tag lgsp-v1; see the Accept-Signature header.",
                 ],
             ),
         ),
@@ -25,7 +25,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             texts(
                 [
                     "Không đọc được trường của chữ ký",
-                    "Một tiêu đề của chữ ký viết sai cú pháp. Thành viên `reason` cho biết chỗ sai.",
+                    "Một tiêu đề của chữ ký viết sai cú pháp. Trường `reason` cho biết chỗ sai.",
                 ],
                 [
                     "A field of the signature cannot be read",
@@ -39,7 +39,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ["Quá nhiều chữ ký", "Bỏ bớt chữ ký; chỉ cần một chữ ký mang thẻ lgsp-v1."],
                 [
                     "Too many signatures",
-                    "Leave some out; one signature with the tag lgsp-v1 is enough.",
+                    "Remove some; one signature with the tag lgsp-v1 is enough.",
                 ],
             ),
         ),
@@ -73,7 +73,10 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             "tag_repeated",
             texts(
                 ["Nhiều chữ ký mang thẻ lgsp-v1", "Chỉ để một chữ ký mang thẻ này."],
-                ["Several signatures carry the tag lgsp-v1", "Leave one signature with this tag."],
+                [
+                    "Several signatures carry the tag lgsp-v1",
+                    "Keep only one signature with this tag.",
+                ],
             ),
         ),
         Rejection::ParameterMissing { .. } => (
@@ -81,7 +84,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             texts(
                 [
                     "Chữ ký thiếu tham số",
-                    "Thêm tham số nêu ở thành viên `parameter` vào Signature-Input rồi ký lại.",
+                    "Thêm tham số nêu ở trường `parameter` vào Signature-Input rồi ký lại.",
                 ],
                 [
                     "The signature lacks a parameter",
@@ -93,12 +96,12 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             "key_unknown_here",
             texts(
                 [
-                    "Khoá truy xuất không được biết",
-                    "keyid phải là khoá truy xuất (AK…) do cụm này cấp. Kiểm tra khoá và địa chỉ máy chủ.",
+                    "Không nhận ra khoá truy xuất",
+                    "`keyid` phải là khoá truy xuất (AK…) do cụm này cấp. Kiểm tra khoá và địa chỉ máy chủ.",
                 ],
                 [
                     "The access key is not known",
-                    "keyid is an access key (AK...) issued by this cluster. Check the key and the server's address.",
+                    "`keyid` must be an access key (AK...) issued by this cluster. Check the key and the server's address.",
                 ],
             ),
         ),
@@ -120,11 +123,11 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
             texts(
                 [
                     "Thuật toán không khớp với khoá",
-                    "Mỗi khoá chỉ dùng một thuật toán, nêu ở thành viên `expected`. Ký lại bằng thuật toán đó.",
+                    "Mỗi khoá chỉ dùng một thuật toán, nêu ở trường `expected`. Ký lại bằng thuật toán đó.",
                 ],
                 [
                     "The algorithm is not the key's",
-                    "A key has one algorithm, named in the member `expected`. Sign again with it.",
+                    "A key has one algorithm, named in `expected`. Sign again with that one.",
                 ],
             ),
         ),
@@ -137,7 +140,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ],
                 [
                     "The signature does not cover enough",
-                    "Add the component named in `component` to what is signed.",
+                    "Add the component named in `component` to the covered components.",
                 ],
             ),
         ),
@@ -150,7 +153,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ],
                 [
                     "A covered component is refused",
-                    "Drop or mend the component named in `component`; `reason` says why.",
+                    "Remove or correct the component named in `component`; `reason` says why.",
                 ],
             ),
         ),
@@ -183,8 +186,11 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
         Rejection::SignatureExpired => (
             "signature_expired",
             texts(
-                ["Chữ ký đã hết hạn", "Tham số expires đã qua. Ký lại."],
-                ["The signature has expired", "Its parameter expires has passed. Sign again."],
+                ["Chữ ký đã hết hạn", "Thời điểm ở tham số `expires` đã qua. Ký lại."],
+                [
+                    "The signature has expired",
+                    "The moment in its parameter `expires` has passed. Sign again.",
+                ],
             ),
         ),
         Rejection::NonceMissing => (
@@ -209,7 +215,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ],
                 [
                     "The signature does not fit the request",
-                    "Compare the SHA-256 of your signature base with `base_sha256`: if they differ look at the components, if not at the key.",
+                    "Compare the SHA-256 of your signature base with `base_sha256`: if they differ, check the components; if they are equal, check the key.",
                 ],
             ),
         ),
@@ -222,7 +228,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ],
                 [
                     "The legacy profile is not open to this key",
-                    "Sign by RFC 9421, or ask the administrator to open the legacy profile for the key.",
+                    "Sign according to RFC 9421, or ask the administrator to open the legacy profile for the key.",
                 ],
             ),
         ),
@@ -235,7 +241,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ],
                 [
                     "The body does not have the signed digest",
-                    "The body received is not the one of Content-Digest. Send again; if it persists, look at proxies between.",
+                    "The body received does not match Content-Digest. Send again; if it happens again, check the proxies in between.",
                 ],
             ),
         ),
@@ -262,7 +268,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Row {
                 ],
                 [
                     "The public key cannot be used",
-                    "The key is PEM (SubjectPublicKeyInfo), fits the algorithm and is strong enough; `reason` says what is wrong.",
+                    "The key must be PEM (SubjectPublicKeyInfo), of the right algorithm and strong enough; `reason` says what is wrong.",
                 ],
             ),
         ),

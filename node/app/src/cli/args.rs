@@ -1,8 +1,11 @@
 //! The commands and their arguments. What they say of themselves is in `texts::help`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand, ValueHint,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use model::{
     AccessKey, AppId, Digest, Grant, IdempotencyKey, Importance, KeyAlgorithm, Label, MediaType,
     NodeId, PacketId, UnitCode, UnitKind, Zone,
@@ -55,7 +58,7 @@ pub enum Verb {
     Join(JoinArgs),
     Run(RunArgs),
     Status,
-    #[command(visible_alias = "doctor")]
+    #[command(alias = "doctor")]
     Check(CheckArgs),
     Recover(RecoverArgs),
     #[command(subcommand)]
@@ -73,6 +76,7 @@ pub enum Verb {
     #[command(subcommand)]
     Config(ConfigVerb),
     Completion {
+        #[arg(hide_possible_values = true)]
         shell: clap_complete::Shell,
     },
 }
@@ -88,7 +92,7 @@ pub struct DemoArgs {
 /// What `init` and `join` say of the node.
 #[derive(Debug, Args)]
 pub struct NodeArgs {
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: PathBuf,
     #[arg(long)]
     pub name: Label,
@@ -127,7 +131,7 @@ pub struct JoinArgs {
 pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
     pub config: Option<PathBuf>,
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
     #[arg(long, value_name = "HOST:PORT")]
     pub peer: Vec<HostPort>,
@@ -140,7 +144,7 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct RecoverArgs {
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: PathBuf,
     #[arg(long, conflicts_with = "as_source")]
     pub trust: bool,
@@ -191,7 +195,7 @@ pub enum TimeVerb {
 /// Which node of this machine is asked.
 #[derive(Debug, Args)]
 pub struct DataDirArgs {
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: PathBuf,
 }
 
@@ -233,7 +237,8 @@ pub enum UnitVerb {
         code: UnitCode,
         #[arg(long)]
         name: String,
-        #[arg(long, default_value = "other")]
+        #[arg(long, default_value = "other", hide_possible_values = true,
+            value_parser = one_of::<UnitKind>(UnitKind::ALL.iter().map(|kind| kind.as_str())))]
         kind: UnitKind,
         #[arg(long)]
         parent: Option<UnitCode>,
@@ -279,7 +284,8 @@ pub enum AppVerb {
         unit: UnitCode,
         #[arg(long)]
         name: Option<String>,
-        #[arg(long, value_delimiter = ',', default_value = "send,receive")]
+        #[arg(long, value_delimiter = ',', default_value = "send,receive", hide_possible_values = true,
+            value_parser = one_of::<Grant>(Grant::ALL.iter().map(|grant| grant.as_str())))]
         grant: Vec<Grant>,
         #[arg(long, value_delimiter = ',')]
         target: Vec<UnitCode>,
@@ -303,7 +309,7 @@ pub enum KeyVerb {
 pub struct RenewArgs {
     #[arg(long, value_name = "NODE")]
     pub since_removal: NodeId,
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub to_dir: PathBuf,
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(0..=90))]
     pub overlap_days: u32,
@@ -314,7 +320,8 @@ pub struct RenewArgs {
 #[derive(Debug, Args)]
 pub struct IssueArgs {
     pub app: AppId,
-    #[arg(long, default_value = "hmac-sha256")]
+    #[arg(long, default_value = "hmac-sha256", hide_possible_values = true,
+        value_parser = one_of::<KeyAlgorithm>(KeyAlgorithm::ALL.iter().map(|word| word.as_str())))]
     pub algorithm: KeyAlgorithm,
     #[arg(long, value_name = "FILE")]
     pub public_key: Option<PathBuf>,
@@ -386,7 +393,8 @@ pub struct SendArgs {
     pub to: Vec<UnitCode>,
     #[arg(long)]
     pub title: Option<String>,
-    #[arg(long, default_value = "normal")]
+    #[arg(long, default_value = "normal", hide_possible_values = true,
+        value_parser = one_of::<Importance>(Importance::ALL.iter().map(|word| word.as_str())))]
     pub importance: Importance,
     #[arg(long = "type", value_name = "MEDIA/TYPE")]
     pub media_type: Option<MediaType>,
@@ -401,7 +409,7 @@ pub struct SendArgs {
 #[derive(Debug, Args)]
 pub struct ReceiveArgs {
     pub packet: Option<PacketId>,
-    #[arg(long, default_value = ".", value_name = "DIR")]
+    #[arg(long, default_value = ".", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub to_dir: PathBuf,
     #[arg(long)]
     pub confirm: bool,
@@ -413,6 +421,14 @@ pub struct ReceiveArgs {
 pub enum ConfigVerb {
     Check { file: PathBuf },
     Show { file: PathBuf },
+}
+
+/// One word of a closed list: completion knows the list, and a wrong word is answered with it.
+fn one_of<T>(words: impl Iterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = model::Malformed> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(|word| word.parse())
 }
 
 impl Global {

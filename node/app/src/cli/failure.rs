@@ -5,7 +5,10 @@ use std::{error::Error as _, path::Path};
 use client::Problem;
 use serde::{Serialize, Serializer};
 
-use crate::texts::{Lang, Text, failures as t, reasons};
+use crate::{
+    texts::{Lang, Text, failures as t, reasons},
+    written::Encoding,
+};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,18 +111,25 @@ impl Failure {
             std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
             _ => Exit::Failed,
         };
-        Self::new(exit, t::FILE.fill(lang, &[("path", &shown)]))
+        let fix = match Encoding::of(error) {
+            Some(encoding) => encoding.fix(lang, path),
+            None => t::FIX_FILE.fill(lang, &[("path", &shown)]),
+        };
+        let mut failure = Self::new(exit, t::FILE.fill(lang, &[("path", &shown)]))
             .why(reasons::of_io(lang, error))
-            .fix(t::FIX_FILE.fill(lang, &[("path", &shown)]))
-            .code(9105)
+            .fix(fix)
+            .code(9105);
+        failure.chain = vec![error.to_string()];
+        failure
     }
 
     /// A configuration that cannot be used.
     pub fn config(lang: Lang, path: &Path, error: &crate::config::Error) -> Self {
-        Self::new(Exit::Usage, t::CONFIG.in_lang(lang))
-            .why(error.in_lang(lang))
-            .fix(t::FIX_CONFIG.fill(lang, &[("path", &path.display())]))
-            .code(9201)
+        let fix = match error {
+            crate::config::Error::Encoding { encoding, .. } => encoding.fix(lang, path),
+            _ => t::FIX_CONFIG.fill(lang, &[("path", &path.display())]),
+        };
+        Self::new(Exit::Usage, t::CONFIG.in_lang(lang)).why(error.in_lang(lang)).fix(fix).code(9201)
     }
 
     /// What the client says. `profile` is named in what to look at.
@@ -134,8 +144,9 @@ impl Failure {
         if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<client::Error>()) {
             return Self::client(lang, "", error);
         }
-        let mut failure =
-            Self::new(Exit::Failed, text.in_lang(lang)).why(format!("{error:#}")).code(9001);
+        let mut failure = Self::new(Exit::Failed, text.in_lang(lang))
+            .why(super::node_failure::technical(lang, format_args!("{error:#}")))
+            .code(9001);
         failure.chain = error.chain().map(ToString::to_string).collect();
         failure
     }
@@ -202,7 +213,7 @@ fn of_client(lang: Lang, profile: &str, error: &client::Error) -> Failure {
         }
         E::Protocol { url, what } => {
             Failure::new(Exit::Failed, t::PROTOCOL.fill(lang, &[("url", url)]))
-                .why(what.clone())
+                .why(reasons::of_answer(lang, what))
                 .fix(t::FIX_PROTOCOL.in_lang(lang))
                 .code(9104)
         }
@@ -214,7 +225,7 @@ fn of_client(lang: Lang, profile: &str, error: &client::Error) -> Failure {
             .fix(t::FIX_SIZE.in_lang(lang))
             .code(9107),
         E::Options { what } => Failure::new(Exit::Usage, t::CLIENT.in_lang(lang))
-            .why(what.clone())
+            .why(reasons::of_setup(lang, what))
             .fix(t::FIX_PROFILE_WRONG.in_lang(lang))
             .code(9108),
     }
@@ -239,9 +250,13 @@ fn of_problem(lang: Lang, profile: &str, status: u16, problem: &Problem) -> Fail
         "" => field.detail.clone(),
         option => format!("{option}: {}", field.detail),
     });
+    // What the API has in a field of its own, people read with the rest.
+    let reason = problem.more.get("reason").and_then(|reason| reason.as_str());
+    let reason = reason.filter(|_| problem.word == "key_unusable");
     let why: Vec<String> = Some(for_people(&problem.detail))
         .into_iter()
         .filter(|text| !text.is_empty())
+        .chain(reason.map(|reason| reasons::of_key(lang, reason)))
         .chain(fields)
         .collect();
     failure = failure.why(why.join("; "));
@@ -391,11 +406,30 @@ mod tests {
         let failure = Failure::client(Lang::Vi, "p", &error);
         assert_eq!(failure.why, None);
         assert!(failure.fix.as_ref().is_some_and(|fix| fix.contains("lgsp packet receive")));
+        // Finding 8: three faults are told as three.
+        let mut told = Problem { word: "key_unusable".into(), ..Problem::default() };
+        told.detail = "Khoá phải là PEM; `reason` cho biết chỗ sai.".into();
+        told.more.insert("reason".into(), "it is a weak Ed25519 key".into());
+        let error = client::Error::Problem { status: 422, problem: Box::new(told) };
+        let failure = Failure::client(Lang::Vi, "p", &error);
+        assert_eq!(failure.why.as_deref(), Some("khoá Ed25519 này yếu"));
         assert_eq!(option_of("/units/3/kind"), "units/3/kind");
         let mixed = "Mã không có trong danh bạ. Tìm bằng tên: GET /v1/units?q=….";
         assert_eq!(for_people(mixed), "Mã không có trong danh bạ.");
         let ours = "Mã đã có trong danh bạ. Kiểm tra bằng `lgsp unit show`.";
         assert_eq!(for_people(ours), ours);
+    }
+
+    /// Finding 22: whoever joins has no profile, and none is named.
+    #[test]
+    fn who_has_no_profile_hears_of_none() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error =
+            client::Error::Unreachable { url: "https://h:1".into(), source: refused.into() };
+        for (lang, word) in [(Lang::Vi, "hồ sơ"), (Lang::En, "profile")] {
+            let of = |profile| Failure::client(lang, profile, &error).fix.clone().expect("a fix");
+            assert!(of("p.toml").contains(word) && !of("").contains(word), "{}", of(""));
+        }
     }
 
     #[test]

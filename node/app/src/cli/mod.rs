@@ -9,6 +9,6 @@ mod usage;
 
 pub use args::*;
 pub use failure::{Exit, Failure};
-pub use localise::{command, language};
+pub use localise::{command, language, usage_in};
 pub use out::{Mark, Out, Output, meant, size_text};
 pub use usage::usage_failure;

@@ -5,7 +5,7 @@ use std::{error::Error as _, path::Path};
 use super::{Exit, Failure};
 use crate::{
     node::{DirectoryError, Grant, Outcast, TooFew},
-    texts::{Lang, Text, failures as t},
+    texts::{Lang, Text, failures as t, reasons, settings},
 };
 
 impl Failure {
@@ -14,19 +14,63 @@ impl Failure {
         let known = error.chain().find_map(|cause| {
             let directory = cause.downcast_ref().and_then(|error| of_directory(lang, error));
             let outcast = || cause.downcast_ref().map(|error| of_outcast(lang, error));
+            let certs = || cause.downcast_ref().and_then(|error| Failure::certs(lang, error));
             let few = || cause.downcast_ref().map(|few| too_few(lang, few));
             let consensus = || cause.downcast_ref().and_then(|error| of_consensus(lang, error));
-            directory.or_else(outcast).or_else(consensus).or_else(few)
+            directory.or_else(outcast).or_else(consensus).or_else(few).or_else(certs)
         });
         let Some(mut failure) = known else { return Self::any(lang, text, error) };
         failure.chain = error.chain().map(ToString::to_string).collect();
         failure
     }
+
+    /// A file of certificates or keys; nothing where it is about something else.
+    pub fn certs(lang: Lang, error: &certs::Error) -> Option<Self> {
+        use certs::Error as E;
+        let of = |text: Text, path: &Path| text.fill(lang, &[("path", &path.display())]);
+        Some(match error {
+            E::File { path, source, .. } => Self::file(lang, path, source),
+            E::Pem { path, reason } => Self::new(Exit::Failed, of(t::PEM, path))
+                .why(reasons::of_pem(lang, reason))
+                .fix(of(t::FIX_PEM, path))
+                .code(9515),
+            E::Exposed { path } => Self::new(Exit::NotPermitted, of(t::FILE, path))
+                .why(of(t::EXPOSED, path))
+                .fix(of(t::FIX_PROFILE_OPEN, path))
+                .code(9303),
+            _ => return None,
+        })
+    }
+
+    /// A file of ours that could not be written.
+    pub fn unwritten(lang: Lang, path: &Path, error: &certs::Error) -> Self {
+        Self::certs(lang, error).unwrap_or_else(|| {
+            Self::new(Exit::Failed, t::FILE.fill(lang, &[("path", &path.display())]))
+                .why(technical(lang, error))
+                .code(9105)
+        })
+    }
+}
+
+/// What only engineers say, marked as theirs.
+pub(super) fn technical(lang: Lang, reason: impl std::fmt::Display) -> String {
+    t::TECHNICAL.fill(lang, &[("reason", &reason)])
+}
+
+/// Why a file of the node's own is none.
+fn of_source(lang: Lang, source: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(error) = source.downcast_ref::<std::io::Error>() {
+        return reasons::of_io(lang, error);
+    }
+    match source.downcast_ref::<toml::de::Error>() {
+        Some(error) => settings::of_toml(lang, error.message()),
+        None => technical(lang, source),
+    }
 }
 
 fn of_directory(lang: Lang, error: &DirectoryError) -> Option<Failure> {
     use DirectoryError as E;
-    let source = error.source().map(ToString::to_string).unwrap_or_default();
+    let source = error.source().map(|source| of_source(lang, source)).unwrap_or_default();
     Some(match error {
         E::Locked { path } => locked(lang, path),
         E::Newer { path, found } => newer(lang, path, *found),
@@ -51,7 +95,7 @@ fn of_directory(lang: Lang, error: &DirectoryError) -> Option<Failure> {
                 .code(9504)
         }
         E::Io { path, source } => Failure::file(lang, path, source),
-        E::Certs(_) => return None,
+        E::Certs(error) => return Failure::certs(lang, error),
     })
 }
 
@@ -87,7 +131,7 @@ fn of_consensus(lang: Lang, error: &consensus::Error) -> Option<Failure> {
         E::NewerFormat { directory, found, .. } => Some(newer(lang, directory, *found)),
         E::CorruptLog { file: path, reason } | E::CorruptState { path, reason } => {
             let what = t::NODE_CORRUPT.fill(lang, &[("path", &path.display())]);
-            let failure = Failure::new(Exit::Failed, what).why(reason.as_str());
+            let failure = Failure::new(Exit::Failed, what).why(technical(lang, reason));
             Some(failure.fix(t::FIX_NODE_CORRUPT.in_lang(lang)).code(9505))
         }
         E::LogGone { directory } => {

@@ -3,7 +3,10 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::{Exit, Failure};
-use crate::texts::{Lang, Text, failures as t};
+use crate::texts::{Lang, failures as t, reasons};
+
+/// So much of a wrong value is shown.
+const VALUE_SHOWN_MAX: usize = 60;
 
 /// What clap found wrong. `command` is what to ask for help of.
 pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure {
@@ -17,7 +20,7 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
         .unwrap_or_default();
     let value = context(ContextKind::InvalidValue).unwrap_or_default();
     let other = context(ContextKind::PriorArg).unwrap_or_default();
-    let reason = std::error::Error::source(error).map(|source| reason(lang, source));
+    let reason = std::error::Error::source(error).map(|source| reason(lang, source, &value));
     let why = match error.kind() {
         ErrorKind::UnknownArgument => t::USAGE_UNKNOWN_ARG.fill(lang, &[("arg", &arg)]),
         ErrorKind::InvalidSubcommand => t::USAGE_UNKNOWN_COMMAND.fill(lang, &[("arg", &arg)]),
@@ -25,13 +28,14 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
             t::USAGE_MISSING.fill(lang, &[("arg", &arg)])
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let text =
-                t::USAGE_VALUE.fill(lang, &[("value", &format!("{value:?}")), ("arg", &arg)]);
-            let allowed = context(ContextKind::ValidValue)
-                .filter(|words| !words.is_empty())
-                .map(|words| format!(" ({words})"));
-            reason.map(|reason| format!("{text}: {reason}")).unwrap_or(text)
-                + &allowed.unwrap_or_default()
+            let shown = shortened(&value);
+            let text = t::USAGE_VALUE.fill(lang, &[("value", &shown), ("arg", &arg)]);
+            let allowed = context(ContextKind::ValidValue).filter(|words| !words.is_empty());
+            let allowed = allowed.map(|words| t::USAGE_ALLOWED.fill(lang, &[("words", &words)]));
+            match reason.or(allowed) {
+                Some(reason) => format!("{text}: {reason}"),
+                None => text,
+            }
         }
         ErrorKind::ArgumentConflict => {
             t::USAGE_CONFLICT.fill(lang, &[("arg", &arg), ("other", &other)])
@@ -53,26 +57,21 @@ pub fn usage_failure(lang: Lang, command: &str, error: &clap::Error) -> Failure 
     Failure::new(Exit::Usage, t::USAGE.in_lang(lang)).why(why).fix(fix).code(9002)
 }
 
-/// Why a value is none, as those say it who parse it: their words are English.
-fn reason(lang: Lang, source: &(dyn std::error::Error + 'static)) -> String {
-    const KNOWN: [(&str, Text); 7] = [
-        ("is no span", t::REASON_SPAN),
-        ("is no size", t::REASON_SIZE),
-        ("is no API address", t::REASON_URL),
-        ("host:port is expected", t::REASON_ADDRESS),
-        ("socket address", t::REASON_ADDRESS),
-        (" is not in ", t::REASON_RANGE),
-        ("digit", t::REASON_NUMBER),
-    ];
-    let said = source.to_string();
-    if lang == Lang::En {
-        return said;
-    }
+/// A value as it is named: whoever gave a page of text need not read it again.
+fn shortened(value: &str) -> String {
+    let mut letters = value.chars();
+    let begin: String = letters.by_ref().take(VALUE_SHOWN_MAX).collect();
+    let more = if letters.next().is_some() { "…" } else { "" };
+    format!("{begin:?}{more}")
+}
+
+/// Why a value is none. What is not known stays as its parser says it.
+fn reason(lang: Lang, source: &(dyn std::error::Error + 'static), value: &str) -> String {
     if let Some(malformed) = source.downcast_ref::<model::Malformed>() {
-        return api::reason_vi(malformed.reason).to_owned();
+        return reasons::of_word(lang, malformed, value);
     }
-    let known = KNOWN.iter().find(|(mark, _)| said.contains(mark));
-    known.map_or(said.clone(), |(_, text)| text.in_lang(lang).to_owned())
+    let said = source.to_string();
+    reasons::of_value(lang, &said).unwrap_or(said)
 }
 
 #[cfg(test)]
@@ -97,9 +96,54 @@ mod tests {
     }
 
     fn failure(line: &str) -> Failure {
+        failure_in(Lang::Vi, line)
+    }
+
+    fn failure_in(lang: Lang, line: &str) -> Failure {
         let error =
-            command(Lang::Vi).try_get_matches_from(line.split(' ')).expect_err("a wrong command");
-        usage_failure(Lang::Vi, "lgsp", &error)
+            command(lang).try_get_matches_from(line.split(' ')).expect_err("a wrong command");
+        usage_failure(lang, "lgsp", &error)
+    }
+
+    /// Finding 9: a word that is none of a list's is answered with the list.
+    #[test]
+    fn every_closed_list_is_told_in_both_languages() {
+        for (line, words) in [
+            (
+                "lgsp unit add H41.02 --name A --kind ?",
+                "province, department, commune, ward, other, remote",
+            ),
+            ("lgsp app add a1 --unit H41 --grant ?", "send, receive, admin"),
+            (
+                "lgsp key issue a1 --algorithm ?",
+                "hmac-sha256, rsa-v1_5-sha256, rsa-pss-sha512, ed25519, ecdsa-p256-sha256",
+            ),
+            ("lgsp packet send f --to H41 --importance ?", "normal, urgent, very_urgent, flash"),
+            ("lgsp status --lang ?", "vi, en"),
+            ("lgsp status -o ?", "table, wide, json, ndjson, csv"),
+            ("lgsp status --color ?", "auto, always, never"),
+            ("lgsp completion ?", "bash, elvish, fish, powershell, zsh"),
+        ] {
+            for lang in [Lang::Vi, Lang::En] {
+                let why = failure_in(lang, line).why.clone().expect("a reason");
+                assert!(why.ends_with(&format!(": {words}")), "{line}: {why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_out_of_its_range_or_too_long_hears_the_limit() {
+        let long = format!("lgsp unit rename H41 --name {}", "ệ".repeat(201));
+        for (line, says) in [
+            ("lgsp unit list --limit 0", "1 to 100000"),
+            ("lgsp member token --minutes 2000", "1 to 1440"),
+            ("lgsp unit list --limit x", "a number is expected"),
+            ("lgsp unit list --limit 99999999999999999999", "a number is expected"),
+            (long.as_str(), "at most 200 characters are allowed; characters given: 201"),
+        ] {
+            let why = failure_in(Lang::En, line).why.clone().expect("a reason");
+            assert!(why.contains(says) && why.chars().count() < 250, "{line}: {why}");
+        }
     }
 
     #[test]

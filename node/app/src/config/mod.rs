@@ -12,7 +12,10 @@ use std::{
 use model::Label;
 use serde::{Deserialize, Serialize};
 
-use crate::texts::{Lang, Text, failures as t};
+use crate::{
+    texts::{Lang, Said, Text, failures as t, reasons},
+    written,
+};
 
 pub use values::{ApiUrl, HostPort, Size, Span};
 pub use write::to_toml;
@@ -244,7 +247,15 @@ pub enum Error {
         /// Which.
         path: PathBuf,
         /// Why.
-        reason: String,
+        reason: Said,
+    },
+    /// The file is no text in UTF-8.
+    #[error("{}: {encoding}", path.display())]
+    Encoding {
+        /// Which.
+        path: PathBuf,
+        /// What it is instead.
+        encoding: written::Encoding,
     },
     /// A place in the file is wrong.
     #[error("{}:{line}:{column}: {reason}", path.display())]
@@ -256,7 +267,7 @@ pub enum Error {
         /// The column, from 1.
         column: usize,
         /// What is wrong there.
-        reason: String,
+        reason: Said,
     },
     /// Two settings do not go together, or one points at nothing.
     #[error("{key}: {}", reason.fill(Lang::En, &[("value", value)]))]
@@ -271,11 +282,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// What is wrong, in a language. What libraries say of a place in the file stays as it is.
+    /// What is wrong, in a language.
     pub fn in_lang(&self, lang: Lang) -> String {
         match self {
-            Self::Unreadable { path, reason } => {
-                t::CONFIG_UNREADABLE.fill(lang, &[("path", &path.display()), ("reason", reason)])
+            Self::Unreadable { path, reason } => t::CONFIG_UNREADABLE
+                .fill(lang, &[("path", &path.display()), ("reason", &reason.in_lang(lang))]),
+            Self::Encoding { path, encoding } => {
+                format!("{}: {}", path.display(), encoding.in_lang(lang))
             }
             Self::Malformed { path, line, column, reason } => t::CONFIG_MALFORMED.fill(
                 lang,
@@ -283,7 +296,7 @@ impl Error {
                     ("path", &path.display()),
                     ("line", line),
                     ("column", column),
-                    ("reason", reason),
+                    ("reason", &reason.in_lang(lang)),
                 ],
             ),
             Self::Unfit { key, reason, value } => {
@@ -320,12 +333,18 @@ impl Config {
 
     /// Reads and checks a file. Paths in it are relative to it.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let unreadable = |reason: String| Error::Unreadable { path: path.to_owned(), reason };
-        let metadata = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+        let unreadable = |reason: Said| Error::Unreadable { path: path.to_owned(), reason };
+        let failed = |error| unreadable(Said::of(|lang| reasons::of_io(lang, &error)));
+        let metadata = std::fs::metadata(path).map_err(failed)?;
         if metadata.len() > FILE_MAX {
-            return Err(unreadable(format!("it has more than {FILE_MAX} octets")));
+            let max = Size(FILE_MAX);
+            let say = |lang| t::CONFIG_TOO_LARGE.fill(lang, &[("max", &max)]);
+            return Err(unreadable(Said::of(say)));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let text = written::read(path).map_err(|error| match written::Encoding::of(&error) {
+            Some(encoding) => Error::Encoding { path: path.to_owned(), encoding },
+            None => failed(error),
+        })?;
         let mut config = Self::parse(&text, path)?;
         for origin in &mut config.api.cors_origins {
             // Browsers send origins without a slash, people paste addresses with one.
@@ -348,15 +367,11 @@ impl Config {
 
     /// Reads a text; `path` is only named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start).min(text.len());
-            let before = &text[..at];
-            Error::Malformed {
-                path: path.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1,
-                reason: error.message().trim().to_owned(),
-            }
+        written::from_toml(text).map_err(|wrong| Error::Malformed {
+            path: path.to_owned(),
+            line: wrong.line,
+            column: wrong.column,
+            reason: wrong.reason,
         })
     }
 
@@ -379,6 +394,13 @@ impl Config {
                 && !file.is_file()
             {
                 return unfit_value(key, t::UNFIT_NO_FILE, file.display());
+            }
+            // Whoever checks a configuration may not be allowed to read the key: the node says that.
+            let read = file.as_ref().map(|file| written::read(file));
+            if let (Some(file), Some(Err(error))) = (file, read)
+                && written::Encoding::of(&error).is_some()
+            {
+                return unfit_value(key, t::UNFIT_ENCODING, file.display());
             }
         }
         if let Some(host) = self

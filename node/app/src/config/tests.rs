@@ -35,28 +35,65 @@ fn the_sample_file_is_what_the_program_writes() {
 }
 
 #[test]
-fn every_error_names_its_line() {
+fn every_error_names_its_line_in_the_language_of_the_talk() {
+    let listen = "listen = \"0.0.0.0:8443\"";
     let cases = [
-        (SAMPLE.replace("reserve", "reserv"), "reserv", "unknown field"),
-        (SAMPLE.replace("\"512 MiB\"", "\"512 MB\""), "512 MB", "is no size"),
-        (SAMPLE.replace("\"140 ms\"", "100"), "heartbeat", "string"),
         (
-            SAMPLE.replace("listen = \"0.0.0.0:8443\"", "listen = \"8443\""),
-            "\"8443\"",
-            "socket address",
+            SAMPLE.replace("reserve", "reserv"),
+            "reserv",
+            "there is no setting reserv; did you mean reserve?",
         ),
-        (SAMPLE.replace("level = \"info\"", "level = \"loud\""), "loud", "unknown variant"),
-        (SAMPLE.replace("[log]", "[log"), "[log", "expected"),
+        (SAMPLE.replace("content_max", "kho"), "kho", "there is no setting kho"),
+        (SAMPLE.replace("\"512 MiB\"", "\"512 MB\""), "512 MB", "KiB, MiB"),
+        (SAMPLE.replace("\"140 ms\"", "100"), "heartbeat", "a text in quotation marks"),
+        (SAMPLE.replace("\"140 ms\"", "\"soon\""), "soon", "ms, s, min"),
+        (SAMPLE.replace(listen, "listen = \"8443\""), "\"8443\"", "an IP address and a port"),
+        (SAMPLE.replace(listen, "listen = 8443"), "8443", "an IP address and a port"),
+        (
+            SAMPLE.replace("level = \"info\"", "level = \"loud\""),
+            "loud",
+            "error, warn, info, debug, trace",
+        ),
+        (SAMPLE.replace("[log]", "[log"), "[log", "square bracket"),
+        (SAMPLE.replace("name = \"nut-1\"", "name = \"\""), "name", "it is empty"),
+        (SAMPLE.replace("name = \"nut-1\"", "name = \"nut-1"), "name", "closing quotation mark"),
+        (SAMPLE.replace("name = \"nut-1\"", "name"), "name", "no ="),
+        (SAMPLE.replace("name = \"nut-1\"", "name ="), "name", "quotation marks"),
+        (SAMPLE.replace("name = \"nut-1\"", "name = \"a\"\nname = \"b\""), "name", "further up"),
+        (SAMPLE.replace("name = \"nut-1\"\n", ""), "", "the setting name is missing"),
+        (
+            SAMPLE.replace("[\"10.0.0.11\"]", "\"10.0.0.11\""),
+            "10.0.0.11",
+            "a list in square brackets",
+        ),
+        (
+            SAMPLE.replace("connections = ", "connections = -"),
+            "connections",
+            "a whole number from 0",
+        ),
+        (SAMPLE.replace("name = \"nut-1\"", "Sở Nội vụ = 1"), "Sở", "no ="),
     ];
     for (text, at, says) in cases {
+        assert_ne!(text, SAMPLE, "{at}");
         let Err(Error::Malformed { line, reason, .. }) = Config::parse(&text, Path::new("x"))
         else {
             panic!("{at} was taken");
         };
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[line - 1].contains(at), "{at}: line {line} is {:?}", lines[line - 1]);
-        assert!(reason.contains(says), "{at}: {reason}");
+        assert!(reason.in_lang(Lang::En).contains(says), "{at}: {reason}");
+        let vi = reason.in_lang(Lang::Vi);
+        for word in
+            ["expected", "unknown", "missing", "invalid", "unclosed", "is no", " is ", "string"]
+        {
+            assert!(!vi.contains(word), "{at}: {vi}");
+        }
     }
+    let marked = "# Sở Nội vụ\nname = \"Sở Nội vụ\" x\n";
+    let Err(Error::Malformed { column, .. }) = Config::parse(marked, Path::new("x")) else {
+        panic!("it was taken");
+    };
+    assert_eq!(column, 20, "characters are counted, not octets");
 }
 
 /// Makes one setting of a good configuration a bad one.
@@ -104,9 +141,9 @@ fn addresses_that_cannot_work_are_refused_with_a_sentence() {
         ("0.0.0.0:7443", "[::ffff:0.0.0.0]:7443", url, "mesh.advertise", "no other host"),
         ("0.0.0.0:7443", "[0:0:0:0:0:0:0:0]:7443", url, "mesh.advertise", "no other host"),
         ("0.0.0.0:7443", "224.0.0.1:7443", url, "mesh.advertise", "no other host"),
-        ("0.0.0.0:7443", "[::1]:7443", url, "mesh.advertise", "IPv4 alone"),
-        ("10.0.0.11:7443", "[fd00::1]:7443", url, "mesh.advertise", "IPv4 alone"),
-        ("[fd00::1]:7443", "10.0.0.11:7443", url, "mesh.advertise", "IPv6 alone"),
+        ("0.0.0.0:7443", "[::1]:7443", url, "mesh.advertise", "IPv4 only"),
+        ("10.0.0.11:7443", "[fd00::1]:7443", url, "mesh.advertise", "IPv4 only"),
+        ("[fd00::1]:7443", "10.0.0.11:7443", url, "mesh.advertise", "IPv6 only"),
         ("0.0.0.0:7443", "10.0.0.11:7443", "https://[::]:8443", "api.public_urls", "no other"),
         ("0.0.0.0:7443", "10.0.0.11:7443", "https://0.0.0.0:8443", "api.public_urls", "no other"),
     ] {

@@ -34,7 +34,7 @@ pub(super) fn https_presented(
 ) -> anyhow::Result<Arc<Presented>> {
     match (&config.api.tls_cert, &config.api.tls_key) {
         (Some(chain), Some(key)) => {
-            let (chain, key) = certs::load_certified_pem(chain, key)?;
+            let (chain, key) = crate::written::certified(chain, key)?;
             Ok(Presented::new(chain, &key)?)
         }
         _ => Ok(presented.clone()),

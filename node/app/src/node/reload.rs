@@ -54,7 +54,7 @@ fn renew_https(node: &Node, config: &Config) -> bool {
     if node.config.api.tls_cert.is_none() {
         return false;
     }
-    let read = certs::load_certified_pem(chain, key);
+    let read = crate::written::certified(chain, key);
     match read.and_then(|(chain, key)| node.https.replace(chain, &key)) {
         Ok(()) => true,
         Err(error) => {

@@ -7,21 +7,21 @@ use super::{
 
 texts! {
     UNKNOWN = "Nút trả lời chưa biết cơ quan chứng thư của cụm.", "The node that answered does not know the cluster's authority yet.";
-    FIX_UNKNOWN = "thử lại sau ít giây; xem cụm: lgsp status", "try again in some seconds; see the cluster: lgsp status";
+    FIX_UNKNOWN = "thử lại sau ít giây; xem cụm: lgsp status", "try again in a few seconds; see the cluster: lgsp status";
     SHOWN = "cơ quan chứng thư số {number}, dấu vân tay {fingerprint}", "authority number {number}, fingerprint {fingerprint}";
-    ROTATED = "cơ quan chứng thư số {number} đã thay số trước; các nút tự lấy chứng thư mới", "authority number {number} has taken the place of the one before; the nodes take new certificates by themselves";
+    ROTATED = "cơ quan chứng thư số {number} đã thay số trước; các nút tự lấy chứng thư mới", "authority number {number} replaces the former one; the nodes renew their certificates by themselves";
     OLDER_UNTIL = "cơ quan chứng thư cũ còn được công nhận đến {until}", "the older authority is honoured until {until}";
-    TAKE = "trước lúc đó, nơi nào tin tệp authority.pem phải lấy tệp mới: lgsp cluster authority show --pem > authority.pem (hồ sơ của lgsp tự cập nhật)", "before that, whoever trusts a file authority.pem has to take the new one: lgsp cluster authority show --pem > authority.pem (the profiles of lgsp follow by themselves)";
+    TAKE = "trước lúc đó, nơi nào tin tệp authority.pem phải lấy tệp mới: lgsp cluster authority show --pem > authority.pem (hồ sơ của lgsp tự cập nhật)", "before then, whoever trusts a copy of authority.pem must take the new one: lgsp cluster authority show --pem > authority.pem (profiles of lgsp follow by themselves)";
     FOLLOWED = "hồ sơ {path} từ nay tin cơ quan chứng thư mới của cụm, dấu vân tay {fingerprint}", "the profile {path} trusts the cluster's new authority from now on, fingerprint {fingerprint}";
     SLOW = "cơ quan chứng thư chưa thay xong; cụm tự làm tiếp", "the authority is not rotated yet; the cluster goes on by itself";
     SLOW_WHY = "khoá cụm được thay trước, và việc đó cần đa số các nút", "the cluster key is rotated first, which needs a majority of the nodes";
-    LOOK = "xem: lgsp cluster authority show", "look: lgsp cluster authority show";
-    ASK_END = "chấm dứt các cơ quan chứng thư cũ của cụm", "end the older authorities of the cluster";
+    LOOK = "xem: lgsp cluster authority show", "see: lgsp cluster authority show";
+    ASK_END = "Chấm dứt các cơ quan chứng thư cũ của cụm.", "End the older authorities of the cluster.";
     ENDED = "chỉ cơ quan chứng thư số {number} còn được công nhận", "only authority number {number} is honoured now";
     CHECK = "cơ quan chứng thư số {number}", "authority number {number}";
     CHECK_WANTED = "đang thay cơ quan chứng thư số {number}", "authority number {number} is being replaced";
     CHECK_OLDER = "cơ quan chứng thư số {number}; số trước còn được công nhận đến {until}", "authority number {number}; the one before is honoured until {until}";
-    FIX_OLDER = "nơi nào tin tệp authority.pem lấy tệp mới trước lúc đó: lgsp cluster authority show --pem > authority.pem", "whoever trusts a file authority.pem takes the new one before: lgsp cluster authority show --pem > authority.pem";
+    FIX_OLDER = "nơi nào tin tệp authority.pem lấy tệp mới trước lúc đó: lgsp cluster authority show --pem > authority.pem", "whoever trusts a copy of authority.pem must take the new one before then: lgsp cluster authority show --pem > authority.pem";
 }
 
 /// Help.

@@ -10,7 +10,7 @@ pub const HEADING: Text = t("Mã thoát:", "Exit codes:");
 pub const ALL: &[(Exit, Text)] = &[
     (Exit::Ok, t("đã xong", "it is done")),
     (Exit::Failed, t("không làm được", "it could not be done")),
-    (Exit::Usage, t("lệnh hoặc tệp viết chưa đúng", "the command or a file is not written right")),
+    (Exit::Usage, t("lệnh hoặc tệp viết chưa đúng", "the command or a file is wrong")),
     (Exit::Degraded, t("đã xong, nhưng cụm suy giảm", "it is done, but the cluster is degraded")),
     (
         Exit::Unreachable,
@@ -23,20 +23,20 @@ pub const ALL: &[(Exit, Text)] = &[
     (Exit::NotFound, t("không có thứ được nêu", "there is no such thing")),
     (
         Exit::Conflict,
-        t("trái với điều đã có hoặc đã xảy ra", "it is at odds with what is there or has happened"),
+        t("trái với điều đã có hoặc đã xảy ra", "it conflicts with what exists or has happened"),
     ),
     (
         Exit::Removed,
         t(
             "lgsp run: nút đã bị gỡ, chạy lại cũng không ích gì",
-            "lgsp run: the node was removed, another start does not help",
+            "lgsp run: the node was removed, starting it again does not help",
         ),
     ),
     (
         Exit::Twice,
         t(
-            "lgsp run: nút đang sống nơi khác, chạy lại cũng không ích gì",
-            "lgsp run: the node lives elsewhere, another start does not help",
+            "lgsp run: nút đang chạy ở nơi khác, chạy lại cũng không ích gì",
+            "lgsp run: the node runs elsewhere, starting it again does not help",
         ),
     ),
 ];
@@ -46,6 +46,13 @@ pub fn listed(lang: Lang) -> String {
     let line = |(exit, text): &(Exit, Text)| format!("\n  {}  {}", *exit as u8, text.in_lang(lang));
     let lines: String = ALL.iter().map(line).collect();
     format!("{}{lines}", HEADING.in_lang(lang))
+}
+
+/// Every line of the list.
+#[cfg(test)]
+pub(super) fn messages() -> Vec<(String, Text)> {
+    let line = |(exit, text): &(Exit, Text)| (format!("{}", *exit as u8), *text);
+    std::iter::once(("HEADING".to_owned(), HEADING)).chain(ALL.iter().map(line)).collect()
 }
 
 #[cfg(test)]

@@ -80,14 +80,26 @@ const COMMON: &[(&str, Text)] = &[
             "Wait until it is done, 60 s by default: --wait or --wait=5min",
         ),
     ),
-    ("packet", t("Gói tin, dạng pk_…", "The packet, as pk_…")),
-    ("code", t("Mã định danh của đơn vị, ví dụ H41.02", "The unit's identifier code, as H41.02")),
+    ("packet", t("Gói tin, dạng pk_…", "The packet, such as pk_…")),
+    ("code", t("Mã định danh của đơn vị, ví dụ H41.02", "The unit's identifier code, such as H41.02")),
 ];
 
 /// The text of an argument: the command's own, else the common one.
 pub fn arg(path: &str, id: &str) -> Option<Text> {
     let own = ALL.iter().find(|entry| entry.path == path).map_or(&[][..], |entry| entry.args);
     own.iter().chain(COMMON).find(|(name, _)| *name == id).map(|(_, text)| *text)
+}
+
+/// What every command and every argument says of itself.
+#[cfg(test)]
+pub(super) fn messages() -> Vec<(String, Text)> {
+    let common = COMMON.iter().map(|(arg, text)| (format!("* {arg}"), *text));
+    let own = ALL.iter().flat_map(|entry| {
+        let path = format!("lgsp {}", entry.path).trim().to_owned();
+        let args = entry.args.iter().map(move |(arg, text)| (format!("lgsp {} {arg}", entry.path), *text));
+        std::iter::once((path, entry.about)).chain(args)
+    });
+    common.chain(own).collect()
 }
 
 /// Every command.
@@ -104,7 +116,7 @@ pub const ALL: &[Entry] = &[
     Entry {
         path: "demo",
         about: t(
-            "Chạy thử: 3 nút trên máy này, gửi tệp thật, giết nút dẫn đầu, xem nội dung biến mất",
+            "Chạy thử: 3 nút trên máy này, gửi tệp thật, tắt đột ngột nút dẫn đầu, xem nội dung biến mất",
             "Try it out: 3 nodes on this machine, real files, a killed leader, content that is gone",
         ),
         examples: ["lgsp demo", "lgsp demo --once -o json"],
@@ -136,7 +148,7 @@ pub const ALL: &[Entry] = &[
             "LGSP_JOIN_TOKEN=jn_… lgsp join https://127.0.0.1:8443 --data-dir d2 --name nut-2 --mesh-listen 127.0.0.1:7444 --mesh-advertise 127.0.0.1:7444 --api-listen 127.0.0.1:8444 --api-url https://127.0.0.1:8444",
         ],
         args: &[
-            ("url", t("API của một thành viên", "The API of a member")),
+            ("url", t("Địa chỉ API của một thành viên", "The address of a member's API")),
             (
                 "token",
                 t(
@@ -179,7 +191,7 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "check",
-        about: t("Kiểm tra từng phần, kèm cách sửa", "Check every part, with what to do"),
+        about: t("Kiểm tra từng phần, kèm cách sửa (cũng là: lgsp doctor)", "Check every part, with what to do (also: lgsp doctor)"),
         examples: ["lgsp check", "lgsp check --nagios"],
         args: &[(
             "nagios",
@@ -192,8 +204,8 @@ pub const ALL: &[Entry] = &[
     Entry {
         path: "recover",
         about: t(
-            "Khi đĩa quay về bản cũ: nút đã dừng này giữ gì, và quyết định thay nó",
-            "Where a disk went back: what this stopped node holds, and how to decide for it",
+            "Khi đĩa quay về bản cũ: xem nút đã dừng này giữ gì, và quyết định thay cho nó",
+            "When a disk went back to an older state: what this stopped node holds, and how to decide for it",
         ),
         examples: [
             "lgsp recover --data-dir /var/lib/lgsp",
@@ -219,7 +231,7 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "cluster",
-        about: t("Việc của cả cụm", "What concerns the whole cluster"),
+        about: t("Việc của cả cụm", "Commands for the whole cluster"),
         examples: [
             "lgsp cluster time show --data-dir /var/lib/lgsp",
             "lgsp cluster time confirm --data-dir /var/lib/lgsp",
@@ -245,11 +257,11 @@ pub const ALL: &[Entry] = &[
         path: "member token",
         about: t("Tạo mã gia nhập cho một nút mới", "Make a join token for one new node"),
         examples: ["lgsp member token", "lgsp member token --minutes 10"],
-        args: &[("minutes", t("Hiệu lực bao nhiêu phút", "For how many minutes it is good"))],
+        args: &[("minutes", t("Hiệu lực bao nhiêu phút", "For how many minutes it is valid"))],
     },
     Entry {
         path: "member remove",
-        about: t("Gỡ một nút khỏi cụm, mãi mãi", "Remove a node from the cluster, for ever"),
+        about: t("Gỡ một nút khỏi cụm, vĩnh viễn", "Remove a node from the cluster, for good"),
         examples: ["lgsp member remove 3", "lgsp member remove 3 --yes"],
         args: &[
             ("node", t("Số của nút", "The node's number")),
@@ -257,7 +269,7 @@ pub const ALL: &[Entry] = &[
                 "force",
                 t(
                     "Gỡ cả khi nút giữ bản duy nhất của bản ghi hoặc nội dung, và mất chúng",
-                    "Even where the node holds the only copy of entries or contents, which are lost then",
+                    "Even if the node holds the only copy of entries or contents, which are then lost",
                 ),
             ),
         ],
@@ -318,7 +330,7 @@ pub const ALL: &[Entry] = &[
         path: "unit search",
         about: t(
             "Tìm đơn vị theo tên hoặc mã; không cần dấu",
-            "Search units by name or code; marks do not matter",
+            "Search units by name or code; accents do not matter",
         ),
         examples: ["lgsp unit search so noi vu", "lgsp unit search \"thành vinh\""],
         args: &[("words", t("Các từ cần tìm", "The words to find"))],
@@ -344,7 +356,7 @@ pub const ALL: &[Entry] = &[
                     "Its name in the cluster: lower case, digits, hyphens",
                 ),
             ),
-            ("unit", t("Đơn vị mà ứng dụng nói thay", "The unit it speaks for")),
+            ("unit", t("Đơn vị mà ứng dụng đại diện", "The unit it acts for")),
             ("grant", t("Quyền: send, receive, admin", "Grants: send, receive, admin")),
             ("target", t("Chỉ được gửi tới các đơn vị này", "May send to these units only")),
         ],
@@ -408,7 +420,7 @@ pub const ALL: &[Entry] = &[
     super::identity::HELP_RENEW,
     Entry {
         path: "key revoke",
-        about: t("Thu hồi một khoá, mãi mãi", "Revoke a key, for ever"),
+        about: t("Thu hồi một khoá, vĩnh viễn", "Revoke a key, for good"),
         examples: [
             "lgsp key revoke AKAAAAAAAAAAAAAAAAAAAA",
             "lgsp key revoke AKAAAAAAAAAAAAAAAAAAAA --yes",
@@ -438,7 +450,7 @@ pub const ALL: &[Entry] = &[
                 "title",
                 t(
                     "Tiêu đề; mặc định là tên tệp. Tiêu đề được lưu lâu dài",
-                    "Its title; the file's name by default. Titles are kept",
+                    "Its title; the file's name by default. Titles are kept for good",
                 ),
             ),
             (
@@ -456,7 +468,7 @@ pub const ALL: &[Entry] = &[
                 "deliver_by",
                 t(
                     "Hạn chót, ví dụ 2026-11-23T17:00:00+07:00",
-                    "The deadline, as 2026-11-23T17:00:00+07:00",
+                    "The deadline, such as 2026-11-23T17:00:00+07:00",
                 ),
             ),
             (
@@ -479,7 +491,7 @@ pub const ALL: &[Entry] = &[
     },
     Entry {
         path: "packet show",
-        about: t("Đường đi của một gói tin, theo giờ", "The way of a packet, with times"),
+        about: t("Đường đi của một gói tin, theo giờ", "The path of a packet, with times"),
         examples: [
             "lgsp packet show pk_01ARZ3NDEKTSV4RRFFQ69G5FAV",
             "lgsp packet show pk_01ARZ3NDEKTSV4RRFFQ69G5FAV --watch",

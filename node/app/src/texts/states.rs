@@ -41,6 +41,34 @@ const GRANTS: &[(&str, Text)] = &[
     ("admin", t("quản trị", "admin")),
 ];
 
+/// How far a rotation of the cluster key is.
+const PHASES: &[(&str, Text)] = &[
+    ("wanted", t("đã yêu cầu", "asked for")),
+    ("handed_out", t("đang giao khoá mới cho các nút", "handing the new key to the nodes")),
+    ("resealing", t("đang niêm phong lại các bí mật", "sealing the secrets anew")),
+    ("settled", t("đã xong", "done")),
+    ("unknown", t("chưa rõ", "unknown")),
+];
+
+/// Whether a node takes part.
+const STANDINGS: &[(&str, Text)] = &[
+    ("full", t("đầy đủ", "full")),
+    ("copied", t("thư mục chép", "a copy")),
+    ("went_back", t("đĩa quay về bản cũ", "its disk went back")),
+    ("catching_up", t("đang bắt kịp", "catching up")),
+    ("apart", t("đứng riêng", "apart")),
+];
+
+/// The phase of a rotation of the cluster key.
+pub fn phase(lang: Lang, word: &str) -> String {
+    shown(PHASES, lang, word)
+}
+
+/// The standing of a node.
+pub fn standing(lang: Lang, word: &str) -> String {
+    shown(STANDINGS, lang, word)
+}
+
 /// A state of a packet or delivery.
 pub fn state(lang: Lang, word: &str) -> String {
     shown(STATES, lang, word)
@@ -65,6 +93,23 @@ pub fn grant(lang: Lang, word: &str) -> String {
 fn shown(list: &[(&str, Text)], lang: Lang, word: &str) -> String {
     let known = list.iter().find(|(own, _)| *own == word);
     known.map_or_else(|| word.to_owned(), |(_, text)| text.in_lang(lang).to_owned())
+}
+
+/// Every word of people's, by the word that it stands for.
+#[cfg(test)]
+pub(super) fn messages() -> Vec<(String, Text)> {
+    let lists = [
+        ("state", STATES),
+        ("kind", KINDS),
+        ("key", KEYS),
+        ("grant", GRANTS),
+        ("phase", PHASES),
+        ("standing", STANDINGS),
+    ];
+    let words = lists.into_iter().flat_map(|(list, words)| {
+        words.iter().map(move |(word, text)| (format!("{list} {word}"), *text))
+    });
+    words.collect()
 }
 
 #[cfg(test)]

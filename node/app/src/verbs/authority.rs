@@ -11,7 +11,7 @@ use super::{Context, Done, check::Findings, founding::fingerprint};
 use crate::{
     cli::{AuthorityVerb, Exit, Failure, Mark, Out},
     profile::Loaded,
-    texts::{authority as t, identity as i, words as w},
+    texts::{authority as t, identity as i, states, words as w},
 };
 
 /// How long the command waits for the new authority; the cluster goes on without it. The cluster key
@@ -148,8 +148,9 @@ impl Findings<'_> {
             return self.add(group, "cluster_key", Mark::Good, text, None);
         }
         let holders = super::cluster::holders(key);
+        let phase = states::phase(out.lang, &key.phase);
         let values: [(&str, &dyn std::fmt::Display); 2] =
-            [("phase", &key.phase), ("holders", &holders)];
+            [("phase", &phase), ("holders", &holders)];
         let text = out.fill(i::CHECK_CLUSTER_KEY_TURNING, &values);
         let fix = Some(out.text(i::FIX_CLUSTER_KEY).to_owned());
         self.add(group, "cluster_key", Mark::Warn, text, fix);

@@ -58,7 +58,7 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     findings.storage(&status);
     findings.contents(&status);
     let keys = super::registry::all_keys(&client, KEYS_MAX).await;
-    let keys = keys.map_err(|error| error.to_string());
+    let keys = keys.map_err(|error| Failure::client(out.lang, "", &error).what.clone());
     findings.security(&keys);
     findings.exposed(&status, keys.as_deref().unwrap_or_default());
     findings.cluster_key(&status);
@@ -139,7 +139,10 @@ impl Findings<'_> {
         let forgetful = super::forward::somebody_forgot(status);
         for node in members(status) {
             let named: [(&str, &dyn std::fmt::Display); 1] = [("node", &node.name)];
-            if !node.reachable {
+            if !node.reachable && node.role == "waiting" {
+                let (text, fix) = (out.fill(w::CHECK_WAITING, &named), out.text(w::FIX_WAITING));
+                self.add(group, "waiting", Mark::Warn, text, Some(fix.to_owned()));
+            } else if !node.reachable {
                 // Where a memory is short, whoever is away may hold the only copy.
                 let keep = node.holds_more || forgetful;
                 let fix = match (keep, quorum) {
@@ -180,13 +183,23 @@ impl Findings<'_> {
             "node_catching_up",
             "node_apart",
             "node_holds_more",
+            "not_a_voter",
             "content_lost",
             "content_missing",
         ];
         let others = status.warnings.iter();
         for warning in others.filter(|warning| !own_line.contains(&warning.word.as_str())) {
-            let text =
-                out.fill(w::CHECK_WARNING, &[("word", &warning.word), ("detail", &warning.detail)]);
+            let text = match warning.word.as_str() {
+                "connections_few" => w::CHECK_CONNECTIONS,
+                "second_life" => w::CHECK_SECOND_LIFE,
+                _ => w::CHECK_WARNING,
+            };
+            // It begins with the node.
+            let detail = match warning.detail.strip_prefix("node ") {
+                Some(rest) => format!("{} {rest}", out.text(w::NODE)),
+                None => warning.detail.clone(),
+            };
+            let text = out.fill(text, &[("word", &warning.word), ("detail", &detail)]);
             let fix =
                 (warning.word == "connections_few").then(|| out.text(w::FIX_DESCRIPTORS).into());
             self.add(group, "warning", Mark::Warn, text, fix);
@@ -351,14 +364,7 @@ impl Findings<'_> {
 
 /// How many days the certificate is good that a node presents for HTTPS.
 async fn days_left(context: &Context, loaded: &Loaded, url: &str) -> Result<i64, String> {
-    let client = loaded
-        .client_of(vec![url.to_owned()], context.global.timeout())
-        .map_err(|failure| failure.what.clone())?;
-    let certificate = client
-        .certificate()
-        .await
-        .map_err(|error| Failure::client(context.out.lang, "", &error).what.clone())?;
-    let end = certs::not_after(&certificate).map_err(|error| error.to_string())?;
+    let end = super::certificates::end_of(context, loaded, url).await?;
     Ok((end.secs() as i64 - super::clocks::own_clock().secs() as i64) / 86_400)
 }
 

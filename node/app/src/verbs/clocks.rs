@@ -8,7 +8,7 @@ use super::{Context, Done, check::Findings};
 use crate::{
     cli::{DataDirArgs, Exit, Failure, Mark, Out},
     node::{Answer, Ask, Directory, ask},
-    texts::{failures as t, moments, words as w},
+    texts::{failures as t, moments, reasons, words as w},
 };
 
 /// A clock this far from the cluster's date is told.
@@ -101,7 +101,7 @@ pub async fn confirm(context: &Context, args: DataDirArgs) -> Done {
     let answer = asked(context, &args, Ask::ConfirmTime).await?;
     if let Some(why) = &answer.failed {
         return Err(Failure::new(Exit::Unreachable, context.out.text(t::FAILED))
-            .why(why.clone())
+            .why(context.out.fill(t::TECHNICAL, &[("reason", why)]))
             .fix(context.out.text(t::FIX_RETRY))
             .code(9301));
     }
@@ -123,7 +123,7 @@ async fn asked(context: &Context, args: &DataDirArgs, what: Ask) -> Result<Answe
     match ask(&directory.asks(), what, context.global.timeout()).await {
         Ok(Some(answer)) => Ok(answer),
         Ok(None) => Err(silent(String::new())),
-        Err(error) => Err(silent(error.to_string())),
+        Err(error) => Err(silent(reasons::of_io(out.lang, &error))),
     }
 }
 

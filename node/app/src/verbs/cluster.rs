@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{Context, Done};
 use crate::{
     cli::{Exit, Failure, Out},
-    texts::identity as t,
+    texts::{identity as t, states},
 };
 
 /// How long the command waits for the rotation to settle; the cluster goes on without it.
@@ -32,7 +32,7 @@ pub async fn rotate_key(context: &Context, end_tokens: bool) -> Done {
     if settled.version == version || settled.phase != "settled" {
         return Err(Failure::new(
             Exit::Degraded,
-            out.fill(t::ROTATE_SLOW, &[("phase", &settled.phase)]),
+            out.fill(t::ROTATE_SLOW, &[("phase", &states::phase(out.lang, &settled.phase))]),
         )
         .why(out.fill(t::ROTATE_SLOW_WHY, &[("holders", &holders(&settled))]))
         .fix(out.text(t::FIX_ROTATE_SLOW))
@@ -66,7 +66,8 @@ pub async fn settle(client: &Client, out: &Out, version: u32) -> Result<ClusterK
             return Ok(key);
         }
         if out.is_table() && key.phase != told {
-            out.say(out.fill(t::ROTATING, &[("phase", &key.phase)]));
+            let phase = states::phase(out.lang, &key.phase);
+            out.say(out.fill(t::ROTATING, &[("phase", &phase)]));
             told.clone_from(&key.phase);
         }
         sleep(LOOK_EVERY).await;

@@ -15,11 +15,11 @@ use crate::{
 /// Takes packets back, after asking.
 pub async fn cancel(context: &Context, packets: Vec<PacketId>, yes: bool) -> Done {
     let (client, _) = context.client()?;
-    let name = match packets.as_slice() {
-        [one] => one.to_string(),
-        several => several.len().to_string(),
+    let (what, name) = match packets.as_slice() {
+        [one] => (p::ASK_CANCEL, one.to_string()),
+        several => (p::ASK_CANCEL_SEVERAL, several.len().to_string()),
     };
-    context.confirm(p::ASK_CANCEL, &name, yes)?;
+    context.confirm(what, &name, yes)?;
     let mut run = Run::default();
     for packet in packets {
         let done = client.cancel(packet).await;

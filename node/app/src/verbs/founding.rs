@@ -14,6 +14,7 @@ use crate::{
     options::{InitOptions, JoinOptions},
     profile,
     texts::{failures as t, reasons, words},
+    written,
 };
 
 /// The administrator's profile in a data directory.
@@ -75,12 +76,7 @@ pub async fn init(context: &Context, args: InitArgs) -> Done {
 /// Joins a cluster.
 pub async fn join(context: &Context, args: JoinArgs) -> Done {
     let out = &context.out;
-    let token: JoinToken = args.token.trim().parse().map_err(|error: certs::Error| {
-        Failure::new(Exit::Usage, out.text(t::TOKEN_MALFORMED))
-            .why(reasons::of_token(out.lang, &error))
-            .fix(out.text(t::FIX_TOKEN))
-            .code(9202)
-    })?;
+    let token = token_of(out, &args.token)?;
     let config = prepare(out, "lgsp join", &args.node)?;
     let directory = config.data_dir.clone();
     let existed = directory.exists();
@@ -123,6 +119,16 @@ pub async fn join(context: &Context, args: JoinArgs) -> Done {
         out.fill(words::INIT_NEXT_RUN, &[("command", &run)])
     ));
     Ok(Exit::Ok)
+}
+
+/// A join token. One that was saved in a file may have brought the file's mark along.
+pub fn token_of(out: &Out, text: &str) -> Result<JoinToken, Failure> {
+    written::without_mark(text).trim().parse().map_err(|error: certs::Error| {
+        Failure::new(Exit::Usage, out.text(t::TOKEN_MALFORMED))
+            .why(reasons::of_token(out.lang, &error))
+            .fix(out.text(t::FIX_TOKEN))
+            .code(9202)
+    })
 }
 
 /// A refused token must not leave a directory behind that the next try finds "not empty". It was
@@ -182,12 +188,8 @@ fn write_config(out: &Out, config: &Config) -> Result<(), Failure> {
     let written = Config { data_dir: ".".into(), ..config.clone() };
     let path = config.data_dir.join(config::FILE);
     let text = config::to_toml(&written);
-    certs::write_file(&path, text.as_bytes(), Access::Public).map_err(|error| {
-        Failure::new(Exit::Failed, out.fill(t::FILE, &[("path", &path.display())]))
-            .why(error.to_string())
-            .fix(out.fill(t::FIX_FILE, &[("path", &path.display())]))
-            .code(9105)
-    })
+    certs::write_file(&path, text.as_bytes(), Access::Public)
+        .map_err(|error| Failure::unwritten(out.lang, &path, &error))
 }
 
 fn next_commands(

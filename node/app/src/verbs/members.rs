@@ -15,9 +15,10 @@ use crate::{
 /// Lists the nodes.
 pub async fn list(context: &Context) -> Done {
     let out = &context.out;
-    let (client, _) = context.client()?;
-    let members = client.members().await.map_err(context.failed())?;
+    let (client, loaded) = context.client()?;
+    let mut members = client.members().await.map_err(context.failed())?;
     if !out.is_table() {
+        super::certificates::fill_in(context, &loaded, &mut members).await;
         out.json("lgsp.members/1", members);
         return Ok(Exit::Ok);
     }
@@ -44,7 +45,7 @@ pub async fn list(context: &Context) -> Done {
         words::COL_ROLE,
         words::COL_STATUS,
         words::COL_ADDRESS,
-        Text { vi: "API", en: "API" },
+        words::COL_API,
         words::COL_VERSION,
     ];
     out.rows(&headers, rows.collect());
@@ -54,6 +55,7 @@ pub async fn list(context: &Context) -> Done {
 /// Whether a node answers, as a mark and a word.
 pub fn standing(member: &NodeStatus) -> (Mark, Text) {
     match (member.reachable, member.role.as_str()) {
+        (false, "waiting") => (Mark::Warn, words::NOT_STARTED),
         (false, _) => (Mark::Bad, words::AWAY),
         (true, _) if member.standing.as_deref() == Some("copied") => (Mark::Bad, words::COPIED),
         (true, _) if member.standing.as_deref() == Some("went_back") => {
@@ -75,6 +77,7 @@ pub fn role(role: &str) -> Text {
         "voter" => words::VOTER,
         "learner" => words::LEARNER,
         "removed" => words::REMOVED,
+        "waiting" => words::WAITING,
         _ => words::UNKNOWN,
     }
 }
@@ -128,12 +131,9 @@ pub async fn remove(context: &Context, node: NodeId, (force, yes): (bool, bool))
     let Some(member) =
         members.iter().find(|member| member.node == node && member.role != "removed")
     else {
-        return Err(Failure::new(
-            Exit::NotFound,
-            format!("{} {node}: {}", out.text(words::COL_NODE), out.text(words::UNKNOWN)),
-        )
-        .fix("lgsp member list")
-        .code(1006));
+        return Err(Failure::new(Exit::NotFound, out.fill(t::NODE_UNKNOWN, &[("node", &node)]))
+            .fix(out.text(t::FIX_NODE_UNKNOWN))
+            .code(1006));
     };
     let name = if member.name.is_empty() { node.to_string() } else { member.name.clone() };
     let (voters, spare) = left_without(&members, node);
@@ -164,6 +164,14 @@ mod tests {
             serde_json::from_value(member).expect("a member")
         };
         rows.iter().map(member).collect()
+    }
+
+    /// Finding 24: one that was admitted and has not run yet is not told as lost.
+    #[test]
+    fn a_node_that_has_not_run_yet_waits() {
+        let waiting = &members(&[(3, "c", "waiting", false)])[0];
+        assert_eq!(role(&waiting.role), words::WAITING);
+        assert_eq!(standing(waiting), (Mark::Warn, words::NOT_STARTED));
     }
 
     /// Finding 15: what a removal leaves is said before it is done, and two nodes of one name are told apart.

@@ -1,9 +1,11 @@
 //! What each command does.
 
 mod authority;
+mod certificates;
 mod check;
 mod clocks;
 mod cluster;
+mod completion;
 mod ending;
 mod forward;
 mod founding;
@@ -30,25 +32,27 @@ use std::{
 };
 
 use clap::FromArgMatches;
-use client::Client;
+use client::{Client, Waiting};
 use parking_lot::Mutex;
 
 use crate::{
     cli::{
         AppVerb, Cli, ClusterKeyVerb, ClusterVerb, ConfigVerb, Exit, Failure, Global, KeyVerb,
         MemberVerb, Out, Output, PacketVerb, TimeVerb, UnitVerb, Verb, command, language,
-        usage_failure,
+        usage_failure, usage_in,
     },
     config::{self, Config},
     demo, node,
     profile::Loaded,
-    texts::{Text, failures as t, packets as packet_words, words},
+    texts::{Text, failures as t, packets as packet_words, reasons, words},
 };
 
 pub use clocks::own_clock;
 pub use founding::{ADMIN_PROFILE, quoted};
 pub use units_list::read_units;
 pub use way::{Step, lines, steps};
+#[cfg(test)]
+pub use {founding::token_of, registry::public_key_of};
 
 /// How long a request may go unanswered before anything is said: an election is over in less.
 const HICCUP: Duration = Duration::from_secs(2);
@@ -78,14 +82,20 @@ impl Context {
             let (out, timeout) = (self.out, self.global.timeout);
             let profile = crate::profile::path(&self.global).display().to_string();
             let said = Mutex::new(None);
-            used.0.watch(move |error, since| {
+            used.0.watch(move |waiting, since| {
                 let mut said = said.lock();
                 if waits_long(since, said.map(|said: Instant| said.elapsed())) {
                     *said = Some(Instant::now());
-                    let what = Failure::client(out.lang, &profile, error).what.clone();
+                    let (text, what) = match waiting {
+                        Waiting::Answer(url) => (packet_words::STILL_WAITING, url.to_owned()),
+                        Waiting::Again(error) => {
+                            let failure = Failure::client(out.lang, &profile, error);
+                            (packet_words::STILL_TRYING, failure.what.clone())
+                        }
+                    };
                     let values: [(&str, &dyn std::fmt::Display); 2] =
                         [("what", &what), ("timeout", &timeout)];
-                    out.warn(out.fill(packet_words::STILL_TRYING, &values));
+                    out.warn(out.fill(text, &values));
                 }
             });
         }
@@ -209,7 +219,9 @@ pub fn main(args: Vec<OsString>) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => {
             return out.fail(
-                &Failure::new(Exit::Failed, out.text(t::FAILED)).why(error.to_string()).code(9001),
+                &Failure::new(Exit::Failed, out.text(t::FAILED))
+                    .why(reasons::of_io(lang, &error))
+                    .code(9001),
             );
         }
     };
@@ -247,7 +259,8 @@ fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Ex
         let text = error.render();
         let out = Out::new(lang, Output::default(), Default::default(), false);
         let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        out.print(if coloured { text.ansi().to_string() } else { text.to_string() }.trim_end());
+        let text = if coloured { text.ansi().to_string() } else { text.to_string() };
+        out.print(usage_in(lang, &text).trim_end());
         return Exit::Ok;
     }
     let path: Vec<&str> = words
@@ -316,12 +329,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
         }
         Verb::Packet(verb) => packet(context, verb).await,
         Verb::Config(verb) => configuration(context, verb),
-        Verb::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command(context.out.lang), "lgsp", &mut script);
-            context.out.print(String::from_utf8_lossy(&script).trim_end());
-            Ok(Exit::Ok)
-        }
+        Verb::Completion { shell } => completion::completion(context, shell),
     }
 }
 

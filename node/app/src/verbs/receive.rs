@@ -35,9 +35,9 @@ pub async fn receive(context: &Context, args: ReceiveArgs) -> Done {
     let mut run = Run::new(context.global.timeout());
     match args.packet {
         Some(packet) => run.receive(context, &client, packet, &args).await,
-        None => run.empty_inbox(context, &client, &args).await?,
+        None => run.empty_inbox(context, &client, &args).await,
     }
-    if run.is_empty() {
+    if run.is_empty() && run.cut.is_none() {
         let Some(span) = args.wait else {
             return Err(Failure::new(Exit::NotFound, out.text(t::NOTHING_WAITS))
                 .fix(out.text(t::FIX_NOTHING_WAITS))
@@ -63,12 +63,14 @@ struct Run {
     over: bool,
     /// Packets were left in the inbox for another run.
     more: bool,
+    /// Why the inbox could not be read any further.
+    cut: Option<Failure>,
 }
 
 impl Run {
     fn new(patience: Duration) -> Self {
         let (received, failures) = (Vec::new(), Vec::new());
-        Self { received, failures, tried: 0, patience, over: false, more: false }
+        Self { received, failures, tried: 0, patience, over: false, more: false, cut: None }
     }
 
     fn is_empty(&self) -> bool {
@@ -76,27 +78,31 @@ impl Run {
     }
 
     /// Receives what waits, the oldest first, and goes on behind what cannot be received.
-    async fn empty_inbox(
-        &mut self,
-        context: &Context,
-        client: &Client,
-        args: &ReceiveArgs,
-    ) -> Result<(), Failure> {
+    async fn empty_inbox(&mut self, context: &Context, client: &Client, args: &ReceiveArgs) {
         let mut cursor = None;
         loop {
-            let page = client.inbox(cursor.as_deref(), PAGE).await.map_err(context.failed())?;
+            let page = match client.inbox(cursor.as_deref(), PAGE).await {
+                Ok(page) => page,
+                Err(error) => return self.cut_off(context.failed()(error)),
+            };
             for packet in page.items {
                 if self.over || self.tried == RECEIVED_MAX {
                     self.more = true;
-                    return Ok(());
+                    return;
                 }
                 self.receive(context, client, packet.packet, args).await;
             }
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(());
+                return;
             }
         }
+    }
+
+    /// The inbox cannot be read any further: what was received before is told all the same.
+    fn cut_off(&mut self, failure: Failure) {
+        self.more = true;
+        self.cut = Some(failure);
     }
 
     async fn receive(
@@ -148,15 +154,31 @@ impl Run {
     }
 
     fn end(self, out: &Out) -> Done {
-        let Self { received, failures, more, .. } = self;
+        let told = self.document();
+        let nothing = self.is_empty();
+        let Self { failures, more, cut, .. } = self;
         if !out.is_table() {
-            let failed = documents(&failures);
-            let document = json!({ "items": received, "failed": failed, "more": more });
-            out.json("lgsp.received/1", document);
-        } else if more {
+            // Where nothing was received the failure alone is the answer.
+            if cut.is_none() || !nothing {
+                out.json("lgsp.received/1", told);
+            }
+        } else if more && cut.is_none() {
             out.say(out.text(p::MORE_WAITS));
         }
-        end_with(out, failures)
+        let ended = end_with(out, failures);
+        match (ended, cut) {
+            (ended, None) => ended,
+            (Ok(_), Some(cut)) => Err(cut),
+            (Err(packet), Some(cut)) => {
+                out.fail(&packet);
+                Err(cut)
+            }
+        }
+    }
+
+    /// What has come of the run, for programs.
+    fn document(&self) -> Value {
+        json!({ "items": self.received, "failed": documents(&self.failures), "more": self.more })
     }
 }
 
@@ -325,5 +347,23 @@ mod tests {
         let mut run = Run::new(Duration::ZERO);
         run.add(&out, PacketId(1), Ok(received(None)));
         assert_eq!(run.end(&out).expect("all well"), Exit::Ok);
+    }
+
+    /// What was received and confirmed is forgotten by the cluster: it is told whatever becomes of the next page.
+    #[test]
+    fn what_was_received_is_told_where_the_next_page_fails() {
+        let out = Out::new(Lang::En, Output::Json, Default::default(), false);
+        let mut run = Run::new(Duration::from_secs(30));
+        run.add(&out, PacketId(1), Ok(received(None)));
+        run.cut_off(failure(Exit::Unreachable));
+        let document = run.document();
+        assert_eq!(document["items"][0]["state"], "confirmed");
+        assert_eq!(document["more"], true);
+        assert_eq!(run.end(&out).expect_err("it was cut").exit, Exit::Unreachable);
+
+        let mut run = Run::new(Duration::from_secs(30));
+        run.add(&out, PacketId(1), Err(NotReceived::Packet(failure(Exit::NotFound))));
+        run.cut_off(failure(Exit::Unreachable));
+        assert_eq!(run.end(&out).expect_err("it was cut").exit, Exit::Unreachable);
     }
 }

@@ -7,7 +7,7 @@ use super::{Context, Done, founding::quoted};
 use crate::{
     cli::{Exit, Failure, RecoverArgs},
     node,
-    texts::{failures as t, words},
+    texts::{failures as t, states, words},
 };
 
 /// Shows what a node holds, or decides for it.
@@ -50,7 +50,8 @@ pub async fn recover(context: &Context, args: RecoverArgs) -> Done {
     }
     let number = |number: Option<u64>| number.map_or_else(|| "-".into(), |it| it.to_string());
     let (last, committed) = (number(held.last_log), number(held.committed));
-    let (standing, directory) = (held.standing.word(), quoted(&args.data_dir));
+    let standing = states::standing(out.lang, held.standing.word());
+    let directory = quoted(&args.data_dir);
     out.print(out.fill(
         words::HELD,
         &[

@@ -1,6 +1,9 @@
 //! Units, applications and keys.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 use client::{App, By, Client, IssuedKey, Key, NewApp, NewKey, NewUnit, Page, Unit};
 use model::{AccessKey, KeyAlgorithm, UnitCode};
@@ -12,6 +15,7 @@ use crate::{
     cli::{Exit, Failure, IssueArgs, ListArgs, Out},
     profile::{self, Loaded, Reserved},
     texts::{Lang, failures as t, states, words as w},
+    written,
 };
 
 /// The largest page that the API gives.
@@ -128,9 +132,7 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
             .code(9304));
     }
     let public_key = match &args.public_key {
-        Some(path) => Some(
-            std::fs::read_to_string(path).map_err(|error| Failure::file(out.lang, path, &error))?,
-        ),
+        Some(path) => Some(public_key_of(out.lang, path)?),
         None => None,
     };
     let authority = match &args.profile_file {
@@ -152,6 +154,20 @@ pub async fn issue_key(context: &Context, args: IssueArgs) -> Done {
         .map_err(|failure| failure.fix(out.text(t::LOOK_KEYS)))?;
     told(out, &args, &issued, to_file);
     Ok(Exit::Ok)
+}
+
+/// An agency's public key.
+pub fn public_key_of(lang: Lang, path: &Path) -> Result<String, Failure> {
+    let read = written::read(path).map_err(|error| Failure::file(lang, path, &error))?;
+    // The cluster would refuse it, but then it would have left its owner.
+    if read.contains("PRIVATE KEY-----") {
+        let values: [(&str, &dyn std::fmt::Display); 1] = [("path", &path.display())];
+        return Err(Failure::new(Exit::Usage, t::KEY_PRIVATE.fill(lang, &values))
+            .why(t::KEY_PRIVATE_WHY.in_lang(lang))
+            .fix(t::FIX_KEY_PRIVATE.fill(lang, &values))
+            .code(9306));
+    }
+    Ok(read.to_string())
 }
 
 /// The files that will hold what was issued.

@@ -8,7 +8,7 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, time::Duratio
 use client::{Client, Key, NewKey, NodeStatus};
 use model::{KeyAlgorithm, Moment, NodeId};
 use rustls_pki_types::CertificateDer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, Done, registry::all_keys};
 use crate::{
@@ -105,7 +105,17 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
             (key, &args.to_dir),
             ends_at.as_deref(),
         )
-        .await?;
+        .await;
+        let made = match made {
+            Ok(made) => made,
+            Err(failure) => {
+                // The keys that were renewed before are in use: they are told whatever becomes of the rest.
+                if !out.is_table() && !renewed.is_empty() {
+                    out.json("lgsp.keys.renewed/1", told(&renewed, ends_at.as_deref()));
+                }
+                return Err(failure);
+            }
+        };
         if out.is_table() {
             let values: [(&str, &dyn std::fmt::Display); 4] =
                 [("app", &key.app), ("old", &key.access_key), ("new", &made.0), ("path", &made.1)];
@@ -119,9 +129,14 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
         let until = ends_at.unwrap_or_else(|| now.to_string());
         out.say(out.fill(t::RENEWED_UNTIL, &[("until", &until)]));
     } else {
-        out.json("lgsp.keys.renewed/1", json!({ "renewed": renewed, "old_until": ends_at }));
+        out.json("lgsp.keys.renewed/1", told(&renewed, ends_at.as_deref()));
     }
     Ok(Exit::Ok)
+}
+
+/// What was renewed, for programs.
+fn told(renewed: &[Value], ends_at: Option<&str>) -> Value {
+    json!({ "renewed": renewed, "old_until": ends_at })
 }
 
 /// Issues a key like the old one into files of its own, and then lets the old one end.
@@ -174,7 +189,7 @@ fn nothing(out: &Out, node: NodeId) -> Exit {
 
 fn not_removed(out: &Out, node: NodeId) -> Failure {
     Failure::new(Exit::NotFound, out.fill(t::NOT_REMOVED, &[("node", &node)]))
-        .fix("lgsp member list")
+        .fix(out.text(f::FIX_NODE_UNKNOWN))
         .code(1006)
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Context, Done, SAY_EVERY, packets};
 use crate::{
     cli::{Exit, Failure, Out, SendArgs, size_text},
-    texts::{Lang, Text, failures as t, packets as p, words as w},
+    texts::{Text, failures as t, packets as p, reasons, words as w},
 };
 
 /// Whether a content of this size travels inside the request: the nodes refuse a larger one there.
@@ -84,7 +84,7 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
     let title = args.title.clone().unwrap_or(name);
     let title: Title = title.parse().map_err(|error: model::Malformed| {
         Failure::new(Exit::Usage, out.text(t::TITLE))
-            .why(reason(out.lang, &error))
+            .why(reasons::of_word(out.lang, &error, &title))
             .fix(out.text(t::FIX_TITLE))
             .code(9205)
     })?;
@@ -96,14 +96,6 @@ fn packet_of(out: &Out, args: &SendArgs) -> Result<NewPacket, Failure> {
         size: None,
         policy: args.deliver_by.clone().map(|deliver_by| Policy { deliver_by: Some(deliver_by) }),
     })
-}
-
-/// Why a text is none of ours, in the language of the talk.
-fn reason(lang: Lang, error: &model::Malformed) -> &'static str {
-    match lang {
-        Lang::Vi => api::reason_vi(error.reason),
-        Lang::En => error.reason,
-    }
 }
 
 async fn one_round(

@@ -14,11 +14,12 @@ use crate::{
 /// Shows the cluster; a degraded one has its own exit code.
 pub async fn status(context: &Context) -> Done {
     let out = &context.out;
-    let (client, _) = context.client()?;
-    let status = client.status().await.map_err(context.failed())?;
+    let (client, loaded) = context.client()?;
+    let mut status = client.status().await.map_err(context.failed())?;
     if out.is_table() {
         show(out, &status);
     } else {
+        super::certificates::fill_in(context, &loaded, &mut status.nodes).await;
         out.json("lgsp.status/1", &status);
     }
     Ok(exit_of(&status.health))

@@ -158,6 +158,25 @@ fn a_profile_learns_the_nodes_and_keeps_all_else() {
     assert!(std::fs::symlink_metadata(&link).expect("a link").is_symlink());
 }
 
+/// Case 5 of the field: what an editor of Windows has saved goes on learning, and keeps its mark.
+#[test]
+fn a_profile_with_the_mark_of_an_editor_learns_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("p.toml");
+    let text = "# của Sở\r\nurls = [\"https://127.0.0.1:1\"]\r\nauthority = \"a.pem\"\r\n\
+                access_key = \"AKMZXW6YTBOI2DGNBVHA4Q\"\r\nsecret_file = \"p.secret\"\r\n";
+    std::fs::write(&path, format!("\u{feff}{text}")).expect("written");
+    let told = ["https://127.0.0.1:2".parse().expect("an address")];
+    for _ in 0..2 {
+        profile::Loaded::read(&path, Lang::En).expect("read").learn(&told).expect("learned");
+        let now = profile::Loaded::read(&path, Lang::En).expect("it reads");
+        assert_eq!(now.profile.learned, told);
+        let written = std::fs::read_to_string(&path).expect("it is there");
+        assert!(written.starts_with('\u{feff}') && written.ends_with(text), "{written:?}");
+        assert_eq!(written.matches('\u{feff}').count(), 1);
+    }
+}
+
 #[test]
 fn a_profile_follows_the_authority_of_its_cluster_and_keeps_those_of_others() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -14,7 +14,8 @@ use model::{Label, UnitCode, UnitKind};
 
 use crate::{
     cli::{Exit, Failure, meant},
-    texts::{Lang, Text, failures as t, units as u},
+    texts::{Lang, Text, failures as t, reasons, units as u},
+    written,
 };
 
 /// What may stand between two columns: commas, semicolons where the comma is a decimal mark, and tabs in
@@ -68,7 +69,7 @@ fn parsed(lang: Lang, octets: &[u8]) -> Result<Vec<Listed>, Wrong> {
     for record in reader(text, between).records() {
         let record = record.map_err(|error| {
             let line = error.position().map_or(0, csv::Position::line);
-            header(line + lines_before, error.to_string())
+            header(line + lines_before, u::ROW.in_lang(lang).to_owned())
         })?;
         // Rows that a spreadsheet keeps although they were emptied.
         if record.iter().all(str::is_empty) {
@@ -109,24 +110,16 @@ impl Lines<'_> {
 
 /// The text of a file, or the line in which it is not UTF-8.
 fn decoded(octets: &[u8]) -> Result<String, u64> {
-    let utf_16 = |octets: &[u8], pair: fn([u8; 2]) -> u16| {
-        let pairs = octets.chunks_exact(2).map(|two| pair([two[0], two[1]]));
-        String::from_utf16(&pairs.collect::<Vec<_>>()).map_err(|_| 1)
+    let Some((pair, octets)) = written::utf_16(octets) else {
+        let text = written::text(octets).map(str::to_owned);
+        return text.map_err(|encoding| match encoding {
+            written::Encoding::Utf16 => 1,
+            written::Encoding::Other { line } => line,
+        });
     };
-    match octets {
-        [0xff, 0xfe, rest @ ..] => utf_16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf_16(rest, u16::from_be_bytes),
-        // Without the mark: the first letter of a header is of ASCII.
-        [letter, 0, ..] if *letter != 0 => utf_16(octets, u16::from_le_bytes),
-        [0, letter, ..] if *letter != 0 => utf_16(octets, u16::from_be_bytes),
-        _ => {
-            let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-            std::str::from_utf8(octets).map(str::to_owned).map_err(|error| {
-                let good = &octets[..error.valid_up_to()];
-                1 + good.iter().filter(|octet| **octet == b'\n').count() as u64
-            })
-        }
-    }
+    // A spreadsheet's «Unicode text» is a dialect of its own, and read.
+    let pairs = octets.chunks_exact(2).map(|two| pair([two[0], two[1]]));
+    String::from_utf16(&pairs.collect::<Vec<_>>()).map_err(|_| 1)
 }
 
 /// Excel reads and writes a first line `sep=;`: it is no header.
@@ -178,10 +171,7 @@ fn word<T: std::str::FromStr<Err = model::Malformed>>(
     text: &str,
 ) -> Result<T, String> {
     text.parse().map_err(|error: model::Malformed| {
-        let why = match lang {
-            Lang::Vi => api::reason_vi(error.reason),
-            Lang::En => error.reason,
-        };
+        let why = reasons::of_word(lang, &error, text);
         u::CELL.fill(lang, &[("column", &COLUMNS[column]), ("value", &text), ("why", &why)])
     })
 }
