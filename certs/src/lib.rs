@@ -29,7 +29,7 @@ pub use identity::{
 };
 pub use key::{ClusterKey, SEAL_OVERHEAD, sealed_under};
 pub use keyring::Keyring;
-pub use pem::{certificates_from_pem, certificates_to_pem, load_certified_pem};
+pub use pem::{certificates_from_pem, certificates_to_pem, chain_from_pem, key_from_pem};
 pub use pinned::{IsMember, mesh_client_config, mesh_server_config};
 pub use tls::{
     Presented, Trust, https_client_config, https_server_config, pinned_authority, provider,

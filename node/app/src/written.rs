@@ -3,10 +3,13 @@
 //! Editors and office programs put a mark before UTF-8, or write UTF-16. The mark is taken off; another encoding is
 //! named, for what it would be taken as is a wrong signature or a wrong name. Nothing of a file reaches an error.
 
-use std::{io, path::Path};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
 use certs::Error as CertsError;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -54,9 +57,7 @@ impl Encoding {
 
 /// The text of octets, without a mark before it.
 pub fn text(octets: &[u8]) -> Result<&str, Encoding> {
-    if utf_16(octets).is_some() {
-        return Err(Encoding::Utf16);
-    }
+    let octets = model::without_mark(octets).map_err(|model::Utf16| Encoding::Utf16)?;
     let text = std::str::from_utf8(octets).map_err(|error| {
         let good = &octets[..error.valid_up_to()];
         Encoding::Other { line: 1 + good.iter().filter(|octet| **octet == b'\n').count() as u64 }
@@ -74,23 +75,19 @@ pub fn mark_and_rest(text: &str) -> (&str, &str) {
     text.split_at(text.len() - without_mark(text).len())
 }
 
-/// How two octets make a unit of UTF-16.
-type Order = fn([u8; 2]) -> u16;
-
-/// The order of the octets, where a text is UTF-16, and the pairs. Without a mark: the first letter is of ASCII.
-pub fn utf_16(octets: &[u8]) -> Option<(Order, &[u8])> {
-    match octets {
-        [0xff, 0xfe, rest @ ..] => Some((u16::from_le_bytes, rest)),
-        [0xfe, 0xff, rest @ ..] => Some((u16::from_be_bytes, rest)),
-        [letter, 0, ..] if *letter != 0 => Some((u16::from_le_bytes, octets)),
-        [0, letter, ..] if *letter != 0 => Some((u16::from_be_bytes, octets)),
-        _ => None,
-    }
-}
+/// Octets of a file that a person writes: far more than any key, profile or configuration has.
+const FILE_MAX: u64 = 1024 * 1024;
 
 /// The text of a file.
 pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
-    let octets = Zeroizing::new(std::fs::read(path)?);
+    let file = std::fs::File::open(path)?;
+    // Room for all of it at once: a vector that grows would leave copies of a secret behind.
+    let room = file.metadata()?.len().min(FILE_MAX) as usize + 1;
+    let mut octets = Zeroizing::new(Vec::with_capacity(room));
+    file.take(FILE_MAX + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > FILE_MAX {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let wrong = |encoding| io::Error::new(io::ErrorKind::InvalidData, encoding);
     text(&octets).map(|text| Zeroizing::new(text.to_owned())).map_err(wrong)
 }
@@ -130,15 +127,10 @@ pub fn certified(
         read(path).map_err(fail)
     };
     let wrong = |path: &Path, reason| CertsError::Pem { path: path.to_owned(), reason };
-    let text = read(chain)?;
-    let certificates =
-        CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|_| wrong(chain, "not a PEM file of certificates"))?;
-    if certificates.is_empty() {
-        return Err(wrong(chain, "no certificate in it"));
-    }
-    let private = PrivateKeyDer::from_pem_slice(read(key)?.as_bytes());
-    Ok((certificates, private.map_err(|_| wrong(key, "no private key in it"))?))
+    let certificates = certs::chain_from_pem(read(chain)?.as_bytes());
+    let certificates = certificates.map_err(|reason| wrong(chain, reason))?;
+    let private = certs::key_from_pem(read(key)?.as_bytes());
+    Ok((certificates, private.map_err(|reason| wrong(key, reason))?))
 }
 
 #[cfg(test)]

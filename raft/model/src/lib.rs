@@ -21,7 +21,7 @@ pub use names::{FileName, IdempotencyKey, Label, MediaType, Nonce, Title};
 pub use states::{
     DeliveryState, Grant, Grants, Importance, KeyAlgorithm, KeyStatus, PacketState, UnitKind,
 };
-pub use text::{Utf16, without_mark};
+pub use text::{Utf16, utf_16, without_mark};
 pub use time::{Moment, Tick};
 
 /// A text that is not one of our words: which word it should have been, and what is wrong.

@@ -110,7 +110,7 @@ impl Lines<'_> {
 
 /// The text of a file, or the line in which it is not UTF-8.
 fn decoded(octets: &[u8]) -> Result<String, u64> {
-    let Some((pair, octets)) = written::utf_16(octets) else {
+    let Some((pair, octets)) = model::utf_16(octets) else {
         let text = written::text(octets).map(str::to_owned);
         return text.map_err(|encoding| match encoding {
             written::Encoding::Utf16 => 1,
