@@ -207,10 +207,19 @@ def retryable():
         yield refusals[name]
 
 
+def titles(language):
+    """What the API says of each code, first."""
+    messages = (ROOT / "node/api/tests/messages.txt").read_text()
+    return dict(re.findall(rf"^LGSP-(\d+) .*\n(?:vi: .*\n)?{language}: (.*?)\. ", messages, re.M))
+
+
 def compare():
     english, vietnamese = ENGLISH.read_text(), VIETNAMESE.read_text()
-    for name, text in [(ENGLISH.name, english), (VIETNAMESE.name, vietnamese)]:
+    for name, text, language in [(ENGLISH.name, english, "en"), (VIETNAMESE.name, vietnamese, "vi")]:
         worked_example(name, text)
+        told = dict(re.findall(r"^\| LGSP-(\d+) \| `\w+` \| \d+ \| (.*) \|$", text, re.M))
+        differ = told.items() ^ titles(language).items()
+        check(f"{name} tells errors as the API does", told and not differ, sorted(differ))
         table = {(int(number), word) for number, word in re.findall(r"^\| LGSP-(\d+) \| `(\w+)` \|", text, re.M)}
         known = set(codes())
         check(f"{name} lists the {len(known)} codes of the sources", table == known, table ^ known)
