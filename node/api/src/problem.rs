@@ -214,6 +214,9 @@ impl Problem {
             body.insert("errors".into(), errors.collect());
         }
         body.extend(members.clone());
+        if let (Lang::Vi, Some(Value::String(reason))) = (lang, body.get_mut("reason")) {
+            *reason = texts::reason_vi(reason).to_owned();
+        }
         serde_json::to_vec(&body).expect("a map of strings is JSON")
     }
 

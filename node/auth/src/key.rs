@@ -68,7 +68,7 @@ impl PublicKey {
     /// What comes back is the SubjectPublicKeyInfo in DER, the form to store.
     pub fn parse(algorithm: KeyAlgorithm, text: &[u8]) -> Result<Vec<u8>, Rejection> {
         if text.len() > KEY_TEXT_MAX {
-            return Err(unusable("it is too long"));
+            return Err(unusable("at most 8192 octets are allowed"));
         }
         let der = unarmour(text)?;
         let der = match algorithm {

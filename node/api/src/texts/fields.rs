@@ -99,7 +99,7 @@ const REASONS: &[(&str, &str)] = &[
     ("the list is too long", "danh sách quá dài"),
     // Of keys that are handed over.
     ("it is not PEM", "không phải PEM"),
-    ("it is too long", "quá dài"),
+    ("at most 8192 octets are allowed", "tối đa 8192 byte"),
     (
         "it is a certificate; the public key alone is expected",
         "đây là chứng thư; chỉ cần khoá công khai",
@@ -133,13 +133,12 @@ const REASONS: &[(&str, &str)] = &[
 
 /// The Vietnamese of a reason that a word gives; the English one where there is none.
 pub fn reason_vi(reason: &str) -> &str {
-    REASONS.iter().find(|(en, _)| *en == reason).map_or(reason, |(_, vi)| vi)
+    all().find(|(en, _)| *en == reason).map_or(reason, |(_, vi)| vi)
 }
 
-/// Every reason, for the file of all messages.
-#[cfg(test)]
-pub(super) const fn all() -> &'static [(&'static str, &'static str)] {
-    REASONS
+/// Every reason.
+pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    REASONS.iter().chain(super::signing::REASONS)
 }
 
 #[cfg(test)]

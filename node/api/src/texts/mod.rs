@@ -8,6 +8,7 @@ mod fields;
 mod keys;
 mod refusals;
 mod rejections;
+mod signing;
 
 pub(crate) use faults::Fault;
 pub use fields::reason_vi;
@@ -133,7 +134,7 @@ mod tests {
             format!("LGSP-{number} {word}\nvi: {vi}\nen: {en}\n")
         });
         let reasons =
-            fields::all().iter().map(|(en, vi)| format!("errors[].detail\nvi: {vi}\nen: {en}\n"));
+            fields::all().map(|(en, vi)| format!("errors[].detail\nvi: {vi}\nen: {en}\n"));
         let now = rows.chain(reasons).collect::<Vec<_>>().join("\n");
         if std::env::var_os("UPDATE_MESSAGES").is_some() {
             std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
