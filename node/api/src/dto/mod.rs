@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod lost;
 pub(crate) mod packets;
+pub(crate) mod params;
 pub(crate) mod problems;
 pub(crate) mod schemas;
 pub(crate) mod units;

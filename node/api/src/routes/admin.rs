@@ -19,6 +19,7 @@ use crate::{
             MemberRemoved, Members, NewApp, NewJoinToken, Removal, RevokeKey, RotateClusterKey,
             StatusView,
         },
+        params::{OfKey, OfNode, Paging},
         units::{AddUnits, UnitsAdded},
     },
     json::{check_json_type, from_json},
@@ -64,10 +65,7 @@ pub(crate) async fn add_app(State(app): State<App>, request: Request) -> Answer 
 /// Applications in the order of their names
 #[utoipa::path(
     get, path = "/v1/admin/apps", tag = "admin", operation_id = "list_apps", security(("lgsp-v1" = [])),
-    params(
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Paging),
     responses((status = 200, description = "One page", body = Page<AppView>))
 )]
 pub(crate) async fn apps(State(app): State<App>, request: Request) -> Answer {
@@ -96,10 +94,7 @@ pub(crate) async fn issue_key(State(app): State<App>, request: Request) -> Answe
 /// Keys in the order of their names, without secrets
 #[utoipa::path(
     get, path = "/v1/admin/keys", tag = "admin", operation_id = "list_keys", security(("lgsp-v1" = [])),
-    params(
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Paging),
     responses((status = 200, description = "One page", body = Page<KeyView>))
 )]
 pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
@@ -114,7 +109,7 @@ pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
 /// Revoke a key for ever, now or at a moment
 #[utoipa::path(
     post, path = "/v1/admin/keys/{access_key}/revoke", tag = "admin", operation_id = "revoke_key", security(("lgsp-v1" = [])),
-    params(("access_key" = String, Path, description = "The key", example = "AKMZXW6YTBOI2DGNBVHA4Q")),
+    params(OfKey),
     request_body = Option<RevokeKey>, responses((status = 200, description = "Revoked, or to be", body = KeyRevoked))
 )]
 pub(crate) async fn revoke_key(
@@ -187,7 +182,7 @@ pub(crate) async fn members(State(app): State<App>, request: Request) -> Answer 
 /// Remove a node for ever
 #[utoipa::path(
     post, path = "/v1/admin/members/{id}/remove", tag = "admin", operation_id = "remove_member", security(("lgsp-v1" = [])),
-    params(("id" = u64, Path, description = "The node's number", example = 3)),
+    params(OfNode),
     request_body = Option<Removal>, responses((status = 200, description = "Removed", body = MemberRemoved))
 )]
 pub(crate) async fn remove_member(

@@ -45,7 +45,8 @@ pub(crate) async fn rotate(State(app): State<App>, request: Request) -> Answer {
         check_json_type(&signed.head.headers)?;
         from_json::<Option<RotateAuthority>>(&body)?.unwrap_or_default()
     };
-    app.exchange.rotate_authority(&signed.caller, asked.overlap_ms()).await?;
+    let overlap_ms = asked.checked()?;
+    app.exchange.rotate_authority(&signed.caller, overlap_ms).await?;
     let status = app.exchange.status(&signed.caller).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))
 }

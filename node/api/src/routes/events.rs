@@ -17,6 +17,7 @@ use crate::{
     answer,
     app::App,
     cloud_event,
+    dto::params::{Following, LastEvent},
     problem::Problem,
     query::Query,
     signed::Signed,
@@ -40,13 +41,7 @@ const WAIT_MAX_SECS: u64 = 30;
 /// that ends at once and says in `retry:` when to come back; who accepts `application/problem+json` too gets the problem.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
-    params(
-        ("Accept" = Option<String>, Header, description = "text/event-stream (default) or application/cloudevents-batch+json"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The last position seen"),
-        ("after" = Option<u64>, Query, description = "A position; 0 begins at the oldest event kept"),
-        ("limit" = Option<u32>, Query, description = "Long poll: events at most, up to 200"),
-        ("wait" = Option<u32>, Query, description = "Long poll: seconds to wait, up to 30 (default)"),
-    ),
+    params(LastEvent, Following),
     responses(
         (status = 200, description = "CloudEvents 1.0", content(
             (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json")),

@@ -7,7 +7,7 @@ use axum::{
 
 use delivery::{Error, StrangeUnit};
 use machine::Refusal;
-use model::UnitCode;
+use model::{Label, UnitCode};
 
 use super::{Answer, id};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     dto::{
         Page,
         authority::TrustedAuthorities,
+        params::{OfUnit, Paging, Search},
         units::{ApiNode, ApiNodes, RenameUnit, Unit, UnitRemoved},
     },
     problem::{FieldError, Problem},
@@ -24,19 +25,12 @@ use crate::{
     texts::Fault,
 };
 
-/// A search text that is read; names have at most 200 characters.
-const SEARCH_MAX: usize = 800;
-
 /// Units in the order of their codes, or those that a text finds
 ///
 /// The search ignores diacritics and takes words in any order; it answers one page, best first.
 #[utoipa::path(
     get, path = "/v1/units", tag = "units", operation_id = "list_units", security(("lgsp-v1" = [])),
-    params(
-        ("q" = Option<String>, Query, description = "Part of a name or code", example = "so nong nghiep"),
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before; not with `q`"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Search, Paging),
     responses((status = 200, description = "One page", body = Page<Unit>))
 )]
 pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
@@ -49,7 +43,7 @@ pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
         let units = app.exchange.units(cursor.as_ref(), limit + 1).await;
         return Ok(answer::page::<_, Unit, _>(uri, units, limit, |unit| unit.code.clone()));
     };
-    if text.len() > SEARCH_MAX || cursor.is_some() {
+    if text.chars().count() > Label::CHARS_MAX || cursor.is_some() {
         return Err(Problem::new(Fault::QueryMalformed).member("parameter", "q"));
     }
     let units = app.exchange.search_units(text, limit).await;
@@ -86,7 +80,7 @@ fn naming_unit(app: &App, error: Error, code: &UnitCode) -> Problem {
 /// One unit, by its code or an alias
 #[utoipa::path(
     get, path = "/v1/units/{code}", tag = "units", operation_id = "show_unit", security(("lgsp-v1" = [])),
-    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    params(OfUnit),
     responses((status = 200, description = "The unit", body = Unit))
 )]
 pub(crate) async fn show(
@@ -107,7 +101,7 @@ pub(crate) async fn show(
 /// Its code stays: what was sent to it, and who acts for it, does not change.
 #[utoipa::path(
     post, path = "/v1/admin/units/{code}/rename", tag = "admin", operation_id = "rename_unit", security(("lgsp-v1" = [])),
-    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    params(OfUnit),
     request_body = RenameUnit,
     responses((status = 200, description = "The unit", body = Unit))
 )]
@@ -130,7 +124,7 @@ pub(crate) async fn rename(
 /// Only where no unit below it and no application refers to it, and nothing was ever told to it.
 #[utoipa::path(
     post, path = "/v1/admin/units/{code}/remove", tag = "admin", operation_id = "remove_unit", security(("lgsp-v1" = [])),
-    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    params(OfUnit),
     responses((status = 200, description = "Removed", body = UnitRemoved))
 )]
 pub(crate) async fn remove(

@@ -89,6 +89,12 @@ pub fn reason_vi(reason: &'static str) -> &'static str {
         "an https URL is expected" => "cần URL https",
         "host:port is expected" => "cần dạng máy:cổng",
         "the list is too long" => "danh sách quá dài",
+        "the list is empty" => "danh sách trống",
+        "1 to 512 units are expected, each once" => "cần từ 1 đến 512 đơn vị, mỗi đơn vị một lần",
+        "a moment from now on is expected, up to 30 days ahead" => {
+            "cần thời điểm ở tương lai, không quá 30 ngày"
+        }
+        "at most 366 days are allowed" => "tối đa 366 ngày",
         other => other,
     }
 }
