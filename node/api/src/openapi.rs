@@ -91,6 +91,7 @@ pub(crate) fn rendered() -> Bytes {
     document.servers = Some(vec![Server::new("/")]);
     let mut document = serde_json::to_value(document).expect("the document is JSON");
     bound(&mut document);
+    name_items(&mut document["components"]["schemas"]);
     let mut octets = serde_json::to_vec_pretty(&document).expect("a value is JSON");
     octets.push(b'\n');
     octets.into()
@@ -122,10 +123,20 @@ fn finished(mut document: Document) -> Document {
 
 /// A body that is octets, and no text.
 fn as_octets(kind: &str, content: &mut RefOr<Content>) {
-    if let (true, RefOr::T(content)) = (kind.ends_with("octet-stream"), content) {
+    if let (true, RefOr::T(content)) = (kind.ends_with("octet-stream") || kind == "*/*", content) {
         let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
         let octets = ObjectBuilder::new().schema_type(Type::String).format(Some(binary));
         content.schema = Some(octets.into());
+    }
+}
+
+/// A page says by name of what it is, so that clients have one type for it.
+fn name_items(schemas: &mut Value) {
+    for (page, schema) in schemas.as_object_mut().into_iter().flatten() {
+        if let Some(item) = page.strip_prefix("Page_") {
+            let named = serde_json::json!({"$ref": format!("#/components/schemas/{item}")});
+            schema["properties"]["items"]["items"] = named;
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, authority::AuthorityView, check::Check, schemas};
+use super::{At, Whole, authority::AuthorityView, check::Check, schemas};
 use crate::problem::Problem;
 
 /// An application to be registered.
@@ -496,8 +496,8 @@ pub(crate) struct MemberRemoved {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewJoinToken {
     /// How long it is valid; 30 when not given. Less than one is one, more than a day is a day.
-    #[schema(example = 30)]
-    pub(crate) minutes: Option<u32>,
+    #[schema(schema_with = schemas::minutes_or_null)]
+    pub(crate) minutes: Option<Whole>,
 }
 
 /// How a member is removed.

@@ -6,7 +6,7 @@ use model::Digest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, check::Check, schemas};
+use super::{At, Whole, check::Check, schemas};
 use crate::problem::Problem;
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -51,13 +51,15 @@ pub(crate) struct RotateAuthority {
     /// For how many days the present one is honoured after it: 0 to 366, 30 when not given.
     #[serde(default)]
     #[schema(schema_with = schemas::overlap_days)]
-    overlap_days: Option<u16>,
+    overlap_days: Option<Whole>,
 }
 
 impl RotateAuthority {
     /// For how long, in milliseconds.
     pub(crate) fn checked(&self) -> Result<u64, Problem> {
-        let Some(days) = self.overlap_days.map(u64::from) else { return Ok(AUTHORITY_OVERLAP_MS) };
+        let Some(days) = self.overlap_days.map(|days| days.0) else {
+            return Ok(AUTHORITY_OVERLAP_MS);
+        };
         let mut check = Check::default();
         if days > OVERLAP_DAYS_MAX {
             check.wrong("/overlap_days", "at most 366 days are allowed");

@@ -10,7 +10,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, check::Check, schemas};
+use super::{At, Whole, check::Check, schemas};
 use crate::problem::Problem;
 
 /// What is to be sent: where to, what, how urgent (Article 13(2)).
@@ -30,7 +30,7 @@ pub(crate) struct NewPacket {
     media_type: String,
     /// Octets of the content, if known.
     #[schema(schema_with = schemas::octets_or_null)]
-    size: Option<u64>,
+    size: Option<Whole>,
     /// The source's policy.
     policy: Option<NewPolicy>,
 }
@@ -71,7 +71,7 @@ impl NewPacket {
                 policy,
             })
         })();
-        Ok((check.done(request)?, self.size))
+        Ok((check.done(request)?, self.size.map(|size| size.0)))
     }
 }
 
@@ -325,7 +325,8 @@ pub(crate) struct Commit {
     #[schema(schema_with = schemas::digest)]
     digest: String,
     /// Octets of the whole content.
-    pub(crate) size: u64,
+    #[schema(schema_with = schemas::octets)]
+    pub(crate) size: Whole,
     /// The policy, if it was not in the request.
     policy: Option<NewPolicy>,
 }

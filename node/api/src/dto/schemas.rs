@@ -199,6 +199,10 @@ pub(crate) fn position() -> Object {
     whole(0).description(Some("A position in the feed of a unit")).examples([17]).build()
 }
 
+pub(crate) fn minutes() -> Object {
+    whole(0).examples([30]).build()
+}
+
 pub(crate) fn limit() -> Object {
     whole(1).examples([50]).build()
 }
@@ -359,6 +363,7 @@ or_null! {
     importance_or_null = importance,
     key_algorithm_or_null = key_algorithm,
     octets_or_null = octets,
+    minutes_or_null = minutes,
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long a join token is valid unless told otherwise.
-const JOIN_MINUTES: u32 = 30;
+const JOIN_MINUTES: u64 = 30;
 
 /// Add units, all or none
 #[utoipa::path(
@@ -53,12 +53,13 @@ pub(crate) async fn add_app(State(app): State<App>, request: Request) -> Answer 
     let new = signed.json::<NewApp>(JSON_MAX).await?.checked()?;
     let added = AppAdded { app: new.app.clone() };
     let units: Vec<_> = std::iter::once(&new.unit).chain(&new.targets).cloned().collect();
-    app.exchange.add_app(&signed.caller, new).await.map_err(|error| {
-        naming_units(&app, error, &units, |index| match index.checked_sub(1) {
+    if let Err(error) = app.exchange.add_app(&signed.caller, new).await {
+        let place = |index: usize| match index.checked_sub(1) {
             None => "/unit".into(),
             Some(target) => format!("/targets/{target}"),
-        })
-    })?;
+        };
+        return Err(naming_units(&app, error, &units, place).await);
+    }
     Ok(answer::json(StatusCode::CREATED, &added))
 }
 
@@ -160,8 +161,8 @@ pub(crate) async fn join_token(State(app): State<App>, request: Request) -> Answ
         check_json_type(&signed.head.headers)?;
         from_json::<Option<_>>(&body)?.unwrap_or_default()
     };
-    let minutes = u64::from(new.minutes.unwrap_or(JOIN_MINUTES).max(1));
-    let valid = Duration::from_secs(minutes * 60);
+    let minutes = new.minutes.map_or(JOIN_MINUTES, |minutes| minutes.0.max(1));
+    let valid = Duration::from_secs(minutes.saturating_mul(60));
     let (token, expires_at) = app.exchange.join_token(&signed.caller, valid).await?;
     let issued = JoinTokenIssued { token: &token, expires_at: At(expires_at) };
     Ok(answer::json(StatusCode::CREATED, &issued))

@@ -60,8 +60,10 @@ async fn grant(app: App, mut signed: Signed) -> Answer {
     let (request, size) = signed.json::<NewPacket>(JSON_MAX).await?.checked(None)?;
     let targets = request.targets.clone();
     let open = OpenRequest { request, size, idempotency_key };
-    let opened = app.exchange.open(&signed.caller, open).await;
-    let opened = opened.map_err(|error| naming_fields(&app, error, &targets))?;
+    let opened = match app.exchange.open(&signed.caller, open).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(naming_fields(&app, error, &targets).await),
+    };
     let url = format!("{}/v1/spaces/{}", app.url_for(&signed.head), opened.space);
     let body = PacketOpened {
         packet: opened.packet,
@@ -91,9 +93,12 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
     // From here on copies are made, and only the one who made them can have them destroyed. The room
     // for the body stays taken until this has ended.
     detached(async move {
-        let accepted = app.exchange.submit(&signed.caller, &submission).await;
-        let targets = &submission.request.targets;
-        let accepted = accepted.map_err(|error| naming_fields(&app, error, targets))?;
+        let accepted = match app.exchange.submit(&signed.caller, &submission).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                return Err(naming_fields(&app, error, &submission.request.targets).await);
+            }
+        };
         let packet = accepted.packet;
         Ok(created(PacketCreated::Accepted(accepted.into()), packet))
     })
@@ -101,7 +106,7 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
 }
 
 /// Names the field that a request was refused for.
-fn naming_fields(app: &App, error: Error, targets: &[UnitCode]) -> Problem {
+async fn naming_fields(app: &App, error: Error, targets: &[UnitCode]) -> Problem {
     let (place, reason) = match error {
         Error::Refused(Refusal::TargetsMalformed) => {
             ("/targets", "1 to 512 units are expected, each once")
@@ -109,7 +114,9 @@ fn naming_fields(app: &App, error: Error, targets: &[UnitCode]) -> Problem {
         Error::Refused(Refusal::DeadlineMalformed) => {
             ("/policy/deliver_by", "a moment from now on is expected, up to 30 days ahead")
         }
-        _ => return naming_units(app, error, targets, |index| format!("/targets/{index}")),
+        _ => {
+            return naming_units(app, error, targets, |index| format!("/targets/{index}")).await;
+        }
     };
     Problem::from(error).error(place, reason)
 }
@@ -172,8 +179,11 @@ pub(crate) async fn commit(
     let packet = id(&packet)?;
     let commit: Commit = signed.json(JSON_MAX).await?;
     let (digest, policy) = commit.checked()?;
-    let accepted = app.exchange.seal(&signed.caller, packet, digest, commit.size, policy).await;
-    let accepted = accepted.map_err(|error| naming_fields(&app, error, &[]))?;
+    let sealed = app.exchange.seal(&signed.caller, packet, digest, commit.size.0, policy).await;
+    let accepted = match sealed {
+        Ok(accepted) => accepted,
+        Err(error) => return Err(naming_fields(&app, error, &[]).await),
+    };
     Ok(answer::json(StatusCode::OK, &PacketAccepted::from(accepted)))
 }
 

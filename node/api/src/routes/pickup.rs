@@ -38,7 +38,7 @@ use crate::{
     post, path = "/v1/packets/{id}/accept", tag = "pickup", operation_id = "accept_packet", security(("lgsp-v1" = [])),
     params(OfPacket),
     responses((status = 200, description = "The content may be fetched, or is here", content(
-        (PickupGranted = "application/json"), (String = "application/octet-stream"))))
+        (PickupGranted = "application/json"), (String = "*/*"))))
 )]
 pub(crate) async fn accept(
     State(app): State<App>,
@@ -80,10 +80,10 @@ pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
     security(("lgsp-v1" = []), ("download-token" = [])),
     params(OfPacket, Ranged),
     responses(
-        (status = 200, description = "The content", body = String, content_type = "application/octet-stream",
+        (status = 200, description = "The content, as the media type that its source gave it", body = String, content_type = "*/*",
             headers(("ETag" = String), ("Repr-Digest" = String), ("Digest" = String), ("Accept-Ranges" = String),
                 ("Content-Disposition" = String))),
-        (status = 206, description = "The range", body = String, content_type = "application/octet-stream",
+        (status = 206, description = "The range", body = String, content_type = "*/*",
             headers(("Content-Range" = String), ("ETag" = String), ("Repr-Digest" = String))),
     )
 )]

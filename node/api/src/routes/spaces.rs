@@ -482,8 +482,8 @@ pub(crate) async fn terminate(
     responses((status = 204, description = "tus 1.0.0", headers(("Tus-Version" = String), ("Tus-Extension" = String),
         ("Tus-Max-Size" = u64), ("Tus-Checksum-Algorithm" = String))))
 )]
-pub(crate) async fn offer(State(app): State<App>) -> Response {
-    tus_offer(&app)
+pub(crate) async fn offer(State(app): State<App>, Path(space): Path<String>) -> Answer {
+    tus_offer(&app, &space)
 }
 
 /// What a space speaks
@@ -493,16 +493,18 @@ pub(crate) async fn offer(State(app): State<App>) -> Response {
     responses((status = 204, description = "tus 1.0.0", headers(("Tus-Version" = String), ("Tus-Extension" = String),
         ("Tus-Max-Size" = u64), ("Tus-Checksum-Algorithm" = String))))
 )]
-pub(crate) async fn content_offer(State(app): State<App>) -> Response {
-    tus_offer(&app)
+pub(crate) async fn content_offer(State(app): State<App>, Path(space): Path<String>) -> Answer {
+    tus_offer(&app, &space)
 }
 
-fn tus_offer(app: &App) -> Response {
+fn tus_offer(app: &App, space: &str) -> Answer {
+    // Nobody need be known to ask, so whether there is such a space is not said.
+    id::<SpaceId>(space)?;
     let mut response = answer::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("tus-version"), tus::VERSION);
     headers.insert("tus-extension", HeaderValue::from_static(tus::EXTENSIONS));
     headers.insert("tus-max-size", HeaderValue::from(app.settings.content_max));
     headers.insert("tus-checksum-algorithm", HeaderValue::from_static(UploadChecksum::ALGORITHMS));
-    response
+    Ok(response)
 }

@@ -51,14 +51,14 @@ pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
 }
 
 /// Names the codes that no unit has, where that is what is wrong, each by its place in the body.
-pub(super) fn naming_units(
+pub(super) async fn naming_units(
     app: &App,
     error: Error,
     codes: &[UnitCode],
     place: impl Fn(usize) -> String,
 ) -> Problem {
     let Error::Refused(Refusal::UnitUnknown) = error else { return error.into() };
-    let strange = app.exchange.strange_units(codes).into_iter();
+    let strange = app.exchange.strange_units(codes).await.into_iter();
     let errors = strange.map(|StrangeUnit { index, meant }| {
         let (at, code) = (place(index), &codes[index]);
         match meant {
@@ -73,8 +73,8 @@ pub(super) fn naming_units(
 }
 
 /// The same of the one unit that a path names.
-fn naming_unit(app: &App, error: Error, code: &UnitCode) -> Problem {
-    naming_units(app, error, std::slice::from_ref(code), |_| String::new())
+async fn naming_unit(app: &App, error: Error, code: &UnitCode) -> Problem {
+    naming_units(app, error, std::slice::from_ref(code), |_| String::new()).await
 }
 
 /// One unit, by its code or an alias
@@ -91,8 +91,10 @@ pub(crate) async fn show(
     let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let code: UnitCode = id(&code)?;
-    let unit = app.exchange.unit(&code).await;
-    let unit = unit.map_err(|error| naming_unit(&app, error, &code))?;
+    let unit = match app.exchange.unit(&code).await {
+        Ok(unit) => unit,
+        Err(error) => return Err(naming_unit(&app, error, &code).await),
+    };
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
 
@@ -113,8 +115,9 @@ pub(crate) async fn rename(
     let mut signed = app.signed(request).await?;
     let name = signed.json::<RenameUnit>(JSON_MAX).await?.checked()?;
     let code: UnitCode = id(&code)?;
-    let renamed = app.exchange.rename_unit(&signed.caller, code.clone(), name).await;
-    renamed.map_err(|error| naming_unit(&app, error, &code))?;
+    if let Err(error) = app.exchange.rename_unit(&signed.caller, code.clone(), name).await {
+        return Err(naming_unit(&app, error, &code).await);
+    }
     let unit = app.exchange.unit(&code).await?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
@@ -135,8 +138,9 @@ pub(crate) async fn remove(
     let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let code: UnitCode = id(&code)?;
-    let removed = app.exchange.remove_unit(&signed.caller, code.clone()).await;
-    removed.map_err(|error| naming_unit(&app, error, &code))?;
+    if let Err(error) = app.exchange.remove_unit(&signed.caller, code.clone()).await {
+        return Err(naming_unit(&app, error, &code).await);
+    }
     Ok(answer::json(StatusCode::OK, &UnitRemoved { code }))
 }
 

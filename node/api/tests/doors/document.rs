@@ -134,7 +134,7 @@ fn check_answer(name: &str, operation: &Value, answer: &Answer) {
     let content = &response["content"][kind];
     if kind == "application/octet-stream" || answer.headers.contains_key("repr-digest") {
         // Contents go out as whatever their source called them.
-        assert!(response["content"]["application/octet-stream"].is_object(), "{name}: {status}");
+        assert!(response["content"]["*/*"].is_object(), "{name}: {status}");
         return;
     }
     assert!(content.is_object(), "{name}: {status} with {kind} is not documented");
