@@ -108,7 +108,7 @@ fn finished(mut document: Document) -> Document {
             if let Some(RefOr::T(body)) = &mut operation.request_body {
                 body.content.iter_mut().for_each(|(kind, content)| as_octets(kind, content));
             }
-            for (_, response) in &mut operation.responses.responses {
+            for response in operation.responses.responses.values_mut() {
                 let RefOr::T(response) = response else { continue };
                 response.content.iter_mut().for_each(|(kind, content)| as_octets(kind, content));
                 response.headers.insert("trace-id".into(), RefOr::T(refusals::trace_id()));
@@ -219,6 +219,12 @@ mod tests {
                     problem["schema"]["$ref"], "#/components/schemas/Problem",
                     "{method} {path}"
                 );
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let said =
+                        parameter["description"].is_string() && parameter["schema"].is_object();
+                    let required = parameter["in"] != "path" || parameter["required"] == true;
+                    assert!(said && required, "{method} {path}: {parameter}");
+                }
             }
         }
     }

@@ -199,6 +199,11 @@ pub(crate) fn position() -> Object {
     whole(0).description(Some("A position in the feed of a unit")).examples([17]).build()
 }
 
+/// A position that was never given may be beyond 64 bits: the feed begins anew.
+pub(crate) fn seen() -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).examples([17]).build()
+}
+
 pub(crate) fn minutes() -> Object {
     whole(0).examples([30]).build()
 }
@@ -231,6 +236,14 @@ pub(crate) fn idempotency_key() -> Object {
             r#"^([!#-+\--\[\]-~]{{1,{max}}}|"([ !#-\[\]-~]|\\["\\]){{1,{max}}}")$"#
         )))
         .build()
+}
+
+pub(crate) fn range() -> Object {
+    text("bytes=1048576-").build()
+}
+
+pub(crate) fn entity_tag() -> Object {
+    text("\"sha256-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"").build()
 }
 
 pub(crate) fn content_digest() -> Object {

@@ -367,7 +367,7 @@ pub(crate) async fn status(
     patch, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "append_upload",
     security(("space-token" = []), ("lgsp-v1" = [])),
     params(OfSpace, Tus, FromOffset, Checked),
-    request_body(content = String, content_type = "application/offset+octet-stream"),
+    request_body(content = Option<String>, content_type = "application/offset+octet-stream", description = "The octets; none are none"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64), ("Upload-Expires" = String))))
 )]
 pub(crate) async fn patch(
@@ -408,7 +408,7 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
     put, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "put_content",
     security(("space-token" = []), ("lgsp-v1" = [])),
     params(OfSpace, Digested, Named),
-    request_body(content = String, content_type = "application/octet-stream"),
+    request_body(content = Option<String>, content_type = "application/octet-stream", description = "The content; none is an empty one"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64))))
 )]
 pub(crate) async fn put(
