@@ -17,8 +17,6 @@ lives() { kill -0 "$follower" 2> /dev/null && ! grep -q '^closed' "$told"; }
 ready() { curl -sf --cacert "$LGSP_CA" "$(url "$1")/readyz"; }
 not_ready() { ! ready 1; }
 
-follow() { (cd "$scratch/eventsource" && exec node "$here/eventsource_client.mjs"); }
-
 send_and_hear() { # A packet goes out by node 1, and the follower is told of it.
   send_small "$scratch/small.zip"
   eventually "eventsource: the packet is announced" told_of "$packet"
@@ -43,7 +41,13 @@ by_outage() {
     return
   fi
   told=$scratch/told
-  as 1 "$hmac" "$scratch/hmac.secret" follow > "$told" 2>&1 &
+  (
+    cd "$scratch/eventsource"
+    LGSP_URL=$(url 1)
+    export LGSP_URL LGSP_KEY=$hmac LGSP_SECRET_FILE=$scratch/hmac.secret NODE_EXTRA_CA_CERTS=$LGSP_CA
+    # In the shell's place, so that it goes when the shell is told to.
+    exec node "$here/eventsource_client.mjs"
+  ) > "$told" 2>&1 &
   follower=$!
   children+=("$follower")
   eventually "eventsource: the stream is open" grep -q '^open' "$told"

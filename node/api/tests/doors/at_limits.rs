@@ -2,13 +2,15 @@
 //!
 //! The limits are read from the document, so that it and the code cannot drift apart.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use model::FileName;
 use serde_json::{Value, json};
 
 use crate::{
     document,
     house::{Answer, Ask, House},
     malformed::{Door, doors, places},
-    new_packet,
+    new_packet, text,
 };
 
 /// Words that say that a request is malformed; others refuse what was well said.
@@ -174,6 +176,22 @@ async fn limits_of_queries_and_headers_are_those_of_the_document() {
         get(format!("/v1/units?{good}")).await.ok(200);
         let told = get(format!("/v1/units?{bad}")).await.problem(400, "query_malformed");
         assert_eq!(told["parameter"], parameter);
+    }
+    let create = async |metadata: String| {
+        let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.02")).signed(&source);
+        let opened = house.ask(opened).await.ok(201);
+        let ask = Ask::new("POST", format!("/v1/spaces/{}", text(&opened, "/space/id")));
+        let ask = ask.header("tus-resumable", "1.0.0").header("upload-length", "3");
+        house.ask(ask.header("upload-metadata", metadata).bearer(&opened["space"]["token"])).await
+    };
+    let named = |chars: usize| format!("filename {}", BASE64_STANDARD.encode("ệ".repeat(chars)));
+    for (good, bad, place) in [
+        ("a".repeat(4096), "a".repeat(4097), ""),
+        (named(FileName::CHARS_MAX), named(FileName::CHARS_MAX + 1), "/filename"),
+    ] {
+        create(good).await.ok(201);
+        let told = create(bad).await.problem(400, "tus_metadata");
+        assert_eq!(text(&told, "/errors/0/pointer"), place);
     }
     let open = async |key: String| {
         let ask = Ask::new("POST", "/v1/packets").json(new_packet("H41.02"));
