@@ -124,8 +124,8 @@ THERE = {
 tried = set()
 asked = {}
 taken = set()
-# Nobody issues a join token for what is made up here, and no content is lost.
-NEVER_TAKEN = {"join_cluster", "close_lost"}
+# A join token that is made up is none that was issued.
+NEVER_TAKEN = {"join_cluster"}
 
 
 @atexit.register
