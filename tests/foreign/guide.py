@@ -63,14 +63,15 @@ KIB, MIB, GIB, HOUR, DAY = 1 << 10, 1 << 20, 1 << 30, 3_600_000, 24 * 3_600_000
 COMMAND, NAMES = "raft/machine/src/command.rs", "raft/model/src/names.rs"
 API, LIMIT, PROFILE = "node/api/src/settings.rs", "node/api/src/limits.rs", "node/auth/src/profile.rs"
 CONFIG, TIMING = "node/app/src/config/mod.rs", "raft/consensus/src/options.rs"
+MOST = "impl {} {{\n    /// Characters that it has at the most{}.\n    pub const {}_MAX: usize = @;"
 LIMITS = [
     (COMMAND, "TARGETS_MAX: usize = @;", 1, "| `targets` | 1 to @ units", "| `targets` | 1 đến @ đơn vị"),
-    (NAMES, "check_line(text, @, \"at most 500", 1, "| `title` | 1 to @ characters", "| `title` | 1 đến @ ký tự"),
-    (NAMES, "text.len() <= @", 1, "| `media_type` | @ characters", "| `media_type` | @ ký tự"),
-    (NAMES, "(1..=@).contains(&text.chars()", 1, "| file name | 1 to @ characters", "| tên tệp | 1 đến @ ký tự"),
+    (NAMES, MOST.format("Title", "", "CHARS"), 1, "| `title` | 1 to @ characters", "| `title` | 1 đến @ ký tự"),
+    (NAMES, MOST.format("MediaType", ", all of them ASCII", "LEN"), 1, "| `media_type` | @ characters", "| `media_type` | @ ký tự"),
+    (NAMES, MOST.format("FileName", "", "CHARS"), 1, "| file name | 1 to @ characters", "| tên tệp | 1 đến @ ký tự"),
     ("node/api/src/tus.rs", "METADATA_MAX: usize = @;", 1, "| `Upload-Metadata` | @ octets", "| `Upload-Metadata` | @ byte"),
     (COMMAND, "DELIVERY_TIME_MAX_MS: u64 = @;", DAY, "| `policy.deliver_by` | @ days", "| `policy.deliver_by` | @ ngày"),
-    (NAMES, "check_line(text, @, \"at most 200", 1, "of a rejection | 1 to @ characters", "khi từ chối | 1 đến @ ký tự"),
+    (NAMES, MOST.format("Label", "", "CHARS"), 1, "of a rejection | 1 to @ characters", "khi từ chối | 1 đến @ ký tự"),
     ("node/content/src/lib.rs", "SMALL_MAX: usize = @;", MIB, "round trip | @ MiB", "lượt đi về | @ MiB"),
     (API, "MULTIPART_FRAME_MAX: usize = @;", KIB, "`request` and `policy` | @ KiB", "`request` và `policy` | @ KiB"),
     (CONFIG, "content_max: Size(@)", GIB, "| content | @ GiB", "| nội dung | @ GiB"),
@@ -82,8 +83,8 @@ LIMITS = [
     (COMMAND, "PACKETS_A_COMMAND_MAX: usize = @;", 1, "one confirmation | 1 to @ |", "trong một lần | 1 đến @ |"),
     (API, "PAGE_MAX: usize = @;", 1, "poll for events | @; without", "hỏi thông báo | @; không"),
     (API, "PAGE_DEFAULT: usize = @;", 1, "without it @ |", "không ghi là @ |"),
-    ("raft/model/src/codes.rs", "(1..=@).contains(&text.len())", 1, "code of a unit | 1 to @ char", "mã đơn vị | 1 đến @ ký tự"),
-    ("node/api/src/routes/units.rs", "SEARCH_MAX: usize = @;", 1, "| `q` of a search | @ octets", "| `q` khi tìm | @ byte"),
+    ("raft/model/src/codes.rs", MOST.format("UnitCode", ", all of them ASCII", "LEN"), 1, "code of a unit | 1 to @ char", "mã đơn vị | 1 đến @ ký tự"),
+    (NAMES, MOST.format("Label", "", "CHARS"), 1, "| `q` of a search | @ characters", "| `q` khi tìm | @ ký tự"),
     ("node/delivery/src/fetches.rs", "RANGES_MAX: usize = @;", 1, "one download | @ |", "một lần tải | @ |"),
     (COMMAND, "PROOF_AGE_MAX_MS: u64 = @;", 1000, "| `created` | @ s ago", "| `created` | từ @ s trước"),
     (COMMAND, "PROOF_AHEAD_MAX_MS: u64 = @;", 1000, "s ago to @ s ahead", "s trước đến @ s sau"),
@@ -104,7 +105,7 @@ LIMITS = [
     (API, "HEADER_COUNT_MAX: usize = @;", 1, "over HTTP/1.1 | @ |", "với HTTP/1.1 | @ |"),
     (API, "JSON_MAX: usize = @;", KIB, "| JSON | @ KiB", "| JSON | @ KiB"),
     (API, "JSON_BULK_MAX: usize = @;", MIB, "`/v1/confirmations` @ MiB", "`/v1/confirmations` là @ MiB"),
-    (NAMES, "(1..=@).contains(&text.len())", 1, "| `Idempotency-Key` | 1 to @", "| `Idempotency-Key` | 1 đến @"),
+    (NAMES, MOST.format("IdempotencyKey", ", all of them ASCII", "LEN"), 1, "| `Idempotency-Key` | 1 to @", "| `Idempotency-Key` | 1 đến @"),
     (COMMAND, "IDEMPOTENCY_TIME_MS: u64 = @;", DAY, "is remembered | @ days", "nhớ khoá đó | @ ngày"),
     (COMMAND, "IDEMPOTENCY_KEYS_MAX: u64 = @;", 1, "for one application | @ |", "nhớ của một ứng dụng | @ |"),
     (API, "BODY_IDLE_MAX: Duration = Duration::from_secs(@);", 1, "within a body | @ s", "giữa thân yêu cầu | @ s"),

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Clients that this project did not write, live, against three nodes on loopback: the guide's shell and Python,
 # requests-http-signature, httpsig (the legacy profile), tuspy, curl on a stream of events, tus-js-client where Node is,
-# and the signing examples in Java, C#, PHP and JavaScript where the runtime of each is.
+# and the signing examples in Java, C#, PHP and JavaScript where the runtime of each is; what is made from the OpenAPI
+# document, downloads by curl and wget, and an EventSource through an outage.
 #
-# Needs bash, curl, openssl and python3 with venv; the packages come from PyPI into a directory that goes at the end.
+# Needs bash, curl, openssl and python3 with venv; the packages come from PyPI and npm into a directory that goes at the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 here=$PWD/tests/foreign
@@ -12,12 +13,12 @@ if [ "${1:-}" != --bounded ]; then
   # Whoever has the program already, as continuous integration has, names it.
   [ -n "${LGSP_BIN:-}" ] || cargo build --quiet --locked --bin lgsp
   # Everything but the build is bounded; the nodes die by the trap below.
-  exec timeout --kill-after=10 420 bash "$here/run.sh" --bounded
+  exec timeout --kill-after=10 600 bash "$here/run.sh" --bounded
 fi
 
 lgsp=${LGSP_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/lgsp}
 scratch=$(mktemp -d)
-children=() passed=0 failed=0
+children=() nodes=() passed=0 failed=0
 cleanup() {
   local code=$?
   trap - EXIT
@@ -53,6 +54,10 @@ eventually() { # Asks again and again whether something is so, for half a minute
   done
 }
 member() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+for part in document downloads outage; do
+  # shellcheck disable=SC1090 # they stand beside this file
+  . "$here/$part.sh"
+done
 step() { printf '\n-- [%s s] %s\n' "$SECONDS" "$*"; }
 
 step "packages"
@@ -68,6 +73,9 @@ if command -v npm > /dev/null; then
   js=$!
   children+=("$js")
 fi
+
+begin_document
+begin_outage
 
 step "three nodes"
 read -r -a port < <(python3 - <<'PORTS'
@@ -87,7 +95,8 @@ place() { # The addresses of a node.
 }
 url() { echo "https://127.0.0.1:${port[$1 + 2]}"; }
 start() {
-  "$lgsp" run --data-dir "$scratch/n$1" 2> "$scratch/n$1.log" &
+  "$lgsp" run --data-dir "$scratch/n$1" 2>> "$scratch/n$1.log" &
+  nodes[$1]=$!
   children+=($!)
   eventually "node $1 is ready" curl -sf --cacert "$scratch/n1/authority.pem" "$(url "$1")/readyz"
 }
@@ -245,4 +254,9 @@ by_events() {
   echo "ok   events: the same by long poll"
 }
 count as 2 "$hmac" "$scratch/hmac.secret" by_events
+
+by_downloads
+by_document
+# The last one, as it kills nodes.
+by_outage
 [ "$failed" = 0 ]

@@ -1,13 +1,16 @@
 //! The OpenAPI document: what the routes say of themselves, and what holds for all of them.
 
+mod refusals;
+
 use bytes::Bytes;
+use serde_json::Value;
 use utoipa::{
     OpenApi,
     openapi::{
-        Content, InfoBuilder, License, OpenApi as Document, PathItem, Ref, RefOr, ResponseBuilder,
-        Server, Tag,
-        header::Header,
+        Content, InfoBuilder, KnownFormat, License, ObjectBuilder, OpenApi as Document, PathItem,
+        RefOr, SchemaFormat, Server, Tag,
         path::Operation,
+        schema::Type,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -16,7 +19,13 @@ use utoipa::{
 use crate::{dto, routes};
 
 #[derive(OpenApi)]
-#[openapi(components(schemas(dto::problems::Problem, dto::problems::ProblemField)))]
+#[openapi(components(schemas(
+    dto::problems::Problem,
+    dto::problems::ProblemField,
+    // Named by lists with limits, which are written by hand.
+    dto::packets::NewReceipt,
+    dto::units::AddUnit
+)))]
 struct Shared;
 
 /// How requests are signed, for people who read the document.
@@ -80,35 +89,74 @@ pub(crate) fn rendered() -> Bytes {
     let mut document = finished(routes::all().into_openapi());
     // Relative to where the document was fetched: by whatever name that was.
     document.servers = Some(vec![Server::new("/")]);
-    document.to_json().expect("the document is JSON").into()
+    let mut document = serde_json::to_value(document).expect("the document is JSON");
+    bound(&mut document);
+    name_items(&mut document["components"]["schemas"]);
+    let mut octets = serde_json::to_vec_pretty(&document).expect("a value is JSON");
+    octets.push(b'\n');
+    octets.into()
 }
 
 /// Adds to every operation what holds for all of them.
 fn finished(mut document: Document) -> Document {
-    for item in document.paths.paths.values_mut() {
-        for operation in slots(item).into_iter().filter_map(|(_, slot)| slot.as_mut()) {
-            let secured = operation.security.as_ref().is_some_and(|security| !security.is_empty());
-            let responses = &mut operation.responses.responses;
-            if secured {
-                let problem = problem("The signature or token is missing or does not hold");
-                responses.entry("401".into()).or_insert(problem);
-                responses.entry("503".into()).or_insert(self::problem(
-                    "No majority can be reached; try again after `Retry-After`",
-                ));
+    for (path, item) in &mut document.paths.paths {
+        for (method, slot) in slots(item) {
+            let Some(operation) = slot else { continue };
+            // Said aloud: without it a reader takes the operation for one that was forgotten.
+            let security = operation.security.get_or_insert_default();
+            let signed = !security.is_empty();
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.content.iter_mut().for_each(|(kind, content)| as_octets(kind, content));
             }
-            responses.entry("default".into()).or_insert(problem("A problem of RFC 9457"));
+            for response in operation.responses.responses.values_mut() {
+                let RefOr::T(response) = response else { continue };
+                response.content.iter_mut().for_each(|(kind, content)| as_octets(kind, content));
+                response.headers.insert("trace-id".into(), RefOr::T(refusals::trace_id()));
+            }
+            refusals::add(method, path, signed, operation);
         }
     }
+    let components = document.components.get_or_insert_default();
+    components.responses.extend(refusals::named());
     document
 }
 
-fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
-    let content = Content::new(Some(Ref::from_schema_name("Problem")));
-    let response = ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content)
-        .header("trace-id", Header::default());
-    RefOr::T(response.build())
+/// A body that is octets, and no text.
+fn as_octets(kind: &str, content: &mut RefOr<Content>) {
+    if let (true, RefOr::T(content)) = (kind.ends_with("octet-stream") || kind == "*/*", content) {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        let octets = ObjectBuilder::new().schema_type(Type::String).format(Some(binary));
+        content.schema = Some(octets.into());
+    }
+}
+
+/// A page says by name of what it is, so that clients have one type for it.
+fn name_items(schemas: &mut Value) {
+    for (page, schema) in schemas.as_object_mut().into_iter().flatten() {
+        if let Some(item) = page.strip_prefix("Page_") {
+            let named = serde_json::json!({"$ref": format!("#/components/schemas/{item}")});
+            schema["properties"]["items"]["items"] = named;
+        }
+    }
+}
+
+/// Says how large a number may be where only its type says so: numbers without a sign have formats of their own.
+fn bound(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(bound),
+        Value::Object(members) => {
+            let unsigned = members.get("minimum").is_some_and(|least| least == 0)
+                && !members.contains_key("maximum");
+            let (format, most) = match members.get("format").and_then(Value::as_str) {
+                Some("int32") if unsigned => ("uint32", u64::from(u32::MAX)),
+                Some("int64") if unsigned => ("uint64", u64::MAX),
+                _ => return members.values_mut().for_each(bound),
+            };
+            members.insert("format".into(), format.into());
+            members.insert("maximum".into(), most.into());
+        }
+        _ => {}
+    }
 }
 
 type Slot<'a> = (&'static str, &'a mut Option<Operation>);
@@ -171,6 +219,12 @@ mod tests {
                     problem["schema"]["$ref"], "#/components/schemas/Problem",
                     "{method} {path}"
                 );
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let said =
+                        parameter["description"].is_string() && parameter["schema"].is_object();
+                    let required = parameter["in"] != "path" || parameter["required"] == true;
+                    assert!(said && required, "{method} {path}: {parameter}");
+                }
             }
         }
     }

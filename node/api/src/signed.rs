@@ -204,6 +204,19 @@ impl Signed {
         from_json(&body)
     }
 
+    /// The same where all of it may be left out: no body, or `null`.
+    pub(crate) async fn json_or_default<T>(&mut self, max: usize) -> Result<T, Problem>
+    where
+        T: DeserializeOwned + Default,
+    {
+        let body = self.body(max).await?;
+        if body.is_empty() {
+            return Ok(T::default());
+        }
+        check_json_type(&self.head.headers)?;
+        Ok(from_json::<Option<T>>(&body)?.unwrap_or_default())
+    }
+
     /// A body that says nothing: empty, or `{}`.
     pub(crate) async fn no_body(&mut self) -> Result<(), Problem> {
         let body = self.body(JSON_MAX).await?;

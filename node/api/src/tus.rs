@@ -39,7 +39,7 @@ pub(crate) const OFFSET_OCTET_STREAM: &str = "application/offset+octet-stream";
 /// octets are never written: the chunks that most clients send. A larger one streams and is taken back.
 pub(crate) const HELD_MAX: usize = 4 * 1024 * 1024;
 /// `Upload-Metadata` that is read; the header as a whole is limited by the server too.
-const METADATA_MAX: usize = 4096;
+pub(crate) const METADATA_MAX: usize = 4096;
 
 /// `Tus-Resumable` must be there and must be ours.
 pub(crate) fn check_version(headers: &HeaderMap) -> Result<(), Problem> {

@@ -78,16 +78,16 @@ impl Exchange {
     }
 
     /// Which of these codes no unit has, as this node knows it, each with the unit that it may mean.
-    pub fn strange_units(&self, codes: &[UnitCode]) -> Vec<StrangeUnit> {
-        self.consensus().peek(|rows| {
-            let view = View::new(rows);
-            let strange = codes.iter().enumerate().filter(|(_, code)| view.unit(code).is_none());
-            let strange = strange.take(STRANGE_UNITS_MAX).map(|(index, code)| StrangeUnit {
-                index,
-                meant: spellings(code).into_iter().find(|code| view.unit(code).is_some()),
-            });
-            strange.collect()
-        })
+    pub async fn strange_units(&self, codes: &[UnitCode]) -> Vec<StrangeUnit> {
+        // A list of codes, each in several spellings: too many rows for a read under the lock.
+        let rows = self.consensus().shared_view().await;
+        let view = View::new(&*rows);
+        let strange = codes.iter().enumerate().filter(|(_, code)| view.unit(code).is_none());
+        let strange = strange.take(STRANGE_UNITS_MAX).map(|(index, code)| StrangeUnit {
+            index,
+            meant: spellings(code).into_iter().find(|code| view.unit(code).is_some()),
+        });
+        strange.collect()
     }
 
     /// The cluster's own record, once it is founded.

@@ -22,7 +22,17 @@ text_word!(
     AccessKey, "access key", check_access_key
 );
 
+impl AppId {
+    /// Characters that it has at the least.
+    pub const LEN_MIN: usize = 2;
+    /// Characters that it has at the most.
+    pub const LEN_MAX: usize = 40;
+}
+
 impl UnitCode {
+    /// Characters that it has at the most, all of them ASCII.
+    pub const LEN_MAX: usize = 64;
+
     /// Whether this is a well-formed code of Decision 20/2020: groups of digits and capitals
     /// under a level 1 of a letter and two digits, 3 to 35 characters.
     pub fn is_decision_20(&self) -> bool {
@@ -68,7 +78,7 @@ fn trimmed(text: String) -> String {
 
 // The remote, opaque form; our own zone's codes are held to Decision 20/2020 where they are added.
 fn check_unit_code(text: &str) -> Result<(), &'static str> {
-    if !(1..=64).contains(&text.len()) {
+    if !(1..=UnitCode::LEN_MAX).contains(&text.len()) {
         return Err("1 to 64 characters are expected");
     }
     if !text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-')) {
@@ -89,7 +99,7 @@ fn check_zone(text: &str) -> Result<(), &'static str> {
 }
 
 fn check_app_id(text: &str) -> Result<(), &'static str> {
-    if !(2..=40).contains(&text.len()) {
+    if !(AppId::LEN_MIN..=AppId::LEN_MAX).contains(&text.len()) {
         return Err("2 to 40 characters are expected");
     }
     if text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')

@@ -100,16 +100,41 @@ text_word!(
     IdempotencyKey, "idempotency key", check_idempotency_key
 );
 
+impl Title {
+    /// Characters that it has at the most.
+    pub const CHARS_MAX: usize = 500;
+}
+
+impl Label {
+    /// Characters that it has at the most.
+    pub const CHARS_MAX: usize = 200;
+}
+
+impl FileName {
+    /// Characters that it has at the most.
+    pub const CHARS_MAX: usize = 255;
+}
+
+impl MediaType {
+    /// Characters that it has at the most, all of them ASCII.
+    pub const LEN_MAX: usize = 127;
+}
+
+impl IdempotencyKey {
+    /// Characters that it has at the most, all of them ASCII.
+    pub const LEN_MAX: usize = 128;
+}
+
 fn nfc(text: String) -> String {
     text.trim().nfc().collect()
 }
 
 fn check_title(text: &str) -> Result<(), &'static str> {
-    check_line(text, 500, "at most 500 characters are allowed")
+    check_line(text, Title::CHARS_MAX, "at most 500 characters are allowed")
 }
 
 fn check_label(text: &str) -> Result<(), &'static str> {
-    check_line(text, 200, "at most 200 characters are allowed")
+    check_line(text, Label::CHARS_MAX, "at most 200 characters are allowed")
 }
 
 fn check_line(text: &str, chars_max: usize, too_long: &'static str) -> Result<(), &'static str> {
@@ -152,7 +177,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 fn check_file_name(text: &str) -> Result<(), &'static str> {
-    if !(1..=255).contains(&text.chars().count()) {
+    if !(1..=FileName::CHARS_MAX).contains(&text.chars().count()) {
         return Err("1 to 255 characters are expected");
     }
     if text.chars().any(|c| breaks_a_line(c) || matches!(c, '/' | '\\')) {
@@ -171,7 +196,7 @@ fn check_file_name(text: &str) -> Result<(), &'static str> {
 }
 
 fn check_media_type(text: &str) -> Result<(), &'static str> {
-    let well_formed = text.len() <= 127
+    let well_formed = text.len() <= MediaType::LEN_MAX
         && text.bytes().all(|c| matches!(c, 0x20..=0x7e))
         && text.split_once('/').is_some_and(|(kind, rest)| {
             let subtype = rest.split(';').next().unwrap_or_default().trim_end();
@@ -192,7 +217,7 @@ fn check_nonce(text: &str) -> Result<(), &'static str> {
 }
 
 fn check_idempotency_key(text: &str) -> Result<(), &'static str> {
-    if !(1..=128).contains(&text.len()) {
+    if !(1..=IdempotencyKey::LEN_MAX).contains(&text.len()) {
         return Err("1 to 128 characters are expected");
     }
     check_printable(text)

@@ -1,14 +1,14 @@
 //! Applications, keys and members, for administrators.
 
 use delivery::{ClusterKeyStatus, IssuedKey, MemberStatus, NewKey, Status};
-use machine::{AddApp, AppRecord, By, KeyRecord};
+use machine::{AddApp, AppRecord, By, KeyRecord, TARGETS_MAX};
 use model::{
     AccessKey, AppId, Grant, Grants, KeyAlgorithm, KeyStatus, Label, Moment, NodeId, UnitCode,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, authority::AuthorityView, check::Check, schemas};
+use super::{At, Whole, authority::AuthorityView, check::Check, schemas};
 use crate::problem::Problem;
 
 /// An application to be registered.
@@ -25,8 +25,8 @@ pub(crate) struct NewApp {
     /// What it may do.
     #[schema(schema_with = schemas::grants)]
     grants: Vec<String>,
-    /// Units that it may send to; every unit when not given.
     #[serde(default)]
+    #[schema(schema_with = schemas::reach)]
     targets: Vec<String>,
 }
 
@@ -38,6 +38,7 @@ impl NewApp {
         let unit = check.word("/unit", &self.unit);
         let name = check.word("/name", &self.name);
         let grants: Vec<Grant> = check.words("/grants", &self.grants);
+        check.count("/targets", self.targets.len(), 0..=TARGETS_MAX);
         let targets = check.words("/targets", &self.targets);
         let app = (|| {
             Some(AddApp {
@@ -119,7 +120,7 @@ pub(crate) struct IssueKey {
     #[schema(schema_with = schemas::app_id)]
     app: String,
     /// The one algorithm; `hmac-sha256` when not given.
-    #[schema(schema_with = schemas::key_algorithm)]
+    #[schema(schema_with = schemas::key_algorithm_or_null)]
     algorithm: Option<String>,
     /// The public key in PEM, for every algorithm but `hmac-sha256`.
     public_key: Option<String>,
@@ -274,7 +275,7 @@ pub(crate) struct StatusView {
     #[schema(schema_with = schemas::label)]
     name: Label,
     /// The level-1 code of its own units.
-    #[schema(example = "H41")]
+    #[schema(schema_with = schemas::zone)]
     zone: String,
     /// `healthy`, `degraded` or `unavailable`.
     #[schema(example = "healthy")]
@@ -494,9 +495,9 @@ pub(crate) struct MemberRemoved {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewJoinToken {
-    /// How long it is valid; 30 when not given, at most a day.
-    #[schema(example = 30)]
-    pub(crate) minutes: Option<u32>,
+    /// How long it is valid; 30 when not given. Less than one is one, more than a day is a day.
+    #[schema(schema_with = schemas::minutes_or_null)]
+    pub(crate) minutes: Option<Whole>,
 }
 
 /// How a member is removed.

@@ -1,14 +1,17 @@
 //! The authorities: who certifies the nodes, and whom applications may still trust.
 
 use delivery::Authorities;
-use machine::AUTHORITY_OVERLAP_MS;
+use machine::{AUTHORITY_OVERLAP_MAX_MS, AUTHORITY_OVERLAP_MS};
 use model::Digest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, schemas};
+use super::{At, Whole, check::Check, schemas};
+use crate::problem::Problem;
 
 const DAY_MS: u64 = 24 * 3_600_000;
+/// Days that older authorities may be honoured, as the machine has it.
+pub(super) const OVERLAP_DAYS_MAX: u64 = AUTHORITY_OVERLAP_MAX_MS / DAY_MS;
 
 /// The authority that certifies the nodes, and how far a rotation is.
 #[derive(Serialize, ToSchema)]
@@ -47,13 +50,21 @@ pub(crate) struct TrustedAuthorities {
 pub(crate) struct RotateAuthority {
     /// For how many days the present one is honoured after it: 0 to 366, 30 when not given.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 366)]
-    overlap_days: Option<u16>,
+    #[schema(schema_with = schemas::overlap_days)]
+    overlap_days: Option<Whole>,
 }
 
 impl RotateAuthority {
-    pub(crate) fn overlap_ms(&self) -> u64 {
-        self.overlap_days.map_or(AUTHORITY_OVERLAP_MS, |days| u64::from(days) * DAY_MS)
+    /// For how long, in milliseconds.
+    pub(crate) fn checked(&self) -> Result<u64, Problem> {
+        let Some(days) = self.overlap_days.map(|days| days.0) else {
+            return Ok(AUTHORITY_OVERLAP_MS);
+        };
+        let mut check = Check::default();
+        if days > OVERLAP_DAYS_MAX {
+            check.wrong("/overlap_days", "at most 366 days are allowed");
+        }
+        check.done(Some(days.min(OVERLAP_DAYS_MAX) * DAY_MS))
     }
 }
 

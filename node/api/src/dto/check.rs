@@ -1,6 +1,6 @@
 //! Checks of the fields of a body: each becomes a word, or an error with its pointer.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use model::{Malformed, Moment};
 
@@ -52,6 +52,20 @@ impl Check {
             words.extend(self.word(format_args!("{pointer}/{index}"), text));
         }
         words
+    }
+
+    /// A list that has so many items.
+    pub(crate) fn count(
+        &mut self,
+        pointer: impl Display,
+        count: usize,
+        allowed: RangeInclusive<usize>,
+    ) {
+        if count < *allowed.start() {
+            self.wrong(pointer, "the list is empty");
+        } else if count > *allowed.end() {
+            self.wrong(pointer, "the list is too long");
+        }
     }
 
     /// A moment where it is there.

@@ -13,34 +13,41 @@ use super::{At, check::Check, schemas};
 use crate::{problem::Problem, texts::Fault};
 
 /// Names and addresses that one node may ask for in its certificate.
-const NAMES_MAX: usize = 32;
+pub(super) const NAMES_MAX: usize = 32;
 /// A certificate request in base64: an ECDSA one with many names is under 2 KiB.
-const REQUEST_MAX: usize = 16 * 1024;
+pub(super) const REQUEST_MAX: usize = 16 * 1024;
+/// Characters of the version of a program.
+pub(super) const VERSION_MAX: usize = 64;
+/// Characters of a host's name (RFC 1035 section 2.3.4).
+pub(super) const HOST_MAX: usize = 253;
 
 /// A node that wants to join.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Join {
     /// The join token that the operator was given.
+    #[schema(schema_with = schemas::join_token)]
     token: String,
     /// The node's name for people.
     #[schema(schema_with = schemas::label)]
     name: String,
     /// Where other nodes reach it: `host:port`.
-    #[schema(example = "10.0.0.2:7443")]
+    #[schema(schema_with = schemas::mesh_address)]
     mesh_address: String,
     /// Where applications reach it.
-    #[schema(example = "https://10.0.0.2:8443")]
+    #[schema(schema_with = schemas::api_url)]
     api_url: String,
     /// Its certificate request, DER in base64.
+    #[schema(schema_with = schemas::certificate_request)]
     certificate_request: String,
-    /// Host names for its certificate.
     #[serde(default)]
+    #[schema(schema_with = schemas::dns_names)]
     dns_names: Vec<String>,
-    /// Addresses for its certificate.
     #[serde(default)]
+    #[schema(schema_with = schemas::ip_addresses)]
     ip_addresses: Vec<String>,
     /// The version of its program.
+    #[schema(schema_with = schemas::version)]
     version: String,
 }
 
@@ -60,9 +67,9 @@ impl Join {
         if request.is_none() || self.certificate_request.len() > REQUEST_MAX {
             check.wrong("/certificate_request", "base64 is expected");
         }
-        if self.dns_names.len() + self.ip_addresses.len() > NAMES_MAX {
-            check.wrong("/dns_names", "the list is too long");
-        }
+        let named = self.dns_names.len();
+        check.count("/dns_names", named, 0..=NAMES_MAX);
+        check.count("/ip_addresses", self.ip_addresses.len(), 0..=NAMES_MAX.saturating_sub(named));
         for (index, name) in self.dns_names.iter().enumerate() {
             if !is_host(name) {
                 check.wrong(
@@ -72,7 +79,9 @@ impl Join {
             }
         }
         let addresses = addresses(&mut check, &self.ip_addresses);
-        if self.version.len() > 64 || !self.version.bytes().all(|c| c.is_ascii_graphic()) {
+        if !(1..=VERSION_MAX).contains(&self.version.len())
+            || !self.version.bytes().all(|c| c.is_ascii_graphic())
+        {
             check.wrong("/version", "1 to 64 characters are expected");
         }
         let Self { mesh_address, api_url, version, dns_names, .. } = self;
@@ -101,7 +110,7 @@ fn addresses(check: &mut Check, texts: &[String]) -> Vec<IpAddr> {
 }
 
 fn is_host(text: &str) -> bool {
-    (1..=253).contains(&text.len())
+    (1..=HOST_MAX).contains(&text.len())
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'))
 }
 
@@ -112,7 +121,8 @@ fn is_host_and_port(text: &str) -> bool {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => is_host(host),
     };
-    host_is_one && port.parse::<u16>().is_ok_and(|port| port > 0)
+    // One spelling: neither a sign nor zeros before it.
+    host_is_one && !port.starts_with(['0', '+']) && port.parse::<u16>().is_ok()
 }
 
 fn is_authority(text: &str) -> bool {
@@ -130,7 +140,7 @@ pub(crate) struct Joined {
     cluster: String,
     #[schema(schema_with = schemas::label)]
     name: String,
-    #[schema(example = "H41")]
+    #[schema(schema_with = schemas::zone)]
     zone: String,
     /// Its certificate, DER in base64.
     certificate: String,

@@ -1,6 +1,6 @@
 //! Bodies about packets whose content is lost. Titles are the offices' own, and are not shown here.
 
-use machine::PacketRecord;
+use machine::{LOST_A_COMMAND_MAX, PacketRecord};
 use model::{PacketId, UnitCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,7 +17,7 @@ pub(crate) struct LostPacket {
     #[schema(schema_with = schemas::unit_code)]
     source: UnitCode,
     /// The units that still wait for it.
-    #[schema(value_type = Vec<String>)]
+    #[schema(schema_with = schemas::unit_codes)]
     targets: Vec<UnitCode>,
     /// Octets of the content.
     size: Option<u64>,
@@ -46,7 +46,7 @@ impl From<PacketRecord> for LostPacket {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CloseLost {
-    /// 1 to 100.
+    #[schema(schema_with = schemas::lost_packets)]
     packets: Vec<String>,
 }
 
@@ -54,6 +54,7 @@ impl CloseLost {
     /// The packets.
     pub(crate) fn checked(&self) -> Result<Vec<PacketId>, Problem> {
         let mut check = Check::default();
+        check.count("/packets", self.packets.len(), 1..=LOST_A_COMMAND_MAX);
         let packets = self.packets.iter().enumerate();
         let packets = packets
             .filter_map(|(index, packet)| check.word(format_args!("/packets/{index}"), packet))

@@ -1,6 +1,8 @@
 //! Packets: requests, commits, receipts, and what a packet looks like from outside.
 
-use machine::{DeliveryRecord, ExchangePolicy, PacketRecord, Receipt, Request};
+use machine::{
+    DeliveryRecord, ExchangePolicy, PACKETS_A_COMMAND_MAX, PacketRecord, Receipt, Request,
+};
 use model::{
     AppId, DeliveryState, Digest, Importance, Label, MediaType, Moment, NodeId, PacketId,
     PacketState, SpaceId, Title, UnitCode,
@@ -8,27 +10,27 @@ use model::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, check::Check, schemas};
+use super::{At, Whole, check::Check, schemas};
 use crate::problem::Problem;
 
 /// What is to be sent: where to, what, how urgent (Article 13(2)).
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPacket {
-    /// 1 to 512 units, each once.
-    #[schema(example = json!(["H41.05", "H41.02"]))]
+    #[schema(schema_with = schemas::targets)]
     targets: Vec<String>,
     /// The title; a record, it outlives the content.
     #[schema(schema_with = schemas::title)]
     title: String,
     /// How important it is; `normal` when not given.
-    #[schema(schema_with = schemas::importance)]
+    #[schema(schema_with = schemas::importance_or_null)]
     importance: Option<String>,
     /// The kind of data.
     #[schema(schema_with = schemas::media_type)]
     media_type: String,
-    /// Octets of the content, if known; not in multipart.
-    size: Option<u64>,
+    /// Octets of the content, if known.
+    #[schema(schema_with = schemas::octets_or_null)]
+    size: Option<Whole>,
     /// The source's policy.
     policy: Option<NewPolicy>,
 }
@@ -38,7 +40,7 @@ pub(crate) struct NewPacket {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPolicy {
     /// Deliveries not confirmed by then expire.
-    #[schema(schema_with = schemas::moment)]
+    #[schema(schema_with = schemas::moment_or_null)]
     deliver_by: Option<String>,
 }
 
@@ -69,7 +71,7 @@ impl NewPacket {
                 policy,
             })
         })();
-        Ok((check.done(request)?, self.size))
+        Ok((check.done(request)?, self.size.map(|size| size.0)))
     }
 }
 
@@ -323,7 +325,8 @@ pub(crate) struct Commit {
     #[schema(schema_with = schemas::digest)]
     digest: String,
     /// Octets of the whole content.
-    pub(crate) size: u64,
+    #[schema(schema_with = schemas::octets)]
+    pub(crate) size: Whole,
     /// The policy, if it was not in the request.
     policy: Option<NewPolicy>,
 }
@@ -380,7 +383,7 @@ impl Confirm {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Confirmations {
-    /// 1 to 1000.
+    #[schema(schema_with = schemas::receipts)]
     receipts: Vec<NewReceipt>,
 }
 
@@ -398,6 +401,7 @@ impl Confirmations {
     /// The receipts.
     pub(crate) fn checked(&self) -> Result<Vec<Receipt>, Problem> {
         let mut check = Check::default();
+        check.count("/receipts", self.receipts.len(), 1..=PACKETS_A_COMMAND_MAX);
         let mut receipts = Vec::with_capacity(self.receipts.len());
         for (index, receipt) in self.receipts.iter().enumerate() {
             let packet = check.word(format_args!("/receipts/{index}/packet"), &receipt.packet);

@@ -1,6 +1,6 @@
 //! Units: the directory, and what an administrator adds to it.
 
-use machine::{NewUnit, UnitRecord};
+use machine::{ALIASES_MAX, NewUnit, UNITS_A_COMMAND_MAX, UnitRecord};
 use model::{Label, NodeId, UnitCode, UnitKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,7 +21,7 @@ pub(crate) struct Unit {
     #[schema(schema_with = schemas::unit_code_or_null)]
     parent: Option<UnitCode>,
     /// Other codes of the same unit.
-    #[schema(value_type = Vec<String>)]
+    #[schema(schema_with = schemas::unit_codes)]
     aliases: Vec<UnitCode>,
     #[schema(schema_with = schemas::moment)]
     added_at: At,
@@ -68,7 +68,7 @@ pub(crate) struct ApiNodes {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddUnits {
-    /// 1 to 1000; a unit above stands before those below it.
+    #[schema(schema_with = schemas::new_units)]
     units: Vec<AddUnit>,
 }
 
@@ -82,9 +82,10 @@ pub(crate) struct AddUnit {
     name: String,
     #[schema(schema_with = schemas::unit_kind)]
     kind: String,
-    #[schema(schema_with = schemas::unit_code)]
+    #[schema(schema_with = schemas::unit_code_or_null)]
     parent: Option<String>,
     #[serde(default)]
+    #[schema(schema_with = schemas::aliases)]
     aliases: Vec<String>,
 }
 
@@ -92,6 +93,7 @@ impl AddUnits {
     /// The units.
     pub(crate) fn checked(&self) -> Result<Vec<NewUnit>, Problem> {
         let mut check = Check::default();
+        check.count("/units", self.units.len(), 1..=UNITS_A_COMMAND_MAX);
         let mut units = Vec::with_capacity(self.units.len());
         for (index, unit) in self.units.iter().enumerate() {
             let at = format!("/units/{index}");
@@ -99,6 +101,7 @@ impl AddUnits {
             let name = check.word(format_args!("{at}/name"), &unit.name);
             let kind = check.word(format_args!("{at}/kind"), &unit.kind);
             let parent = check.optional(format_args!("{at}/parent"), unit.parent.as_deref());
+            check.count(format_args!("{at}/aliases"), unit.aliases.len(), 0..=ALIASES_MAX);
             let aliases = check.words(&format!("{at}/aliases"), &unit.aliases);
             if let (Some(code), Some(name), Some(kind)) = (code, name, kind) {
                 units.push(NewUnit { code, name, kind, parent, aliases });

@@ -19,15 +19,15 @@ use crate::{
             MemberRemoved, Members, NewApp, NewJoinToken, Removal, RevokeKey, RotateClusterKey,
             StatusView,
         },
+        params::{OfKey, OfNode, Paging},
         units::{AddUnits, UnitsAdded},
     },
-    json::{check_json_type, from_json},
     query::Query,
     settings::{JSON_BULK_MAX, JSON_MAX},
 };
 
 /// How long a join token is valid unless told otherwise.
-const JOIN_MINUTES: u32 = 30;
+const JOIN_MINUTES: u64 = 30;
 
 /// Add units, all or none
 #[utoipa::path(
@@ -52,22 +52,20 @@ pub(crate) async fn add_app(State(app): State<App>, request: Request) -> Answer 
     let new = signed.json::<NewApp>(JSON_MAX).await?.checked()?;
     let added = AppAdded { app: new.app.clone() };
     let units: Vec<_> = std::iter::once(&new.unit).chain(&new.targets).cloned().collect();
-    app.exchange.add_app(&signed.caller, new).await.map_err(|error| {
-        naming_units(&app, error, &units, |index| match index.checked_sub(1) {
+    if let Err(error) = app.exchange.add_app(&signed.caller, new).await {
+        let place = |index: usize| match index.checked_sub(1) {
             None => "/unit".into(),
             Some(target) => format!("/targets/{target}"),
-        })
-    })?;
+        };
+        return Err(naming_units(&app, error, &units, place).await);
+    }
     Ok(answer::json(StatusCode::CREATED, &added))
 }
 
 /// Applications in the order of their names
 #[utoipa::path(
     get, path = "/v1/admin/apps", tag = "admin", operation_id = "list_apps", security(("lgsp-v1" = [])),
-    params(
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Paging),
     responses((status = 200, description = "One page", body = Page<AppView>))
 )]
 pub(crate) async fn apps(State(app): State<App>, request: Request) -> Answer {
@@ -96,10 +94,7 @@ pub(crate) async fn issue_key(State(app): State<App>, request: Request) -> Answe
 /// Keys in the order of their names, without secrets
 #[utoipa::path(
     get, path = "/v1/admin/keys", tag = "admin", operation_id = "list_keys", security(("lgsp-v1" = [])),
-    params(
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Paging),
     responses((status = 200, description = "One page", body = Page<KeyView>))
 )]
 pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
@@ -114,7 +109,7 @@ pub(crate) async fn keys(State(app): State<App>, request: Request) -> Answer {
 /// Revoke a key for ever, now or at a moment
 #[utoipa::path(
     post, path = "/v1/admin/keys/{access_key}/revoke", tag = "admin", operation_id = "revoke_key", security(("lgsp-v1" = [])),
-    params(("access_key" = String, Path, description = "The key", example = "AKMZXW6YTBOI2DGNBVHA4Q")),
+    params(OfKey),
     request_body = Option<RevokeKey>, responses((status = 200, description = "Revoked, or to be", body = KeyRevoked))
 )]
 pub(crate) async fn revoke_key(
@@ -123,13 +118,7 @@ pub(crate) async fn revoke_key(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
-    let body = signed.body(JSON_MAX).await?;
-    let asked = if body.is_empty() {
-        RevokeKey::default()
-    } else {
-        check_json_type(&signed.head.headers)?;
-        from_json::<Option<RevokeKey>>(&body)?.unwrap_or_default()
-    };
+    let asked: RevokeKey = signed.json_or_default(JSON_MAX).await?;
     let at = asked.checked()?;
     let access_key: model::AccessKey = id(&key)?;
     app.exchange.revoke_key(&signed.caller, access_key.clone(), at).await?;
@@ -158,15 +147,9 @@ pub(crate) async fn status(State(app): State<App>, request: Request) -> Answer {
 )]
 pub(crate) async fn join_token(State(app): State<App>, request: Request) -> Answer {
     let mut signed = app.signed(request).await?;
-    let body = signed.body(JSON_MAX).await?;
-    let new = if body.is_empty() {
-        NewJoinToken::default()
-    } else {
-        check_json_type(&signed.head.headers)?;
-        from_json::<Option<_>>(&body)?.unwrap_or_default()
-    };
-    let minutes = u64::from(new.minutes.unwrap_or(JOIN_MINUTES).max(1));
-    let valid = Duration::from_secs(minutes * 60);
+    let new: NewJoinToken = signed.json_or_default(JSON_MAX).await?;
+    let minutes = new.minutes.map_or(JOIN_MINUTES, |minutes| minutes.0.max(1));
+    let valid = Duration::from_secs(minutes.saturating_mul(60));
     let (token, expires_at) = app.exchange.join_token(&signed.caller, valid).await?;
     let issued = JoinTokenIssued { token: &token, expires_at: At(expires_at) };
     Ok(answer::json(StatusCode::CREATED, &issued))
@@ -187,7 +170,7 @@ pub(crate) async fn members(State(app): State<App>, request: Request) -> Answer 
 /// Remove a node for ever
 #[utoipa::path(
     post, path = "/v1/admin/members/{id}/remove", tag = "admin", operation_id = "remove_member", security(("lgsp-v1" = [])),
-    params(("id" = u64, Path, description = "The node's number", example = 3)),
+    params(OfNode),
     request_body = Option<Removal>, responses((status = 200, description = "Removed", body = MemberRemoved))
 )]
 pub(crate) async fn remove_member(
@@ -196,13 +179,7 @@ pub(crate) async fn remove_member(
     request: Request,
 ) -> Answer {
     let mut signed = app.signed(request).await?;
-    let body = signed.body(JSON_MAX).await?;
-    let removal = if body.is_empty() {
-        Removal::default()
-    } else {
-        check_json_type(&signed.head.headers)?;
-        from_json::<Option<_>>(&body)?.unwrap_or_default()
-    };
+    let removal: Removal = signed.json_or_default(JSON_MAX).await?;
     let node: NodeId = id(&node)?;
     app.exchange.remove_member(&signed.caller, node, removal.force).await?;
     Ok(answer::json(StatusCode::OK, &MemberRemoved { node }))
@@ -219,13 +196,7 @@ pub(crate) async fn remove_member(
 )]
 pub(crate) async fn rotate_cluster_key(State(app): State<App>, request: Request) -> Answer {
     let mut signed = app.signed(request).await?;
-    let body = signed.body(JSON_MAX).await?;
-    let asked = if body.is_empty() {
-        RotateClusterKey::default()
-    } else {
-        check_json_type(&signed.head.headers)?;
-        from_json::<Option<_>>(&body)?.unwrap_or_default()
-    };
+    let asked: RotateClusterKey = signed.json_or_default(JSON_MAX).await?;
     app.exchange.rotate_cluster_key(&signed.caller, asked.end_tokens).await?;
     let status = app.exchange.status(&signed.caller).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))

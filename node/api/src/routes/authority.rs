@@ -11,7 +11,6 @@ use crate::{
     answer,
     app::App,
     dto::{admin::StatusView, authority::RotateAuthority},
-    json::{check_json_type, from_json},
     settings::JSON_MAX,
 };
 
@@ -38,14 +37,9 @@ pub(crate) async fn certificate(State(app): State<App>) -> Response {
 )]
 pub(crate) async fn rotate(State(app): State<App>, request: Request) -> Answer {
     let mut signed = app.signed(request).await?;
-    let body = signed.body(JSON_MAX).await?;
-    let asked = if body.is_empty() {
-        RotateAuthority::default()
-    } else {
-        check_json_type(&signed.head.headers)?;
-        from_json::<Option<RotateAuthority>>(&body)?.unwrap_or_default()
-    };
-    app.exchange.rotate_authority(&signed.caller, asked.overlap_ms()).await?;
+    let asked: RotateAuthority = signed.json_or_default(JSON_MAX).await?;
+    let overlap_ms = asked.checked()?;
+    app.exchange.rotate_authority(&signed.caller, overlap_ms).await?;
     let status = app.exchange.status(&signed.caller).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))
 }

@@ -17,6 +17,7 @@ use crate::{
     answer,
     app::App,
     cloud_event,
+    dto::params::{Following, LastEvent},
     problem::Problem,
     query::Query,
     signed::Signed,
@@ -30,7 +31,7 @@ const WAIT_MAX_SECS: u64 = 30;
 /// Events of the caller's unit
 ///
 /// As `text/event-stream` (begins after `Last-Event-ID`, else after `after`, else at the present end), or as
-/// `application/cloudevents-batch+json` by long poll (begins after `after`). A position that is not kept any
+/// `application/cloudevents-batch+json` by long poll (begins after `after`, else after `Last-Event-ID`). A position that is not kept any
 /// more gets an event `feed.reset`. A node that is cut off from the cluster ends its streams and answers polls
 /// with 503: go on at another one. What is told depends on the grants: to who may send, what becomes of what
 /// the unit has sent; to who may receive, what waits for it; to all, which applications and keys of the unit
@@ -40,13 +41,7 @@ const WAIT_MAX_SECS: u64 = 30;
 /// that ends at once and says in `retry:` when to come back; who accepts `application/problem+json` too gets the problem.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
-    params(
-        ("Accept" = Option<String>, Header, description = "text/event-stream (default) or application/cloudevents-batch+json"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The last position seen"),
-        ("after" = Option<u64>, Query, description = "A position; 0 begins at the oldest event kept"),
-        ("limit" = Option<u32>, Query, description = "Long poll: events at most, up to 200"),
-        ("wait" = Option<u32>, Query, description = "Long poll: seconds to wait, up to 30 (default)"),
-    ),
+    params(LastEvent, Following),
     responses(
         (status = 200, description = "CloudEvents 1.0", content(
             (String = "text/event-stream"), (Vec<Object> = "application/cloudevents-batch+json")),
@@ -84,7 +79,8 @@ async fn told(app: App, request: Request) -> Answer {
     };
     signed.no_body().await?;
     if wants_batch {
-        return poll(&app, &signed.caller, &signed.head.uri).await;
+        let seen = last_event_id(&signed.head.headers)?;
+        return poll(&app, &signed.caller, &signed.head.uri, seen).await;
     }
     if wants_stream {
         return stream(app, signed).await;
@@ -152,9 +148,9 @@ async fn catch_up(app: &App, listener: &Listener, after: Option<u64>) -> Result<
     Ok(())
 }
 
-async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri) -> Answer {
+async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri, seen: Option<u64>) -> Answer {
     let query = Query::of(uri, &["after", "limit", "wait"])?;
-    let (after, limit) = (query.number("after")?.unwrap_or(0), query.limit()?);
+    let (after, limit) = (query.number("after")?.or(seen).unwrap_or(0), query.limit()?);
     let wait = query.number("wait")?.unwrap_or(WAIT_MAX_SECS).min(WAIT_MAX_SECS);
     let ends_at = Instant::now() + Duration::from_secs(wait);
     let place = app.streams.enter(caller.key(), caller.unit())?;

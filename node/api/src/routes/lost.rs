@@ -12,6 +12,7 @@ use crate::{
     dto::{
         Page,
         lost::{CloseLost, LostClosed, LostPacket},
+        params::Paging,
     },
     query::Query,
     settings::JSON_MAX,
@@ -20,10 +21,7 @@ use crate::{
 /// Packets whose content no node holds any more
 #[utoipa::path(
     get, path = "/v1/admin/lost", tag = "admin", operation_id = "list_lost", security(("lgsp-v1" = [])),
-    params(
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Paging),
     responses((status = 200, description = "One page", body = Page<LostPacket>))
 )]
 pub(crate) async fn list(State(app): State<App>, request: Request) -> Answer {

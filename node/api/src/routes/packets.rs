@@ -4,8 +4,9 @@ use axum::{
     extract::{Path, Request, State},
     http::{StatusCode, header},
 };
-use delivery::{OpenRequest, Submission};
-use model::{PacketId, PacketState};
+use delivery::{Error, OpenRequest, Submission};
+use machine::Refusal;
+use model::{PacketId, PacketState, UnitCode};
 
 use super::{Answer, detached, id, units::naming_units};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
             Commit, NewPacket, OneRoundForm, Packet, PacketAccepted, PacketCreated, PacketNow,
             PacketOpened, Space,
         },
+        params::{Idempotent, OfPacket, Paging},
     },
     header::is_kind,
     multipart,
@@ -33,7 +35,7 @@ use crate::{
 /// comes in the same request: parts `request` (JSON), perhaps `policy` (JSON), `content`, in this order.
 #[utoipa::path(
     post, path = "/v1/packets", tag = "packets", operation_id = "open_packet", security(("lgsp-v1" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request get the same answer for 7 days")),
+    params(Idempotent),
     request_body(content((NewPacket = "application/json"), (OneRoundForm = "multipart/form-data"))),
     responses(
         (status = 201, description = "A space was granted (JSON), or the packet was accepted whole (multipart)", body = PacketCreated,
@@ -58,8 +60,10 @@ async fn grant(app: App, mut signed: Signed) -> Answer {
     let (request, size) = signed.json::<NewPacket>(JSON_MAX).await?.checked(None)?;
     let targets = request.targets.clone();
     let open = OpenRequest { request, size, idempotency_key };
-    let opened = app.exchange.open(&signed.caller, open).await;
-    let opened = opened.map_err(|error| naming_units(&app, error, &targets, target))?;
+    let opened = match app.exchange.open(&signed.caller, open).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(naming_fields(&app, error, &targets).await),
+    };
     let url = format!("{}/v1/spaces/{}", app.url_for(&signed.head), opened.space);
     let body = PacketOpened {
         packet: opened.packet,
@@ -82,24 +86,39 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
     let one = multipart::read(content_type, body).await?;
     let (request, size) = one.request.checked(one.policy)?;
     if size.is_some_and(|size| size != one.content.len() as u64) {
-        return Err(machine::Refusal::SizeMismatch.into());
+        return Err(Refusal::SizeMismatch.into());
     }
     let submission =
         Submission { request, file_name: one.file_name, content: one.content, idempotency_key };
     // From here on copies are made, and only the one who made them can have them destroyed. The room
     // for the body stays taken until this has ended.
     detached(async move {
-        let accepted = app.exchange.submit(&signed.caller, &submission).await;
-        let targets = &submission.request.targets;
-        let accepted = accepted.map_err(|error| naming_units(&app, error, targets, target))?;
+        let accepted = match app.exchange.submit(&signed.caller, &submission).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                return Err(naming_fields(&app, error, &submission.request.targets).await);
+            }
+        };
         let packet = accepted.packet;
         Ok(created(PacketCreated::Accepted(accepted.into()), packet))
     })
     .await
 }
 
-fn target(index: usize) -> String {
-    format!("/targets/{index}")
+/// Names the field that a request was refused for.
+async fn naming_fields(app: &App, error: Error, targets: &[UnitCode]) -> Problem {
+    let (place, reason) = match error {
+        Error::Refused(Refusal::TargetsMalformed) => {
+            ("/targets", "1 to 512 units are expected, each once")
+        }
+        Error::Refused(Refusal::DeadlineMalformed) => {
+            ("/policy/deliver_by", "a moment from now on is expected, up to 30 days ahead")
+        }
+        _ => {
+            return naming_units(app, error, targets, |index| format!("/targets/{index}")).await;
+        }
+    };
+    Problem::from(error).error(place, reason)
 }
 
 fn created(body: PacketCreated, packet: PacketId) -> axum::response::Response {
@@ -111,10 +130,7 @@ fn created(body: PacketCreated, packet: PacketId) -> axum::response::Response {
 /// Packets that the caller's unit has sent, newest first
 #[utoipa::path(
     get, path = "/v1/packets", tag = "packets", operation_id = "list_packets", security(("lgsp-v1" = [])),
-    params(
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Paging),
     responses((status = 200, description = "One page", body = Page<Packet>))
 )]
 pub(crate) async fn sent(State(app): State<App>, request: Request) -> Answer {
@@ -131,7 +147,7 @@ pub(crate) async fn sent(State(app): State<App>, request: Request) -> Answer {
 /// The source sees all of it, a target its own delivery.
 #[utoipa::path(
     get, path = "/v1/packets/{id}", tag = "packets", operation_id = "show_packet", security(("lgsp-v1" = [])),
-    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    params(OfPacket),
     responses((status = 200, description = "The packet", body = Packet))
 )]
 pub(crate) async fn show(
@@ -150,7 +166,7 @@ pub(crate) async fn show(
 /// The source signs digest and size of the whole content; the targets are notified.
 #[utoipa::path(
     post, path = "/v1/packets/{id}/commit", tag = "packets", operation_id = "commit_packet", security(("lgsp-v1" = [])),
-    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    params(OfPacket),
     request_body = Commit,
     responses((status = 200, description = "Durable on a majority, the targets notified", body = PacketAccepted))
 )]
@@ -163,14 +179,18 @@ pub(crate) async fn commit(
     let packet = id(&packet)?;
     let commit: Commit = signed.json(JSON_MAX).await?;
     let (digest, policy) = commit.checked()?;
-    let accepted = app.exchange.seal(&signed.caller, packet, digest, commit.size, policy).await?;
+    let sealed = app.exchange.seal(&signed.caller, packet, digest, commit.size.0, policy).await;
+    let accepted = match sealed {
+        Ok(accepted) => accepted,
+        Err(error) => return Err(naming_fields(&app, error, &[]).await),
+    };
     Ok(answer::json(StatusCode::OK, &PacketAccepted::from(accepted)))
 }
 
 /// Take a packet back
 #[utoipa::path(
     post, path = "/v1/packets/{id}/cancel", tag = "packets", operation_id = "cancel_packet", security(("lgsp-v1" = [])),
-    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    params(OfPacket),
     responses((status = 200, description = "Cancelled", body = PacketNow))
 )]
 pub(crate) async fn cancel(
@@ -188,10 +208,7 @@ pub(crate) async fn cancel(
 /// Packets that wait for the caller's unit, oldest first
 #[utoipa::path(
     get, path = "/v1/inbox", tag = "pickup", operation_id = "inbox", security(("lgsp-v1" = [])),
-    params(
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Paging),
     responses((status = 200, description = "One page, each with the caller's own delivery", body = Page<Packet>))
 )]
 pub(crate) async fn inbox(State(app): State<App>, request: Request) -> Answer {

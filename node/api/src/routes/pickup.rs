@@ -15,9 +15,12 @@ use super::{Answer, id};
 use crate::{
     answer,
     app::App,
-    dto::packets::{
-        Confirm, ConfirmationResult, ConfirmationResults, Confirmations, PacketNow, PickupGranted,
-        Reject,
+    dto::{
+        packets::{
+            Confirm, ConfirmationResult, ConfirmationResults, Confirmations, PacketNow,
+            PickupGranted, Reject,
+        },
+        params::{OfPacket, Ranged},
     },
     header::preferences,
     lang::Lang,
@@ -33,9 +36,9 @@ use crate::{
 /// With `Accept: application/octet-stream` the content itself comes back, with the headers of GET content.
 #[utoipa::path(
     post, path = "/v1/packets/{id}/accept", tag = "pickup", operation_id = "accept_packet", security(("lgsp-v1" = [])),
-    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    params(OfPacket),
     responses((status = 200, description = "The content may be fetched, or is here", content(
-        (PickupGranted = "application/json"), (String = "application/octet-stream"))))
+        (PickupGranted = "application/json"), (String = "*/*"))))
 )]
 pub(crate) async fn accept(
     State(app): State<App>,
@@ -75,16 +78,12 @@ pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
 #[utoipa::path(
     get, path = "/v1/packets/{id}/content", tag = "pickup", operation_id = "fetch_content",
     security(("lgsp-v1" = []), ("download-token" = [])),
-    params(
-        ("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB"),
-        ("Range" = Option<String>, Header, description = "A single range of octets", example = "bytes=1048576-"),
-        ("If-Range" = Option<String>, Header, description = "The strong ETag"),
-    ),
+    params(OfPacket, Ranged),
     responses(
-        (status = 200, description = "The content", body = String, content_type = "application/octet-stream",
+        (status = 200, description = "The content, as the media type that its source gave it", body = String, content_type = "*/*",
             headers(("ETag" = String), ("Repr-Digest" = String), ("Digest" = String), ("Accept-Ranges" = String),
                 ("Content-Disposition" = String))),
-        (status = 206, description = "The range", body = String, content_type = "application/octet-stream",
+        (status = 206, description = "The range", body = String, content_type = "*/*",
             headers(("Content-Range" = String), ("ETag" = String), ("Repr-Digest" = String))),
     )
 )]
@@ -100,7 +99,7 @@ pub(crate) async fn content(
 #[utoipa::path(
     head, path = "/v1/packets/{id}/content", tag = "pickup", operation_id = "content_info",
     security(("lgsp-v1" = []), ("download-token" = [])),
-    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    params(OfPacket),
     responses((status = 200, description = "The headers of GET, without the octets"))
 )]
 pub(crate) async fn content_head(
@@ -188,7 +187,7 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
 /// Say that the target holds the content
 #[utoipa::path(
     post, path = "/v1/packets/{id}/confirm", tag = "pickup", operation_id = "confirm_packet", security(("lgsp-v1" = [])),
-    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    params(OfPacket),
     request_body = Confirm,
     responses((status = 200, description = "Confirmed", body = PacketNow))
 )]
@@ -236,7 +235,7 @@ pub(crate) async fn confirmations(State(app): State<App>, request: Request) -> A
 /// Refuse a packet
 #[utoipa::path(
     post, path = "/v1/packets/{id}/reject", tag = "pickup", operation_id = "reject_packet", security(("lgsp-v1" = [])),
-    params(("id" = String, Path, description = "The packet", example = "pk_01KM3Z8Q9TC4V0J7N2XW5R6YAB")),
+    params(OfPacket),
     request_body = Reject,
     responses((status = 200, description = "Rejected", body = PacketNow))
 )]

@@ -14,6 +14,7 @@ use super::{Answer, detached, id};
 use crate::{
     answer,
     app::App,
+    dto::params::{Announced, Checked, Digested, FromOffset, Named, OfSpace, Tus},
     problem::Problem,
     signed::{self, Octets, content_length},
     texts::Fault,
@@ -273,13 +274,7 @@ async fn visit(
 #[utoipa::path(
     post, path = "/v1/spaces/{id}", tag = "spaces", operation_id = "create_upload",
     security(("space-token" = []), ("lgsp-v1" = [])),
-    params(
-        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
-        ("Upload-Length" = u64, Header, description = "Octets of the whole content"),
-        ("Upload-Metadata" = Option<String>, Header, description = "filename, in base64; a filetype is looked at, but what the packet's request says counts"),
-        ("Upload-Checksum" = Option<String>, Header, description = "sha256 or sha1 of this body"),
-    ),
+    params(OfSpace, Tus, Announced, Named, Checked),
     request_body(content = Option<String>, content_type = "application/offset+octet-stream", description = "The first octets, if any"),
     responses(
         (status = 201, description = "Created", headers(("Location" = String), ("Upload-Offset" = u64), ("Upload-Expires" = String))),
@@ -337,10 +332,7 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
 #[utoipa::path(
     head, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "upload_status",
     security(("space-token" = []), ("lgsp-v1" = [])),
-    params(
-        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
-    ),
+    params(OfSpace, Tus),
     responses((status = 200, description = "The offset that a majority holds durably",
         headers(("Upload-Offset" = u64), ("Upload-Length" = u64, description = "Once it was announced"),
             ("Upload-Defer-Length" = u64, description = "1 before"), ("Upload-Expires" = String))))
@@ -374,13 +366,8 @@ pub(crate) async fn status(
 #[utoipa::path(
     patch, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "append_upload",
     security(("space-token" = []), ("lgsp-v1" = [])),
-    params(
-        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
-        ("Upload-Offset" = u64, Header, description = "Where the first octet goes"),
-        ("Upload-Checksum" = Option<String>, Header, description = "sha256 or sha1 of this chunk"),
-    ),
-    request_body(content = String, content_type = "application/offset+octet-stream"),
+    params(OfSpace, Tus, FromOffset, Checked),
+    request_body(content = Option<String>, content_type = "application/offset+octet-stream", description = "The octets; none are none"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64), ("Upload-Expires" = String))))
 )]
 pub(crate) async fn patch(
@@ -420,12 +407,8 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
 #[utoipa::path(
     put, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "put_content",
     security(("space-token" = []), ("lgsp-v1" = [])),
-    params(
-        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
-        ("Content-Digest" = String, Header, description = "sha-256 or sha-512 of the content (RFC 9530)"),
-        ("Upload-Metadata" = Option<String>, Header, description = "filename, in base64; a filetype is looked at, but what the packet's request says counts"),
-    ),
-    request_body(content = String, content_type = "application/octet-stream"),
+    params(OfSpace, Digested, Named),
+    request_body(content = Option<String>, content_type = "application/octet-stream", description = "The content; none is an empty one"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64))))
 )]
 pub(crate) async fn put(
@@ -475,10 +458,7 @@ async fn put_in(app: App, space: String, request: Request) -> Answer {
 #[utoipa::path(
     delete, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "terminate_upload",
     security(("space-token" = []), ("lgsp-v1" = [])),
-    params(
-        ("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
-    ),
+    params(OfSpace, Tus),
     responses((status = 204, description = "The space is gone, its packet cancelled"))
 )]
 pub(crate) async fn terminate(
@@ -498,31 +478,33 @@ pub(crate) async fn terminate(
 /// What a space speaks
 #[utoipa::path(
     options, path = "/v1/spaces/{id}", tag = "spaces", operation_id = "space_offer",
-    params(("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH")),
+    params(OfSpace),
     responses((status = 204, description = "tus 1.0.0", headers(("Tus-Version" = String), ("Tus-Extension" = String),
         ("Tus-Max-Size" = u64), ("Tus-Checksum-Algorithm" = String))))
 )]
-pub(crate) async fn offer(State(app): State<App>) -> Response {
-    tus_offer(&app)
+pub(crate) async fn offer(State(app): State<App>, Path(space): Path<String>) -> Answer {
+    tus_offer(&app, &space)
 }
 
 /// What a space speaks
 #[utoipa::path(
     options, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "content_offer",
-    params(("id" = String, Path, description = "The space", example = "sp_01KM3Z8Q9TF1S8E4D2C7B6A5GH")),
+    params(OfSpace),
     responses((status = 204, description = "tus 1.0.0", headers(("Tus-Version" = String), ("Tus-Extension" = String),
         ("Tus-Max-Size" = u64), ("Tus-Checksum-Algorithm" = String))))
 )]
-pub(crate) async fn content_offer(State(app): State<App>) -> Response {
-    tus_offer(&app)
+pub(crate) async fn content_offer(State(app): State<App>, Path(space): Path<String>) -> Answer {
+    tus_offer(&app, &space)
 }
 
-fn tus_offer(app: &App) -> Response {
+fn tus_offer(app: &App, space: &str) -> Answer {
+    // Nobody need be known to ask, so whether there is such a space is not said.
+    id::<SpaceId>(space)?;
     let mut response = answer::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("tus-version"), tus::VERSION);
     headers.insert("tus-extension", HeaderValue::from_static(tus::EXTENSIONS));
     headers.insert("tus-max-size", HeaderValue::from(app.settings.content_max));
     headers.insert("tus-checksum-algorithm", HeaderValue::from_static(UploadChecksum::ALGORITHMS));
-    response
+    Ok(response)
 }

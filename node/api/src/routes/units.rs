@@ -7,7 +7,7 @@ use axum::{
 
 use delivery::{Error, StrangeUnit};
 use machine::Refusal;
-use model::UnitCode;
+use model::{Label, UnitCode};
 
 use super::{Answer, id};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     dto::{
         Page,
         authority::TrustedAuthorities,
+        params::{OfUnit, Paging, Search},
         units::{ApiNode, ApiNodes, RenameUnit, Unit, UnitRemoved},
     },
     problem::{FieldError, Problem},
@@ -24,19 +25,12 @@ use crate::{
     texts::Fault,
 };
 
-/// A search text that is read; names have at most 200 characters.
-const SEARCH_MAX: usize = 800;
-
 /// Units in the order of their codes, or those that a text finds
 ///
 /// The search ignores diacritics and takes words in any order; it answers one page, best first.
 #[utoipa::path(
     get, path = "/v1/units", tag = "units", operation_id = "list_units", security(("lgsp-v1" = [])),
-    params(
-        ("q" = Option<String>, Query, description = "Part of a name or code", example = "so nong nghiep"),
-        ("cursor" = Option<String>, Query, description = "From `next` of the page before; not with `q`"),
-        ("limit" = Option<u32>, Query, description = "At most 200; 50 when not given"),
-    ),
+    params(Search, Paging),
     responses((status = 200, description = "One page", body = Page<Unit>))
 )]
 pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
@@ -49,7 +43,7 @@ pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
         let units = app.exchange.units(cursor.as_ref(), limit + 1).await;
         return Ok(answer::page::<_, Unit, _>(uri, units, limit, |unit| unit.code.clone()));
     };
-    if text.len() > SEARCH_MAX || cursor.is_some() {
+    if text.chars().count() > Label::CHARS_MAX || cursor.is_some() {
         return Err(Problem::new(Fault::QueryMalformed).member("parameter", "q"));
     }
     let units = app.exchange.search_units(text, limit).await;
@@ -57,14 +51,14 @@ pub(crate) async fn search(State(app): State<App>, request: Request) -> Answer {
 }
 
 /// Names the codes that no unit has, where that is what is wrong, each by its place in the body.
-pub(super) fn naming_units(
+pub(super) async fn naming_units(
     app: &App,
     error: Error,
     codes: &[UnitCode],
     place: impl Fn(usize) -> String,
 ) -> Problem {
     let Error::Refused(Refusal::UnitUnknown) = error else { return error.into() };
-    let strange = app.exchange.strange_units(codes).into_iter();
+    let strange = app.exchange.strange_units(codes).await.into_iter();
     let errors = strange.map(|StrangeUnit { index, meant }| {
         let (at, code) = (place(index), &codes[index]);
         match meant {
@@ -79,14 +73,14 @@ pub(super) fn naming_units(
 }
 
 /// The same of the one unit that a path names.
-fn naming_unit(app: &App, error: Error, code: &UnitCode) -> Problem {
-    naming_units(app, error, std::slice::from_ref(code), |_| String::new())
+async fn naming_unit(app: &App, error: Error, code: &UnitCode) -> Problem {
+    naming_units(app, error, std::slice::from_ref(code), |_| String::new()).await
 }
 
 /// One unit, by its code or an alias
 #[utoipa::path(
     get, path = "/v1/units/{code}", tag = "units", operation_id = "show_unit", security(("lgsp-v1" = [])),
-    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    params(OfUnit),
     responses((status = 200, description = "The unit", body = Unit))
 )]
 pub(crate) async fn show(
@@ -97,8 +91,10 @@ pub(crate) async fn show(
     let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let code: UnitCode = id(&code)?;
-    let unit = app.exchange.unit(&code).await;
-    let unit = unit.map_err(|error| naming_unit(&app, error, &code))?;
+    let unit = match app.exchange.unit(&code).await {
+        Ok(unit) => unit,
+        Err(error) => return Err(naming_unit(&app, error, &code).await),
+    };
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
 
@@ -107,7 +103,7 @@ pub(crate) async fn show(
 /// Its code stays: what was sent to it, and who acts for it, does not change.
 #[utoipa::path(
     post, path = "/v1/admin/units/{code}/rename", tag = "admin", operation_id = "rename_unit", security(("lgsp-v1" = [])),
-    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    params(OfUnit),
     request_body = RenameUnit,
     responses((status = 200, description = "The unit", body = Unit))
 )]
@@ -119,8 +115,9 @@ pub(crate) async fn rename(
     let mut signed = app.signed(request).await?;
     let name = signed.json::<RenameUnit>(JSON_MAX).await?.checked()?;
     let code: UnitCode = id(&code)?;
-    let renamed = app.exchange.rename_unit(&signed.caller, code.clone(), name).await;
-    renamed.map_err(|error| naming_unit(&app, error, &code))?;
+    if let Err(error) = app.exchange.rename_unit(&signed.caller, code.clone(), name).await {
+        return Err(naming_unit(&app, error, &code).await);
+    }
     let unit = app.exchange.unit(&code).await?;
     Ok(answer::json(StatusCode::OK, &Unit::from(unit)))
 }
@@ -130,7 +127,7 @@ pub(crate) async fn rename(
 /// Only where no unit below it and no application refers to it, and nothing was ever told to it.
 #[utoipa::path(
     post, path = "/v1/admin/units/{code}/remove", tag = "admin", operation_id = "remove_unit", security(("lgsp-v1" = [])),
-    params(("code" = String, Path, description = "Its code", example = "H41.05")),
+    params(OfUnit),
     responses((status = 200, description = "Removed", body = UnitRemoved))
 )]
 pub(crate) async fn remove(
@@ -141,8 +138,9 @@ pub(crate) async fn remove(
     let mut signed = app.signed(request).await?;
     signed.no_body().await?;
     let code: UnitCode = id(&code)?;
-    let removed = app.exchange.remove_unit(&signed.caller, code.clone()).await;
-    removed.map_err(|error| naming_unit(&app, error, &code))?;
+    if let Err(error) = app.exchange.remove_unit(&signed.caller, code.clone()).await {
+        return Err(naming_unit(&app, error, &code).await);
+    }
     Ok(answer::json(StatusCode::OK, &UnitRemoved { code }))
 }
 

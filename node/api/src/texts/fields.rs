@@ -97,6 +97,13 @@ const REASONS: &[(&str, &str)] = &[
     ("an https URL is expected", "cần URL https"),
     ("host:port is expected", "cần dạng máy:cổng"),
     ("the list is too long", "danh sách quá dài"),
+    ("the list is empty", "danh sách trống"),
+    ("1 to 512 units are expected, each once", "cần từ 1 đến 512 đơn vị, mỗi đơn vị một lần"),
+    (
+        "a moment from now on is expected, up to 30 days ahead",
+        "cần thời điểm ở tương lai, không quá 30 ngày",
+    ),
+    ("at most 366 days are allowed", "tối đa 366 ngày"),
     // Of keys that are handed over.
     ("it is not PEM", "không phải PEM"),
     ("at most 8192 octets are allowed", "tối đa 8192 byte"),

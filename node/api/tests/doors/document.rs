@@ -81,6 +81,36 @@ fn media_type(headers: &HeaderMap) -> Option<&str> {
     value.split(';').next().map(str::trim)
 }
 
+/// The schema of a JSON body that is posted to a path.
+pub fn posted_to(path: &str) -> &'static Value {
+    let (name, operation) =
+        operation(&Method::POST, &HeaderMap::new(), path).expect("an operation");
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+    assert!(schema.is_object(), "{name} takes no JSON");
+    of_a_value(schema)
+}
+
+/// The schema of a place in such a body.
+pub fn at(schema: &'static Value, place: &str) -> &'static Value {
+    place.split('/').skip(1).fold(schema, |schema, key| match schema["type"].as_str() {
+        Some("array") => of_a_value(&schema["items"]),
+        _ => of_a_value(&schema["properties"][key]),
+    })
+}
+
+/// What a schema says of values that are there.
+fn of_a_value(schema: &'static Value) -> &'static Value {
+    let schema = resolved(schema);
+    let cases = schema["oneOf"].as_array();
+    let case = cases.and_then(|cases| cases.iter().find(|case| case["type"] != "null"));
+    case.map_or(schema, resolved)
+}
+
+/// Whether a value is as its schema says.
+pub fn fits(schema: &Value, value: &Value) -> bool {
+    matches(schema, value, Extra::Refused).is_ok()
+}
+
 /// Checks an answer, and its request's body if it was taken.
 pub fn check(method: &Method, path: &str, asked: (&HeaderMap, &[u8]), answer: &Answer) {
     let Some((name, operation)) = operation(method, asked.0, path) else {
@@ -129,10 +159,8 @@ fn check_request(name: &str, operation: &Value, headers: &HeaderMap, body: &[u8]
 
 fn check_answer(name: &str, operation: &Value, answer: &Answer) {
     let status = answer.status.as_str();
-    let responses = &operation["responses"];
-    let named = &responses[status];
-    assert!(named.is_object() || !answer.status.is_success(), "{name}: {status} is not documented");
-    let response = if named.is_object() { named } else { &responses["default"] };
+    let response = resolved(&operation["responses"][status]);
+    assert!(response.is_object(), "{name}: {status} is not documented: {:?}", answer.body);
     if answer.body.is_empty() {
         let silent = response["content"].is_null() || name.starts_with("HEAD ");
         assert!(silent || !answer.status.is_success(), "{name}: {status} has no body");
@@ -142,7 +170,7 @@ fn check_answer(name: &str, operation: &Value, answer: &Answer) {
     let content = &response["content"][kind];
     if kind == "application/octet-stream" || answer.headers.contains_key("repr-digest") {
         // Contents go out as whatever their source called them.
-        assert!(response["content"]["application/octet-stream"].is_object(), "{name}: {status}");
+        assert!(response["content"]["*/*"].is_object(), "{name}: {status}");
         return;
     }
     assert!(content.is_object(), "{name}: {status} with {kind} is not documented");
@@ -186,6 +214,12 @@ fn matches(schema: &Value, value: &Value, extra: Extra) -> Result<(), String> {
             }),
             "minLength" => length(value).is_none_or(|length| length >= number(rule)),
             "maxLength" => length(value).is_none_or(|length| length <= number(rule)),
+            "minItems" => value.as_array().is_none_or(|items| items.len() as f64 >= number(rule)),
+            "maxItems" => value.as_array().is_none_or(|items| items.len() as f64 <= number(rule)),
+            "uniqueItems" => value.as_array().is_none_or(|items| {
+                items.iter().enumerate().all(|(index, item)| !items[..index].contains(item))
+            }),
+            "maximum" => value.as_f64().is_none_or(|value| value <= number(rule)),
             "minimum" => value.as_f64().is_none_or(|value| value >= number(rule)),
             "format" => value.as_str().is_none_or(|text| is_of_format(rule, text)),
             "oneOf" => {
@@ -246,7 +280,7 @@ fn is_of_format(format: &Value, text: &str) -> bool {
             Regex::new(pattern).expect("a pattern").is_match(text)
         }
         // Of numbers; the type has spoken.
-        "int32" | "int64" | "uint32" | "uint64" => true,
+        "int32" | "int64" | "uint32" | "uint64" | "binary" => true,
         "uri" => text.parse::<axum::http::Uri>().is_ok_and(|uri| uri.scheme().is_some()),
         other => panic!("the checker does not know the format {other}"),
     }
@@ -287,6 +321,33 @@ fn differences_are_found() {
     assert!(matches(&schema, &lacking, Extra::Refused).is_err());
     let both = json!({"oneOf": [schema.clone(), schema]});
     assert!(matches(&both, &packet, Extra::Refused).is_err());
+}
+
+/// An example that is none would be the first thing that somebody tries.
+#[test]
+fn examples_are_as_their_schemas_say() {
+    fn look(value: &Value, at: &str, found: &mut usize) {
+        let schema = value.get("schema").unwrap_or(value);
+        let examples = value["examples"].as_array().into_iter().flatten();
+        for example in examples.chain(value.get("example").filter(|_| value["type"] != "object")) {
+            let checked = matches(schema, example, Extra::Refused);
+            checked.unwrap_or_else(|wrong| panic!("{at}: the example{wrong}"));
+            *found += 1;
+        }
+        match value {
+            Value::Object(members) => {
+                members
+                    .iter()
+                    .for_each(|(name, member)| look(member, &format!("{at}/{name}"), found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| look(item, at, found)),
+            _ => {}
+        }
+    }
+    let mut found = 0;
+    look(&DOCUMENT["paths"], "", &mut found);
+    look(&DOCUMENT["components"], "", &mut found);
+    assert!(found > 100, "{found}");
 }
 
 /// Routes and forms of a body that no other test takes.

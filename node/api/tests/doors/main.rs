@@ -1,5 +1,6 @@
 //! The API's doors on a real exchange: strangers, a packet's whole way, uploads, ranges, events, bad input.
 
+mod at_limits;
 mod bound;
 mod by_whom;
 mod cut_off;
