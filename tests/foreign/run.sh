@@ -233,8 +233,9 @@ stream() { # Reads a stream of events to the end of the one that announces a pac
     printf '%s\n' "$line"
     case $line in *lgsp.packet.available.v1*) case $line in *"\"subject\":\"$packet\""*) seen=yes ;; esac ;; esac
     if [ -n "$seen" ] && [ -z "$line" ]; then return; fi
-  done < <(signed GET "$@" -N -m 30 -H 'Accept: text/event-stream')
-  echo "the stream ended without $packet" >&2
+    # curl lives until it writes again, and what it says then belongs to no step.
+  done < <(signed GET "$@" -N -m 30 -H 'Accept: text/event-stream' 2> "$scratch/stream.err")
+  echo "the stream ended without $packet: $(cat "$scratch/stream.err")" >&2
   return 1
 }
 by_events() {
