@@ -133,6 +133,7 @@ namespace Lgsp
             {
                 chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
                 chain.ChainPolicy.VerificationFlags = X509VerificationFlags.AllowUnknownCertificateAuthority;
+                chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.1"));  // a server's
                 chain.ChainPolicy.ExtraStore.AddRange(trusted);
                 if (!chain.Build(certificate)) return false;
                 var root = chain.ChainElements[chain.ChainElements.Count - 1].Certificate.RawData;
@@ -212,7 +213,8 @@ namespace Lgsp
                         await WholeWay(lgsp, Env("LGSP_UNIT"));
                 return 0;
             }
-            catch (Exception error) when (error is Problem || error is HttpRequestException || error is InvalidDataException)
+            catch (Exception error) when (error is Problem || error is HttpRequestException || error is IOException
+                || error is InvalidDataException || error is TaskCanceledException)
             {
                 Console.Error.WriteLine(error.GetBaseException().Message);
                 return 1;

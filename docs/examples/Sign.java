@@ -175,7 +175,7 @@ public class Sign {
             throw new IOException("the digest differs");
         }
         var name = fetched.headers().firstValue("Content-Disposition").orElse("").replaceFirst(".*filename\\*=UTF-8''", "");
-        System.out.printf("received: %s, %d octets%n", URLDecoder.decode(name, StandardCharsets.UTF_8), fetched.body().length);
+        System.out.printf("received: %s, %d octets%n", URLDecoder.decode(name.replace("+", "%2B"), StandardCharsets.UTF_8), fetched.body().length);
         var receipt = "{\"digest\":\"" + HexFormat.of().formatHex(digest) + "\"}";
         lgsp.call("POST", path + "/confirm", Map.of(), receipt.getBytes(StandardCharsets.UTF_8));
         System.out.println(member(text(lgsp.call("GET", path, Map.of(), null)), "state"));
@@ -208,8 +208,8 @@ public class Sign {
     public static void main(String[] args) throws Exception {
         try {
             if (args.length > 0 && args[0].equals("--self-test")) selfTest(); else wholeWay(System.getenv());
-        } catch (IOException problem) {
-            System.err.println(problem.getMessage());
+        } catch (IOException | GeneralSecurityException | RuntimeException problem) {
+            System.err.println(problem.getMessage() == null ? problem : problem.getMessage());
             System.exit(1);
         }
     }

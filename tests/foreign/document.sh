@@ -79,13 +79,13 @@ by_document() {
   if [ -n "$redocly" ] && wait "$redocly"; then
     count linted
   else
-    echo "left out: there is no npm here, or it could not install the package"
+    left_out "there is no npm here, or it could not install the package"
   fi
   step "openapi-typescript 7.13.0 and openapi-fetch 0.17.0"
   if [ -n "$typescript" ] && wait "$typescript"; then
     count as 1 "$hmac" "$scratch/hmac.secret" typed
   else
-    echo "left out: there is no npm here, or it could not install the packages"
+    left_out "there is no npm here, or it could not install the packages"
   fi
   step "schemathesis 4.32.5"
   wait "$schemathesis"

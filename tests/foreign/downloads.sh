@@ -1,5 +1,6 @@
 # Downloads by the programs that everybody has, with a token: curl over HTTP/1.1 and HTTP/2, and wget, which speaks
-# HTTP/1.1 only. In one go and in two ranges, each ends as picked up. Sourced by run.sh, whose functions it uses.
+# HTTP/1.1 only. In one go and in two ranges, curl's from two nodes, each ends as picked up. Sourced by run.sh, whose
+# functions it uses.
 
 send_small() { # Sends a small packet in one round trip; its id comes in `packet`.
   local file=$1 boundary=ranh-gioi-7f3a
@@ -24,6 +25,9 @@ by_curl() { # In one go under the name that it is given, or in two ranges that c
   else
     "${fetch[@]}" -r 0-99999 -o "Ban do.zip"
     [ "$(wc -c < "Ban do.zip")" = 100000 ]
+    # The rest comes from another node: any of them takes any request.
+    address=$elsewhere${address#"$LGSP_URL"}
+    fetch[-1]=$address
     "${fetch[@]}" -C - -o "Ban do.zip"
   fi
   # Which version it was, the server was asked for nothing else.
@@ -67,6 +71,8 @@ download() { # One packet by one program; the lines name both.
 by_downloads() {
   step "downloads by curl and wget"
   head -c 300000 /dev/urandom > "$scratch/small.zip"
+  local elsewhere
+  elsewhere=$(url 3)
   local how
   for how in whole ranges; do
     count as 1 "$hmac" "$scratch/hmac.secret" download "curl, HTTP/1.1, $how" "$scratch/small.zip" by_curl http1.1 $how
@@ -74,7 +80,7 @@ by_downloads() {
     if command -v wget > /dev/null; then
       count as 3 "$hmac" "$scratch/hmac.secret" download "wget, $how" "$scratch/small.zip" by_wget $how
     else
-      echo "left out: there is no wget here"
+      left_out "there is no wget here"
     fi
   done
 }

@@ -37,7 +37,7 @@ kept() { # What the follower's lines show at the end.
 by_outage() {
   step "eventsource 4.1.1, while two nodes of three are dead"
   if [ -z "$eventsource" ] || ! wait "$eventsource"; then
-    echo "left out: there is no npm here, or it could not install the package"
+    left_out "there is no npm here, or it could not install the package"
     return
   fi
   told=$scratch/told

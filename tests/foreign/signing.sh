@@ -72,7 +72,7 @@ with() { # Counts an example at a node, or says that it is left out: the node, t
   local node=$1 example=$2 program
   shift 2
   for program in "$@"; do
-    command -v "$program" > /dev/null || { echo "left out: the signing example ${example#in_}, as there is no $program here"; return; }
+    command -v "$program" > /dev/null || { left_out "the signing example ${example#in_}, as there is no $program here"; return; }
   done
   count as "$node" "$hmac" "$scratch/windows.secret" "$example"
 }

@@ -61,8 +61,9 @@ pub(crate) struct Activity {
 /// Octets of a body that are still read behind a refusal, so that its connection goes on: as many as a client
 /// has sent before it could hear of it.
 const REST_MAX: u64 = JSON_MAX as u64;
-/// How long they are waited for: they are on their way already.
-const REST_TIME_MAX: Duration = Duration::from_millis(100);
+/// How long they are waited for while nothing comes, and in all: they are on their way already.
+const REST_PAUSE_MAX: Duration = Duration::from_millis(100);
+const REST_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// The body of a request, which says whether it was read to its end.
 pub(crate) struct Receiving {
@@ -102,10 +103,10 @@ impl Rest {
         if let Some(mut body) = body {
             let read = async {
                 while !body.is_end_stream() {
-                    match body.frame().await {
-                        Some(Ok(_)) => {}
-                        Some(Err(_)) => return,
-                        None => break,
+                    match timeout(REST_PAUSE_MAX, body.frame()).await {
+                        Ok(Some(Ok(_))) => {}
+                        Ok(Some(Err(_))) | Err(_) => return,
+                        Ok(None) => break,
                     }
                 }
                 activity.unread.store(false, Relaxed);

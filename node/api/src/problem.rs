@@ -314,11 +314,6 @@ impl From<Error> for Problem {
             Error::RangeOutside { size } => Self::range_outside(size),
             Error::DiskFull => Self::new(Fault::DiskFull),
             Error::Short => Self::new(Fault::NodeShort),
-            // What is one caller's is told as a share of it, whoever finds it used up.
-            Error::TooMany { what, max } if what.contains("_of_") => Self::new(Fault::ShareUsed)
-                .member("what", what)
-                .member("max", max)
-                .retry_after(DISK_RETRY_AFTER),
             Error::TooMany { what, max } => {
                 Self::new(Fault::TooMany).member("what", what).member("max", max)
             }

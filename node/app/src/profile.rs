@@ -206,13 +206,13 @@ impl Loaded {
     pub fn authority(&self) -> Result<Vec<CertificateDer<'static>>, Failure> {
         let text = &self.profile.authority;
         let pem = if self.is_inline() {
-            text.clone()
+            text.clone().into_bytes()
         } else {
             let path = self.beside(Path::new(text));
-            let read = written::read(&path);
-            read.map_err(|error| Failure::file(self.lang, &path, &error))?.to_string()
+            let read = written::read_pem(&path);
+            read.map_err(|error| Failure::file(self.lang, &path, &error))?.to_vec()
         };
-        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         all.ok()
             .filter(|all| !all.is_empty())
             .ok_or_else(|| wrong(self.lang, &self.path, t::PROFILE_AUTHORITY.in_lang(self.lang)))

@@ -80,6 +80,19 @@ const FILE_MAX: u64 = 1024 * 1024;
 
 /// The text of a file.
 pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    let octets = read_octets(path)?;
+    let wrong = |encoding| io::Error::new(io::ErrorKind::InvalidData, encoding);
+    text(&octets).map(|text| Zeroizing::new(text.to_owned())).map_err(wrong)
+}
+
+/// The octets of a PEM file: what stands between its blocks may be in any encoding that has ASCII's letters.
+pub fn read_pem(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let octets = read_octets(path)?;
+    let wrong = |model::Utf16| io::Error::new(io::ErrorKind::InvalidData, Encoding::Utf16);
+    model::without_mark(&octets).map(|octets| Zeroizing::new(octets.to_owned())).map_err(wrong)
+}
+
+fn read_octets(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = std::fs::File::open(path)?;
     // Room for all of it at once: a vector that grows would leave copies of a secret behind.
     let room = file.metadata()?.len().min(FILE_MAX) as usize + 1;
@@ -88,8 +101,7 @@ pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     if octets.len() as u64 > FILE_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    let wrong = |encoding| io::Error::new(io::ErrorKind::InvalidData, encoding);
-    text(&octets).map(|text| Zeroizing::new(text.to_owned())).map_err(wrong)
+    Ok(octets)
 }
 
 /// What is wrong in a file of settings, and where.
@@ -124,12 +136,12 @@ pub fn certified(
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertsError> {
     let read = |path: &Path| {
         let fail = |source| CertsError::File { action: "read", path: path.to_owned(), source };
-        read(path).map_err(fail)
+        read_pem(path).map_err(fail)
     };
     let wrong = |path: &Path, reason| CertsError::Pem { path: path.to_owned(), reason };
-    let certificates = certs::chain_from_pem(read(chain)?.as_bytes());
+    let certificates = certs::chain_from_pem(&read(chain)?);
     let certificates = certificates.map_err(|reason| wrong(chain, reason))?;
-    let private = certs::key_from_pem(read(key)?.as_bytes());
+    let private = certs::key_from_pem(&read(key)?);
     Ok((certificates, private.map_err(|reason| wrong(key, reason))?))
 }
 

@@ -18,8 +18,9 @@ use crate::{
     Error,
     disk::{File, Write},
     index::{Entry, Place},
-    layout::{Layout, Span},
+    layout::{Layout, Span, place},
     protocol::Standing,
+    reader::Source,
     record::{
         FENCE_PLACES, FILE_HEAD, FRAME_HEAD, Fence, FrameHead, IDENTITY, Identity, SEAL_PLACE,
         SealMark,
@@ -219,6 +220,7 @@ impl Store {
         if same && keep == space.layout.next {
             return Ok(keep);
         }
+        let keep = self.split(space, keep).await?;
         // The marks go before the frames, and the frames before another key comes in.
         let blank = vec![0; crate::record::SEAL].into();
         self.write_synced(
@@ -229,7 +231,6 @@ impl Store {
         .await?;
         space.mark = None;
         self.set_complete(space.id, false);
-        split(space, keep).await?;
         space.layout.truncate(keep);
         let end = space.layout.end;
         space.file.truncate(end).await.map_err(|source| self.fail("cut a file", source))?;
@@ -244,6 +245,27 @@ impl Store {
             space.identity = Some(identity.clone());
         }
         Ok(keep)
+    }
+
+    /// Looks up where a frame begins that a mixed run is around, so that the log can be cut before it; gives the
+    /// sequence to cut at. Where the heads in between are damaged that is the run's first: what cannot be read
+    /// here is nothing to keep, and comes again from the writer.
+    async fn split(&self, space: &mut Space, sequence: u64) -> Result<u64, Error> {
+        let Some(run) = space.layout.mixed_around(sequence) else { return Ok(sequence) };
+        let source = Source::Here { file: space.file.clone(), base: 0, small: false };
+        let mut place = place(&run, 0);
+        let reached = |head: &FrameHead| head.sequence >= sequence;
+        match self.walk((space.id, &source), &mut place, reached).await {
+            Ok(()) => {
+                space.layout.split(sequence, place.offset - run.offset);
+                Ok(sequence)
+            }
+            Err(error @ Error::Forged { .. }) => {
+                tracing::warn!(space = %space.id, %error, "a log is cut farther back");
+                Ok(run.first)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds frames of the writer of `epoch`; they are durable after the next sync.
@@ -363,28 +385,6 @@ impl Identity {
         let identity = (octets.len() == IDENTITY).then(|| Self::parse(octets, space)).flatten();
         identity.ok_or(Error::Malformed { what: "a file's identity" })
     }
-}
-
-/// Looks up where a frame begins that a mixed run is around, so that the log can be cut before it.
-async fn split(space: &mut Space, sequence: u64) -> Result<(), Error> {
-    let Some(run) = space.layout.mixed_around(sequence) else { return Ok(()) };
-    let damaged = || Error::Damaged { space: space.id, what: "its frames here" };
-    let (mut at, mut next, mut plain) = (run.at, run.first, 0);
-    let (mut octets, mut start) = (BytesMut::new(), at);
-    while next < sequence {
-        let mut from = (at - start) as usize;
-        if octets.len() < from + FRAME_HEAD {
-            octets = space.file.read(at, WINDOW).await.map_err(disk_error("read a file"))?;
-            (start, from) = (at, 0);
-        }
-        let head = octets.get(from..).and_then(|frame| FrameHead::parse(frame, space.id));
-        let head = head.filter(|head| head.sequence == next).ok_or_else(damaged)?;
-        at += head.total() as u64;
-        plain += u64::from(head.len);
-        next += 1;
-    }
-    space.layout.split(sequence, plain);
-    Ok(())
 }
 
 /// Reads frames from the beginning, as far as they are whole and follow each other.

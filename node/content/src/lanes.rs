@@ -24,10 +24,10 @@ use tokio::{
 
 use crate::{
     Error, FrameSink, FrameSource,
+    behind::catch_up,
     layout::Layout,
     protocol::{self, AskAppend, Operation, Signal},
-    reader::{PIECE, Source},
-    record::{FrameHead, Identity},
+    record::Identity,
     serve::SYNC_EVERY,
     store::{Members, Store},
 };
@@ -475,7 +475,7 @@ async fn run_peer(
         Some(Signal::From(from)) if from <= base.next => from,
         word => return Err(refusal(word, space)),
     };
-    let mut sent = catch_up(store, space, &base, from, &mut *sink).await?;
+    let (mut sent, _) = catch_up(store, space, &base, (from, None), &mut *sink).await?;
     loop {
         tokio::select! {
             order = orders.recv() => {
@@ -515,6 +515,7 @@ async fn trail(
     (sink, source): (&mut dyn FrameSink, &mut dyn FrameSource),
     progress: &Progress,
 ) -> Result<u64, Error> {
+    let mut at = None;
     loop {
         let changed = progress.changed.notified();
         tokio::pin!(changed);
@@ -522,7 +523,8 @@ async fn trail(
         let done = progress.done.load(Relaxed);
         let layout = store.lock_space(space, None).await?.layout.clone();
         if sent < layout.next {
-            sent = catch_up(store, space, &layout, sent, sink).await?;
+            let (next, end) = catch_up(store, space, &layout, (sent, at), sink).await?;
+            (sent, at) = (next, Some(end));
             let synced = sink.send(Signal::Sync.encode()).await;
             synced.map_err(|_| Error::Unavailable { space })?;
         } else if done {
@@ -558,38 +560,4 @@ fn refusal(word: Option<Signal>, space: SpaceId) -> Error {
         Some(Signal::Full) => Error::Full,
         _ => Error::Unavailable { space },
     }
-}
-
-/// Sends the frames of the log here that the holder lacks; gives the next sequence.
-async fn catch_up(
-    store: &Store,
-    space: SpaceId,
-    base: &Layout,
-    from: u64,
-    sink: &mut dyn FrameSink,
-) -> Result<u64, Error> {
-    let Some(place) = base.find(from) else { return Ok(base.next) };
-    let opened = store.disk.open(&crate::files::space_path(space)).await;
-    let file = opened.map_err(crate::store::disk_error("open a file"))?;
-    let source = Source::Here { file, base: 0, small: false };
-    let mut at = place.at;
-    while at < base.end {
-        let len = (base.end - at).min(PIECE as u64) as usize;
-        let mut octets = store.read_raw(space, &source, at, len).await?.freeze();
-        let begun = at;
-        while let Some(head) =
-            FrameHead::parse(&octets, space).filter(|head| head.total() <= octets.len())
-        {
-            let frame = octets.split_to(head.total());
-            at += head.total() as u64;
-            // A mixed run is read from its beginning.
-            if head.sequence >= from {
-                sink.send(frame).await.map_err(|_| Error::Unavailable { space })?;
-            }
-        }
-        if at == begun {
-            return Err(Error::Damaged { space, what: "its frames here" });
-        }
-    }
-    Ok(base.next)
 }

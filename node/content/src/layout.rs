@@ -18,11 +18,11 @@ pub const RUNS_KEPT: usize = 256;
 /// From so many runs on, frames of another length join the run before them: an upload in ordinary pieces
 /// never has so many. Few where tests would otherwise never meet a mixed run.
 pub const EXACT_MAX: usize = if cfg!(test) { 6 } else { 512 };
-/// Octets of the file that a mixed run may have: what is walked through for one place in it. Two runs that
-/// follow each other are longer together, so a content of 16 GiB has some two thousand of them.
+/// Octets of the file that a mixed run may have: what is walked along for one place in it, by the heads of its
+/// frames. Two runs that follow each other are longer together.
 pub const MIXED_MAX: u64 = if cfg!(test) { 900_000 } else { 16 << 20 };
-/// Of a file that has outgrown that: its part that a mixed run may have instead. A file of 1 TiB stays below
-/// [`RUNS_MAX`] that way.
+/// Of a file that has outgrown that: its part that a mixed run may have instead (85 MiB of 16 GiB). A file of
+/// 1 TiB stays below [`RUNS_MAX`] that way.
 const MIXED_PART: u64 = 192;
 /// Octets of a run in the table.
 const RUN: usize = 21;
@@ -79,7 +79,9 @@ pub struct Place {
     pub offset: u64,
     /// Plaintext octets of each frame; 0 of a mixed run.
     pub len: u32,
-    /// Its sequence.
+    /// Who wrote the run.
+    pub epoch: u32,
+    /// The frame's sequence.
     pub first: u64,
     /// Plaintext offset where the run ends.
     pub end: u64,
@@ -289,7 +291,7 @@ impl Layout {
         (sequence - run.first < u64::from(run.count)).then_some(run)
     }
 
-    /// Where the frame of a sequence lies, or of a mixed run its first frame, at or before it.
+    /// Where the frame of a sequence lies, or the first one of the mixed run that it is in.
     pub fn find(&self, sequence: u64) -> Option<Place> {
         self.run_of(sequence).map(|run| place(run, sequence - run.first))
     }
@@ -371,6 +373,7 @@ pub fn place(run: &Run, skip: u64) -> Place {
         at: run.at + skip * frame_total(run.len as usize) as u64,
         offset: run.offset + skip * u64::from(run.len),
         len: run.len,
+        epoch: run.epoch,
         first: run.first + skip,
         end: run.end(),
     }

@@ -7,6 +7,7 @@
 //! It deliberately lacks: who may read or write (delivery), what a packet's state is (machine),
 //! connections (mesh), the cluster key (certs), the lock of the directory (app).
 
+mod behind;
 mod copies;
 mod error;
 mod files;

@@ -21,8 +21,8 @@ use crate::{
     layout::{Place as FramePlace, Run, locate},
     protocol::{self, About, Description, Operation, ReadRaw},
     record::{
-        FILE_HEAD, FRAME, FrameHead, FrameKind, Identity, RECORD_HEAD, RecordHead, SEAL_PLACE,
-        SealMark, frame_total,
+        FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, Identity, RECORD_HEAD, RecordHead,
+        SEAL_PLACE, SealMark, frame_total,
     },
     seal::{Cipher, SlotOwner},
     store::Store,
@@ -30,6 +30,9 @@ use crate::{
 
 /// Octets of one read: four full frames, below the largest message.
 pub(crate) const PIECE: usize = 4 * frame_total(FRAME);
+
+/// Octets that are read for a head and perhaps more heads behind it: a block of the disk.
+const WALK_MIN: usize = 4096;
 
 /// No file is longer, on any system: a peer's offset beyond it is behind every end.
 const OFFSET_MAX: u64 = i64::MAX as u64 - PIECE as u64;
@@ -280,7 +283,48 @@ impl Store {
     }
 }
 
+/// Whether a frame is the one that a place tells of. Its seal says whether it is what it says.
+fn follows(place: &FramePlace, head: &FrameHead) -> bool {
+    let len = if place.len == 0 { head.len } else { place.len };
+    let FramePlace { epoch, first: sequence, offset, .. } = *place;
+    let expected = FrameHead { kind: FrameKind::Data, epoch, sequence, offset, len, ..*head };
+    *head == expected && len > 0 && offset + u64::from(len) <= place.end
+}
+
 impl Store {
+    /// Moves a place in a mixed run along the heads of its frames, to the first one that is to be stopped at
+    /// or to where the run ends. Where frames are small, one read has the heads of many; where they are large, little
+    /// more than the heads is read.
+    pub async fn walk(
+        &self,
+        (space, source): (SpaceId, &Source),
+        place: &mut FramePlace,
+        stops: impl Fn(&FrameHead) -> bool,
+    ) -> Result<(), Error> {
+        let (mut octets, mut asked) = (BytesMut::new(), WALK_MIN);
+        while place.offset < place.end {
+            if octets.len() < FRAME_HEAD {
+                octets = self.read_raw(space, source, place.at, asked).await?;
+            }
+            let head = FrameHead::parse(&octets, space).filter(|head| follows(place, head));
+            let head = head.ok_or(Error::Forged { space, sequence: place.first })?;
+            if stops(&head) {
+                break;
+            }
+            place.at += head.total() as u64;
+            place.offset += u64::from(head.len);
+            place.first += 1;
+            if head.total() + FRAME_HEAD <= octets.len() {
+                drop(octets.split_to(head.total()));
+            } else {
+                // What was read is used up: by many frames, so that more at once is worth it, or by a large one.
+                asked = if head.total() < asked { (asked * 2).min(PIECE) } else { WALK_MIN };
+                octets.clear();
+            }
+        }
+        Ok(())
+    }
+
     /// Reads [`PIECE`] octets of a run at most, and opens the frames that have octets of a range; the place
     /// moves behind what was read. Frames before a bad one are given out.
     pub async fn read_frames(
@@ -291,6 +335,10 @@ impl Store {
         mut opened: impl FnMut(u64, BytesMut),
     ) -> Result<(), Error> {
         let end = place.end.min(range.end);
+        if place.len == 0 {
+            let has_some = |head: &FrameHead| head.offset + u64::from(head.len) > range.start;
+            self.walk((space, source), place, has_some).await?;
+        }
         let asked = match place.len {
             // Frames of any lengths: no more than if each had a single octet.
             0 => (place.end - place.offset).saturating_mul(frame_total(1) as u64),
@@ -306,19 +354,13 @@ impl Store {
             if head.total() > octets.len() {
                 break;
             }
-            let FramePlace { first: sequence, offset, .. } = *place;
-            let len = if place.len == 0 { head.len } else { place.len };
-            let expected = FrameHead { kind: FrameKind::Data, sequence, offset, len, ..head };
-            if head != expected || len == 0 || offset + u64::from(len) > place.end {
+            if !follows(place, &head) {
                 return Err(forged);
             }
-            let frame = octets.split_to(head.total());
-            if offset + u64::from(len) > range.start {
-                let (_, plaintext) = cipher.open(frame).ok_or(forged)?;
-                opened(offset, plaintext);
-            }
+            let (_, plaintext) = cipher.open(octets.split_to(head.total())).ok_or(forged)?;
+            opened(place.offset, plaintext);
             place.at += head.total() as u64;
-            place.offset += u64::from(len);
+            place.offset += u64::from(head.len);
             place.first += 1;
         }
         if place.offset == before {

@@ -147,9 +147,11 @@ impl Exchange {
 
     /// Hears which parts another node has handed out.
     pub fn hear_handed(&self, parts: Vec<HandedPart>) {
-        for part in parts {
-            // Of a member, but never more than a content is.
-            let is_part = part.start < part.end && part.end <= part.size;
+        // A member tells no more at once, and no code that is none: what has a fault there stays there.
+        for part in parts.into_iter().take(TOLD_AT_ONCE) {
+            let is_part = part.start < part.end
+                && part.end <= part.size
+                && part.target.as_str().len() <= UnitCode::LEN_MAX;
             if is_part && self.inner.fetches.note(&part) {
                 self.picked_up(part.packet, part.target);
             }
@@ -157,7 +159,7 @@ impl Exchange {
     }
 
     /// A target has had all of a content. Twice does no harm: it is recorded once.
-    fn picked_up(&self, packet: PacketId, target: UnitCode) {
+    pub(crate) fn picked_up(&self, packet: PacketId, target: UnitCode) {
         let mut pickups = self.inner.pickups.lock();
         // The record is a courtesy to the source: under a flood some are left out, no receipt is.
         if pickups.len() < PICKUPS_WAITING_MAX {

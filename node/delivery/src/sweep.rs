@@ -100,16 +100,24 @@ impl Exchange {
     /// Records who has fetched what, leaving out deliveries that have gone further since.
     pub(crate) async fn record_pickups(&self) -> Result<(), Error> {
         let waiting = std::mem::take(&mut *self.inner.pickups.lock());
-        for waiting in waiting.chunks(PICKUPS_A_RECORD_MAX) {
+        for (index, chunk) in waiting.chunks(PICKUPS_A_RECORD_MAX).enumerate() {
             // Each for itself, and the rule looks again.
             let view = View::new(self.consensus().latest());
             let state = |(packet, target): &(PacketId, UnitCode)| {
                 Some(view.packet_row(*packet)?.delivery_to(target)?.state)
             };
             let is_due = |pickup: &&_| state(pickup) == Some(DeliveryState::Accepted);
-            let pickups: Vec<_> = waiting.iter().filter(is_due).cloned().collect();
-            if !pickups.is_empty() {
-                self.propose(None, Command::RecordPickup(RecordPickup { pickups })).await?;
+            let pickups: Vec<_> = chunk.iter().filter(is_due).cloned().collect();
+            if pickups.is_empty() {
+                continue;
+            }
+            let command = Command::RecordPickup(RecordPickup { pickups });
+            if let Err(error) = self.propose(None, command).await {
+                // Without a majority for the moment: what is recorded twice is recorded once.
+                for (packet, target) in waiting.into_iter().skip(index * PICKUPS_A_RECORD_MAX) {
+                    self.picked_up(packet, target);
+                }
+                return Err(error);
             }
         }
         Ok(())

@@ -98,7 +98,7 @@ impl Uploads {
                 && !give_way(&mut sessions, own)
             {
                 let what = "uploads_of_application";
-                return Err(Error::TooMany { what, max: self.an_app_max() });
+                return Err(Error::ShareUsed { what, max: self.an_app_max() as u64 });
             }
             if sessions.len() >= self.max && !give_way(&mut sessions, |_| true) {
                 let what = "uploads";
@@ -547,7 +547,7 @@ mod tests {
             .map(|space| open(space, &app(1)).expect("there is room"))
             .collect();
         let refused = open(9_000, &app(1));
-        assert!(matches!(refused, Err(Error::TooMany { max: 32, .. })));
+        assert!(matches!(refused, Err(Error::ShareUsed { max: 32, .. })));
         open(9_000, &app(2)).expect("another application has its own share");
         drop(busy);
         open(9_001, &app(1)).expect("its own idle one gives way");

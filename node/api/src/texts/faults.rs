@@ -168,8 +168,8 @@ faults! {
         ["The node cannot be certified", "The certificate request or a host name of the node is malformed, see `field`. The join token is still valid: correct the configuration and run `lgsp join` again."],
     /// A content of which too many pieces were taken back.
     TooManyPieces = "too_many_pieces" 1142 409 false
-        ["Quá nhiều đoạn đã bị bỏ", "Quá nhiều đoạn của nội dung này đã bị bỏ vì sai mã kiểm, nên không nhận tiếp được. Tạo gói tin mới và gửi lại."]
-        ["Too many pieces were taken back", "Too many pieces of this content were taken back because their checksum was wrong. Open a new packet and send the content again."],
+        ["Nội dung bị gián đoạn quá nhiều lần", "Quá nhiều đoạn của nội dung này đã bị bỏ vì sai mã kiểm, hoặc các đoạn được gửi luân phiên tới nhiều nút. Tạo gói tin mới và gửi cả nội dung tới một nút."]
+        ["The upload was interrupted too often", "Too many pieces of this content were taken back because their checksum was wrong, or the pieces were sent to several nodes in turn. Open a new packet and send all of it to one node."],
     /// A member that holds what no other does.
     OnlyCopy = "only_copy" 1143 409 false
         ["Nút này giữ bản duy nhất", "Nút giữ bản ghi (`entries`) hoặc nội dung (`contents`) mà các nút còn trả lời không có; gỡ nút là mất chúng. Chạy lại nút đó hoặc xem «Đĩa quay về bản cũ» trong sách vận hành; nếu chấp nhận mất: `lgsp member remove --force`."]

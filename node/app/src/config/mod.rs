@@ -396,7 +396,7 @@ impl Config {
                 return unfit_value(key, t::UNFIT_NO_FILE, file.display());
             }
             // Whoever checks a configuration may not be allowed to read the key: the node says that.
-            let read = file.as_ref().map(|file| written::read(file));
+            let read = file.as_ref().map(|file| written::read_pem(file));
             if let (Some(file), Some(Err(error))) = (file, read)
                 && written::Encoding::of(&error).is_some()
             {

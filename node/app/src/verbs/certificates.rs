@@ -1,8 +1,11 @@
 //! The certificates that nodes present for HTTPS: each is asked for its own, as no other knows it.
 
+use std::time::Duration;
+
 use client::NodeStatus;
 use futures_util::future::join_all;
 use model::Moment;
+use tokio::time::timeout;
 
 use super::Context;
 use crate::{cli::Failure, profile::Loaded};
@@ -23,13 +26,17 @@ pub(super) async fn end_of(
     certs::not_after(&certificate).map_err(|error| error.to_string())
 }
 
-/// Fills in when the certificates of the nodes end, all asked at once. One that does not show its own keeps none.
+/// How long the nodes have for it where something else was asked for: a monitor does not wait for one that its
+/// machine cannot reach.
+const SHOWN_WITHIN: Duration = Duration::from_secs(1);
+
+/// Fills in when the certificates of the nodes end, all asked at once. One that does not show its own in time keeps none.
 pub(super) async fn fill_in(context: &Context, loaded: &Loaded, nodes: &mut [NodeStatus]) {
     let asked = nodes.iter_mut().filter(|node| node.reachable && node.role != "removed");
     join_all(asked.map(async |node| {
         let Some(url) = &node.api_url else { return };
-        let end = end_of(context, loaded, url).await.ok();
-        node.certificate_expires_at = end.map(|end| end.to_string());
+        let shown = timeout(SHOWN_WITHIN, end_of(context, loaded, url)).await;
+        node.certificate_expires_at = shown.ok().and_then(Result::ok).map(|end| end.to_string());
     }))
     .await;
 }

@@ -158,7 +158,13 @@ fn every_door_names_another_encoding_and_says_no_secret() {
             }
         }
         let latin = |text: &str| [text.as_bytes(), b"\xe9\n"].concat();
-        let failure = through(*door, Lang::En, &latin).expect_err(name);
+        let read = through(*door, Lang::En, &latin);
+        // Beside the blocks of PEM other programs write names in whatever encoding they have.
+        if ["authority of a profile", "api.tls_cert", "api.tls_key"].contains(name) {
+            read.unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
+            continue;
+        }
+        let failure = read.expect_err(name);
         assert!(
             failure.fix.as_ref().is_some_and(|fix| fix.contains("UTF-8")),
             "{name}: {failure:?}"
