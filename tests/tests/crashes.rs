@@ -86,7 +86,7 @@ async fn uploads(cluster: &mut Cluster) -> Result<()> {
             0 => cluster.leader().await?,
             _ => cluster.follower().await?,
         };
-        upload(cluster, &traffic, (&source, &target), intake)
+        upload(cluster, &traffic, (&source, &target), (intake, round == TIMES - 1))
             .await
             .with_context(|| format!("upload, round {round}"))?;
     }
@@ -94,12 +94,13 @@ async fn uploads(cluster: &mut Cluster) -> Result<()> {
     traffic.stop().await?.check(cluster).await
 }
 
-/// The intake node dies while content streams into it; the upload goes on at another.
+/// The intake node dies while content streams into it; the upload goes on at another. With `odd`, the first
+/// octets come in so many pieces that their frames share mixed runs.
 async fn upload(
     cluster: &mut Cluster,
     traffic: &Traffic,
     (source, target): (&Party, &Party),
-    intake: usize,
+    (intake, odd): (usize, bool),
 ) -> Result<()> {
     const MIB: usize = 1 << 20;
     let mut content = vec![0; 8 * MIB];
@@ -107,6 +108,9 @@ async fn upload(
     let (size, digest) = (content.len() as u64, digest_of(&content));
     let at = cluster.endpoint(intake);
     let (packet, space, token) = source.open(&at, &[&target.unit], "upload", Some(size)).await?;
+    if odd {
+        odd_pieces(&at, (&space, &token), &content[..MIB]).await.context("odd pieces")?;
+    }
     upload_to(&at, (&space, &token), &content[..2 * MIB]).await.context("the first two MiB")?;
 
     // Three more MiB of the six that were announced, and the node is gone.
@@ -143,6 +147,22 @@ async fn upload(
     let asked = async || source.packet(&back, &packet).await;
     let answer = answered("the node that died", ANSWER_TIME_MAX, asked).await?.success()?;
     ensure!(answer.text("/state") == "completed", "the node that died knows: {}", answer.summary());
+    Ok(())
+}
+
+/// Uploads in more pieces than a content has exact runs, no two neighbours of one length.
+async fn odd_pieces(at: &Arc<Endpoint>, space: (&str, &str), content: &[u8]) -> Result<()> {
+    const PIECES: usize = 600;
+    let (mut conn, mut offset) = (Conn::new(at), 0);
+    for number in 0..PIECES {
+        let len = 1 + number * 7919 % (2 * content.len() / PIECES - 1);
+        let piece = Bytes::copy_from_slice(&content[offset..content.len().min(offset + len)]);
+        let (len, from) = (piece.len(), offset as u64);
+        let request = Party::patch(space.0, space.1, from, piece);
+        let answer = conn.call(&request).await?.success()?;
+        offset += len;
+        ensure!(offset_of(&answer)? == offset, "piece {number}: {}", answer.summary());
+    }
     Ok(())
 }
 
