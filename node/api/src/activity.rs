@@ -54,6 +54,8 @@ pub(crate) struct Activity {
     sending_count: AtomicU32,
     /// The body of the last request was not read to its end.
     unread: AtomicBool,
+    /// What its handler has left of it, over HTTP/1.1 and if it is little.
+    rest: Mutex<Option<Incoming>>,
     /// All is said, and what still comes is read and dropped.
     lingers: AtomicBool,
 }
@@ -70,51 +72,23 @@ pub(crate) struct Receiving {
     /// None once it is dropped.
     body: Option<Incoming>,
     activity: Arc<Activity>,
-    rest: Rest,
 }
-
-/// What its handler has left of a body.
-#[derive(Clone, Default)]
-pub(crate) struct Rest(Arc<Mutex<Option<Incoming>>>);
 
 impl Receiving {
     /// The body of a request that begins now.
-    pub(crate) fn new(body: Incoming, activity: Arc<Activity>, rest: Rest) -> Self {
+    pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
         activity.unread.store(!body.is_end_stream(), Relaxed);
-        Self { body: Some(body), activity, rest }
+        Self { body: Some(body), activity }
     }
 }
 
 impl Drop for Receiving {
     fn drop(&mut self) {
-        let unread = self.activity.unread.load(Relaxed);
-        let few = |body: &Incoming| body.size_hint().upper().is_some_and(|left| left <= REST_MAX);
-        if let Some(body) = self.body.take().filter(|body| unread && few(body)) {
-            *self.rest.0.lock() = Some(body);
+        if self.activity.is_unread() {
+            let few =
+                |body: &Incoming| body.size_hint().upper().is_some_and(|left| left <= REST_MAX);
+            *self.activity.rest.lock() = self.body.take().filter(few);
         }
-    }
-}
-
-impl Rest {
-    /// Reads a small rest, if that ends soon; answers whether the body is at its end, so that another request
-    /// may follow on its connection.
-    pub(crate) async fn is_read(&self, activity: &Activity) -> bool {
-        let body = self.0.lock().take();
-        if let Some(mut body) = body {
-            let read = async {
-                while !body.is_end_stream() {
-                    match timeout(REST_PAUSE_MAX, body.frame()).await {
-                        Ok(Some(Ok(_))) => {}
-                        Ok(Some(Err(_))) | Err(_) => return,
-                        Ok(None) => break,
-                    }
-                }
-                activity.unread.store(false, Relaxed);
-            };
-            // Whether it came in time is what the activity says.
-            let _ = timeout(REST_TIME_MAX, read).await;
-        }
-        !activity.unread.load(Relaxed)
     }
 }
 
@@ -207,6 +181,7 @@ impl Activity {
             busy_count: 0.into(),
             sending_count: 0.into(),
             unread: false.into(),
+            rest: Mutex::default(),
             lingers: false.into(),
         }
     }
@@ -234,6 +209,27 @@ impl Activity {
         self.head_at.store(0, Relaxed);
         self.busy_count.fetch_add(1, Relaxed);
         Busy(self)
+    }
+
+    /// Whether another request may follow on the connection: its last body is at its end, or a small rest of it
+    /// that has been sent already is read now.
+    pub(crate) async fn may_go_on(&self, sent: bool) -> bool {
+        let rest = self.rest.lock().take().filter(|_| sent);
+        if let Some(mut body) = rest {
+            let read = async {
+                while !body.is_end_stream() {
+                    match timeout(REST_PAUSE_MAX, body.frame()).await {
+                        Ok(Some(Ok(_))) => {}
+                        Ok(Some(Err(_))) | Err(_) => return,
+                        Ok(None) => break,
+                    }
+                }
+                self.unread.store(false, Relaxed);
+            };
+            // Whether it came in time is what the flag says.
+            let _ = timeout(REST_TIME_MAX, read).await;
+        }
+        !self.is_unread()
     }
 
     /// Whether the peer may still be sending what nobody will read, over HTTP/1.1.

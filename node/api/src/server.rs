@@ -28,7 +28,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    activity::{Heads, Receiving, Rest, Watched},
+    activity::{Heads, Receiving, Watched},
     app::App,
     front::Front,
     limits::Limit,
@@ -228,18 +228,13 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front, slot
             let busy = activity.clone().begin();
             request.extensions_mut().insert(visitor.clone());
             async move {
-                let rest = Rest::default();
-                // To read it would ask for it.
-                let kept = if request.headers().contains_key(header::EXPECT) {
-                    Rest::default()
-                } else {
-                    rest.clone()
-                };
+                // Who waits for `100 Continue` would be asked for the body by reading it.
+                let sent = !request.headers().contains_key(header::EXPECT);
                 let request: Request =
-                    request.map(|body| Body::new(Receiving::new(body, activity.clone(), kept)));
+                    request.map(|body| Body::new(Receiving::new(body, activity.clone())));
                 let mut response = front.answer(request).await;
                 // Nothing can follow an unread body, and whoever sends it must know (RFC 9112 section 9.6).
-                if !is_h2 && !rest.is_read(&activity).await {
+                if !activity.may_go_on(sent).await {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }

@@ -225,7 +225,7 @@ async fn pickup_loop(exchange: Exchange) {
 
 async fn handed_loop(exchange: Exchange) {
     loop {
-        exchange.inner.fetches.handed().await;
+        exchange.inner.handed.added().await;
         exchange.tell_handed().await;
     }
 }

@@ -6,46 +6,17 @@
 use futures_util::{StreamExt, stream};
 use machine::View;
 use model::SpaceId;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::Exchange;
 
 /// Spaces that may wait here; under a flood of refusals the rest is left to reconciliation.
-const WAITING_MAX: usize = 10_000;
+pub(crate) const DISCARDS_MAX: usize = 10_000;
 
 /// Spaces that the other nodes are told of at once.
 const TOLD_AT_ONCE: usize = 16;
 
 /// Contents that one purge takes: one sync serves them.
 const PURGED_AT_ONCE: usize = 500;
-
-/// What waits to be destroyed.
-#[derive(Default)]
-pub(crate) struct Discards {
-    waiting: Mutex<Vec<SpaceId>>,
-    added: Notify,
-}
-
-impl Discards {
-    /// Leaves a space whose content no command names or will name.
-    pub(crate) fn add(&self, space: SpaceId) {
-        let mut waiting = self.waiting.lock();
-        if waiting.len() < WAITING_MAX {
-            waiting.push(space);
-            self.added.notify_one();
-        }
-    }
-
-    /// Waits until something has been left here.
-    pub(crate) async fn added(&self) {
-        self.added.notified().await;
-    }
-
-    fn take(&self) -> Vec<SpaceId> {
-        std::mem::take(&mut *self.waiting.lock())
-    }
-}
 
 /// A content on its way in that nothing names yet. Dropped while it is so, it is left to be destroyed.
 pub(crate) struct Unnamed<'e> {
@@ -104,21 +75,5 @@ impl Exchange {
         if let Err(error) = self.content().purge(unnamed).await {
             tracing::warn!(%error, "contents that nobody names could not be destroyed yet");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_is_left_is_told_and_taken_once_and_bounded() {
-        let discards = Discards::default();
-        for number in 0..WAITING_MAX as u128 + 1 {
-            discards.add(SpaceId(number));
-        }
-        discards.added().await;
-        assert_eq!(discards.take().len(), WAITING_MAX);
-        assert_eq!(discards.take(), []);
     }
 }

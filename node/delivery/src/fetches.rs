@@ -13,9 +13,8 @@ use std::{
 use minicbor::{Decode, Encode};
 use model::{PacketId, UnitCode};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
-use crate::{Exchange, sweep::PICKUPS_WAITING_MAX};
+use crate::Exchange;
 
 /// Fetches in parts that are remembered at once: some 5 MiB where each has all of its ranges. Beyond it the
 /// one that was quiet longest is forgotten.
@@ -27,7 +26,7 @@ const RANGES_MAX: usize = 64;
 
 /// Parts that wait to be told to the other nodes. Those that break lines faster than nodes hear of it are
 /// left out, with the same end as those of a node that dies.
-const TOLD_WAITING_MAX: usize = 4096;
+pub(crate) const HANDED_MAX: usize = 4096;
 
 /// Parts of one message to the other nodes: some 30 KiB.
 const TOLD_AT_ONCE: usize = 512;
@@ -53,13 +52,9 @@ pub struct HandedPart {
     pub size: u64,
 }
 
-/// The fetches that are not whole, and what the other nodes are to hear of them.
+/// The fetches that are not whole.
 #[derive(Default)]
-pub(crate) struct Fetches {
-    table: Mutex<Table>,
-    to_tell: Mutex<Vec<HandedPart>>,
-    handed: Notify,
-}
+pub(crate) struct Fetches(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
@@ -101,7 +96,7 @@ impl Fetches {
     fn note(&self, part: &HandedPart) -> bool {
         let HandedPart { packet, target, size, .. } = part;
         let (fetch, size, part) = ((*packet, target.clone()), *size, part.start..part.end);
-        let mut table = self.table.lock();
+        let mut table = self.0.lock();
         if part == (0..size) {
             table.under_way.remove(&fetch);
             return true;
@@ -120,26 +115,12 @@ impl Fetches {
         }
         whole
     }
-
-    /// Leaves a part to be told to the other nodes.
-    fn tell(&self, part: HandedPart) {
-        let mut to_tell = self.to_tell.lock();
-        if to_tell.len() < TOLD_WAITING_MAX {
-            to_tell.push(part);
-            self.handed.notify_one();
-        }
-    }
-
-    /// Waits until there is something to tell.
-    pub(crate) async fn handed(&self) {
-        self.handed.notified().await;
-    }
 }
 
 impl Exchange {
     /// Tells the other nodes which parts this one has handed out.
     pub(crate) async fn tell_handed(&self) {
-        let parts = std::mem::take(&mut *self.inner.fetches.to_tell.lock());
+        let parts = self.inner.handed.take();
         for parts in parts.chunks(TOLD_AT_ONCE) {
             self.inner.parts.nodes.tell_handed(parts.to_vec()).await;
         }
@@ -160,11 +141,8 @@ impl Exchange {
 
     /// A target has had all of a content. Twice does no harm: it is recorded once.
     pub(crate) fn picked_up(&self, packet: PacketId, target: UnitCode) {
-        let mut pickups = self.inner.pickups.lock();
         // The record is a courtesy to the source: under a flood some are left out, no receipt is.
-        if pickups.len() < PICKUPS_WAITING_MAX {
-            pickups.push((packet, target));
-        }
+        self.inner.pickups.add((packet, target));
     }
 }
 
@@ -220,11 +198,11 @@ impl Handed {
         let (packet, target, size) = (self.packet, self.target.clone(), self.size);
         let part = HandedPart { packet, target, start: self.part.start, end: self.part.end, size };
         self.part.start = self.part.end;
-        let fetches = &self.exchange.inner.fetches;
-        if fetches.note(&part) {
+        let inner = &self.exchange.inner;
+        if inner.fetches.note(&part) {
             self.exchange.picked_up(packet, part.target);
         } else {
-            fetches.tell(part);
+            inner.handed.add(part);
         }
     }
 }
@@ -265,9 +243,9 @@ mod tests {
             assert!(!note(&fetches, part));
         }
         assert!(note(&fetches, 400..500));
-        assert!(fetches.table.lock().under_way.is_empty(), "what is whole is remembered no longer");
+        assert!(fetches.0.lock().under_way.is_empty(), "what is whole is remembered no longer");
         assert!(!note(&fetches, 0..999) && note(&fetches, 0..1000));
-        assert!(fetches.table.lock().under_way.is_empty());
+        assert!(fetches.0.lock().under_way.is_empty());
     }
 
     #[test]
@@ -286,11 +264,11 @@ mod tests {
         for at in 0..400 {
             assert!(!note(&fetches, at * 2..at * 2 + 1));
         }
-        assert_eq!(fetches.table.lock().under_way[&(PacketId(1), unit())].ranges.len(), RANGES_MAX);
+        assert_eq!(fetches.0.lock().under_way[&(PacketId(1), unit())].ranges.len(), RANGES_MAX);
         for packet in 2..FETCHES_MAX as u128 + 2 {
             noted(&fetches, packet, unit(), 0..1);
         }
-        let table = fetches.table.lock();
+        let table = fetches.0.lock();
         assert_eq!(table.under_way.len(), FETCHES_MAX);
         assert!(!table.under_way.contains_key(&(PacketId(1), unit())), "the quietest went");
     }

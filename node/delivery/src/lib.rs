@@ -5,6 +5,7 @@
 //! consensus and content it asks through [`Nodes`].
 
 mod authority;
+mod backlog;
 mod census;
 mod cluster_key;
 mod conductor;
@@ -34,6 +35,8 @@ use content::Content;
 use futures_util::future::BoxFuture;
 use model::{CommandId, Moment, NodeId, SpaceId};
 use parking_lot::Mutex;
+
+use crate::backlog::Backlog;
 
 pub use authority::Authorities;
 pub use census::OpenMax;
@@ -184,9 +187,10 @@ struct Inner {
     uploads: upload::Uploads,
     census: census::Census,
     policy: auth::Policy,
-    pickups: Mutex<Vec<(model::PacketId, model::UnitCode)>>,
+    pickups: Backlog<(model::PacketId, model::UnitCode)>,
     fetches: fetches::Fetches,
-    discards: discard::Discards,
+    handed: Backlog<HandedPart>,
+    discards: Backlog<SpaceId>,
     unclaimed: Mutex<reconcile::Unclaimed>,
     /// When the last look for unknown keys and join tokens began.
     strangers_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
@@ -210,9 +214,10 @@ impl Exchange {
                 parts,
                 hub: notices::Hub::default(),
                 census: census::Census::default(),
-                pickups: Mutex::default(),
+                pickups: Backlog::new(sweep::PICKUPS_WAITING_MAX),
                 fetches: fetches::Fetches::default(),
-                discards: discard::Discards::default(),
+                handed: Backlog::new(fetches::HANDED_MAX),
+                discards: Backlog::new(discard::DISCARDS_MAX),
                 unclaimed: Mutex::default(),
                 strangers_look: tokio::sync::Mutex::default(),
                 missing_said: Mutex::default(),

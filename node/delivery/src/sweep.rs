@@ -99,7 +99,7 @@ impl Exchange {
 
     /// Records who has fetched what, leaving out deliveries that have gone further since.
     pub(crate) async fn record_pickups(&self) -> Result<(), Error> {
-        let waiting = std::mem::take(&mut *self.inner.pickups.lock());
+        let waiting = self.inner.pickups.take();
         for (index, chunk) in waiting.chunks(PICKUPS_A_RECORD_MAX).enumerate() {
             // Each for itself, and the rule looks again.
             let view = View::new(self.consensus().latest());
