@@ -18,6 +18,11 @@ use model::{Digest, Grant, Moment};
 
 use crate::{AUTHORITY_PURPOSE, Error, Exchange};
 
+/// A join token waits so long for a new authority that is wanted: a rotation takes some tenths of a second where
+/// every node is there. Where one is away it may take hours, and a machine that replaces it must be able
+/// to join before: its token is then good until the rotation.
+const ROTATION_WAIT: Duration = Duration::from_secs(3);
+
 /// The authorities of the cluster, as nodes and applications use them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorities {
@@ -97,6 +102,20 @@ impl Exchange {
     pub fn authority_status(&self, caller: &VerifiedCaller) -> Result<Option<Authorities>, Error> {
         Self::require(caller, Grant::Admin)?;
         Ok(self.authorities())
+    }
+
+    /// Waits for a rotation that is under way, but not for long: what is made now and pins the authority
+    /// would end with the next one.
+    pub(crate) async fn rotated(&self) {
+        let mut applied = self.consensus().watch_applied();
+        let wanted = || {
+            let record = View::new(self.consensus().latest()).authority();
+            record.is_some_and(|record| record.wanted.is_some())
+        };
+        let rotation = async {
+            while wanted() && applied.changed().await.is_ok() {}
+        };
+        let _late = tokio::time::timeout(ROTATION_WAIT, rotation).await;
     }
 
     /// Takes the next step of a rotation, where this node leads.

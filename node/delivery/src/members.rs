@@ -303,6 +303,7 @@ impl Exchange {
         Self::require(caller, Grant::Admin)?;
         // A node that is behind would pin an authority that is none any more.
         self.consensus().read_index().await?;
+        self.rotated().await;
         let authority = self.authority()?;
         let random = &self.inner.parts.random;
         let token = JoinToken::generate(&authority.certificate, &mut |octets| random.fill(octets));
@@ -338,8 +339,10 @@ impl Exchange {
         if !join.token.pins(&authority.certificate) {
             return Err(Error::Refused(Refusal::TokenExpired));
         }
-        // Nothing is spent by a node that cannot certify.
-        self.open_authority(&authority)?;
+        // Nothing is spent by a node that cannot certify. If the authority is rotated from here on, the one that
+        // the token pins vouches still: the machine that joins believes no other, and renews its
+        // certificate once it runs.
+        let certifying = self.open_authority(&authority)?;
         let secret_digest = join.token.secret_digest();
         let admit = AdmitNode { secret_digest, node: join.node, key };
         let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
@@ -353,9 +356,6 @@ impl Exchange {
             names: join.names,
             addresses: join.addresses,
         };
-        // It may have been rotated meanwhile.
-        let authority = self.authority()?;
-        let certifying = self.open_authority(&authority)?;
         let certificate = certifying.issue(&request, self.now())?.to_vec();
         let members = self.present_nodes().into_iter().filter(|other| other.node != node).collect();
         let cluster_key = self.inner.parts.cluster_key.for_newcomer();
