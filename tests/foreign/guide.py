@@ -85,7 +85,7 @@ LIMITS = [
     (API, "PAGE_DEFAULT: usize = @;", 1, "without it @ |", "không ghi là @ |"),
     ("raft/model/src/codes.rs", MOST.format("UnitCode", ", all of them ASCII", "LEN"), 1, "code of a unit | 1 to @ char", "mã đơn vị | 1 đến @ ký tự"),
     (NAMES, MOST.format("Label", "", "CHARS"), 1, "| `q` of a search | @ characters", "| `q` khi tìm | @ ký tự"),
-    ("node/delivery/src/fetches.rs", "RANGES_MAX: usize = @;", 1, "one download | @ |", "một lần tải | @ |"),
+    ("node/conductor/src/fetches.rs", "RANGES_MAX: usize = @;", 1, "one download | @ |", "một lần tải | @ |"),
     (COMMAND, "PROOF_AGE_MAX_MS: u64 = @;", 1000, "| `created` | @ s ago", "| `created` | từ @ s trước"),
     (COMMAND, "PROOF_AHEAD_MAX_MS: u64 = @;", 1000, "s ago to @ s ahead", "s trước đến @ s sau"),
     ("node/auth/src/verify.rs", "AGE_MAX: Duration = Duration::from_secs(@);", 1, "| `created` | @ s ago", "| `created` | từ @ s trước"),
@@ -138,12 +138,12 @@ LIMITS = [
     (COMMAND, "FEED_EVENTS_MAX: u64 = @;", 1, "kept of one unit | @ |", "giữ của một đơn vị | @ |"),
     ("node/api/src/routes/events.rs", "WAIT_MAX_SECS: u64 = @;", 1, "| `wait` of a poll | @ s", "| `wait` của lần hỏi | @ s"),
     ("node/api/src/sse.rs", "LIFE_MIN: Duration = Duration::from_secs(@);", 60, "of a stream | @ to", "một luồng | @ đến"),
-    ("node/delivery/src/notices.rs", "WAITING_COUNT_MAX: usize = @;", 1, "`waiting` counts | @ |", "`waiting` đếm | @ |"),
+    ("node/conductor/src/notices.rs", "WAITING_COUNT_MAX: usize = @;", 1, "`waiting` counts | @ |", "`waiting` đếm | @ |"),
 ]
 # What the guides' words follow from: a quarter, half, twice the rate, some 1,900 pieces taken back, at two runs each.
 DERIVED = [
     ("node/api/src/shares.rs", ["APP_PART: usize = 4;", "UNIT_PART: usize = 2;", "BURST_SECS: u32 = 2;"]),
-    ("node/delivery/src/upload.rs", ["UPLOADS_AN_APP_PART: usize = 4;"]),
+    ("node/conductor/src/upload.rs", ["UPLOADS_AN_APP_PART: usize = 4;"]),
     (COMMAND, ["FEED_SHARE: u64 = FEED_EVENTS_MAX / 4;"]),
     ("node/content/src/layout.rs", ["RUNS_MAX: usize = 4096;", "RUNS_KEPT: usize = 256;"]),
     ("node/api/src/limits.rs", ["self.connections_max / 4", "self.connections_max / 2"]),

@@ -147,7 +147,7 @@ fn opened(key: &Loot, state: &Loot) -> usize {
     let secret =
         |record: &&KeyRecord| key.keyring.open(&secret_context(record), &record.material).is_ok();
     let sealed = &state.authority.key_sealed;
-    let authority = key.keyring.open(delivery::AUTHORITY_PURPOSE, sealed).is_ok();
+    let authority = key.keyring.open(conductor::AUTHORITY_PURPOSE, sealed).is_ok();
     state.keys.iter().filter(secret).count() + usize::from(authority)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
 use axum::http::HeaderValue;
-use delivery::Exchange;
+use conductor::Exchange;
 use model::UnitCode;
 use tokio::sync::watch;
 

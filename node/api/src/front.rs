@@ -125,10 +125,10 @@ impl Front {
                 ),
                 // Who has not been verified has asked for nothing yet.
                 () = self.given_up(method) => match notes.unit.get() {
-                    None if signed => Problem::from(delivery::Error::Unavailable {
+                    None if signed => Problem::from(conductor::Error::Unavailable {
                         retry_after: Duration::from_secs(1),
                     }),
-                    _ => Problem::from(delivery::Error::Unknown),
+                    _ => Problem::from(conductor::Error::Unknown),
                 }
                 .into_response(),
             }

@@ -1,6 +1,6 @@
 //! HTTPS for applications and people: routes, signatures at the door, problems, events, the document.
 //!
-//! It decides nothing: what a request asks goes to [`delivery::Exchange`], and what comes back is put
+//! It decides nothing: what a request asks goes to [`conductor::Exchange`], and what comes back is put
 //! into words. [`serve`] runs it on sockets, [`router`] without any.
 
 mod activity;
@@ -35,7 +35,7 @@ mod trace;
 mod turns;
 mod tus;
 
-use delivery::Exchange;
+use conductor::Exchange;
 
 pub use limits::{
     CONNECTIONS_AN_ADDRESS_DEFAULT, CONNECTIONS_MAX_DEFAULT, Limits, REQUESTS_A_SECOND_DEFAULT,

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, header},
 };
 use bytes::{Bytes, BytesMut};
-use delivery::ONE_ROUND_MAX;
+use conductor::ONE_ROUND_MAX;
 use model::FileName;
 
 use crate::{

@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use delivery::Error;
+use conductor::Error;
 use machine::Refusal;
 use serde_json::{Map, Value, json};
 

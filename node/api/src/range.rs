@@ -1,7 +1,7 @@
 //! `Range` and `If-Range` of RFC 9110: single ranges of octets, strong validators.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use delivery::Part;
+use conductor::Part;
 use model::Digest;
 
 /// The strong entity tag of a content.

@@ -14,7 +14,7 @@ use axum::{
     extract::Request,
     http::{HeaderValue, header},
 };
-use delivery::Exchange;
+use conductor::Exchange;
 use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;

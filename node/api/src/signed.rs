@@ -92,7 +92,7 @@ impl App {
         } else {
             self.exchange.await_fresh().await;
             match self.exchange.verify(&as_received) {
-                Err(delivery::Error::Signature(Rejection::KeyUnknown)) => {
+                Err(conductor::Error::Signature(Rejection::KeyUnknown)) => {
                     self.exchange.look_for_strangers().await?;
                     self.exchange.verify(&as_received)?
                 }

@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use delivery::{Hold, Listener};
+use conductor::{Hold, Listener};
 use futures_util::{FutureExt, Stream, stream};
 use tokio::time::{Instant, sleep_until};
 

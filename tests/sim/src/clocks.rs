@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use auth::VerifiedCaller;
-use delivery::Error;
+use conductor::Error;
 use machine::View;
 use model::{DeliveryState, NodeId, UnitCode};
 use parking_lot::Mutex;

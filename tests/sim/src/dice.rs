@@ -38,7 +38,7 @@ impl Dice {
     }
 }
 
-impl delivery::Random for Dice {
+impl conductor::Random for Dice {
     fn fill(&self, octets: &mut [u8]) {
         Self::fill(self, octets);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use certs::Keyring;
 use content::{ContentKey, KeyError, KeySealer};
-use delivery::{HandedPart, KeyOctets, Nodes, Vitals};
+use conductor::{HandedPart, KeyOctets, Nodes, Vitals};
 use futures_util::future::BoxFuture;
 use model::{NodeId, SpaceId};
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use consensus::{Consensus, Lane, Network, NetworkError};
 use content::{Content, FrameSink, FrameSource, PeerError, Peers};
-use delivery::Exchange;
+use conductor::Exchange;
 use futures_util::future::BoxFuture;
 use model::{NodeId, SpaceId};
 use parking_lot::Mutex;

@@ -4,7 +4,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use delivery::{Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, Submission};
+use conductor::{Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, Submission};
 use futures_util::StreamExt;
 use machine::{AddApp, ExchangePolicy, NewUnit, Receipt, Request};
 use model::{
@@ -342,7 +342,7 @@ impl Office {
     /// Sends one piece; the answer is the offset that was told.
     async fn send_piece(
         &self,
-        opened: &delivery::Opened,
+        opened: &conductor::Opened,
         content: &Bytes,
         from: u64,
     ) -> Option<u64> {

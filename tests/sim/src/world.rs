@@ -14,7 +14,7 @@ use bytes::Bytes;
 use certs::{ClusterKey, Keyring};
 use consensus::{Clock, Consensus, sim};
 use content::{Content, SimDisk};
-use delivery::{Conductor, Exchange, Parts};
+use conductor::{Conductor, Exchange, Parts};
 use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
 use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce};
 use parking_lot::Mutex;
@@ -246,8 +246,8 @@ impl World {
             nodes: Arc::new(Reachable { net: self.0.net.clone(), port }),
             public_names: self.0.names.clone(),
             content_max: 1 << 30,
-            open_max: delivery::OpenMax { packets_a_target: u32::MAX, octets_a_unit: u64::MAX },
-            uploads_max: delivery::UPLOADS_MAX,
+            open_max: conductor::OpenMax { packets_a_target: u32::MAX, octets_a_unit: u64::MAX },
+            uploads_max: conductor::UPLOADS_MAX,
         });
         self.0.net.attach(
             node,
@@ -476,7 +476,7 @@ impl World {
         credentials: &Credentials,
         method: &str,
         path: &str,
-    ) -> Result<VerifiedCaller, delivery::Error> {
+    ) -> Result<VerifiedCaller, conductor::Error> {
         if self.0.clocks && self.0.dice.chance(300) {
             return self.sign_at(exchange, credentials, (method, path), exchange.now());
         }
@@ -490,7 +490,7 @@ impl World {
         credentials: &Credentials,
         method: &str,
         path: &str,
-    ) -> Result<VerifiedCaller, delivery::Error> {
+    ) -> Result<VerifiedCaller, conductor::Error> {
         let right = SimClock::new(self.0.begun).now();
         self.sign_at(exchange, credentials, (method, path), right)
     }
@@ -501,7 +501,7 @@ impl World {
         credentials: &Credentials,
         (method, path): (&str, &str),
         created: Moment,
-    ) -> Result<VerifiedCaller, delivery::Error> {
+    ) -> Result<VerifiedCaller, conductor::Error> {
         let nonce: Nonce = format!("{:032x}", self.0.dice.bits()).parse().expect("32 characters");
         let signed = credentials.signer.sign(&SignRequest {
             method,
@@ -533,7 +533,7 @@ fn mint_key(dice: &Dice, keyring: &Keyring) -> (Credentials, AccessKey, Vec<u8>)
     dice.fill(&mut name);
     dice.fill(&mut octets);
     let (key, secret) = (AccessKey::from_random(name), Secret::from_random(&octets));
-    let material = delivery::seal_secret(keyring, &key, secret.expose());
+    let material = conductor::seal_secret(keyring, &key, secret.expose());
     (World::credentials(key.clone(), &secret), key, material)
 }
 

@@ -65,7 +65,7 @@ impl Loot {
     /// The cluster's authority, whose key the cluster key opens.
     pub fn open_authority(&self) -> Result<Authority> {
         let sealed = &self.authority.key_sealed;
-        let key = self.keyring.open(delivery::AUTHORITY_PURPOSE, sealed)?;
+        let key = self.keyring.open(conductor::AUTHORITY_PURPOSE, sealed)?;
         Ok(Authority::from_parts(&self.authority.certificate, &key)?)
     }
 

@@ -24,7 +24,7 @@ const HOUSE: &[(&str, &str, u8)] = &[
     ("lgsp-certs", "certs", 2),
     ("lgsp-mesh", "node/mesh", 2),
     ("lgsp-content", "node/content", 2),
-    ("lgsp-delivery", "node/delivery", 3),
+    ("lgsp-conductor", "node/conductor", 3),
     ("lgsp-api", "node/api", 4),
     // The client is a tool of the program's command line: it signs and trusts, below it.
     ("lgsp-client", "node/client", 4),
@@ -433,7 +433,7 @@ mod planted {
             );
         }
         assert!(
-            wrong_floors("lgsp-delivery", 3, &built("[dependencies]\nauth.workspace = true"))
+            wrong_floors("lgsp-conductor", 3, &built("[dependencies]\nauth.workspace = true"))
                 .is_empty()
         );
     }
@@ -446,7 +446,7 @@ mod planted {
             "[dependencies]\nweb = { version = \"1\", package = \"axum\" }",
             "[dependencies]\nnever-heard-of = \"1\"",
         ] {
-            assert_eq!(wrong_owners("lgsp-delivery", &built(dependency)).len(), 1, "{dependency}");
+            assert_eq!(wrong_owners("lgsp-conductor", &built(dependency)).len(), 1, "{dependency}");
         }
         let good = built("[dependencies]\nhyper = \"1\"\ntokio = \"1\"\nauth.workspace = true");
         assert!(wrong_owners("lgsp-api", &good).is_empty());

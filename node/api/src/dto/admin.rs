@@ -1,6 +1,6 @@
 //! Applications, keys and members, for administrators.
 
-use delivery::{ClusterKeyStatus, IssuedKey, MemberStatus, NewKey, Status};
+use conductor::{ClusterKeyStatus, IssuedKey, MemberStatus, NewKey, Status};
 use machine::{AddApp, AppRecord, By, KeyRecord, TARGETS_MAX};
 use model::{
     AccessKey, AppId, Grant, Grants, KeyAlgorithm, KeyStatus, Label, Moment, NodeId, UnitCode,

@@ -1,6 +1,6 @@
 //! The authorities: who certifies the nodes, and whom applications may still trust.
 
-use delivery::Authorities;
+use conductor::Authorities;
 use machine::{AUTHORITY_OVERLAP_MAX_MS, AUTHORITY_OVERLAP_MS};
 use model::Digest;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use delivery::{Admission, JoinRequest};
+use conductor::{Admission, JoinRequest};
 use machine::NewNode;
 use model::{Digest, NodeId};
 use serde::{Deserialize, Serialize};

@@ -158,8 +158,8 @@ pub(crate) struct PacketAccepted {
     pub(crate) digest: Digest,
 }
 
-impl From<delivery::Accepted> for PacketAccepted {
-    fn from(accepted: delivery::Accepted) -> Self {
+impl From<conductor::Accepted> for PacketAccepted {
+    fn from(accepted: conductor::Accepted) -> Self {
         Self {
             packet: accepted.packet,
             state: PacketState::Notified,

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::Response,
 };
-use delivery::Listener;
+use conductor::Listener;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, pickup::accepts};

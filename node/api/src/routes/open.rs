@@ -101,7 +101,7 @@ pub(crate) async fn well_known(State(app): State<App>) -> Response {
         },
         limits: Limits {
             content_max: app.settings.content_max,
-            one_round_max: delivery::ONE_ROUND_MAX,
+            one_round_max: conductor::ONE_ROUND_MAX,
             targets_max: machine::TARGETS_MAX,
             receipts_max: machine::PACKETS_A_COMMAND_MAX,
             units_max: machine::UNITS_A_COMMAND_MAX,

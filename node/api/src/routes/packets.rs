@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, Request, State},
     http::{StatusCode, header},
 };
-use delivery::{Error, OpenRequest, Submission};
+use conductor::{Error, OpenRequest, Submission};
 use machine::Refusal;
 use model::{PacketId, PacketState, UnitCode};
 

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::Response,
 };
-use delivery::{Download, Part, PickupProof};
+use conductor::{Download, Part, PickupProof};
 use futures_util::TryStreamExt;
 use model::{PacketId, PacketState};
 
@@ -147,7 +147,7 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
         let counted = stream
             .inspect_ok(move |octets| app.metrics.sent(octets.len() as u64))
             .inspect_err(|error| match error {
-                delivery::Error::Signature(_) | delivery::Error::Unavailable { .. } => {
+                conductor::Error::Signature(_) | conductor::Error::Unavailable { .. } => {
                     tracing::warn!(%error, "a download ended with its key, or with the majority");
                 }
                 _ => tracing::error!(%error, "a content broke off while it was sent"),

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
-use delivery::{Error, NewUpload, SpaceAccess, Upload};
+use conductor::{Error, NewUpload, SpaceAccess, Upload};
 use machine::Refusal;
 use model::{Moment, SpaceId};
 

@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
 };
 
-use delivery::{Error, StrangeUnit};
+use conductor::{Error, StrangeUnit};
 use machine::Refusal;
 use model::{Label, UnitCode};
 

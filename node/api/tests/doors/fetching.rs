@@ -181,7 +181,7 @@ async fn a_content_fetched_in_parts_from_two_nodes_is_picked_up() {
     let part = |packet: &str, part: std::ops::Range<u64>| {
         let packet = packet.rsplit('/').next().expect("an id").parse().expect("an id");
         let (target, std::ops::Range { start, end }) = ("H41.05".parse().expect("a unit"), part);
-        vec![delivery::HandedPart { packet, target, start, end, size: 10 }]
+        vec![conductor::HandedPart { packet, target, start, end, size: 10 }]
     };
     for elsewhere_first in [true, false] {
         let (packet, token) = accepted(&house, &source, &target, "0123456789").await;
@@ -210,7 +210,7 @@ async fn a_download_that_broke_off_and_went_on_is_picked_up() {
     let source = house.party("H41.02", &["send"]).await;
     let target = house.party("H41.05", &["receive"]).await;
     // Of several pieces, so that there is one to break off after.
-    let content = "x".repeat(delivery::ONE_ROUND_MAX);
+    let content = "x".repeat(conductor::ONE_ROUND_MAX);
     let (packet, token) = accepted(&house, &source, &target, &content).await;
     let fetch = |range: String| {
         let ask =

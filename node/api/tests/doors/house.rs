@@ -20,7 +20,7 @@ use consensus::{Clock, Consensus, Lane, NetworkError, SystemClock, sim};
 use content::{
     Content, ContentKey, FrameSink, FrameSource, KeyError, KeySealer, PeerError, Peers, SimDisk,
 };
-use delivery::{Conductor, Exchange, HandedPart, Nodes, Parts, Vitals};
+use conductor::{Conductor, Exchange, HandedPart, Nodes, Parts, Vitals};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, TurnClusterKey};
@@ -129,7 +129,7 @@ impl Nodes for Others {
         Box::pin(async { None })
     }
 
-    fn cluster_key(&self, _: NodeId, _: u32) -> BoxFuture<'static, Option<delivery::KeyOctets>> {
+    fn cluster_key(&self, _: NodeId, _: u32) -> BoxFuture<'static, Option<conductor::KeyOctets>> {
         Box::pin(async { None })
     }
 
@@ -150,7 +150,7 @@ impl Nodes for Others {
 
 struct SystemRandom;
 
-impl delivery::Random for SystemRandom {
+impl conductor::Random for SystemRandom {
     fn fill(&self, octets: &mut [u8]) {
         certs::system_random(octets);
     }
@@ -341,8 +341,8 @@ impl House {
             )
             .expect("names"),
             content_max: 1 << 30,
-            open_max: delivery::OpenMax { packets_a_target: 100_000, octets_a_unit: 1 << 40 },
-            uploads_max: delivery::UPLOADS_MAX,
+            open_max: conductor::OpenMax { packets_a_target: 100_000, octets_a_unit: 1 << 40 },
+            uploads_max: conductor::UPLOADS_MAX,
         });
         let (admin, found) = founding(&keyring, &clock);
         consensus.found(found).await.expect("it founds").expect("the first command is in order");
@@ -505,7 +505,7 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
         zone: "H41".parse().expect("a zone"),
         cluster: "c0".into(),
         authority: CERTIFIES.certificate().to_vec(),
-        authority_key_sealed: keyring.seal(delivery::AUTHORITY_PURPOSE, &CERTIFIES.key_pkcs8()),
+        authority_key_sealed: keyring.seal(conductor::AUTHORITY_PURPOSE, &CERTIFIES.key_pkcs8()),
         node: NewNode {
             name: "nut-1".parse().expect("a name"),
             mesh_address: "127.0.0.1:7443".into(),
@@ -523,7 +523,7 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
             key: key.clone(),
             app,
             algorithm: KeyAlgorithm::HmacSha256,
-            material: delivery::seal_secret(keyring, &key, secret.expose()),
+            material: conductor::seal_secret(keyring, &key, secret.expose()),
             legacy: false,
             hmac_sha1: false,
             sealed_under: 1,

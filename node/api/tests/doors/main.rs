@@ -500,7 +500,7 @@ async fn the_open_doors_and_browsers() {
     assert_eq!(&house.ask(Ask::new("GET", "/livez")).await.body[..], b"ok\n");
     let known = house.ask(Ask::new("GET", "/.well-known/lgsp")).await.ok(200);
     assert_eq!(known["tags"], json!(["lgsp-v1"]));
-    assert_eq!(known["limits"]["one_round_max"], delivery::ONE_ROUND_MAX);
+    assert_eq!(known["limits"]["one_round_max"], conductor::ONE_ROUND_MAX);
     assert!(
         text(&house.ask(Ask::new("GET", "/openapi.json")).await.ok(200), "/openapi")
             .starts_with("3.1")

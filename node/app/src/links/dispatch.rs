@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Buf, Bytes};
 use consensus::Consensus;
 use content::Content;
-use delivery::Exchange;
+use conductor::Exchange;
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Handler};
 use model::{NodeId, SpaceId};

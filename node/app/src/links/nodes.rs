@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use consensus::{Clock, Consensus};
 use content::Content;
-use delivery::{HandedPart, KeyOctets, Nodes, Vitals};
+use conductor::{HandedPart, KeyOctets, Nodes, Vitals};
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Mesh};
 use model::{NodeId, SpaceId};

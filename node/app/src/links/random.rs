@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRandom;
 
-impl delivery::Random for SystemRandom {
+impl conductor::Random for SystemRandom {
     fn fill(&self, octets: &mut [u8]) {
         certs::system_random(octets);
     }

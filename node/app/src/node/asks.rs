@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use delivery::Exchange;
+use conductor::Exchange;
 use model::{Moment, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};

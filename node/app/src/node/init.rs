@@ -86,7 +86,7 @@ fn first_command(
         zone: options.zone.clone(),
         cluster: node.cluster.clone(),
         authority: authority.certificate().to_vec(),
-        authority_key_sealed: keyring.seal(delivery::AUTHORITY_PURPOSE, &authority.key_pkcs8()),
+        authority_key_sealed: keyring.seal(conductor::AUTHORITY_PURPOSE, &authority.key_pkcs8()),
         node: presented(&options.config),
         admin: AddApp {
             app: app.clone(),
@@ -99,7 +99,7 @@ fn first_command(
             key: access_key.clone(),
             app,
             algorithm: KeyAlgorithm::HmacSha256,
-            material: delivery::seal_secret(keyring, access_key, secret.expose()),
+            material: conductor::seal_secret(keyring, access_key, secret.expose()),
             legacy: false,
             hmac_sha1: false,
             sealed_under: machine::FIRST_KEY_VERSION,

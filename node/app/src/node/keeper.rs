@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::Context;
 use certs::Presented;
 use consensus::Consensus;
-use delivery::Exchange;
+use conductor::Exchange;
 use machine::{Effect, NewNode, View};
 use mesh::Mesh;
 use model::NodeId;

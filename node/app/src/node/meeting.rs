@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use delivery::SecondLife;
+use conductor::SecondLife;
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Mesh, Met};
 use model::NodeId;

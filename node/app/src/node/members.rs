@@ -10,7 +10,7 @@ use std::{
 };
 
 use consensus::Consensus;
-use delivery::Exchange;
+use conductor::Exchange;
 use machine::View;
 use mesh::{Channel, Claim, Mesh};
 use minicbor::{Decode, Encode};

@@ -51,7 +51,7 @@ impl Memory {
         Grant::Memory.at_least(needed.div_ceil(MIB), granted / MIB)?;
         let rest = granted - STORAGE_AND_MESH - STRANGERS;
         let bodies = (rest.saturating_sub(others) / 2).clamp(BODIES_MIN, BODIES_MAX);
-        let uploads = ((rest - bodies) / 2 / UPLOAD).clamp(UPLOADS_MIN, delivery::UPLOADS_MAX);
+        let uploads = ((rest - bodies) / 2 / UPLOAD).clamp(UPLOADS_MIN, conductor::UPLOADS_MAX);
         let left = rest - bodies - uploads * UPLOAD;
         let connections = connections_wanted.min(left / CONNECTION);
         Ok(Self { granted_mib: granted / MIB, bodies, uploads, connections })

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use certs::NodeRequest;
-use delivery::Exchange;
+use conductor::Exchange;
 use minicbor::{Decode, Encode};
 use model::NodeId;
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use certs::{Keyring, Presented};
 use consensus::{Clock, Consensus, SystemClock};
 use content::Content;
-use delivery::{Conductor, Exchange, Parts};
+use conductor::{Conductor, Exchange, Parts};
 use mesh::Mesh;
 use model::NodeId;
 use tokio::{
@@ -242,12 +242,12 @@ async fn start(
 }
 
 /// What one source may have under way: octets are a quarter of the disk where nothing else is said.
-fn open_max(config: &Config) -> delivery::OpenMax {
+fn open_max(config: &Config) -> conductor::OpenMax {
     let quarter = || {
         let disk = rustix::fs::statvfs(&config.data_dir);
         disk.map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize) / 4)
     };
-    delivery::OpenMax {
+    conductor::OpenMax {
         packets_a_target: config.limits.open_packets_a_target,
         octets_a_unit: config.limits.octets_a_unit.map_or_else(quarter, |octets| octets.0),
     }

@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use certs::{IsMember, NodeKey, Presented};
-use delivery::Exchange;
+use conductor::Exchange;
 use mesh::{Channel, Claim, Mesh, Names};
 use model::NodeId;
 use parking_lot::Mutex;

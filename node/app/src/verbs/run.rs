@@ -65,7 +65,7 @@ fn filter(level: Level) -> EnvFilter {
     let filter = std::env::var("LGSP_LOG").unwrap_or_else(|_| {
         // Libraries talk a lot: their information is a developer's. The token log of QUIC tells that it was renewed,
         // which nobody can do anything about.
-        format!("warn,openraft=error,quinn_proto::bloom_token_log=error,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_delivery={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = level.as_str())
+        format!("warn,openraft=error,quinn_proto::bloom_token_log=error,lgsp={level},lgsp_app={level},lgsp_api={level},lgsp_conductor={level},lgsp_content={level},lgsp_mesh={level},lgsp_consensus={level},lgsp_certs={level}", level = level.as_str())
     });
     EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
 }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Whether a content of this size travels inside the request: the nodes refuse a larger one there.
 const fn fits_one_round(size: u64) -> bool {
-    size <= delivery::ONE_ROUND_MAX as u64
+    size <= conductor::ONE_ROUND_MAX as u64
 }
 
 /// Sends a file.
