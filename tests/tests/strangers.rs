@@ -360,7 +360,7 @@ fn joining(token: &str) -> Result<Request> {
     let body = json!({
         "token": token,
         "name": "x", "mesh_address": "127.0.0.1:1", "api_url": "https://127.0.0.1:1",
-        "certificate_request": request, "dns_names": [], "ip_addresses": ["127.0.0.1"], "version": "0",
+        "certificate_request": request, "dns_names": [], "ip_addresses": ["127.0.0.1"], "version": "0", "rules_max": 2,
     });
     Ok(Request::post("/v1/cluster/join", &body))
 }

@@ -78,8 +78,8 @@ pub(crate) struct AccessData<'a> {
 pub(crate) struct Started {
     /// Packets that wait.
     pub(crate) waiting: usize,
-    /// The oldest of them.
-    pub(crate) oldest: Option<PacketId>,
+    /// The one that is offered next.
+    pub(crate) next: Option<PacketId>,
     /// The last position of the feed.
     pub(crate) position: u64,
     /// Whether more wait than were counted.

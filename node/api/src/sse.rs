@@ -115,7 +115,7 @@ impl State {
         }
         let data = cloud_event::Started {
             waiting: waiting.count,
-            oldest: waiting.oldest,
+            next: waiting.next,
             position: waiting.position,
             more_waiting: waiting.more,
         };

@@ -155,6 +155,9 @@ pub struct Packet {
     /// The nodes that still have to.
     #[serde(default)]
     pub purge_debt: Vec<NodeId>,
+    /// The nodes that were removed before they had.
+    #[serde(default)]
+    pub undestroyed: Vec<NodeId>,
 }
 
 /// The way of a packet to one target.
@@ -413,6 +416,8 @@ pub struct JoinRequest {
     pub ip_addresses: Vec<std::net::IpAddr>,
     /// The version of its program.
     pub version: String,
+    /// The newest rules that its program knows.
+    pub rules_max: u16,
 }
 
 /// What a node is given when it joins.

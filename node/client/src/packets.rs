@@ -129,7 +129,7 @@ impl Client {
             .await
     }
 
-    /// A page of what waits for the caller's unit, oldest first.
+    /// A page of what waits for the caller's unit, by importance, deadline and age.
     pub async fn inbox(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Packet>, Error> {
         let limit = limit.to_string();
         self.json(Call::get(query("/v1/inbox", &[("cursor", cursor), ("limit", Some(&limit))])))

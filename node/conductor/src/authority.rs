@@ -112,9 +112,7 @@ impl Exchange {
             let record = View::new(self.consensus().latest()).authority();
             record.is_some_and(|record| record.wanted.is_some())
         };
-        let rotation = async {
-            while wanted() && applied.changed().await.is_ok() {}
-        };
+        let rotation = async { while wanted() && applied.changed().await.is_ok() {} };
         let _late = tokio::time::timeout(ROTATION_WAIT, rotation).await;
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use machine::PacketRecord;
+use machine::{PacketRow, Reader, View};
 use model::UnitCode;
 use parking_lot::Mutex;
 
@@ -52,10 +52,10 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts a packet whose deliveries are not final.
-    pub(crate) fn count(&mut self, record: &PacketRecord) {
-        let open = record.deliveries.iter().filter(|delivery| !delivery.state.is_final());
-        for delivery in open {
-            self.add_packet(&record.source, &delivery.target);
+    pub(crate) fn count<R: Reader + ?Sized>(&mut self, view: &View<'_, R>, record: &PacketRow) {
+        let deliveries = view.deliveries(record.packet);
+        for (target, _) in deliveries.iter().filter(|(_, delivery)| !delivery.state.is_final()) {
+            self.add_packet(&record.source, target);
         }
         // What is lost lies on no disk.
         let octets = record.size.filter(|_| record.lost_at.is_none());

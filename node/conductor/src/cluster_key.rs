@@ -139,7 +139,7 @@ impl Exchange {
             if !ring.holds(version, check) {
                 ring.stage(self.fetch(version, check, &staged.holders).await?)?;
             }
-            self.turn(TurnClusterKey::Hold { version, node: self.node() }).await?;
+            self.turn(TurnClusterKey::Hold { version }).await?;
         }
         // Contents, or secrets, may lie sealed under a version that came and went while this node was away.
         for older in &record.older {
@@ -214,7 +214,7 @@ impl Exchange {
             ring.stage(ClusterKey::generate(version, &mut |octets| random.fill(octets)))?;
         }
         let check = ring.version(version).ok_or(certs::Error::KeyVersion(version))?.check();
-        self.turn(TurnClusterKey::Stage { version, check, node: self.node() }).await
+        self.turn(TurnClusterKey::Stage { version, check }).await
     }
 
     /// Whether a majority holds a version, and everybody else, or has had the time.

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use machine::{
-    CancelPacket, Command, Idempotency, OpenPacket, Outcome, PacketRecord, Refusal, Request,
+    CancelPacket, Command, Idempotency, OpenPacket, Outcome, PacketRow, Refusal, Request,
     SealPacket, SubmitPacket, View,
 };
 use minicbor::{Decode, Encode};
@@ -272,10 +272,10 @@ impl Exchange {
         policy: Option<machine::ExchangePolicy>,
     ) -> Result<Accepted, Error> {
         Self::require(caller, Grant::Send)?;
-        let record = self.packet(caller, packet).await?;
-        if record.source != *caller.unit() {
-            return Err(Error::Refused(Refusal::PacketUnknown));
-        }
+        self.consensus().read_index().await?;
+        let record = View::new(self.consensus().latest()).packet_row(packet);
+        let record = record.filter(|record| record.source == *caller.unit());
+        let record = record.ok_or(Error::Refused(Refusal::PacketUnknown))?;
         // Before the content is finished: nobody could write on after that.
         if !View::new(self.consensus().latest()).may_act(caller.app(), &record) {
             return Err(Error::Refused(Refusal::TargetNotGranted));
@@ -305,7 +305,7 @@ impl Exchange {
     /// What a seal says of a content: its size, the epoch of its writer, and who holds it now.
     async fn finished(
         &self,
-        record: &PacketRecord,
+        record: &PacketRow,
         size: u64,
         digest: Digest,
     ) -> Result<(u64, u32, Vec<NodeId>), Error> {

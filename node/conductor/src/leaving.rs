@@ -1,10 +1,10 @@
-//! Before a member is removed: whether something would go with it that no other has.
+//! A member leaves: whether something would go with it that no other has, and the steps until it is removed.
 
 use std::collections::BTreeSet;
 
-use consensus::Standing;
+use consensus::{Role, Standing};
 use futures_util::future::join_all;
-use machine::View;
+use machine::{Command, NodeRecord, Outcome, ReleaseHoldings, RemoveNode, View};
 use model::NodeId;
 
 use crate::{Error, Exchange, MemberStatus, Vitals};
@@ -18,7 +18,39 @@ const LOOKED_AT_MAX: usize = 200_000;
 /// Contents are counted up to this number: beyond it, how many there are changes nothing.
 const COUNTED_MAX: usize = 1_000;
 
+/// Live packets that one command takes a leaving member off: one or two milliseconds of an entry, so that
+/// clients do not notice hundreds of these.
+const RELEASED_A_COMMAND: u32 = 250;
+
 impl Exchange {
+    /// Takes the next steps of members that leave, as far as that goes now. Only the leader does.
+    pub(crate) async fn release_leavers(&self) -> Result<(), Error> {
+        if self.consensus().status().role != Role::Leader {
+            return Ok(());
+        }
+        let leaving = |record: &NodeRecord| record.leaving.is_some();
+        for record in self.present_nodes().into_iter().filter(leaving) {
+            self.release(record.node).await?;
+        }
+        Ok(())
+    }
+
+    async fn release(&self, node: NodeId) -> Result<(), Error> {
+        loop {
+            let release = ReleaseHoldings { node, packets_max: RELEASED_A_COMMAND };
+            match self.propose(None, Command::ReleaseHoldings(release)).await? {
+                Outcome::HoldingsReleased { is_released: true, .. } => break,
+                // The others copy its content; the next round goes on here.
+                Outcome::HoldingsReleased { needed_for: Some(packet), .. } => {
+                    tracing::info!(%node, %packet, "a node that leaves is still needed");
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        self.propose(None, Command::RemoveNode(RemoveNode { node })).await.map(drop)
+    }
+
     /// Notes in a status which members have told of entries that no other holds.
     pub(crate) fn tell_who_holds_more(&self, members: &mut [MemberStatus]) {
         for (node, heard) in self.consensus().heard() {
@@ -77,10 +109,10 @@ impl Exchange {
                 let reader = self.consensus().shared_view().await;
                 let view = View::new(&*reader);
                 let live = view.live(after, PAGE);
-                let only = live.iter().filter(|(_, packet)| {
-                    view.packet_row(*packet).is_some_and(|record| {
+                let only = live.iter().filter(|packet| {
+                    view.packet_row(**packet).is_some_and(|record| {
                         record.holders.contains(&node)
-                            && !record.state.is_terminal()
+                            && record.ended.is_none()
                             && !record.holders.iter().any(|holder| alive.contains(holder))
                     })
                 });

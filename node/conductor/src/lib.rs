@@ -8,13 +8,13 @@ mod authority;
 mod backlog;
 mod census;
 mod cluster_key;
-mod loops;
 mod discard;
 mod error;
 mod fetches;
 mod hold;
 mod intake;
 mod leaving;
+mod loops;
 mod lost;
 mod members;
 mod notices;
@@ -41,11 +41,11 @@ use crate::backlog::Backlog;
 pub use authority::Authorities;
 pub use census::OpenMax;
 pub use cluster_key::ClusterKeyStatus;
-pub use loops::Conductor;
 pub use error::Error;
 pub use fetches::HandedPart;
 pub use hold::Hold;
 pub use intake::{Accepted, OpenRequest, Opened, Submission};
+pub use loops::Conductor;
 pub use members::{
     AUTHORITY_PURPOSE, Admission, JOIN_TOKEN_TIME_MAX, JoinRequest, MemberStatus, Status, Warning,
 };
@@ -148,6 +148,10 @@ pub struct SecondLife {
     #[n(2)]
     pub refused_at: String,
 }
+
+/// Entries that a proposal is put off from before its caller is told to come again: the work of each is some tens
+/// of milliseconds, so this is a second or two of a cluster that does nothing but the largest commands.
+const ENTRIES_TRIED_MAX: usize = 50;
 
 /// What the conductor is made of.
 pub struct Parts {
@@ -263,7 +267,18 @@ impl Exchange {
         proof: Option<machine::Proof>,
         command: machine::Command,
     ) -> Result<machine::Outcome, Error> {
-        let proposal = machine::Proposal { id: self.command_id(), proof, command };
-        Ok(self.consensus().propose(proposal).await??)
+        let by = match proof {
+            Some(proof) => machine::Proposer::Signed(proof),
+            None => machine::Proposer::Node(self.node()),
+        };
+        let proposal = machine::Proposal { id: self.command_id(), by, command };
+        let mut tries = 1;
+        loop {
+            match self.consensus().propose(proposal.clone()).await? {
+                // Others had more to do than an entry may; it spent nothing and goes into the next one.
+                Err(machine::Refusal::EntryFull) if tries < ENTRIES_TRIED_MAX => tries += 1,
+                answer => return Ok(answer?),
+            }
+        }
     }
 }

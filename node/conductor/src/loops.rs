@@ -59,12 +59,19 @@ impl Conductor {
         let (purge, members) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let mut tasks = JoinSet::new();
         let keys = Arc::new(Notify::new());
-        tasks.spawn(listen(self.exchange.clone(), purge.clone(), members.clone(), keys.clone()));
+        let leaving = Arc::new(Notify::new());
+        let wakes = Wakes {
+            purge: purge.clone(),
+            members: members.clone(),
+            keys: keys.clone(),
+            leaving: leaving.clone(),
+        };
+        tasks.spawn(listen(self.exchange.clone(), wakes));
         tasks.spawn(turning_loop(self.exchange.clone(), keys));
         tasks.spawn(purge_loop(self.exchange.clone(), purge));
         tasks.spawn(discard_loop(self.exchange.clone()));
         tasks.spawn(lead_loop(self.exchange.clone()));
-        tasks.spawn(removal_loop(self.exchange.clone()));
+        tasks.spawn(removal_loop(self.exchange.clone(), leaving));
         tasks.spawn(admission_loop(self.exchange.clone()));
         tasks.spawn(pickup_loop(self.exchange.clone()));
         tasks.spawn(handed_loop(self.exchange.clone()));
@@ -79,7 +86,24 @@ impl Conductor {
     }
 }
 
-async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>, keys: Arc<Notify>) {
+/// What wakes the loops.
+struct Wakes {
+    purge: Arc<Notify>,
+    members: Arc<Notify>,
+    keys: Arc<Notify>,
+    leaving: Arc<Notify>,
+}
+
+impl Wakes {
+    /// Effects may have been missed: every loop looks.
+    fn all(&self) {
+        for wake in [&self.purge, &self.members, &self.keys, &self.leaving] {
+            wake.notify_one();
+        }
+    }
+}
+
+async fn listen(exchange: Exchange, wakes: Wakes) {
     let mut effects = exchange.consensus().subscribe();
     let mut status = exchange.consensus().watch_status();
     let mut replaced = exchange.consensus().watch_replaced();
@@ -88,17 +112,16 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>, ke
         tokio::select! {
             heard = effects.recv() => match heard {
                 Ok(effects) => {
-                    effects.iter().for_each(|effect| act(&exchange, effect, &purge, &members));
+                    effects.iter().for_each(|effect| act(&exchange, effect, &wakes));
                     let turned = [Effect::ClusterKeyTurned, Effect::AuthorityTurned];
                     if turned.iter().any(|turned| effects.contains(turned)) {
-                        keys.notify_one();
+                        wakes.keys.notify_one();
                     }
                 }
                 Err(RecvError::Lagged(_)) => {
                     exchange.inner.hub.wake_all();
                     exchange.tell_voters();
-                    purge.notify_one();
-                    members.notify_one();
+                    wakes.all();
                 }
                 Err(RecvError::Closed) => return,
             },
@@ -107,8 +130,7 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>, ke
                 Ok(()) => {
                     exchange.inner.hub.wake_all();
                     exchange.tell_voters();
-                    purge.notify_one();
-                    members.notify_one();
+                    wakes.all();
                 }
                 Err(_) => return,
             },
@@ -120,19 +142,22 @@ async fn listen(exchange: Exchange, purge: Arc<Notify>, members: Arc<Notify>, ke
     }
 }
 
-fn act(exchange: &Exchange, effect: &Effect, purge: &Notify, members: &Notify) {
+fn act(exchange: &Exchange, effect: &Effect, wakes: &Wakes) {
     match effect {
         Effect::Notice { unit, position } => exchange.inner.hub.grown(unit, *position),
-        Effect::Purge { .. } => purge.notify_one(),
+        Effect::Purge => wakes.purge.notify_one(),
         // Streams look at their key when they are woken.
         Effect::KeyRevoked(_) => exchange.inner.hub.wake_all(),
         Effect::NodesChanged => {
             // A removed node counts no more, before consensus has let it go.
             exchange.tell_voters();
-            members.notify_one();
+            wakes.members.notify_one();
+            wakes.leaving.notify_one();
         }
         // Told to a loop of its own.
         Effect::ClusterKeyTurned | Effect::AuthorityTurned => {}
+        // Carriers look at the outbox themselves.
+        Effect::Letter(_) => {}
     }
 }
 
@@ -194,14 +219,23 @@ async fn lead_loop(exchange: Exchange) {
         if let Err(error) = exchange.pass_time().await {
             report("what is due could not be settled yet", &error);
         }
+        if let Err(error) = exchange.adopt_rules().await {
+            report("newer rules could not be adopted yet", &error);
+        }
         next = next.max(Instant::now());
     }
 }
 
 // A change of the members may take minutes, and neither time nor the other change waits for it.
-async fn removal_loop(exchange: Exchange) {
+async fn removal_loop(exchange: Exchange, leaving: Arc<Notify>) {
     loop {
-        sleep(LOOK_EVERY).await;
+        tokio::select! {
+            () = leaving.notified() => {}
+            () = sleep(LOOK_EVERY) => {}
+        }
+        if let Err(error) = exchange.release_leavers().await {
+            report("a member could not be removed yet", &error);
+        }
         exchange.take_members_out().await;
     }
 }

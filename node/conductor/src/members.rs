@@ -8,8 +8,8 @@ use certs::{JoinToken, NodeRequest};
 use consensus::Role;
 use futures_util::future::join_all;
 use machine::{
-    AdmitNode, AuthorityRecord, ClusterRecord, Command, ConfirmTime, IssueJoinToken, NewNode,
-    NodeRecord, Outcome, Refusal, RemoveNode, UpdateNode, View,
+    AdmitNode, AuthorityRecord, ClusterRecord, Command, ConfirmTime, IssueJoinToken, LeaveNode,
+    NewNode, NodeRecord, Outcome, Refusal, UpdateNode, View,
 };
 use model::{Grant, Label, Moment, NodeId};
 use tokio::time::Instant;
@@ -66,12 +66,16 @@ pub struct Admission {
     pub members: Vec<NodeRecord>,
 }
 
+/// Whoever removes a member waits so long for the contents that need it: two disks full of packets are copied later,
+/// and a client's connection is kept that long.
+const REMOVAL_WAIT: Duration = Duration::from_secs(45);
+
 /// One node in a status.
 #[derive(Debug, Clone)]
 pub struct MemberStatus {
     /// What the state says of it.
     pub record: NodeRecord,
-    /// `leader`, `voter`, `learner`, `removed`, or `waiting` (admitted, not yet seen).
+    /// `leader`, `voter`, `learner`, `leaving`, `removed`, or `waiting` (admitted, not yet seen).
     pub role: &'static str,
     /// What it says of itself; none when it does not answer.
     pub vitals: Option<Vitals>,
@@ -217,6 +221,7 @@ impl Exchange {
         MemberStatus {
             role: match () {
                 () if record.removed_at.is_some() => "removed",
+                () if record.leaving.is_some() => "leaving",
                 () if status.leader == Some(node) => "leader",
                 () if status.voters.contains(&node) => "voter",
                 () if status.learners.contains(&node) => "learner",
@@ -251,7 +256,7 @@ impl Exchange {
 
     /// Whoever is at this node has seen that the clocks are right; see [`machine::ConfirmTime`].
     pub async fn confirm_time(&self) -> Result<(), Error> {
-        let confirm = Command::ConfirmTime(ConfirmTime { node: self.node() });
+        let confirm = Command::ConfirmTime(ConfirmTime {});
         self.propose(None, confirm).await.map(|_| ())
     }
 
@@ -401,6 +406,9 @@ impl Exchange {
 
     /// Removes a member for ever; its certificate is worth nothing from then on. A member that holds
     /// what no other does is removed only by `force`.
+    ///
+    /// Contents that need it are copied first, slice by slice, by whichever node leads. Where that takes longer
+    /// than a caller waits it goes on, and [`Refusal::NodeNeeded`] says so.
     pub async fn remove_member(
         &self,
         caller: &VerifiedCaller,
@@ -411,7 +419,18 @@ impl Exchange {
         if !force {
             self.nothing_goes_with(node).await?;
         }
-        self.propose_for(caller, Command::RemoveNode(RemoveNode { node })).await.map(drop)
+        let leave = LeaveNode { node, gives_up: force };
+        self.propose_for(caller, Command::LeaveNode(leave)).await?;
+        let mut applied = self.consensus().watch_applied();
+        let leaves = || {
+            let record = View::new(self.consensus().latest()).node(node);
+            record.is_some_and(|record| record.is_present())
+        };
+        let removal = async { while leaves() && applied.changed().await.is_ok() {} };
+        match tokio::time::timeout(REMOVAL_WAIT, removal).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::Refused(Refusal::NodeNeeded)),
+        }
     }
 
     /// Tells the cluster this node's present addresses and version, where they have changed.
@@ -421,7 +440,7 @@ impl Exchange {
         if known.is_some_and(|record| record.now == now) {
             return Ok(());
         }
-        self.propose(None, Command::UpdateNode(UpdateNode { node, now })).await.map(drop)
+        self.propose(None, Command::UpdateNode(UpdateNode { now })).await.map(drop)
     }
 
     /// Members that were not removed.

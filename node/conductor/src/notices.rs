@@ -102,7 +102,7 @@ impl Listener {
         Waiting {
             count: inbox.len().min(WAITING_COUNT_MAX),
             more: inbox.len() > WAITING_COUNT_MAX,
-            oldest: inbox.first().copied(),
+            next: inbox.first().copied(),
             position: view.feed_end(&self.unit),
         }
     }
@@ -159,8 +159,8 @@ pub struct Waiting {
     pub count: usize,
     /// Whether more than those wait.
     pub more: bool,
-    /// The oldest of them.
-    pub oldest: Option<PacketId>,
+    /// The one that is offered next.
+    pub next: Option<PacketId>,
     /// The last position of the unit's feed.
     pub position: u64,
 }

@@ -6,7 +6,7 @@ use auth::VerifiedCaller;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use machine::{
-    Command, ConfirmReceipts, GrantPickup, Outcome, PacketRecord, Receipt, ReceiptAnswer, Refusal,
+    Command, ConfirmReceipts, GrantPickup, Outcome, PacketRow, Receipt, ReceiptAnswer, Refusal,
     RejectDelivery, View,
 };
 use model::{
@@ -115,11 +115,7 @@ impl Exchange {
     }
 
     /// Records that a target is ready; gives the packet as it was then or is now.
-    async fn granted(
-        &self,
-        caller: &VerifiedCaller,
-        packet: PacketId,
-    ) -> Result<PacketRecord, Error> {
+    async fn granted(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<PacketRow, Error> {
         Self::require(caller, Grant::Receive)?;
         let grant = Command::GrantPickup(GrantPickup { packet });
         let outcome = self.propose_for(caller, grant).await?;
@@ -144,7 +140,7 @@ impl Exchange {
 
     async fn open_download(
         &self,
-        record: &PacketRecord,
+        record: &PacketRow,
         Holder { key, target }: Holder,
         part: Option<Part>,
     ) -> Result<Download, Error> {
@@ -220,7 +216,7 @@ impl Exchange {
         &self,
         packet: PacketId,
         proof: PickupProof<'_>,
-    ) -> Result<(PacketRecord, Holder), Error> {
+    ) -> Result<(PacketRow, Holder), Error> {
         let (key, stranger) = match proof {
             PickupProof::Caller(caller) => (caller.key().clone(), Refusal::PacketUnknown.into()),
             PickupProof::Token(token) => {
@@ -235,7 +231,7 @@ impl Exchange {
         let view = View::new(self.consensus().latest());
         let target = Self::holder(view, &key, Grant::Receive)?.unit;
         let record = view.packet_row(packet).ok_or(Error::Refused(Refusal::PacketUnknown))?;
-        let delivery = record.delivery_to(&target).ok_or(stranger)?;
+        let delivery = view.delivery(packet, &target).ok_or(stranger)?;
         match delivery.state {
             DeliveryState::Accepted | DeliveryState::PickedUp if record.lost_at.is_some() => {
                 return Err(Error::Refused(Refusal::ContentLost));
@@ -247,7 +243,7 @@ impl Exchange {
         Ok((record, Holder { key, target }))
     }
 
-    async fn describe(&self, record: &PacketRecord, part: Option<Part>) -> Result<Download, Error> {
+    async fn describe(&self, record: &PacketRow, part: Option<Part>) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
         let range = part.map_or(Ok(0..size), |part| part.within(size))?;
         let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
@@ -255,12 +251,12 @@ impl Exchange {
     }
 }
 
-fn sealed(record: &PacketRecord) -> Result<(u64, Digest), Error> {
+fn sealed(record: &PacketRow) -> Result<(u64, Digest), Error> {
     record.size.zip(record.digest).ok_or(Error::Refused(Refusal::NotSealed))
 }
 
 fn described(
-    record: &PacketRecord,
+    record: &PacketRow,
     (size, digest): (u64, Digest),
     meta: FileMeta,
     (range, stream): (Range<u64>, Option<BoxStream<'static, Result<Bytes, Error>>>),

@@ -6,7 +6,7 @@
 //! A client reads its own writes at the node that took them. At another node a 404 or a stale state
 //! is never answered without a read index first (D5).
 
-use machine::{ClusterRecord, PacketRecord, Refusal, UnitRecord, View};
+use machine::{ClusterRecord, PacketRecord, Reader, Refusal, UnitRecord, View};
 use model::{Grant, Grants, PacketId, UnitCode};
 
 use auth::VerifiedCaller;
@@ -15,6 +15,8 @@ use crate::{Error, Exchange};
 
 /// Strange codes that are looked for at once; more help nobody.
 const STRANGE_UNITS_MAX: usize = 50;
+/// A packet to so many targets is read under the lock; a larger one has too many rows for that.
+const TARGETS_A_PEEK_MAX: u32 = 16;
 /// Characters of a zone: a letter and two digits.
 const ZONE_LEN: usize = 3;
 
@@ -27,9 +29,17 @@ impl Exchange {
         packet: PacketId,
     ) -> Result<PacketRecord, Error> {
         self.consensus().read_index().await?;
-        let record = self.consensus().peek(|rows| View::new(rows).packet(packet));
-        let record = record.ok_or(Error::Refused(Refusal::PacketUnknown))?;
-        Ok(visible_to(record, caller.unit(), caller.grants())?)
+        let latest = View::new(self.consensus().latest());
+        let targets = latest.packet_row(packet).map_or(0, |row| row.counts.sum());
+        let (unit, grants) = (caller.unit(), caller.grants());
+        let seen = match targets <= TARGETS_A_PEEK_MAX {
+            true => self.consensus().peek(|rows| visible_to(View::new(rows), packet, unit, grants)),
+            false => {
+                let rows = self.consensus().shared_view().await;
+                visible_to(View::new(&*rows), packet, unit, grants)
+            }
+        };
+        Ok(seen?)
     }
 
     /// Packets that the caller's unit has sent, newest first.
@@ -44,7 +54,7 @@ impl Exchange {
         Ok(View::new(&*rows).sent(caller.unit(), before, limit))
     }
 
-    /// Packets that wait for the caller's unit, oldest first, Article 14(1).
+    /// Packets that wait for the caller's unit, in the order in which they are offered, Article 14(1).
     pub async fn inbox(
         &self,
         caller: &VerifiedCaller,
@@ -53,8 +63,7 @@ impl Exchange {
     ) -> Result<Vec<PacketRecord>, Error> {
         Self::require(caller, Grant::Receive)?;
         let rows = self.consensus().read_view().await?;
-        let waiting = View::new(&*rows).inbox(caller.unit(), after, limit);
-        Ok(waiting.into_iter().filter_map(|record| delivered_to(record, caller.unit())).collect())
+        Ok(View::new(&*rows).inbox(caller.unit(), after, limit))
     }
 
     /// Units in the order of their codes; plain directory search, answered even without a majority.
@@ -118,29 +127,24 @@ fn spellings(code: &UnitCode) -> Vec<UnitCode> {
 }
 
 /// The packet by the side that the grants cover. A stranger learns nothing, not even that it is there.
-fn visible_to(
-    record: PacketRecord,
+fn visible_to<R: Reader + ?Sized>(
+    view: View<'_, R>,
+    packet: PacketId,
     unit: &UnitCode,
     grants: Grants,
 ) -> Result<PacketRecord, Refusal> {
-    let is_source = record.source == *unit;
+    let row = view.packet_row(packet).ok_or(Refusal::PacketUnknown)?;
+    let is_source = row.source == *unit;
     if is_source && grants.has(Grant::Send) {
-        return Ok(record);
+        return view.packet(packet).ok_or(Refusal::PacketUnknown);
     }
-    match delivered_to(record, unit) {
+    // A target sees its own delivery alone, and before the seal nothing, Article 13(4).
+    let delivered = row.sealed_at.and_then(|_| view.packet_for(packet, unit));
+    match delivered {
         Some(record) if grants.has(Grant::Receive) => Ok(record),
         None if !is_source => Err(Refusal::PacketUnknown),
         _ => Err(Refusal::NotGranted),
     }
-}
-
-/// The packet as a target sees it, with its own delivery alone; none for another unit.
-fn delivered_to(mut record: PacketRecord, unit: &UnitCode) -> Option<PacketRecord> {
-    record.delivery_to(unit)?;
-    // Before the seal a target has nothing to see, Article 13(4).
-    record.sealed_at?;
-    record.deliveries.retain(|delivery| delivery.target == *unit);
-    Some(record)
 }
 
 #[cfg(test)]

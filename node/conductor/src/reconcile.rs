@@ -12,7 +12,7 @@ use consensus::Role;
 use content::Holding;
 use futures_util::future::join_all;
 use machine::{
-    Command, LOST_A_COMMAND_MAX, PacketRecord, RecordHolding, RecordLost, SPACE_TIME_MS, View,
+    Command, LOST_A_COMMAND_MAX, PacketRow, RecordHolding, RecordLost, SPACE_TIME_MS, View,
 };
 use model::{NodeId, PacketId, SpaceId, Tick};
 use tokio::time::Instant;
@@ -130,7 +130,7 @@ impl Exchange {
     }
 
     async fn fetch_missing(&self, holding_after: Duration) -> Result<Looked, Error> {
-        let mut after: Option<(Tick, PacketId)> = None;
+        let mut after: Option<PacketId> = None;
         let mut looked = Looked::default();
         let mut tally = self.inner.census.begin();
         loop {
@@ -145,8 +145,8 @@ impl Exchange {
                 }
                 let live = view.live(after, PAGE);
                 let mut lacking = Vec::new();
-                for record in live.iter().filter_map(|(_, packet)| view.packet(*packet)) {
-                    tally.count(&record);
+                for record in live.iter().filter_map(|packet| view.packet_row(*packet)) {
+                    tally.count(&view, &record);
                     if self.is_lacking(&view, &record, holding_after) {
                         lacking.push(Lacking { packet: record.packet, space: record.space });
                     }
@@ -189,8 +189,8 @@ impl Exchange {
             }
         }
         for packets in held.chunks(HOLDINGS_A_RECORD_MAX) {
-            let (node, packets) = (self.node(), packets.to_vec());
-            self.propose(None, Command::RecordHolding(RecordHolding { node, packets })).await?;
+            let packets = packets.to_vec();
+            self.propose(None, Command::RecordHolding(RecordHolding { packets })).await?;
         }
         // One node says so for all, and it is the one whose state is never behind.
         if self.consensus().status().role != Role::Leader {
@@ -248,18 +248,18 @@ impl Exchange {
         view: &View<'_, R>,
         packet: PacketId,
         holding_after: Duration,
-    ) -> Option<PacketRecord> {
-        view.packet(packet).filter(|record| self.is_lacking(view, record, holding_after))
+    ) -> Option<PacketRow> {
+        view.packet_row(packet).filter(|record| self.is_lacking(view, record, holding_after))
     }
 
     /// Whether this node should hold a packet, and does not or is not known to.
     fn is_lacking<R: machine::Reader + ?Sized>(
         &self,
         view: &View<'_, R>,
-        record: &PacketRecord,
+        record: &PacketRow,
         holding_after: Duration,
     ) -> bool {
-        let Some(sealed_tick) = record.sealed_tick.filter(|_| !record.state.is_terminal()) else {
+        let Some(sealed_tick) = record.sealed_tick.filter(|_| record.ended.is_none()) else {
             return false;
         };
         let here = self.content().holds(record.space);
@@ -341,8 +341,8 @@ fn claim<R: machine::Reader + ?Sized>(
     packet: PacketId,
     space: SpaceId,
 ) -> Claim {
-    match view.packet(packet) {
-        Some(record) if record.space == space && record.state.is_terminal() => Claim::Ended,
+    match view.packet_row(packet) {
+        Some(record) if record.space == space && record.ended.is_some() => Claim::Ended,
         Some(record) if record.space == space => Claim::Live,
         _ => {
             let (date, minted_at) = (view.clock().date, space.minted_at());

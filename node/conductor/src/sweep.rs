@@ -6,17 +6,17 @@
 use std::{collections::HashMap, time::Duration};
 
 use consensus::Role;
-use machine::{Command, PassTime, Reader, RecordPickup, RecordPurge, View};
+use machine::{AdoptRules, Command, NodeRecord, PassTime, Reader, RecordPickup, RecordPurge, View};
 use model::{DeliveryState, NodeId, PacketId, SpaceId, UnitCode};
 use tokio::time::{Instant, sleep};
 
 use crate::{Error, Exchange};
 
-/// Purges that one record names, and destroys with one sync.
-const PURGE_BATCH_MAX: usize = 500;
-
 /// Debts that are looked up at once: while they are read, nothing is applied.
-const DEBTS_A_PEEK_MAX: usize = 50;
+const DEBTS_A_PEEK_MAX: usize = 100;
+
+/// Contents that are destroyed with one sync and one record.
+const PURGE_BATCH_MAX: usize = 500;
 
 /// Pickups that wait to be recorded; more are left out of the record.
 pub(crate) const PICKUPS_WAITING_MAX: usize = 10_000;
@@ -40,36 +40,34 @@ impl Exchange {
     /// Destroys what this node holds of packets that have ended, and records it. Answers whether
     /// more is waiting.
     pub(crate) async fn pay_purge_debts(&self) -> Result<bool, Error> {
-        let debts = self.purge_debts();
-        if debts.is_empty() {
+        let (spaces, below) = self.purge_debts();
+        if spaces.is_empty() {
             return Ok(false);
         }
-        let (packets, spaces): (Vec<_>, Vec<_>) = debts.into_iter().unzip();
         for space in &spaces {
             self.inner.uploads.forget(*space);
         }
-        let more = packets.len() == PURGE_BATCH_MAX;
+        let more = spaces.len() == PURGE_BATCH_MAX;
         self.content().purge(spaces).await?;
-        self.propose(None, Command::RecordPurge(RecordPurge { node: self.node(), packets }))
-            .await?;
+        self.propose(None, Command::RecordPurge(RecordPurge { below })).await?;
         Ok(more)
     }
 
-    /// The oldest contents that this node has yet to destroy, slice by slice: such rows are young, and a
-    /// view would settle them a moment before they go.
-    fn purge_debts(&self) -> Vec<(PacketId, SpaceId)> {
-        let mut debts: Vec<(PacketId, SpaceId)> = Vec::new();
-        while debts.len() < PURGE_BATCH_MAX {
-            let after = debts.last().map(|(packet, _)| *packet);
-            let limit = DEBTS_A_PEEK_MAX.min(PURGE_BATCH_MAX - debts.len());
-            let more = |rows: &dyn Reader| View::new(rows).debts(self.node(), after, limit);
-            let more = self.consensus().peek(more);
-            debts.extend_from_slice(&more);
-            if more.len() < limit {
-                break;
+    /// The oldest contents that this node has yet to destroy, and the number below which all are destroyed with
+    /// them. Page by page: these rows are young, and a view would settle them a moment before they go. Each
+    /// page is read under the lock, so that no number is passed over.
+    fn purge_debts(&self) -> (Vec<SpaceId>, u64) {
+        let (mut spaces, mut page) = (Vec::new(), None);
+        loop {
+            let limit = DEBTS_A_PEEK_MAX.min(PURGE_BATCH_MAX - spaces.len());
+            let debts = |rows: &dyn Reader| View::new(rows).debts(self.node(), page, limit);
+            let (more, below) = self.consensus().peek(debts);
+            spaces.extend_from_slice(&more);
+            page = Some(below);
+            if more.len() < limit || spaces.len() == PURGE_BATCH_MAX {
+                return (spaces, below);
             }
         }
-        debts
     }
 
     /// Lets time pass where something is due. Only the leader does.
@@ -104,7 +102,7 @@ impl Exchange {
             // Each for itself, and the rule looks again.
             let view = View::new(self.consensus().latest());
             let state = |(packet, target): &(PacketId, UnitCode)| {
-                Some(view.packet_row(*packet)?.delivery_to(target)?.state)
+                Some(view.delivery(*packet, target)?.state)
             };
             let is_due = |pickup: &&_| state(pickup) == Some(DeliveryState::Accepted);
             let pickups: Vec<_> = chunk.iter().filter(is_due).cloned().collect();
@@ -120,6 +118,21 @@ impl Exchange {
                 return Err(error);
             }
         }
+        Ok(())
+    }
+
+    /// Adopts the rules that every node of the cluster knows, once a rolling upgrade has come to the last one
+    /// (D12). Only the leader does.
+    pub(crate) async fn adopt_rules(&self) -> Result<(), Error> {
+        let (adopted, known) = self.consensus().peek(|rows| {
+            let view = View::new(rows);
+            (view.rules(), view.rules_known_to_all())
+        });
+        if known <= adopted {
+            return Ok(());
+        }
+        self.propose(None, Command::AdoptRules(AdoptRules { rules: known })).await?;
+        tracing::info!(rules = known.0, "the cluster has adopted newer rules");
         Ok(())
     }
 
@@ -162,11 +175,12 @@ impl Exchange {
     }
 
     /// Tells the content store who votes: a majority of these makes a content durable. A node that
-    /// the state has removed counts no more, even while consensus still lets it go.
+    /// leaves, or was removed, counts no more, even while consensus still lets it go.
     pub(crate) fn tell_voters(&self) {
         let mut voters = self.consensus().status().voters;
         let view = View::new(self.consensus().latest());
-        voters.retain(|voter| view.node(*voter).is_none_or(|node| node.removed_at.is_none()));
+        let counts = |node: NodeRecord| node.is_present() && node.leaving.is_none();
+        voters.retain(|voter| view.node(*voter).is_none_or(counts));
         if !voters.is_empty() {
             self.content().set_members(self.node(), &voters);
         }

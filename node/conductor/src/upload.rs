@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use auth::VerifiedCaller;
 use bytes::Bytes;
 use content::{Stored, Writer};
-use machine::{ClaimSpace, Command, Outcome, PacketRecord, Refusal, View};
+use machine::{ClaimSpace, Command, Outcome, PacketRow, Refusal, View};
 use model::{AccessKey, AppId, Digest, FileName, Grant, Moment, PacketId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{
@@ -384,7 +384,7 @@ impl Exchange {
         &self,
         space: SpaceId,
         access: SpaceAccess<'_>,
-    ) -> Result<(PacketRecord, AccessKey), Error> {
+    ) -> Result<(PacketRow, AccessKey), Error> {
         let (key, stranger) = match access {
             SpaceAccess::Caller(caller) => (caller.key().clone(), Refusal::SpaceUnknown.into()),
             SpaceAccess::Token(token) => {
@@ -408,7 +408,7 @@ impl Exchange {
             }
             Ok(record)
         })?;
-        if record.state.is_terminal() {
+        if record.ended.is_some() {
             return Err(Error::ContentGone);
         }
         Ok((record, key))
@@ -418,7 +418,7 @@ impl Exchange {
     /// command spends the nonce, once in the whole cluster.
     async fn take_space(
         &self,
-        record: &PacketRecord,
+        record: &PacketRow,
         caller: Option<&VerifiedCaller>,
         offset: Option<u64>,
         create: NewUpload,
@@ -455,7 +455,7 @@ impl Exchange {
 
     async fn claim(
         &self,
-        record: &PacketRecord,
+        record: &PacketRow,
         caller: Option<&VerifiedCaller>,
         size: Option<u64>,
     ) -> Result<Claimed, Error> {
@@ -473,7 +473,7 @@ impl Exchange {
 
     async fn open_claimed(
         &self,
-        record: &PacketRecord,
+        record: &PacketRow,
         Claimed { packet, epoch, size }: Claimed,
         create: NewUpload,
     ) -> Result<Open, Error> {
@@ -486,7 +486,7 @@ impl Exchange {
     /// Finishes the content of a packet, here or after taking it over from another node.
     pub(crate) async fn finish_upload(
         &self,
-        record: &PacketRecord,
+        record: &PacketRow,
         size: u64,
     ) -> Result<Finished, Error> {
         // The commit's nonce rides in the seal, so the claim goes without it.

@@ -82,7 +82,9 @@ impl Waiting {
 /// See [`crate::Consensus::propose`].
 pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer, ProposeError> {
     let unavailable = ProposeError::Unavailable { retry_after: RETRY_AFTER };
-    let proposal: Bytes = wire::to_cbor(proposal).into();
+    let Proposal { id, by, command } = proposal.clone();
+    let proposal = Proposal { id, by: by.carried_by(inner.node), command };
+    let proposal: Bytes = wire::to_cbor(&proposal).into();
     if proposal.len() > PROPOSAL_BYTES_MAX {
         return Err(ProposeError::TooLarge { octets: proposal.len(), max: PROPOSAL_BYTES_MAX });
     }
@@ -299,7 +301,7 @@ mod tests {
     fn spliced_entries_read_as_whole_ones() {
         let proposal = |n| Proposal {
             id: CommandId(n),
-            proof: None,
+            by: machine::Proposer::Node(NodeId(1)),
             command: Command::IssueJoinToken(IssueJoinToken {
                 secret_digest: Digest([n as u8; 32]),
                 expires_at: Moment(9),

@@ -72,7 +72,7 @@ pub(crate) async fn handle(inner: &Inner, from: NodeId, message: Bytes) -> Bytes
             Kind::SnapshotBegin => begin(inner, from, &body),
             Kind::SnapshotBlock => block(inner, from, &body),
             Kind::SnapshotEnd => end(inner, from, &body).await,
-            Kind::Propose => propose(inner, &body).await,
+            Kind::Propose => propose(inner, from, &body).await,
             Kind::ReadIndex => {
                 Ok(wire::to_cbor(&ReadIndex { index: inner.own_read_index().await }))
             }
@@ -142,7 +142,7 @@ async fn append(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, Wir
     Ok(wire::to_body(sign.written(), &answer))
 }
 
-async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
+async fn propose(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let message: Propose = wire::from_cbor(body)?;
     if message.proposals.len() > BATCH_PROPOSALS {
         return Err(WireError::Malformed("too many proposals"));
@@ -151,9 +151,9 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let deadline = Instant::now() + patience;
     let mut replies = Vec::with_capacity(message.proposals.len());
     for proposal in message.proposals {
-        if !is_proposal(&proposal) {
+        if !is_proposal_of(from, &proposal) {
             // It alone is not taken: others of the batch may stand in the log already.
-            tracing::warn!("a proposal that cannot be read was not taken");
+            tracing::warn!(%from, "a proposal that cannot be read, or names another node, was not taken");
             replies.push(Err(Fate::Unreadable));
             continue;
         }
@@ -177,13 +177,12 @@ async fn propose(inner: &Inner, body: &[u8]) -> Result<Vec<u8>, WireError> {
     Ok(wire::to_cbor(&fates))
 }
 
-/// What cannot be read here could not be applied either, and would stop every node; octets behind a
-/// proposal would be read as the next one of its entry.
-fn is_proposal(octets: &[u8]) -> bool {
-    let mut decoder = minicbor::Decoder::new(octets);
+/// What cannot be read here could not be applied either, and would stop every node. And a node proposes for
+/// itself alone: the connection has proven which one it is.
+fn is_proposal_of(from: NodeId, octets: &[u8]) -> bool {
     octets.len() <= PROPOSAL_BYTES_MAX
-        && decoder.decode::<machine::Proposal>().is_ok()
-        && decoder.position() == octets.len()
+        && machine::decode::<machine::Proposal>(octets)
+            .is_ok_and(|proposal| proposal.by.node().is_none_or(|node| node == from))
 }
 
 impl Inner {

@@ -8,21 +8,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{AppId, DeliveryState, NodeId, PacketId, UnitCode};
 
 use crate::{
-    FEED_EVENTS_MAX, FEED_SHARE, OLDER_AUTHORITIES_MAX, PacketRecord, Reader,
-    apply::generation,
+    authority::OLDER_AUTHORITIES_MAX,
     feed::FEED_SLACK,
-    keys::{Key, Newest},
-    lifecycle::state_of,
-    tables::*,
+    keys::{Band, Key, Newest, Timer},
+    limits::{FEED_EVENTS_MAX, FEED_SHARE},
+    memory::generation,
+    store::Reader,
+    tables::{
+        ALIASES, ANSWERS, APPS, AUTHORITY, CLOCK, CLUSTER, CLUSTER_KEY, CURSORS, DELIVERIES, ENDED,
+        ENDED_NEXT, ENDING, EVIDENCE, FEEDS, FLOORS, HEADS, HELD, IDEMPOTENCY, IDEMPOTENCY_AGES,
+        IDEMPOTENCY_COUNTS, KEYS, LEASES, LETTER_NEXT, LETTERS, LIVE, LOST, MEMBERS, NODES, NONCES,
+        OUTBOX, PACKETS, PRUNED, PULSES, PURGES, QUEUE, QUEUE_FLOORS, RULES, SEALED, SENT, SPACES,
+        TAG_MAX, TIMER_FLOOR, TIMERS, TOKENS, TOLD, TRUST, Table, UNITS, Value,
+    },
+    v1::{Counts, DeliveryRow, LetterState, PacketRow},
 };
+
+/// The deliveries of each packet.
+type Deliveries = BTreeMap<PacketId, BTreeMap<UnitCode, DeliveryRow>>;
 
 /// Names every broken invariant of the state; none is what is expected.
 pub fn audit<R: Reader + ?Sized>(reader: &R) -> Vec<String> {
     let mut audit = Audit { reader, broken: Vec::new() };
     audit.cluster();
     audit.registry();
-    let packets = audit.packets();
-    audit.lists(&packets);
+    let (packets, deliveries) = audit.packets();
+    audit.lists(&packets, &deliveries);
+    audit.purges();
+    audit.leases();
     audit.feeds();
     audit.memory();
     audit.strangers();
@@ -139,17 +152,26 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         }
     }
 
-    fn packets(&mut self) -> BTreeMap<PacketId, PacketRecord> {
+    fn packets(&mut self) -> (BTreeMap<PacketId, PacketRow>, Deliveries) {
         let packets: BTreeMap<_, _> = self.rows(&PACKETS).into_iter().collect();
+        let mut deliveries = Deliveries::new();
+        for ((packet, target), delivery) in self.rows(&DELIVERIES) {
+            let settled = delivery.settled_at.is_some() == delivery.state.is_final();
+            self.check(settled, || format!("{packet}: has a delivery settled in part"));
+            deliveries.entry(packet).or_default().insert(target, delivery);
+        }
+        let strays = deliveries.keys().find(|packet| !packets.contains_key(packet));
+        self.check(strays.is_none(), || format!("{strays:?} has deliveries and is no packet"));
         let (present, reader) = (self.present(), self.reader);
         for (id, packet) in &packets {
             let sealed = packet.sealed_at.is_some();
-            let ended = packet.state.is_terminal();
+            let ended = packet.state().is_terminal();
             let mut rule = |holds, what: &str| self.check(holds, || format!("{id}: {what}"));
             rule(packet.packet == *id, "stands under another id");
-            rule(packet.state == state_of(sealed, &packet.deliveries), "is not in its state");
+            let counted = deliveries.get(id).map(counts);
+            rule(counted.as_ref() == Some(&packet.counts), "miscounts its deliveries");
             rule(packet.ended_at.is_some() == ended, "ended without a moment, or the reverse");
-            rule(packet.ended_tick.is_some() == ended, "ended without a tick, or the reverse");
+            rule(packet.ended.is_some() == ended, "ended without a number, or the reverse");
             rule(packet.sealed_tick.is_some() == sealed, "sealed without a tick, or the reverse");
             rule(packet.digest.is_some() == sealed, "has a digest without a seal, or the reverse");
             let held = sealed && !ended && packet.lost_at.is_none();
@@ -162,48 +184,41 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             let known = |n: &NodeId| NODES.has(reader, n);
             rule(packet.touched.iter().all(known), "was touched by an unknown node");
             rule(!ended || packet.touched.is_empty(), "is touched after its end");
-            rule(packet.debtors.iter().all(known), "is owed by an unknown node");
-            rule(packet.debtors.is_sorted_by(|a, b| a < b), "names a debtor twice");
-            rule(ended || packet.debtors.is_empty(), "is owed before its end");
             rule(packet.epoch >= 1, "has no epoch");
-            for delivery in &packet.deliveries {
-                let settled = delivery.settled_at.is_some();
-                rule(delivery.state.is_final() == settled, "has a delivery settled in part");
-            }
         }
-        packets
+        (packets, deliveries)
     }
 
     /// Every list of packets says what the packets say, no more and no less.
-    fn lists(&mut self, packets: &BTreeMap<PacketId, PacketRecord>) {
+    fn lists(&mut self, packets: &BTreeMap<PacketId, PacketRow>, deliveries: &Deliveries) {
         let stray = self.keys(&LOST).into_iter().find(|id| !packets.contains_key(id));
         self.check(stray.is_none(), || format!("{stray:?} is lost and no packet"));
-        let (mut sent, mut spaces, mut due) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
-        let (mut inbox, mut debts) = (BTreeSet::new(), BTreeMap::new());
-        let purges = self.rows(&PURGES);
-        for ((id, _), _) in &purges {
-            let ended = packets.get(id).is_some_and(|packet| packet.ended_at.is_some());
-            self.check(ended, || format!("{id} was purged before its end"));
-        }
-        let mut purges: BTreeSet<_> = purges.into_iter().map(|(key, _)| key).collect();
-        let (present, mut signed) = (self.present(), BTreeSet::new());
+        let (mut sent, mut spaces, mut ended) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut live, mut timers) = (BTreeSet::new(), BTreeSet::new());
+        let (mut queue, mut signed) = (BTreeSet::new(), BTreeSet::new());
         for (id, packet) in packets {
             sent.insert((packet.source.clone(), *id));
             spaces.insert(packet.space, *id);
-            if !packet.state.is_terminal() {
-                due.insert((packet.due_tick, *id));
+            match packet.ended {
+                Some(number) => {
+                    let twice = ended.insert(number, (*id, packet.space)).is_some();
+                    self.check(!twice, || format!("two packets ended as number {number}"));
+                }
+                None => {
+                    live.insert(*id);
+                    let timer = match packet.sealed_at {
+                        None => Timer::SpaceEnds(*id),
+                        Some(_) => Timer::GiveUp(*id),
+                    };
+                    timers.insert((packet.due_tick, timer));
+                }
             }
-            for delivery in packet.deliveries.iter().filter(|d| !d.state.is_final()) {
-                inbox.extend(packet.sealed_tick.map(|at| (delivery.target.clone(), at, *id)));
-            }
-            let told = [DeliveryState::Confirmed, DeliveryState::Rejected];
-            let told = packet.deliveries.iter().map(|delivery| told.contains(&delivery.state));
-            signed.extend((1..).zip(told).filter(|(_, told)| *told).map(|(place, _)| (*id, place)));
-            // Who owed it has destroyed it, or was removed, or owes it still.
-            for node in &packet.debtors {
-                let ended = packet.ended_tick.unwrap_or_default();
-                if !purges.remove(&(*id, *node)) && present.contains(node) {
-                    debts.insert((*node, ended, *id), packet.space);
+            for (target, delivery) in deliveries.get(id).into_iter().flatten() {
+                let waits = packet.sealed_tick.filter(|_| !delivery.state.is_final());
+                let band = Band::of(packet.importance);
+                queue.extend(waits.map(|at| (target.clone(), band, packet.due_tick, at, *id)));
+                if [DeliveryState::Confirmed, DeliveryState::Rejected].contains(&delivery.state) {
+                    signed.insert((*id, target.clone()));
                 }
             }
         }
@@ -212,27 +227,79 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         self.check(same, || "the sent lists differ from the packets".into());
         let rows: BTreeMap<_, _> = self.rows(&SPACES).into_iter().collect();
         self.check(rows == spaces, || "the spaces differ from the packets'".into());
-        let rows = self.keys(&DUE);
-        let floor = DUE_FLOOR.get(self.reader, &());
+        let rows: BTreeSet<_> = self.keys(&LIVE).into_iter().collect();
+        self.check(rows == live, || "the live packets differ from the packets".into());
+        let rows = self.rows(&ENDED).into_iter().map(|(at, row)| (at, (row.packet, row.space)));
+        let same = rows.collect::<BTreeMap<_, _>>() == ended;
+        self.check(same, || "the ended packets differ from the packets".into());
+        for (node, until) in self.rows(&PULSES) {
+            timers.insert((until, Timer::PulseLapses(node)));
+        }
+        let rows = self.keys(&TIMERS);
+        let floor = TIMER_FLOOR.get(self.reader, &());
         let above = rows.iter().all(|(at, _)| floor.is_some_and(|floor| floor <= *at));
-        self.check(above, || "a deadline lies below the floor".into());
+        self.check(above, || "a timer lies below the floor".into());
         let rows: BTreeSet<_> = rows.into_iter().collect();
-        self.check(rows == due, || "the deadlines differ from the live packets'".into());
-        let rows: BTreeSet<_> = self.keys(&INBOX).into_iter().collect();
-        for (unit, at, id) in &rows {
-            let floor = HEADS.get(self.reader, unit).unwrap_or_default().inbox_floor;
-            self.check(floor <= *at, || format!("{id} lies below the floor of {unit}"));
+        self.check(rows == timers, || "the timers differ from what is due".into());
+        let rows: BTreeSet<_> = self.keys(&QUEUE).into_iter().collect();
+        for (unit, band, due, _, id) in &rows {
+            let floor = QUEUE_FLOORS.get(self.reader, &(unit.clone(), *band)).unwrap_or_default();
+            self.check(floor <= *due, || format!("{id} lies below the floor of {unit}"));
         }
-        self.check(rows == inbox, || "the inboxes differ from the open deliveries".into());
-        let rows: BTreeMap<_, _> = self.rows(&DEBTS).into_iter().collect();
-        for (node, at, id) in rows.keys() {
-            let floor = DEBT_FLOORS.get(self.reader, node).unwrap_or_default();
-            self.check(floor <= *at, || format!("the debt of {id} lies below the floor"));
-        }
-        self.check(rows == debts, || "the debts differ from the packets' debtors".into());
-        self.check(purges.is_empty(), || "a content was destroyed that was not owed".into());
+        self.check(rows == queue, || "the queues differ from the open deliveries".into());
         let rows: BTreeSet<_> = self.keys(&EVIDENCE).into_iter().collect();
         self.check(rows == signed, || "the evidence differs from what was signed".into());
+    }
+
+    /// What nodes have destroyed, and what they owe.
+    fn purges(&mut self) {
+        let next = ENDED_NEXT.get(self.reader, &()).unwrap_or_default();
+        let numbers = self.keys(&ENDED);
+        let last = numbers.last().map_or(0, |number| number + 1);
+        self.check(last <= next, || format!("a packet ended as {last} and the next one is {next}"));
+        let present = self.present();
+        for (node, cursor) in self.rows(&CURSORS) {
+            let step = self.reader_has_step(node, cursor);
+            let known = present.contains(&node) && cursor <= next && step;
+            self.check(known, || format!("the cursor of {node} is at {cursor}"));
+        }
+        for (node, record) in self.rows(&NODES) {
+            let owing = record.owing.is_none_or(|owing| owing.from < owing.to && owing.to <= next);
+            let gone = record.is_present() || record.leaving.is_none();
+            let fits = owing && gone && record.owes_from <= next;
+            self.check(fits, || format!("{node} owes what there is not"));
+        }
+    }
+
+    fn reader_has_step(&self, node: NodeId, cursor: u64) -> bool {
+        PURGES.has(self.reader, &(node, cursor))
+    }
+
+    /// Leases, pulses and letters.
+    fn leases(&mut self) {
+        let present = self.present();
+        let held: BTreeSet<_> = self.keys(&HELD).into_iter().collect();
+        let leases = self.rows(&LEASES);
+        let holds = leases.iter().filter_map(|(name, lease)| Some((lease.holder?, name.clone())));
+        let same = holds.collect::<BTreeSet<_>>() == held;
+        self.check(same, || "the leases differ from what hangs on the nodes".into());
+        let pulses: BTreeSet<_> = self.keys(&PULSES).into_iter().collect();
+        let hangs = held.iter().all(|(node, _)| pulses.contains(node) || !present.contains(node));
+        self.check(hangs, || "a lease hangs on a node without a pulse".into());
+        let waiting = self.rows(&LETTERS).into_iter().filter_map(|(id, letter)| {
+            let waits = letter.state == LetterState::Waiting;
+            waits.then_some((letter.carrier, letter.due_tick, id))
+        });
+        let waiting: BTreeSet<_> = waiting.collect();
+        let rows: BTreeSet<_> = self.keys(&OUTBOX).into_iter().collect();
+        self.check(rows == waiting, || "the outbox differs from the letters".into());
+        let next = LETTER_NEXT.get(self.reader, &()).unwrap_or(1);
+        let given = self.keys(&LETTERS).iter().all(|letter| letter.0 < next);
+        self.check(given, || "a letter has a number that was not given out".into());
+        let adopted = RULES.get(self.reader, &()).unwrap_or_default();
+        let nodes = self.rows(&NODES).into_iter().filter(|(_, node)| node.is_present());
+        let known = nodes.into_iter().all(|(_, node)| adopted <= node.now.rules_max);
+        self.check(known, || "a node does not know the rules".into());
     }
 
     fn feeds(&mut self) {
@@ -306,7 +373,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 
     /// Nothing stands outside the tables.
     fn strangers(&mut self) {
-        for (from, to) in [(0, CLUSTER.tag), (TOLD.tag + 1, u8::MAX)] {
+        for (from, to) in [(0, CLUSTER.tag), (TAG_MAX + 1, u8::MAX)] {
             let mut found = false;
             self.reader.scan(&[from], &[to], &mut |_, _| {
                 found = true;
@@ -315,4 +382,12 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             self.check(!found, || "a row belongs to no table".into());
         }
     }
+}
+
+fn counts(deliveries: &BTreeMap<UnitCode, DeliveryRow>) -> Counts {
+    let mut counts = Counts::of(DeliveryState::Planned, deliveries.len() as u32);
+    for delivery in deliveries.values() {
+        counts.step(DeliveryState::Planned, delivery.state);
+    }
+    counts
 }

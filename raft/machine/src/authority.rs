@@ -4,118 +4,24 @@
 //! they have certified their successor, so that whoever trusts only an older one still believes the
 //! nodes until its end, and has that long to take the new one.
 
-use minicbor::{Decode, Encode, bytes::ByteVec};
-use model::Moment;
-
 use crate::{
-    Answer, Effect, Outcome, Refusal, cluster_key,
+    cluster_key,
+    refusal::Refusal,
     tables::{AUTHORITY, CLUSTER_KEY, Tables},
-    time::Time,
+    v1::{
+        AUTHORITY_OVERLAP_MAX_MS, Answer, AuthorityRecord, Effect, FIRST_AUTHORITY, OlderAuthority,
+        OrderAuthority, Outcome, Time, TurnAuthority,
+    },
 };
 
-/// The number of the authority that a cluster is founded with.
-pub const FIRST_AUTHORITY: u32 = 1;
 /// How long an older authority is honoured if nothing else is asked: people have to replace a file on
 /// the machines of every application.
 pub const AUTHORITY_OVERLAP_MS: u64 = 30 * 24 * 3_600_000;
-/// The longest that may be asked for: a file that nobody replaces in a year is replaced by nobody.
-pub const AUTHORITY_OVERLAP_MAX_MS: u64 = 366 * 24 * 3_600_000;
 /// Older authorities that are honoured at once; each adds a certificate to every handshake. Beyond it an
 /// administrator's rotation is refused, and the removal of a member ends the oldest.
 pub const OLDER_AUTHORITIES_MAX: usize = 4;
 /// A certificate of an authority, or its sealed key, has some hundred octets.
 const CERTIFICATE_MAX: usize = 4 * 1024;
-
-/// See [`crate::Command::OrderAuthority`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub enum OrderAuthority {
-    /// A new authority, with the older ones honoured for a while.
-    #[n(0)]
-    Rotate {
-        /// For how long, in milliseconds; [`AUTHORITY_OVERLAP_MAX_MS`] at most.
-        #[n(0)]
-        overlap_ms: u64,
-    },
-    /// The older ones are honoured no longer.
-    #[n(1)]
-    EndOlder,
-}
-
-/// See [`crate::Command::TurnAuthority`]. A step that is late, or was done before, changes nothing.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub enum TurnAuthority {
-    /// A node has made the next authority: it certifies from now on.
-    #[n(0)]
-    Replace {
-        /// One more than the present one.
-        #[n(0)]
-        number: u32,
-        /// Its certificate, by itself, DER.
-        #[n(1)]
-        certificate: ByteVec,
-        /// Its certificate, by the present authority, DER.
-        #[n(2)]
-        by_former: ByteVec,
-        /// Its key, sealed under the cluster key.
-        #[n(3)]
-        key_sealed: ByteVec,
-        /// The version of the cluster key that sealed it: the active one.
-        #[n(4)]
-        sealed_under: u32,
-    },
-    /// The time of older ones is over.
-    #[n(1)]
-    End,
-}
-
-/// The authority that certifies, and those that are still honoured.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct AuthorityRecord {
-    /// Its number; the first is [`FIRST_AUTHORITY`].
-    #[n(0)]
-    pub number: u32,
-    /// Its certificate, DER.
-    #[n(1)]
-    #[cbor(with = "minicbor::bytes")]
-    pub certificate: Vec<u8>,
-    /// Its key, sealed under the cluster key.
-    #[n(2)]
-    #[cbor(with = "minicbor::bytes")]
-    pub key_sealed: Vec<u8>,
-    /// The version of the cluster key that sealed it.
-    #[n(3)]
-    pub sealed_under: u32,
-    /// Since when it certifies.
-    #[n(4)]
-    pub since: Moment,
-    /// Whether a new one is wanted, and for how long (milliseconds) this one is honoured after it.
-    #[n(5)]
-    pub wanted: Option<u64>,
-    /// Those before it that are honoured, the oldest first.
-    #[n(6)]
-    pub older: Vec<OlderAuthority>,
-}
-
-/// An authority that certifies nobody any more, and is honoured for a while.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct OlderAuthority {
-    /// Its number.
-    #[n(0)]
-    pub number: u32,
-    /// Its certificate, DER.
-    #[n(1)]
-    #[cbor(with = "minicbor::bytes")]
-    pub certificate: Vec<u8>,
-    /// The certificate of its successor, made by it, DER.
-    #[n(2)]
-    #[cbor(with = "minicbor::bytes")]
-    pub successor: Vec<u8>,
-    /// Until when; the tick decides, the date is for people.
-    #[n(3)]
-    pub until: Time,
-}
 
 /// A cluster begins with one authority.
 pub(crate) fn begin(tables: &mut Tables, certificate: &[u8], key_sealed: &[u8], version: u32) {

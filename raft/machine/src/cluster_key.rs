@@ -5,183 +5,29 @@
 //! so that whichever node leads goes on with it: wanted, staged (handed out, it seals nothing yet),
 //! active (it seals, and what older versions sealed is sealed anew), ended.
 
-use minicbor::{Decode, Encode, bytes::ByteVec};
-use model::{AccessKey, Digest, Moment, NodeId, Tick};
+use minicbor::bytes::ByteVec;
+use model::{Digest, Moment, NodeId};
 
 use crate::{
-    Answer, DELIVERY_TIME_MAX_MS, Effect, Outcome, Reader, Refusal, SPACE_TIME_MS, cluster,
-    lifecycle,
+    limits::{DELIVERY_TIME_MAX_MS, SPACE_TIME_MS},
+    packets,
+    refusal::Refusal,
+    store::Reader,
     tables::{AUTHORITY, CLUSTER_KEY, KEYS, SEALED, Tables},
-    time::Time,
+    v1::{
+        Answer, ClusterKeyRecord, Effect, OlderKey, Outcome, RESEALED_A_COMMAND_MAX, Resealed,
+        RotateClusterKey, StagedKey, Time, TurnClusterKey,
+    },
 };
 
 /// The version of the cluster key that a cluster is founded with.
 pub const FIRST_KEY_VERSION: u32 = 1;
-/// Secrets that one command seals anew: keeps an entry under some tens of KiB.
-pub const RESEALED_A_COMMAND_MAX: usize = 200;
 /// Versions before the active one that may still open a content when an administrator asks for another:
 /// one a day for as long as a content lives, and one that is about to end. A removal is never refused for that.
 pub const OLDER_VERSIONS_MAX: usize = 33;
 /// How long a content may live that was sealed before a version became active, with a day of slack for
 /// one that was under way: until then older versions are kept to open it.
 const CONTENT_TIME_MS: u64 = SPACE_TIME_MS + DELIVERY_TIME_MAX_MS + 24 * 3_600_000;
-
-/// See [`crate::Command::RotateClusterKey`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct RotateClusterKey {
-    /// Whether tokens of older versions die with the rotation, instead of a day later.
-    #[n(0)]
-    pub ends_tokens: bool,
-}
-
-/// See [`crate::Command::TurnClusterKey`]. A step that is late, or was done before, changes nothing.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub enum TurnClusterKey {
-    /// A node has made a version and holds it durably.
-    #[n(0)]
-    Stage {
-        /// One more than any number before.
-        #[n(0)]
-        version: u32,
-        /// The check of its key.
-        #[n(1)]
-        check: Digest,
-        /// The node that made it.
-        #[n(2)]
-        node: NodeId,
-    },
-    /// A node holds the staged version durably.
-    #[n(1)]
-    Hold {
-        /// Which version.
-        #[n(0)]
-        version: u32,
-        /// Which node.
-        #[n(1)]
-        node: NodeId,
-    },
-    /// The staged version seals from now on. A majority of the members must hold it.
-    #[n(2)]
-    Activate {
-        /// Which version.
-        #[n(0)]
-        version: u32,
-    },
-    /// Secrets sealed under the active version instead of an older one.
-    #[n(3)]
-    Reseal {
-        /// The active version.
-        #[n(0)]
-        version: u32,
-        /// At most [`RESEALED_A_COMMAND_MAX`].
-        #[n(1)]
-        secrets: Vec<Resealed>,
-        /// The authority's key.
-        #[n(2)]
-        authority: Option<ByteVec>,
-    },
-    /// What was due is over: tokens of older versions, or the versions themselves.
-    #[n(4)]
-    End {
-        /// The active version.
-        #[n(0)]
-        version: u32,
-    },
-}
-
-/// The secret of a key under another version of the cluster key.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct Resealed {
-    /// Whose secret.
-    #[n(0)]
-    pub key: AccessKey,
-    /// The sealed secret.
-    #[n(1)]
-    pub material: ByteVec,
-}
-
-/// How far the cluster key has turned.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct ClusterKeyRecord {
-    /// The version that seals.
-    #[n(0)]
-    pub active: u32,
-    /// Its check.
-    #[n(1)]
-    pub check: Digest,
-    /// Since when it seals.
-    #[n(2)]
-    pub active_at: Moment,
-    /// The highest number that was given to a version, in vain or not.
-    #[n(3)]
-    pub last: u32,
-    /// Whether a further version is wanted.
-    #[n(4)]
-    pub wanted: bool,
-    /// Whether tokens die with that rotation: a member was removed, or it was asked for.
-    #[n(5)]
-    pub ends_tokens: bool,
-    /// A version that is being handed out.
-    #[n(6)]
-    pub staged: Option<StagedKey>,
-    /// Tokens of versions before this one are worth nothing.
-    #[n(7)]
-    pub tokens_from: u32,
-    /// When tokens of versions before the active one die, once all secrets are sealed anew; none when
-    /// there are none.
-    #[n(8)]
-    pub tokens_until: Option<Time>,
-    /// Versions before this one open nothing any more, and nodes forget them.
-    #[n(9)]
-    pub opens_from: u32,
-    /// Versions before the active one that contents may still lie under, the oldest first.
-    #[n(10)]
-    pub older: Vec<OlderKey>,
-}
-
-impl ClusterKeyRecord {
-    /// When no content can be left that was sealed under a version before the active one; none when
-    /// there is none.
-    pub fn contents_until(&self) -> Option<Time> {
-        self.older.last().map(|older| older.until)
-    }
-}
-
-/// A version that seals nothing any more, and opens what it sealed.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct OlderKey {
-    /// Its number.
-    #[n(0)]
-    pub version: u32,
-    /// When no content can be left that it sealed.
-    #[n(1)]
-    pub until: Time,
-    /// Its check.
-    #[n(2)]
-    pub check: Digest,
-}
-
-/// A version that seals nothing yet.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct StagedKey {
-    /// Its number.
-    #[n(0)]
-    pub version: u32,
-    /// Its check.
-    #[n(1)]
-    pub check: Digest,
-    /// The nodes that hold it durably, in order.
-    #[n(2)]
-    pub holders: Vec<NodeId>,
-    /// The tick at which it was made.
-    #[n(3)]
-    pub at: Tick,
-}
 
 /// A cluster begins with one version.
 pub(crate) fn begin(tables: &mut Tables, check: Digest) {
@@ -245,13 +91,11 @@ pub(crate) fn member_removed(tables: &mut Tables) {
 }
 
 /// A step of a rotation, by the node that does it.
-pub(crate) fn turn(tables: &mut Tables, step: &TurnClusterKey) -> Answer {
+pub(crate) fn turn(tables: &mut Tables, node: NodeId, step: &TurnClusterKey) -> Answer {
     let record = tables.get(&CLUSTER_KEY, &()).ok_or(Refusal::NotFounded)?;
     match step {
-        TurnClusterKey::Stage { version, check, node } => {
-            stage(tables, record, (*version, *check), *node)
-        }
-        TurnClusterKey::Hold { version, node } => hold(tables, record, *version, *node),
+        TurnClusterKey::Stage { version, check } => stage(tables, record, *version, *check, node),
+        TurnClusterKey::Hold { version } => hold(tables, record, *version, node),
         TurnClusterKey::Activate { version } => activate(tables, record, *version),
         TurnClusterKey::Reseal { version, secrets, authority } => {
             reseal(tables, &record, *version, secrets, authority.as_ref())
@@ -263,10 +107,10 @@ pub(crate) fn turn(tables: &mut Tables, step: &TurnClusterKey) -> Answer {
 fn stage(
     tables: &mut Tables,
     mut record: ClusterKeyRecord,
-    (version, check): (u32, Digest),
+    version: u32,
+    check: Digest,
     node: NodeId,
 ) -> Answer {
-    cluster::present(tables, node)?;
     // One rotation after the other: what is sealed lies under two versions at the most.
     let settled = is_resealed(&tables.store, record.active);
     if record.wanted && settled && Some(version) == record.last.checked_add(1) {
@@ -278,7 +122,6 @@ fn stage(
 }
 
 fn hold(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32, node: NodeId) -> Answer {
-    cluster::present(tables, node)?;
     if let Some(staged) = record.staged.as_mut().filter(|staged| staged.version == version)
         && let Err(place) = staged.holders.binary_search(&node)
     {
@@ -295,7 +138,7 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
     let members = tables.members();
     let holders: Vec<_> =
         staged.holders.into_iter().filter(|holder| members.contains(holder)).collect();
-    if !lifecycle::is_majority(&holders, &members) {
+    if !packets::is_majority(&holders, &members) {
         return Err(Refusal::HoldersTooFew);
     }
     let now = Time { date: tables.at, tick: tables.tick };

@@ -8,16 +8,16 @@
 use model::{AccessKey, AppId, Moment, UnitCode};
 
 use crate::{
-    About, AccessNews, Effect, Event, EventKind, FEED_EVENTS_MAX, FEED_SHARE, PacketNews,
-    PacketRecord, UnitHead,
-    apply::Caller,
-    event::Told,
-    tables::{EVENT_SOURCES, FEEDS, HEADS, INBOX, TOLD, Tables},
+    caller::Caller,
+    limits::{FEED_EVENTS_MAX, FEED_SHARE},
+    queue,
+    tables::{EVENT_SOURCES, FEEDS, HEADS, TOLD, Tables},
+    v1::{About, AccessNews, Effect, Event, EventKind, PacketNews, PacketRow, Told, UnitHead},
 };
 
-/// Every so many events a unit's inbox floor is moved up: seldom enough to cost nothing, often
-/// enough that a look into the inbox does not walk over thousands of deleted rows.
-const INBOX_FLOOR_STEP: u64 = 256;
+/// Every so many events the floors of a unit's queue are moved up: seldom enough to cost nothing, often
+/// enough that a look into the queue does not walk over thousands of deleted rows.
+const QUEUE_FLOORS_STEP: u64 = 256;
 
 /// How large a feed is, and what making room in it may cost.
 struct Room {
@@ -46,7 +46,7 @@ pub(crate) fn tell(
     tables: &mut Tables,
     unit: &UnitCode,
     kind: EventKind,
-    packet: &PacketRecord,
+    packet: &PacketRow,
     target: Option<&UnitCode>,
 ) {
     let about = About::Packet(PacketNews {
@@ -95,10 +95,8 @@ fn append(tables: &mut Tables, unit: &UnitCode, event: Event, room: &Room) {
         }
     }
     own.keep(tables, unit);
-    if position.is_multiple_of(INBOX_FLOOR_STEP) {
-        let open = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), head.inbox_floor)));
-        let first = INBOX.first(&tables.store, &open);
-        head.inbox_floor = first.map_or(tables.tick, |(_, sealed_tick, _)| sealed_tick);
+    if position.is_multiple_of(QUEUE_FLOORS_STEP) {
+        queue::raise_floors(tables, unit);
     }
     tables.put(&HEADS, unit, &head);
     tables.effects.push(Effect::Notice { unit: unit.clone(), position });
@@ -234,7 +232,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::{Store, View, time::Time};
+    use crate::{Store, View, v1::Time};
 
     type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -376,8 +374,9 @@ mod tests {
         (0..3).for_each(|_| told.tell(1));
         (0..60).for_each(|_| told.tell(0));
         let view = View::new(&told.state);
-        let positions =
-            |feed: &crate::Feed| feed.events.iter().map(|event| event.position).collect::<Vec<_>>();
+        let positions = |feed: &crate::view::Feed| {
+            feed.events.iter().map(|event| event.position).collect::<Vec<_>>()
+        };
         let first = view.feed(&told.unit, 0, 10);
         assert_eq!((first.reset, positions(&first), first.last), (None, vec![1, 2, 3], 63));
         let second = view.feed(&told.unit, 3, 2);

@@ -3,9 +3,11 @@
 //! No word of the model contains a zero octet, so a closed text is never the beginning of another.
 
 use model::{
-    AccessKey, AppId, CommandId, Digest, IdempotencyKey, Moment, NodeId, Nonce, PacketId, SpaceId,
-    Tick, UnitCode,
+    AccessKey, AppId, CommandId, Digest, IdempotencyKey, Importance, LeaseName, Moment, NodeId,
+    Nonce, PacketId, SpaceId, Tick, UnitCode,
 };
+
+use crate::v1::LetterId;
 
 /// A part of a key: written in order, and read back where a scan needs it.
 pub(crate) trait Key: Sized {
@@ -78,6 +80,75 @@ impl Key for NodeId {
     }
 }
 
+impl Key for LetterId {
+    fn write(&self, key: &mut Vec<u8>) {
+        self.0.write(key);
+    }
+
+    fn take(key: &mut &[u8]) -> Option<Self> {
+        u64::take(key).map(Self)
+    }
+}
+
+/// What is due at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A packet's space waits no longer for its content.
+    SpaceEnds(PacketId),
+    /// A packet's open deliveries have taken too long.
+    GiveUp(PacketId),
+    /// A node's pulse has lapsed: what hangs on it is free.
+    PulseLapses(NodeId),
+}
+
+impl Key for Timer {
+    fn write(&self, key: &mut Vec<u8>) {
+        match self {
+            Self::SpaceEnds(packet) => (1_u8, *packet).write(key),
+            Self::GiveUp(packet) => (2_u8, *packet).write(key),
+            Self::PulseLapses(node) => (3_u8, *node).write(key),
+        }
+    }
+
+    fn take(key: &mut &[u8]) -> Option<Self> {
+        match u8::take(key)? {
+            1 => PacketId::take(key).map(Self::SpaceEnds),
+            2 => PacketId::take(key).map(Self::GiveUp),
+            3 => NodeId::take(key).map(Self::PulseLapses),
+            _ => None,
+        }
+    }
+}
+
+/// How soon a target is offered a packet: the most important first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Band(pub(crate) u8);
+
+impl Band {
+    /// Every band, in order.
+    pub(crate) const ALL: [Self; 4] = [Self(0), Self(1), Self(2), Self(3)];
+
+    /// The band of an importance.
+    pub(crate) const fn of(importance: Importance) -> Self {
+        Self(match importance {
+            Importance::Flash => 0,
+            Importance::VeryUrgent => 1,
+            Importance::Urgent => 2,
+            Importance::Normal => 3,
+        })
+    }
+}
+
+impl Key for Band {
+    fn write(&self, key: &mut Vec<u8>) {
+        self.0.write(key);
+    }
+
+    fn take(key: &mut &[u8]) -> Option<Self> {
+        u8::take(key).map(Self)
+    }
+}
+
 impl Key for Digest {
     fn write(&self, key: &mut Vec<u8>) {
         key.extend_from_slice(&self.0);
@@ -122,12 +193,12 @@ macro_rules! texts {
             }
 
             fn take(key: &mut &[u8]) -> Option<Self> {
-                text(key)?.parse().ok()
+                text(key).map(Self::stored)
             }
         }
     )* };
 }
-texts!(UnitCode AppId AccessKey Nonce IdempotencyKey);
+texts!(UnitCode AppId AccessKey Nonce IdempotencyKey LeaseName);
 
 impl<A: Key, B: Key> Key for (A, B) {
     fn write(&self, key: &mut Vec<u8>) {
@@ -149,6 +220,20 @@ impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
 
     fn take(key: &mut &[u8]) -> Option<Self> {
         Some((A::take(key)?, B::take(key)?, C::take(key)?))
+    }
+}
+
+impl<A: Key, B: Key, C: Key, D: Key, E: Key> Key for (A, B, C, D, E) {
+    fn write(&self, key: &mut Vec<u8>) {
+        self.0.write(key);
+        self.1.write(key);
+        self.2.write(key);
+        self.3.write(key);
+        self.4.write(key);
+    }
+
+    fn take(key: &mut &[u8]) -> Option<Self> {
+        Some((A::take(key)?, B::take(key)?, C::take(key)?, D::take(key)?, E::take(key)?))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The replicated state of the platform: commands in; outcome, effects and events out.
+//! The replicated state of the platform: commands in; outcome and effects out.
 //!
 //! [`apply`] is total and the same on every node: it reads the [`Store`] and the entry and nothing
 //! else. Time, identifiers and sealed secrets are in the entry. No I/O, clock, randomness, async,
@@ -7,49 +7,65 @@
 mod apply;
 mod audit;
 mod authority;
+mod caller;
 mod cluster;
 mod cluster_key;
-mod command;
-mod deadlines;
-mod event;
-mod exchange;
 mod feed;
+mod holdings;
 mod keys;
-mod lifecycle;
+mod leases;
+mod leaving;
+mod limits;
 mod lost;
-mod outcome;
-mod pickup;
-mod record;
+mod memory;
+mod outbox;
+mod packets;
+mod queue;
+mod receiving;
 mod refusal;
 mod registry;
+mod rules;
+mod ruling;
+mod search;
+mod sending;
 mod store;
 mod tables;
 mod time;
+mod timers;
 mod units;
+mod v1;
 mod view;
 
 pub use apply::{Applied, apply};
 pub use audit::audit;
-pub use authority::{
-    AUTHORITY_OVERLAP_MAX_MS, AUTHORITY_OVERLAP_MS, AuthorityRecord, FIRST_AUTHORITY,
-    OLDER_AUTHORITIES_MAX, OlderAuthority, OrderAuthority, TurnAuthority,
+pub use authority::{AUTHORITY_OVERLAP_MS, OLDER_AUTHORITIES_MAX};
+pub use cluster::seat_voters;
+pub use cluster_key::{FIRST_KEY_VERSION, OLDER_VERSIONS_MAX};
+pub use limits::{
+    ANSWER_TIME_MS, DELIVERY_TIME_MAX_MS, FEED_EVENTS_MAX, FEED_SHARE, IDEMPOTENCY_KEYS_MAX,
+    IDEMPOTENCY_TIME_MS, JOIN_TOKEN_TIME_MAX_MS, LEASES_A_NODE_MAX, LETTER_PAUSE_MAX_MS,
+    NONCE_TIME_MS, PACKETS_A_COMMAND_MAX, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS, PULSE_TIME_MS,
+    ROWS_A_COMMAND_MAX, ROWS_AN_ENTRY_MAX, SPACE_TIME_MS,
 };
-pub use cluster::{
-    AdmitNode, IssueJoinToken, JOIN_TOKEN_TIME_MAX_MS, RemoveNode, UpdateNode, seat_voters,
-};
-pub use cluster_key::{
-    ClusterKeyRecord, FIRST_KEY_VERSION, OLDER_VERSIONS_MAX, OlderKey, RESEALED_A_COMMAND_MAX,
-    Resealed, RotateClusterKey, StagedKey, TurnClusterKey,
-};
-pub use command::*;
-pub use event::{About, AccessNews, Event, EventKind, PacketNews, UnitHead};
-pub use exchange::foreseen_targets;
-pub use lost::{CloseLost, LOST_A_COMMAND_MAX, LOST_REASON, RecordLost};
-pub use outcome::*;
-pub use record::*;
+pub use lost::LOST_REASON;
 pub use refusal::Refusal;
-pub use registry::{ALIASES_MAX, KEY_OVERLAP_MAX_MS, RevokeKey};
+pub use registry::{ALIASES_MAX, KEY_OVERLAP_MAX_MS};
+pub use sending::foreseen_targets;
 pub use store::{Overlay, Reader, Store, Visit, Write, Writes, scan_over};
-pub use time::{ConfirmTime, DATE_STILL_MS, Time};
-pub use units::{RemoveUnit, RenameUnit};
-pub use view::{Feed, View};
+pub use time::DATE_STILL_MS;
+pub use v1::{
+    AUTHORITY_OVERLAP_MAX_MS, AbandonSpace, About, AccessNews, AddApp, AddUnits, AdmitNode,
+    AdoptRules, Answer, AppRecord, AuthorityRecord, By, CancelPacket, ClaimSpace, CloseLost,
+    ClusterKeyRecord, ClusterRecord, Command, ConfirmReceipts, ConfirmTime, Counts, DeliveryRow,
+    Effect, Entry, Event, EventKind, ExchangePolicy, FIRST_AUTHORITY, Found, GrantPickup, Granted,
+    Idempotency, IdempotencyRecord, IssueJoinToken, IssueKey, JoinTokenRecord, KeyRecord,
+    LOST_A_COMMAND_MAX, LeaseRecord, LeaveNode, Leaving, Letter, LetterId, LetterState, NewNode,
+    NewUnit, NodeRecord, OlderAuthority, OlderKey, OpenPacket, OrderAuthority, Outcome, Owing,
+    PacketNews, PacketRow, PassTime, PostLetter, Proof, Proposal, Proposer, RESEALED_A_COMMAND_MAX,
+    RULES_KNOWN, Receipt, ReceiptAnswer, RecordHolding, RecordLost, RecordPickup, RecordPurge,
+    RejectDelivery, ReleaseHoldings, RemoveNode, RemoveUnit, RenameUnit, Report, ReportLetter,
+    Request, Resealed, ReturnLease, RevokeKey, RotateClusterKey, Rules, SealPacket, StagedKey,
+    SubmitPacket, TARGETS_MAX, TakeLease, Time, TurnAuthority, TurnClusterKey, UNITS_A_COMMAND_MAX,
+    UnitHead, UnitRecord, Unreadable, UpdateNode, decode, decode_one,
+};
+pub use view::{DeliveryRecord, Feed, PacketRecord, View};

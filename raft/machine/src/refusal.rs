@@ -130,4 +130,16 @@ refusals! {
     44 KeyVersionEnded = "key_version_ended" 1216: "the version of the cluster key has ended",
     /// Units below it, applications or open packets still refer to the unit.
     45 UnitInUse = "unit_in_use" 1217: "something still refers to the unit",
+    /// The command is of rules that the cluster has not adopted yet.
+    46 NotYet = "not_yet" 1009: "the cluster has not adopted the rules for this yet",
+    /// The program of a node does not know the rules that the cluster has adopted.
+    47 RulesTooOld = "rules_too_old" 1010: "the program does not know the rules that the cluster has adopted",
+    /// The entry was full before this command was reached.
+    48 EntryFull = "entry_full" 1011: "the entry of the log was full",
+    /// The node already leaves, or has to be asked to leave first.
+    49 NotLeaving = "not_leaving" 1012: "the node has not been asked to leave",
+    /// Another node holds the lease, or the fence is an older one.
+    50 LeaseHeld = "lease_held" 1013: "another node holds the lease",
+    /// No such letter, or it is settled.
+    51 LetterUnknown = "letter_unknown" 1014: "no such letter waits",
 }

@@ -2,29 +2,18 @@
 //!
 //! Nothing is taken away here except a key's validity; what may still happen to a unit is in `units`.
 
-use minicbor::{Decode, Encode};
-use model::{AccessKey, Grant, KeyStatus, Label, Moment, UnitCode, UnitKind, Zone};
+use model::{Grant, KeyStatus, Label, UnitCode, UnitKind, Zone};
 
 use crate::{
-    AddApp, AddUnits, Answer, AppRecord, Effect, EventKind, IssueKey, KeyRecord, NewUnit, Outcome,
-    Refusal, TARGETS_MAX, UNITS_A_COMMAND_MAX, UnitRecord,
-    apply::Caller,
+    caller::Caller,
     cluster_key, feed,
+    refusal::Refusal,
     tables::{ALIASES, APPS, CLUSTER, ENDING, KEYS, SEALED, Tables, UNITS},
-    time::Time,
+    v1::{
+        AddApp, AddUnits, Answer, AppRecord, Effect, EventKind, IssueKey, KeyRecord, NewUnit,
+        Outcome, RevokeKey, TARGETS_MAX, Time, UNITS_A_COMMAND_MAX, UnitRecord,
+    },
 };
-
-/// See [`crate::Command::RevokeKey`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct RevokeKey {
-    /// Which key.
-    #[n(0)]
-    pub key: AccessKey,
-    /// From when on it is worth nothing; none, or a moment that is past, is at once.
-    #[n(1)]
-    pub at: Option<Moment>,
-}
 
 /// Other codes of one unit: the forms of two decisions and of some mergers.
 pub const ALIASES_MAX: usize = 16;

@@ -88,6 +88,16 @@ impl<'a, R: Reader + ?Sized> Overlay<'a, R> {
         Self { below, writes: BTreeMap::new() }
     }
 
+    /// How many rows are written.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
     /// The writes, in key order, each key once.
     ///
     /// They no longer borrow the reader, so that they can be written into it.

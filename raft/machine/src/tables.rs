@@ -6,18 +6,19 @@ use std::{cell::RefCell, marker::PhantomData, ops::ControlFlow};
 
 use minicbor::{Decode, Encode, bytes::ByteVec};
 use model::{
-    AccessKey, AppId, CommandId, Digest, IdempotencyKey, Moment, NodeId, Nonce, PacketId, SpaceId,
-    Tick, UnitCode,
+    AccessKey, AppId, CommandId, Digest, IdempotencyKey, LeaseName, Moment, NodeId, Nonce,
+    PacketId, SpaceId, Tick, UnitCode,
 };
 
 use crate::{
-    Answer, AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, Effect, Event,
-    IdempotencyRecord, JoinTokenRecord, KeyRecord, NodeRecord, Overlay, PacketRecord, Proof,
-    Reader, Store, UnitHead, UnitRecord, Write,
-    event::{EventSource, Told},
-    keys::{Key, Newest},
-    record::{PacketEnd, Reach, Signer, Spent},
-    time::{Time, Trust},
+    keys::{Band, Key, Newest, Timer},
+    store::{Overlay, Reader, Store, Write},
+    v1::{
+        Answer, AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, DeliveryRow, Effect,
+        EndedRow, Event, EventSource, IdempotencyRecord, JoinTokenRecord, KeyRecord, LeaseRecord,
+        Letter, LetterId, NodeRecord, PacketRow, Proof, Reach, Rules, Signer, Spent, Time, Told,
+        Trust, UnitHead, UnitRecord,
+    },
 };
 
 /// The cluster, once it is founded.
@@ -39,30 +40,31 @@ pub(crate) const ALIASES: Table<UnitCode, UnitCode> = Table::new(7);
 pub(crate) const APPS: Table<AppId, AppRecord> = Table::new(8);
 /// Keys.
 pub(crate) const KEYS: Table<AccessKey, KeyRecord> = Table::new(9);
-/// Packets.
-pub(crate) const PACKETS: Table<PacketId, PacketRecord> = Table::new(10);
+/// Packets, without their deliveries.
+pub(crate) const PACKETS: Table<PacketId, PacketRow> = Table::new(10);
 /// Which packet a space belongs to.
 pub(crate) const SPACES: Table<SpaceId, PacketId> = Table::new(11);
 /// Packets of a source, newest first, with the signature under the request, or under the seal where
 /// that was another.
 pub(crate) const SENT: Table<(UnitCode, Newest), Proof> = Table::new(12);
-/// Sealed packets whose delivery to the unit is not final, in the order of their seals.
-pub(crate) const INBOX: Table<(UnitCode, Tick, PacketId), ()> = Table::new(13);
+/// What a target is offered next: the target, the band of importance, the deadline, the seal, the packet.
+/// Sealed packets whose delivery to the unit is not final.
+pub(crate) const QUEUE: Table<(UnitCode, Band, Tick, Tick, PacketId), ()> = Table::new(13);
 /// Feeds.
 pub(crate) const FEEDS: Table<(UnitCode, u64), Event> = Table::new(14);
-/// Where a unit's feed and inbox stand.
+/// Where a unit's feed stands.
 pub(crate) const HEADS: Table<UnitCode, UnitHead> = Table::new(15);
-/// Deadlines of the packets that are not terminal.
-pub(crate) const DUE: Table<(Tick, PacketId), ()> = Table::new(16);
-/// No row of [`DUE`] lies before this tick; see `deadlines`.
-pub(crate) const DUE_FLOOR: Table<(), Tick> = Table::new(17);
-/// Purge debts: node, end of the packet, packet.
-pub(crate) const DEBTS: Table<(NodeId, Tick, PacketId), SpaceId> = Table::new(18);
-/// No debt of the node is older than this.
-pub(crate) const DEBT_FLOORS: Table<NodeId, Tick> = Table::new(19);
+/// What is due, and when.
+pub(crate) const TIMERS: Table<(Tick, Timer), ()> = Table::new(16);
+/// No row of [`TIMERS`] lies before this tick; see `timers`.
+pub(crate) const TIMER_FLOOR: Table<(), Tick> = Table::new(17);
+/// Packets that have ended, by their numbers: each node destroys them in this order.
+pub(crate) const ENDED: Table<u64, EndedRow> = Table::new(18);
+/// The number that the next packet gets that ends.
+pub(crate) const ENDED_NEXT: Table<(), u64> = Table::new(19);
 /// Nonces that passed, by the moment that the signer wrote, with the answer.
 pub(crate) const NONCES: Table<(Moment, AccessKey, Nonce), Spent> = Table::new(20);
-/// Answers to commands that nobody signed, by generation (see `apply`) and command.
+/// Answers to commands that nobody signed, by generation (see `memory`) and command.
 pub(crate) const ANSWERS: Table<(u64, CommandId), Answer> = Table::new(21);
 /// Idempotency keys of an application.
 pub(crate) const IDEMPOTENCY: Table<(AppId, IdempotencyKey), IdempotencyRecord> = Table::new(22);
@@ -74,12 +76,11 @@ pub(crate) const IDEMPOTENCY_COUNTS: Table<AppId, u64> = Table::new(24);
 pub(crate) const FLOORS: Table<u8, ByteVec> = Table::new(25);
 /// When something was pruned last.
 pub(crate) const PRUNED: Table<(), Tick> = Table::new(26);
-/// Signatures kept as evidence: each delivery's receipt or refusal stands under its place, counted
-/// from 1. They are written once and seldom read, so the packet's record, which every step rewrites,
-/// does not carry them.
-pub(crate) const EVIDENCE: Table<(PacketId, u64), Proof> = Table::new(27);
-/// Which node destroyed a content, and when; written once for the same reason.
-pub(crate) const PURGES: Table<(PacketId, NodeId), Moment> = Table::new(28);
+/// Signatures kept as evidence: each delivery's receipt or refusal. They are written once and seldom
+/// read, so the delivery's row, which every step rewrites, does not carry them.
+pub(crate) const EVIDENCE: Table<(PacketId, UnitCode), Proof> = Table::new(27);
+/// When a node's cursor reached this number of [`ENDED`]: one row a step and not one a packet.
+pub(crate) const PURGES: Table<(NodeId, u64), Moment> = Table::new(28);
 /// How far clocks are believed; see `time`.
 pub(crate) const TRUST: Table<(), Trust> = Table::new(29);
 /// Live packets whose content no node holds, and since when that is known.
@@ -94,14 +95,36 @@ pub(crate) const ENDING: Table<(Tick, AccessKey), ()> = Table::new(33);
 pub(crate) const AUTHORITY: Table<(), AuthorityRecord> = Table::new(34);
 /// What a source has in a unit's feed: the unit, the source.
 pub(crate) const TOLD: Table<(UnitCode, UnitCode), Told> = Table::new(35);
+/// Deliveries.
+pub(crate) const DELIVERIES: Table<(PacketId, UnitCode), DeliveryRow> = Table::new(36);
+/// Packets that have not ended: what reconciliation walks.
+pub(crate) const LIVE: Table<PacketId, ()> = Table::new(37);
+/// No row of [`QUEUE`] lies before this deadline, by target and band; see `queue`.
+pub(crate) const QUEUE_FLOORS: Table<(UnitCode, Band), Tick> = Table::new(38);
+/// A node has destroyed the contents of all ended packets below this number.
+pub(crate) const CURSORS: Table<NodeId, u64> = Table::new(39);
+/// The rules that the cluster has adopted.
+pub(crate) const RULES: Table<(), Rules> = Table::new(40);
+/// Leases, held and free.
+pub(crate) const LEASES: Table<LeaseName, LeaseRecord> = Table::new(41);
+/// The leases that hang on a node.
+pub(crate) const HELD: Table<(NodeId, LeaseName), ()> = Table::new(42);
+/// Until when a node's pulse holds what hangs on it.
+pub(crate) const PULSES: Table<NodeId, Tick> = Table::new(43);
+/// Letters that wait for their carrier: the carrier, when they are due, the letter.
+pub(crate) const OUTBOX: Table<(LeaseName, Tick, LetterId), ()> = Table::new(44);
+/// Letters, waiting and settled.
+pub(crate) const LETTERS: Table<LetterId, Letter> = Table::new(45);
+/// The number that the next letter gets.
+pub(crate) const LETTER_NEXT: Table<(), u64> = Table::new(46);
+/// The highest tag of a table; audits find rows above it.
+pub(crate) const TAG_MAX: u8 = LETTER_NEXT.tag;
 /// The rows of [`FEEDS`], read for one thing; never written by this name.
 pub(crate) const EVENT_SOURCES: Table<(UnitCode, u64), EventSource> = Table::new(FEEDS.tag);
 /// The rows of [`KEYS`], read for one thing; never written by this name.
 pub(crate) const SIGNERS: Table<AccessKey, Signer> = Table::new(KEYS.tag);
 /// The rows of [`APPS`], read for one thing; never written by this name.
 pub(crate) const REACHES: Table<AppId, Reach> = Table::new(APPS.tag);
-/// The rows of [`PACKETS`], read for one thing; never written by this name.
-pub(crate) const PACKET_ENDS: Table<PacketId, PacketEnd> = Table::new(PACKETS.tag);
 
 /// What a thread keeps to encode records in: more than nearly every record has.
 const SCRATCH_MAX: usize = 16 << 10;
@@ -304,9 +327,19 @@ impl<'a> Tables<'a> {
         Self { store: Overlay::new(below), at, tick, effects: Vec::new() }
     }
 
+    /// The entry's time.
+    pub(crate) const fn time(&self) -> Time {
+        Time { date: self.at, tick: self.tick }
+    }
+
     /// What the rule wrote, and its effects.
     pub(crate) fn into_parts(self) -> (impl Iterator<Item = Write> + use<>, Vec<Effect>) {
         (self.store.into_writes(), self.effects)
+    }
+
+    /// How many rows the rule has written so far.
+    pub(crate) fn written(&self) -> usize {
+        self.store.len()
     }
 
     /// The record under a key.

@@ -10,13 +10,13 @@
 //! only as fast as a bad crystal drifts. It is behind the truth after an outage, so nonces are kept for
 //! longer, and never ahead of it because of a clock that jumped, so nobody is shut out.
 
-use minicbor::{Decode, Encode};
-use model::{Moment, NodeId, Tick};
+use model::{Moment, Tick};
 
 use crate::{
-    Answer, Entry, NONCE_TIME_MS, Outcome, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS, Reader, Store,
-    cluster,
+    limits::{NONCE_TIME_MS, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS},
+    store::{Reader, Store},
     tables::{CLOCK, FLOORS, NONCES, TRUST, Tables},
+    v1::{Answer, Entry, Outcome, Time, Trust},
 };
 
 /// Between two leaders' clocks there may be so much: a date that lies behind the last one by less
@@ -27,46 +27,6 @@ const TRUST_STEP_MS: u64 = 60_000;
 /// The trusted date follows the clocks by one part in so many: twice what a bad crystal drifts. Clocks
 /// that are wrong for a week move it by two minutes, less than a signature's window.
 const TRUST_DRIFT: u64 = 5_000;
-
-/// See [`crate::Command::ConfirmTime`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct ConfirmTime {
-    /// The node at which it was asked.
-    #[n(0)]
-    pub node: NodeId,
-}
-
-/// The date and the tick of an entry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Time {
-    /// What a majority of the clocks says.
-    #[n(0)]
-    pub date: Moment,
-    /// How long the cluster has run.
-    #[n(1)]
-    pub tick: Tick,
-}
-
-/// How far clocks are believed where a mistake could not be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Trust {
-    /// The trusted date at a tick.
-    #[n(0)]
-    pub(crate) time: Time,
-    /// Nonces of signatures before this date may be forgotten, so such signatures never pass.
-    #[n(1)]
-    pub(crate) floor: Moment,
-}
-
-impl Trust {
-    /// The trusted date at a later tick.
-    pub(crate) fn date_at(&self, tick: Tick) -> Moment {
-        self.time.date.plus(tick.since(self.time.tick))
-    }
-}
 
 /// Whether a signature of this date may pass: near the entry's date, and none whose nonce may be
 /// forgotten.
@@ -133,8 +93,7 @@ pub(crate) fn forgotten_at<R: Reader + ?Sized>(reader: &R, created: Moment) -> O
 ///
 /// After an outage that ends the longer keeping of nonces. Where the trusted date was ahead of the
 /// truth (a cluster that was founded under a clock that was ahead) it lets signatures pass again.
-pub(crate) fn confirm(tables: &mut Tables, command: &ConfirmTime) -> Answer {
-    cluster::present(tables, command.node)?;
+pub(crate) fn confirm(tables: &mut Tables) -> Answer {
     let time = Time { date: tables.at, tick: tables.tick };
     let trust = tables.get(&TRUST, &()).expect("every entry leaves a trusted date");
     let newest = Moment(time.date.0.saturating_sub(NONCE_TIME_MS));

@@ -4,35 +4,14 @@
 //! its code for good, and only one that was registered by a mistake goes: whoever is registered under the code
 //! again finds nothing there.
 
-use minicbor::{Decode, Encode};
-use model::{Label, UnitCode};
+use model::UnitCode;
 
 use crate::{
-    Answer, Outcome, Refusal,
-    apply::Caller,
+    caller::Caller,
+    refusal::Refusal,
     tables::{ALIASES, APPS, HEADS, Tables, UNITS},
+    v1::{Answer, Outcome, RemoveUnit, RenameUnit},
 };
-
-/// See [`crate::Command::RenameUnit`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct RenameUnit {
-    /// Which unit, by any of its codes.
-    #[n(0)]
-    pub code: UnitCode,
-    /// Its new name.
-    #[n(1)]
-    pub name: Label,
-}
-
-/// See [`crate::Command::RemoveUnit`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub struct RemoveUnit {
-    /// Which unit, by any of its codes.
-    #[n(0)]
-    pub code: UnitCode,
-}
 
 /// Gives a unit another name. The same name again changes nothing.
 pub(crate) fn rename(tables: &mut Tables, caller: &Caller, command: &RenameUnit) -> Answer {

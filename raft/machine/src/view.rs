@@ -3,25 +3,31 @@
 //! It reads one state and nothing else; whether that state is fresh is for consensus to say.
 
 use model::{
-    AccessKey, AppId, Digest, Label, Moment, NodeId, PacketId, SpaceId, Tick, UnitCode, fold,
+    AccessKey, AppId, DeliveryState, Digest, Importance, Label, LeaseName, MediaType, Moment,
+    NodeId, PacketId, PacketState, SpaceId, Tick, Title, UnitCode,
 };
 
 use crate::{
-    AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, Event, JoinTokenRecord, KeyRecord,
-    NodeRecord, PacketRecord, Proof, Reader, UnitRecord, cluster_key, deadlines, exchange,
+    cluster_key, holdings,
     keys::{Key, Newest},
+    queue, rules,
+    search::Query,
+    sending,
+    store::Reader,
     tables::{
-        ALIASES, APPS, AUTHORITY, CLOCK, CLUSTER, CLUSTER_KEY, DEBT_FLOORS, DEBTS, DUE, EVIDENCE,
-        FEEDS, HEADS, INBOX, KEYS, LOST, MEMBERS, NODES, PACKET_ENDS, PACKETS, PURGES, SEALED,
+        ALIASES, APPS, AUTHORITY, CLOCK, CLUSTER, CLUSTER_KEY, DELIVERIES, ENDED, EVIDENCE, FEEDS,
+        HEADS, KEYS, LEASES, LETTERS, LIVE, LOST, MEMBERS, NODES, OUTBOX, PACKETS, PURGES, SEALED,
         SENT, SPACES, Span, TOKENS, TRUST, Table, UNITS, Value,
     },
-    time::Time,
+    timers,
+    v1::{
+        AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, DeliveryRow, Event,
+        ExchangePolicy, JoinTokenRecord, KeyRecord, LeaseRecord, Letter, LetterId, NodeRecord,
+        PacketRow, Proof, Rules, TARGETS_MAX, Time, UnitRecord,
+    },
 };
 
-/// Debts are counted up to this number: beyond it, how many there are changes nothing.
-const DEBTS_COUNTED_MAX: usize = 10_000;
-
-/// The same for lost contents.
+/// Lost contents are counted up to this number: beyond it, how many there are changes nothing.
 const LOST_COUNTED_MAX: usize = 10_000;
 
 /// A part of a unit's feed.
@@ -36,6 +42,111 @@ pub struct Feed {
     pub events: Vec<Event>,
     /// The last position; 0 if there is none.
     pub last: u64,
+}
+
+/// A packet with its deliveries, as the read side knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PacketRecord {
+    /// Its id.
+    pub packet: PacketId,
+    /// Its space.
+    pub space: SpaceId,
+    /// The unit that sends it.
+    pub source: UnitCode,
+    /// The application that sends it.
+    pub app: AppId,
+    /// Its title.
+    pub title: Title,
+    /// How important it is.
+    pub importance: Importance,
+    /// The kind of data.
+    pub media_type: MediaType,
+    /// The source's policy.
+    pub policy: ExchangePolicy,
+    /// Its state, which follows from its deliveries.
+    pub state: PacketState,
+    /// Octets of plaintext, once known.
+    pub size: Option<u64>,
+    /// The digest that the source signed, once sealed.
+    pub digest: Option<Digest>,
+    /// Who writes the space, and under which epoch.
+    pub writer: NodeId,
+    /// See [`PacketRecord::writer`]; starts at 1.
+    pub epoch: u32,
+    /// Nodes that hold the content durably.
+    pub holders: Vec<NodeId>,
+    /// One for each target, in the order of their codes.
+    pub deliveries: Vec<DeliveryRecord>,
+    /// When it was asked for.
+    pub opened_at: Moment,
+    /// When it was sealed.
+    pub sealed_at: Option<Moment>,
+    /// The date of the present deadline, as it looks now: of the space until the seal, of the deliveries
+    /// after it.
+    pub due_at: Moment,
+    /// When it came to an end.
+    pub ended_at: Option<Moment>,
+    /// Nodes that have yet to destroy its content (the purge debt).
+    pub debtors: Vec<NodeId>,
+    /// When it was sealed, counted.
+    pub sealed_tick: Option<Tick>,
+    /// The present deadline, counted.
+    pub due_tick: Tick,
+    /// The application that sealed it, which may be another one of the unit.
+    pub sealed_by: Option<AppId>,
+    /// Which node destroyed the content, and when.
+    pub purged: Vec<(NodeId, Moment)>,
+    /// Nodes that were removed before they had destroyed it.
+    pub undestroyed: Vec<NodeId>,
+    /// When it was found that no node holds the content.
+    pub lost_at: Option<Moment>,
+}
+
+impl PacketRecord {
+    /// The delivery to a unit.
+    pub fn delivery_to(&self, target: &UnitCode) -> Option<&DeliveryRecord> {
+        self.deliveries.iter().find(|delivery| delivery.target == *target)
+    }
+}
+
+/// One delivery, as the read side knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRecord {
+    /// The unit that gets it.
+    pub target: UnitCode,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// When the target was notified.
+    pub notified_at: Option<Moment>,
+    /// When it said that it is ready.
+    pub accepted_at: Option<Moment>,
+    /// When it had fetched the content whole.
+    pub picked_up_at: Option<Moment>,
+    /// When the delivery became final.
+    pub settled_at: Option<Moment>,
+    /// Why it was rejected.
+    pub reason: Option<Label>,
+    /// When the target first confirmed another digest than the one that the source signed.
+    pub mismatched_at: Option<Moment>,
+}
+
+impl DeliveryRecord {
+    /// Every target is notified when the packet is sealed.
+    fn of(target: UnitCode, row: DeliveryRow, sealed_at: Option<Moment>) -> Self {
+        let DeliveryRow { state, accepted_at, picked_up_at, settled_at, reason, mismatched_at } =
+            row;
+        let notified_at = sealed_at;
+        Self {
+            target,
+            state,
+            notified_at,
+            accepted_at,
+            picked_up_at,
+            settled_at,
+            reason,
+            mismatched_at,
+        }
+    }
 }
 
 /// A state to be read.
@@ -178,29 +289,126 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         cluster_key::is_resealed(self.reader, version)
     }
 
-    /// A packet.
-    pub fn packet(&self, packet: PacketId) -> Option<PacketRecord> {
-        let mut packet = self.packet_row(packet)?;
-        let Some(ended_tick) = packet.ended_tick else {
-            packet.due_at = self.date_of(packet.due_tick);
-            return Some(packet);
-        };
-        let (id, purged) = (packet.packet, &mut packet.purged);
-        packet.debtors.retain(|node| match PURGES.get(self.reader, &(id, *node)) {
-            Some(at) => {
-                purged.push((*node, at));
-                false
-            }
-            None => DEBTS.has(self.reader, &(*node, ended_tick, id)),
-        });
-        purged.sort_by_key(|(node, at)| (*at, *node));
-        Some(packet)
+    /// The rules that the cluster has adopted.
+    pub fn rules(&self) -> Rules {
+        rules::adopted(self.reader)
     }
 
-    /// A packet as its own row has it, without who has purged it. One read, so it may be asked of a
-    /// state that moves.
-    pub fn packet_row(&self, packet: PacketId) -> Option<PacketRecord> {
+    /// The newest rules that every node of the cluster knows.
+    pub fn rules_known_to_all(&self) -> Rules {
+        rules::known_to_all(self.reader)
+    }
+
+    /// A lease, held or free; none if it was never taken.
+    pub fn lease(&self, name: &LeaseName) -> Option<LeaseRecord> {
+        LEASES.get(self.reader, name)
+    }
+
+    /// Letters that wait for a carrier and are due, the oldest first.
+    pub fn due_letters(&self, carrier: &LeaseName, limit: usize) -> Vec<Letter> {
+        let after_now = OUTBOX.prefix(&(carrier.clone(), self.clock().tick.plus_ms(1)));
+        let span = OUTBOX.under(carrier).below(after_now);
+        let keys = OUTBOX.keys(self.reader, &span, limit).into_iter();
+        keys.filter_map(|(_, _, letter)| self.letter(letter)).collect()
+    }
+
+    /// A letter, waiting or settled.
+    pub fn letter(&self, letter: LetterId) -> Option<Letter> {
+        LETTERS.get(self.reader, &letter)
+    }
+
+    /// A packet with all its deliveries.
+    pub fn packet(&self, packet: PacketId) -> Option<PacketRecord> {
+        let row = self.packet_row(packet)?;
+        let deliveries = self.deliveries(packet);
+        Some(self.packet_of(row, deliveries))
+    }
+
+    /// A packet with the delivery to one unit alone; none where the unit is no target.
+    pub fn packet_for(&self, packet: PacketId, target: &UnitCode) -> Option<PacketRecord> {
+        let delivery = self.delivery(packet, target)?;
+        let row = self.packet_row(packet)?;
+        Some(self.packet_of(row, vec![(target.clone(), delivery)]))
+    }
+
+    fn packet_of(&self, row: PacketRow, deliveries: Vec<(UnitCode, DeliveryRow)>) -> PacketRecord {
+        let state = row.state();
+        let due_at = match row.ended {
+            None => self.date_of(row.due_tick),
+            Some(_) => row.due_at,
+        };
+        let sealed_at = row.sealed_at;
+        let deliveries = deliveries
+            .into_iter()
+            .map(|(target, delivery)| DeliveryRecord::of(target, delivery, sealed_at));
+        let mut record = PacketRecord {
+            packet: row.packet,
+            space: row.space,
+            source: row.source,
+            app: row.app,
+            title: row.title,
+            importance: row.importance,
+            media_type: row.media_type,
+            policy: row.policy,
+            state,
+            size: row.size,
+            digest: row.digest,
+            writer: row.writer,
+            epoch: row.epoch,
+            holders: row.holders,
+            deliveries: deliveries.collect(),
+            opened_at: row.opened_at,
+            sealed_at,
+            due_at,
+            ended_at: row.ended_at,
+            debtors: Vec::new(),
+            sealed_tick: row.sealed_tick,
+            due_tick: row.due_tick,
+            sealed_by: row.sealed_by,
+            purged: Vec::new(),
+            undestroyed: Vec::new(),
+            lost_at: row.lost_at,
+        };
+        if let Some(number) = row.ended {
+            self.destroyed(number, &mut record);
+        }
+        record
+    }
+
+    /// Who has destroyed the content of an ended packet, and who has not. Nodes are few.
+    fn destroyed(&self, number: u64, record: &mut PacketRecord) {
+        for node in self.nodes().into_iter().filter(|node| node.owes_from <= number) {
+            let owed = node.owing.is_some_and(|owing| owing.from <= number && number < owing.to);
+            // Of those that were removed, only who left owing something.
+            if owed {
+                record.undestroyed.push(node.node);
+            } else if holdings::cursor(self.reader, &node) <= number && node.is_present() {
+                record.debtors.push(node.node);
+            } else {
+                // The first step of its cursor over the packet.
+                let span = PURGES.under(&node.node).after(PURGES.key(&(node.node, number)));
+                let step = PURGES.rows(self.reader, &span, 1).pop();
+                record.purged.extend(step.map(|(_, at)| (node.node, at)));
+            }
+        }
+        record.purged.sort_by_key(|(node, at)| (*at, *node));
+    }
+
+    /// A packet as its own row has it, without deliveries and without who has destroyed it. One read, so it may
+    /// be asked of a state that moves.
+    pub fn packet_row(&self, packet: PacketId) -> Option<PacketRow> {
         PACKETS.get(self.reader, &packet)
+    }
+
+    /// The delivery of a packet to a unit.
+    pub fn delivery(&self, packet: PacketId, target: &UnitCode) -> Option<DeliveryRow> {
+        DELIVERIES.get(self.reader, &(packet, target.clone()))
+    }
+
+    /// The deliveries of a packet, in the order of the targets' codes.
+    pub fn deliveries(&self, packet: PacketId) -> Vec<(UnitCode, DeliveryRow)> {
+        let rows = DELIVERIES.rows(self.reader, &DELIVERIES.under(&packet), TARGETS_MAX);
+        rows.into_iter().map(|((_, target), delivery)| (target, delivery)).collect()
     }
 
     /// The signature under the request of a packet, or under its seal where that was another.
@@ -211,20 +419,18 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// The signature under the receipt or the refusal of a unit.
     pub fn receipt_evidence(&self, packet: PacketId, target: &UnitCode) -> Option<Proof> {
-        let mut deliveries = (1..).zip(self.packet_row(packet)?.deliveries);
-        let (place, _) = deliveries.find(|(_, delivery)| delivery.target == *target)?;
-        EVIDENCE.get(self.reader, &(packet, place))
+        EVIDENCE.get(self.reader, &(packet, target.clone()))
     }
 
     /// Whether an application of a packet's source may act on it: it has begun it, or may send to all
     /// of its targets. The rules ask the same of every command.
-    pub fn may_act(&self, app: &AppId, packet: &PacketRecord) -> bool {
-        exchange::may_act(self.reader, app, packet)
+    pub fn may_act(&self, app: &AppId, packet: &PacketRow) -> bool {
+        sending::may_act(self.reader, app, packet)
     }
 
-    /// The packet that a space belongs to.
-    pub fn packet_of_space(&self, space: SpaceId) -> Option<PacketRecord> {
-        self.packet(SPACES.get(self.reader, &space)?)
+    /// The packet that a space belongs to, as its own row has it.
+    pub fn packet_of_space(&self, space: SpaceId) -> Option<PacketRow> {
+        self.packet_row(SPACES.get(self.reader, &space)?)
     }
 
     /// Packets that a unit sent, newest first.
@@ -242,8 +448,9 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         keys.into_iter().map(|(_, Newest(packet))| self.listed_packet(packet)).collect()
     }
 
-    /// Sealed packets whose delivery to the unit is not final, in the order of their seals; from
-    /// the first where `after` is not a sealed packet.
+    /// Sealed packets whose delivery to the unit is not final, each with that delivery alone, in the order in
+    /// which the unit is offered them: by importance, by deadline, by age. From the first where `after` is
+    /// not a sealed packet.
     pub fn inbox(
         &self,
         unit: &UnitCode,
@@ -251,7 +458,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         limit: usize,
     ) -> Vec<PacketRecord> {
         let ids = self.inbox_ids(unit, after, limit).into_iter();
-        ids.map(|packet| self.listed_packet(packet)).collect()
+        ids.filter_map(|packet| self.packet_for(packet, unit)).collect()
     }
 
     /// The same packets by their identifiers alone; their own rows are not read.
@@ -261,14 +468,8 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         after: Option<PacketId>,
         limit: usize,
     ) -> Vec<PacketId> {
-        let floor = HEADS.get(self.reader, unit).unwrap_or_default().inbox_floor;
-        let mut span = INBOX.under(unit).from(INBOX.prefix(&(unit.clone(), floor)));
-        let sealed = |packet| self.packet_row(packet).and_then(|packet| packet.sealed_tick);
-        if let Some((after, sealed_tick)) = after.and_then(|after| Some((after, sealed(after)?))) {
-            span = span.after(INBOX.key(&(unit.clone(), sealed_tick, after)));
-        }
-        let keys = INBOX.keys(self.reader, &span, limit);
-        keys.into_iter().map(|(_, _, packet)| packet).collect()
+        let after = after.and_then(|after| self.packet_row(after));
+        queue::waiting(self.reader, unit, after.as_ref(), limit)
     }
 
     /// The last position of a unit's feed; 0 if there is none.
@@ -294,26 +495,26 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         Feed { reset, events, last }
     }
 
-    /// Contents that a node has yet to destroy, in the order in which the packets ended.
-    pub fn debts(
-        &self,
-        node: NodeId,
-        after: Option<PacketId>,
-        limit: usize,
-    ) -> Vec<(PacketId, SpaceId)> {
-        let mut span = self.debt_span(node);
-        let ended =
-            |packet| PACKET_ENDS.get(self.reader, &packet).and_then(|packet| packet.ended_tick);
-        if let Some((after, ended_tick)) = after.and_then(|after| Some((after, ended(after)?))) {
-            span = span.after(DEBTS.key(&(node, ended_tick, after)));
-        }
-        let rows = DEBTS.rows(self.reader, &span, limit);
-        rows.into_iter().map(|((_, _, packet), space)| (packet, space)).collect()
+    /// What a node has yet to destroy, in the order in which the packets ended: the space of each, and the
+    /// number below which everything is destroyed once these are. A number that an earlier page answered goes on
+    /// there.
+    pub fn debts(&self, node: NodeId, page: Option<u64>, limit: usize) -> (Vec<SpaceId>, u64) {
+        let Some(record) = self.node(node) else { return (Vec::new(), 0) };
+        let from = holdings::cursor(self.reader, &record).max(page.unwrap_or_default());
+        let span = ENDED.all().from(ENDED.key(&from));
+        let rows = ENDED.rows(self.reader, &span, limit);
+        let below = rows.last().map_or(from, |(number, _)| number + 1);
+        (rows.into_iter().map(|(_, ended)| ended.space).collect(), below)
     }
 
-    /// How many contents a node has yet to destroy; counted up to ten thousand.
+    /// How many contents a node has yet to destroy, or had when it was removed.
     pub fn debt_count(&self, node: NodeId) -> u64 {
-        DEBTS.keys(self.reader, &self.debt_span(node), DEBTS_COUNTED_MAX).len() as u64
+        let Some(record) = self.node(node) else { return 0 };
+        let owing = match record.is_present() {
+            true => holdings::owing(self.reader, &record),
+            false => record.owing,
+        };
+        owing.map_or(0, |owing| owing.to - owing.from)
     }
 
     /// Live packets whose content no node holds, in the order of their identifiers.
@@ -327,24 +528,15 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         LOST.keys(self.reader, &LOST.all(), LOST_COUNTED_MAX).len() as u64
     }
 
-    /// Every packet that is not terminal, in the order of the deadlines.
-    pub fn live(&self, after: Option<(Tick, PacketId)>, limit: usize) -> Vec<(Tick, PacketId)> {
-        let mut span = deadlines::due_span(self.reader);
-        if let Some(after) = after {
-            span = span.after(DUE.key(&after));
-        }
-        DUE.keys(self.reader, &span, limit)
+    /// Every packet that has not ended, in the order of their identifiers.
+    pub fn live(&self, after: Option<PacketId>, limit: usize) -> Vec<PacketId> {
+        LIVE.keys(self.reader, &listed(&LIVE, after.as_ref()), limit)
     }
 
     /// The earliest tick at which passing time does something: a deadline (or the end of a
     /// bounded look ahead, so it may be for nothing), or rows that may be forgotten.
     pub fn next_due(&self) -> Option<Tick> {
-        deadlines::next_due(self.reader)
-    }
-
-    fn debt_span(&self, node: NodeId) -> Span {
-        let floor = DEBT_FLOORS.get(self.reader, &node).unwrap_or_default();
-        DEBTS.under(&node).from(DEBTS.prefix(&(node, floor)))
+        timers::next_due(self.reader)
     }
 
     fn listed_packet(&self, packet: PacketId) -> PacketRecord {
@@ -361,73 +553,4 @@ fn listed<K: Key, V: Value>(table: &Table<K, V>, after: Option<&K>) -> Span {
         Some(after) => table.all().after(table.key(after)),
         None => table.all(),
     }
-}
-
-/// What somebody looks for, prepared once for all units.
-struct Query {
-    code: String,
-    words: Vec<String>,
-    folded: Vec<String>,
-    phrase: String,
-}
-
-/// How well a unit fits, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    /// The code, or an alias, is what was asked.
-    Code,
-    /// The code, or an alias, begins so.
-    CodeBegins,
-    /// The words begin so, marks included, one after the other.
-    ExactPhrase,
-    /// The words begin so, marks included.
-    Exact,
-    /// The same without marks, one after the other.
-    FoldedPhrase,
-    /// The same without marks.
-    Folded,
-}
-
-impl Query {
-    fn new(query: &str) -> Self {
-        let folded = fold(query);
-        Self {
-            code: query.to_lowercase(),
-            words: words(&query.to_lowercase()),
-            phrase: words(&folded).join(" "),
-            folded: words(&folded),
-        }
-    }
-
-    /// How well the unit fits, and how much of its name was not asked for; none if it does not fit.
-    fn rank(&self, unit: &UnitRecord) -> Option<(Rank, usize)> {
-        let codes = || [&unit.code].into_iter().chain(&unit.aliases);
-        let begins = |code: &&UnitCode| code.as_str().to_lowercase().starts_with(&self.code);
-        if let Some(code) = codes().filter(begins).min_by_key(|code| code.as_str().len()) {
-            let rest = code.as_str().len() - self.code.len().min(code.as_str().len());
-            return Some((if rest == 0 { Rank::Code } else { Rank::CodeBegins }, rest));
-        }
-        let folded = words(&fold(unit.name.as_str()));
-        if self.folded.is_empty() || !all_begin(&self.folded, &folded) {
-            return None;
-        }
-        let exact = all_begin(&self.words, &words(&unit.name.as_str().to_lowercase()));
-        let phrase = format!(" {}", folded.join(" ")).contains(&format!(" {}", self.phrase));
-        let rank = match (exact, phrase) {
-            (true, true) => Rank::ExactPhrase,
-            (true, false) => Rank::Exact,
-            (false, true) => Rank::FoldedPhrase,
-            (false, false) => Rank::Folded,
-        };
-        Some((rank, folded.len()))
-    }
-}
-
-fn all_begin(asked: &[String], words: &[String]) -> bool {
-    asked.iter().all(|asked| words.iter().any(|word| word.starts_with(asked)))
-}
-
-fn words(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_owned).collect()
 }

@@ -17,7 +17,7 @@ pub use codes::{AccessKey, AppId, UnitCode, Zone};
 pub use digest::Digest;
 pub use fold::{fold, without_marks};
 pub use ids::{CommandId, NodeId, PacketId, SpaceId};
-pub use names::{FileName, IdempotencyKey, Label, MediaType, Nonce, Title};
+pub use names::{FileName, IdempotencyKey, Label, LeaseName, MediaType, Nonce, Title};
 pub use states::{
     DeliveryState, Grant, Grants, Importance, KeyAlgorithm, KeyStatus, PacketState, UnitKind,
 };

@@ -19,6 +19,12 @@ macro_rules! text_word {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// A text that was checked before it was stored. It is not checked (or refused) again, whatever
+            /// the check of this program says.
+            pub fn stored(text: &str) -> Self {
+                Self(text.into())
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -51,10 +57,9 @@ macro_rules! text_word {
             }
         }
 
-        // What is stored was checked when it was made; it is not checked (or refused) again.
         impl<'b, C> minicbor::Decode<'b, C> for $name {
             fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-                d.str().map(|text| Self(text.into()))
+                d.str().map(Self::stored)
             }
         }
 
@@ -98,6 +103,11 @@ text_word!(
 text_word!(
     /// An idempotency key: 1 to 128 printable ASCII characters.
     IdempotencyKey, "idempotency key", check_idempotency_key
+);
+
+text_word!(
+    /// The name of a lease: what it gives the right to do, as `carrier.vxp`. 1 to 64 characters.
+    LeaseName, "lease name", check_lease_name
 );
 
 impl Title {
@@ -193,6 +203,15 @@ fn check_file_name(text: &str) -> Result<(), &'static str> {
         return Err("it names a directory");
     }
     Ok(())
+}
+
+fn check_lease_name(text: &str) -> Result<(), &'static str> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err("1 to 64 of a-z, 0-9, '.' and '-' are expected")
+    }
 }
 
 fn check_media_type(text: &str) -> Result<(), &'static str> {

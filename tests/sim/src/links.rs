@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use certs::Keyring;
-use content::{ContentKey, KeyError, KeySealer};
 use conductor::{HandedPart, KeyOctets, Nodes, Vitals};
+use content::{ContentKey, KeyError, KeySealer};
 use futures_util::future::BoxFuture;
 use model::{NodeId, SpaceId};
 

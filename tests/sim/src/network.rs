@@ -7,9 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use conductor::Exchange;
 use consensus::{Consensus, Lane, Network, NetworkError};
 use content::{Content, FrameSink, FrameSource, PeerError, Peers};
-use conductor::Exchange;
 use futures_util::future::BoxFuture;
 use model::{NodeId, SpaceId};
 use parking_lot::Mutex;

@@ -12,10 +12,10 @@ use std::{
 use auth::{RequestHead, Secret, SignRequest, Signer, SigningKey, VerifiedCaller};
 use bytes::Bytes;
 use certs::{ClusterKey, Keyring};
+use conductor::{Conductor, Exchange, Parts};
 use consensus::{Clock, Consensus, sim};
 use content::{Content, SimDisk};
-use conductor::{Conductor, Exchange, Parts};
-use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal};
+use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, Proposer};
 use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce};
 use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::Instant};
@@ -185,7 +185,7 @@ impl World {
             key_check: self.0.keyring.sealing().check(),
             node_key: node_key(NodeId(1)),
         });
-        Proposal { id: self.command_id(), proof: None, command }
+        Proposal { id: self.command_id(), by: Proposer::Node(NodeId(1)), command }
     }
 
     async fn admit(&self, node: NodeId) {
@@ -200,8 +200,11 @@ impl World {
             node: new_node(node.0),
             key: node_key(node),
         };
-        let proposal =
-            Proposal { id: self.command_id(), proof: None, command: Command::AdmitNode(admit) };
+        let proposal = Proposal {
+            id: self.command_id(),
+            by: Proposer::Node(NodeId(1)),
+            command: Command::AdmitNode(admit),
+        };
         let consensus = self.consensus(NodeId(1)).expect("the first node is up");
         let answer = consensus.propose(proposal).await.expect("a cluster of one has a majority");
         answer.expect("the token is fresh");
@@ -548,6 +551,7 @@ fn new_node(number: u64) -> NewNode {
         mesh_address: format!("nut-{number}:7443"),
         api_url: format!("https://nut-{number}"),
         version: "sim".into(),
+        rules_max: machine::RULES_KNOWN,
     }
 }
 

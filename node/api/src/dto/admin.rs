@@ -365,7 +365,7 @@ pub(crate) struct Member {
     node: NodeId,
     #[schema(schema_with = schemas::label)]
     name: Label,
-    /// `leader`, `voter`, `learner`, `waiting` or `removed`.
+    /// `leader`, `voter`, `learner`, `waiting`, `leaving` or `removed`.
     #[schema(example = "voter")]
     role: &'static str,
     reachable: bool,

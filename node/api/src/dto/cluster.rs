@@ -9,7 +9,7 @@ use model::{Digest, NodeId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{At, check::Check, schemas};
+use super::{At, Whole, check::Check, schemas};
 use crate::{problem::Problem, texts::Fault};
 
 /// Names and addresses that one node may ask for in its certificate.
@@ -49,6 +49,9 @@ pub(crate) struct Join {
     /// The version of its program.
     #[schema(schema_with = schemas::version)]
     version: String,
+    /// The newest rules that its program knows.
+    #[schema(schema_with = schemas::rules)]
+    rules_max: Whole,
 }
 
 impl Join {
@@ -84,10 +87,15 @@ impl Join {
         {
             check.wrong("/version", "1 to 64 characters are expected");
         }
+        let rules_max = u16::try_from(self.rules_max.0).map(machine::Rules);
+        if rules_max.is_err() {
+            check.wrong("/rules_max", "a number up to 65535 is expected");
+        }
+        let rules_max = rules_max.unwrap_or_default();
         let Self { mesh_address, api_url, version, dns_names, .. } = self;
         let join = name.zip(request).map(|(name, certificate_request)| JoinRequest {
             token,
-            node: NewNode { name, mesh_address, api_url, version },
+            node: NewNode { name, mesh_address, api_url, version, rules_max },
             certificate_request,
             names: dns_names,
             addresses,

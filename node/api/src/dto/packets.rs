@@ -232,6 +232,9 @@ pub(crate) struct Packet {
     /// Nodes that have yet to destroy it.
     #[schema(value_type = Vec<u64>)]
     purge_debt: Vec<NodeId>,
+    /// Nodes that were removed before they had destroyed it: their disks are out of reach.
+    #[schema(value_type = Vec<u64>)]
+    undestroyed: Vec<NodeId>,
 }
 
 /// The source's policy.
@@ -294,6 +297,7 @@ impl From<PacketRecord> for Packet {
             holders: record.holders,
             purged: record.purged.into_iter().map(Purged::from).collect(),
             purge_debt: record.debtors,
+            undestroyed: record.undestroyed,
         }
     }
 }

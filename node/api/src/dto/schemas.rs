@@ -338,6 +338,11 @@ pub(crate) fn version() -> Object {
         .build()
 }
 
+pub(crate) fn rules() -> Object {
+    let object = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    object.maximum(Some(usize::from(u16::MAX))).examples([2]).build()
+}
+
 pub(crate) fn overlap_days() -> Object {
     let mut object = ObjectBuilder::new()
         .minimum(Some(0))

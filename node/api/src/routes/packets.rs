@@ -205,7 +205,7 @@ pub(crate) async fn cancel(
     Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Cancelled }))
 }
 
-/// Packets that wait for the caller's unit, oldest first
+/// Packets that wait for the caller's unit, by importance, deadline and age
 #[utoipa::path(
     get, path = "/v1/inbox", tag = "pickup", operation_id = "inbox", security(("lgsp-v1" = [])),
     params(Paging),

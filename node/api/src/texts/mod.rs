@@ -8,6 +8,7 @@ mod fields;
 mod keys;
 mod refusals;
 mod rejections;
+mod rules;
 mod signing;
 
 pub(crate) use faults::Fault;

@@ -2,7 +2,12 @@
 
 use machine::Refusal;
 
-use super::{Row, keys::keys, texts};
+use super::{
+    Row,
+    keys::keys,
+    rules::{is_of_rules, is_retryable, rules},
+    texts,
+};
 
 /// The row of a refusal.
 pub(crate) fn refusal(refusal: Refusal) -> Row {
@@ -33,6 +38,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         Refusal::LastAdminKey | Refusal::RotationsFull | Refusal::KeyVersionEnded => keys(refusal),
         Refusal::ContentLost => super::content_lost(),
         Refusal::UnitInUse => super::unit_in_use(),
+        refusal if is_of_rules(refusal) => rules(refusal),
         _ => exchange(refusal),
     };
     Row {
@@ -49,17 +55,6 @@ pub(crate) fn refusal(refusal: Refusal) -> Row {
         vi,
         en,
     }
-}
-
-// The rules say the same to the same request, except where another node or the client's own next step mends it.
-const fn is_retryable(refusal: Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::EpochStale
-            | Refusal::HoldersTooFew
-            | Refusal::NotFounded
-            | Refusal::KeyVersionEnded
-    )
 }
 
 pub(super) type Said = (u16, (super::Text, super::Text));

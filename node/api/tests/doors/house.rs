@@ -16,14 +16,14 @@ use axum::{
 };
 use bytes::Bytes;
 use certs::{ClusterKey, Keyring};
+use conductor::{Conductor, Exchange, HandedPart, Nodes, Parts, Vitals};
 use consensus::{Clock, Consensus, Lane, NetworkError, SystemClock, sim};
 use content::{
     Content, ContentKey, FrameSink, FrameSource, KeyError, KeySealer, PeerError, Peers, SimDisk,
 };
-use conductor::{Conductor, Exchange, HandedPart, Nodes, Parts, Vitals};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, TurnClusterKey};
+use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, Proposer, TurnClusterKey};
 use model::{AccessKey, CommandId, Grant, KeyAlgorithm, NodeId, Nonce, SpaceId};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -378,14 +378,15 @@ impl House {
         let rotate = Ask::new("POST", "/v1/admin/cluster-key/rotate").signed(&self.admin);
         self.ask(rotate).await.ok(202);
         let consensus = self.wire.to(NodeId(1)).expect("the node runs");
-        let (version, node, check) = (2, NodeId(1), model::Digest([9; 32]));
+        let (version, check) = (2, model::Digest([9; 32]));
         let steps =
-            [TurnClusterKey::Stage { version, check, node }, TurnClusterKey::Activate { version }];
+            [TurnClusterKey::Stage { version, check }, TurnClusterKey::Activate { version }];
         for step in steps {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let id = CommandId::mint(SystemClock.now(), number.into());
             let command = Command::TurnClusterKey(step);
-            let answer = consensus.propose(Proposal { id, proof: None, command }).await;
+            let answer =
+                consensus.propose(Proposal { id, by: Proposer::Node(NodeId(1)), command }).await;
             answer.expect("it is taken").expect("it is in order");
         }
     }
@@ -511,6 +512,7 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
             mesh_address: "127.0.0.1:7443".into(),
             api_url: format!("https://{AUTHORITY}"),
             version: "0".into(),
+            rules_max: machine::RULES_KNOWN,
         },
         admin: AddApp {
             app: app.clone(),
@@ -532,5 +534,5 @@ fn founding(keyring: &Keyring, clock: &Arc<dyn Clock>) -> (Signer, Proposal) {
         key_check: keyring.sealing().check(),
     });
     let id = CommandId::mint(clock.now(), 1);
-    (signer(key, &secret), Proposal { id, proof: None, command })
+    (signer(key, &secret), Proposal { id, by: Proposer::Node(NodeId(1)), command })
 }

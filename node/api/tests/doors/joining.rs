@@ -16,7 +16,7 @@ fn join(token: &str) -> Ask {
     let body = json!({
         "token": token, "name": "x", "mesh_address": "127.0.0.1:1", "api_url": "https://127.0.0.1:1",
         "certificate_request": BASE64_STANDARD.encode(request), "dns_names": [], "ip_addresses": ["127.0.0.1"],
-        "version": "0",
+        "version": "0", "rules_max": machine::RULES_KNOWN.0,
     });
     Ask::new("POST", "/v1/cluster/join").json(body)
 }

@@ -481,7 +481,7 @@ async fn bad_input_is_the_clients_and_is_told_in_its_language() {
         .ask(Ask::new("POST", "/v1/cluster/join").json(json!({"token": "jn_x"})))
         .await
         .problem(422, "fields_malformed");
-    let joins = json!({"token": "jn_x", "name": "n", "mesh_address": "a:1", "api_url": "https://a", "certificate_request": "", "version": "0"});
+    let joins = json!({"token": "jn_x", "name": "n", "mesh_address": "a:1", "api_url": "https://a", "certificate_request": "", "version": "0", "rules_max": 2});
     house
         .ask(Ask::new("POST", "/v1/cluster/join").json(joins))
         .await

@@ -139,7 +139,7 @@ async fn events_are_told_by_grant_and_positions_stay() {
         (read(stream.next().await), read(stream.next().await))
     };
     let (started, events) = stream(&send).await;
-    assert!(started.contains("\"waiting\":0,\"oldest\":null"), "{started}");
+    assert!(started.contains("\"waiting\":0,\"next\":null"), "{started}");
     assert!(events.contains("packet.rejected.v1") && !events.contains("packet.available"));
     assert!(events.ends_with(&format!("\n\nid: {}\n\n", begun + 4)), "{events}");
     let (started, events) = stream(&receive).await;

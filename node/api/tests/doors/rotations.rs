@@ -3,7 +3,7 @@
 use auth::Secret;
 use certs::{ClusterKey, Keyring};
 use consensus::{Clock, SystemClock};
-use machine::{Answer, Command, IssueKey, Outcome, Proof, Proposal, Refusal};
+use machine::{Answer, Command, IssueKey, Outcome, Proof, Proposal, Proposer, Refusal};
 use model::{AccessKey, CommandId, KeyAlgorithm};
 use serde_json::json;
 
@@ -36,7 +36,7 @@ async fn issue(house: &House, ring: &Keyring, sealed_under: u32) -> (AccessKey, 
     let mut number = [0; 16];
     number.copy_from_slice(&octets[..16]);
     let id = CommandId::mint(now, u128::from_be_bytes(number));
-    let proposal = Proposal { id, proof: Some(proof), command };
+    let proposal = Proposal { id, by: Proposer::Signed(proof), command };
     let answer = house.consensus().propose(proposal).await.expect("the node leads");
     (key, secret, answer)
 }

@@ -115,7 +115,7 @@ pub async fn doors(house: &House) -> Vec<Door> {
             "token_unknown",
             json!({
                 "token": token.to_string(), "name": "nut-2", "mesh_address": "10.0.0.2:7443",
-                "api_url": "https://10.0.0.2:8443", "version": "0.1.0", "dns_names": ["nut-2"],
+                "api_url": "https://10.0.0.2:8443", "version": "0.1.0", "rules_max": 2, "dns_names": ["nut-2"],
                 "ip_addresses": ["10.0.0.2"], "certificate_request": BASE64_STANDARD.encode(request),
             }),
         ),

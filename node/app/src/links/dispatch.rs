@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes};
+use conductor::Exchange;
 use consensus::Consensus;
 use content::Content;
-use conductor::Exchange;
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Handler};
 use model::{NodeId, SpaceId};

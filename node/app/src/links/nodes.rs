@@ -7,9 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use conductor::{HandedPart, KeyOctets, Nodes, Vitals};
 use consensus::{Clock, Consensus};
 use content::Content;
-use conductor::{HandedPart, KeyOctets, Nodes, Vitals};
 use futures_util::future::BoxFuture;
 use mesh::{Channel, Mesh};
 use model::{NodeId, SpaceId};

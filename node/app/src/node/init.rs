@@ -7,7 +7,7 @@ use bytes::Bytes;
 use certs::{Authority, Keyring, NodeKey, NodeRequest};
 use consensus::{Clock, Consensus, Lane, Network, NetworkError, SystemClock};
 use futures_util::future::BoxFuture;
-use machine::{AddApp, Command, Found, IssueKey, Proposal};
+use machine::{AddApp, Command, Found, IssueKey, Proposal, Proposer};
 use model::{AccessKey, AppId, CommandId, Grant, KeyAlgorithm, Moment, NodeId};
 
 use super::{Directory, FIRST_NODE, Identity, presented};
@@ -119,7 +119,7 @@ async fn write_first_entry(
     let mut random = [0; 16];
     certs::system_random(&mut random);
     let id = CommandId::mint(now, u128::from_be_bytes(random));
-    let answer = consensus.found(Proposal { id, proof: None, command }).await;
+    let answer = consensus.found(Proposal { id, by: Proposer::Node(NodeId(1)), command }).await;
     consensus.shutdown().await;
     match answer? {
         Ok(_) => Ok(()),

@@ -27,6 +27,7 @@ pub async fn join(options: JoinOptions) -> anyhow::Result<Joined> {
         dns_names,
         ip_addresses,
         version: now.version,
+        rules_max: now.rules_max.0,
     };
     let trust = Trust::PinnedAuthority(options.token.authority_pin());
     let client = Client::new(client::Options::new(vec![options.url.to_string()], trust, None))?;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use certs::Presented;
-use consensus::Consensus;
 use conductor::Exchange;
+use consensus::Consensus;
 use machine::{Effect, NewNode, View};
 use mesh::Mesh;
 use model::NodeId;

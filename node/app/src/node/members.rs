@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use consensus::Consensus;
 use conductor::Exchange;
+use consensus::Consensus;
 use machine::View;
 use mesh::{Channel, Claim, Mesh};
 use minicbor::{Decode, Encode};

@@ -52,5 +52,6 @@ fn presented(config: &Config) -> NewNode {
         mesh_address: config.mesh.advertise.to_string(),
         api_url: config.api.public_urls.first().map(ToString::to_string).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        rules_max: machine::RULES_KNOWN,
     }
 }

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use certs::{Keyring, Presented};
+use conductor::{Conductor, Exchange, Parts};
 use consensus::{Clock, Consensus, SystemClock};
 use content::Content;
-use conductor::{Conductor, Exchange, Parts};
 use mesh::Mesh;
 use model::NodeId;
 use tokio::{

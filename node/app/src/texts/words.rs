@@ -61,6 +61,7 @@ texts! {
     VOTER = "thành viên", "voter";
     LEARNER = "đang bắt kịp", "catching up";
     WAITING = "chờ vào cụm", "waiting";
+    LEAVING = "đang rời cụm", "leaving";
     NOT_STARTED = "chưa chạy", "not started";
     REMOVED = "đã gỡ", "removed";
     UNKNOWN = "chưa rõ", "unknown";
@@ -203,6 +204,7 @@ texts! {
     WAY_CANCELLED = "đã huỷ đối với {target}", "cancelled for {target}";
     WAY_PURGED = "nút {node} đã xoá nội dung", "node {node} has purged the content";
     WAY_DEBT = "nút {node} còn nợ xoá", "node {node} still has to purge";
+    WAY_UNDESTROYED = "nút {node} bị gỡ trước khi xoá nội dung", "node {node} was removed before it had purged the content";
     WAY_ENDED = "gói tin kết thúc: {state}", "the packet ended: {state}";
     NORMAL = "THƯỜNG", "NORMAL";
     URGENT = "KHẨN", "URGENT";

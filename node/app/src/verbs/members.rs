@@ -78,6 +78,7 @@ pub fn role(role: &str) -> Text {
         "learner" => words::LEARNER,
         "removed" => words::REMOVED,
         "waiting" => words::WAITING,
+        "leaving" => words::LEAVING,
         _ => words::UNKNOWN,
     }
 }

@@ -77,7 +77,7 @@ impl Run {
         self.received.is_empty() && self.failures.is_empty()
     }
 
-    /// Receives what waits, the oldest first, and goes on behind what cannot be received.
+    /// Receives what waits, in the order in which it is offered, and goes on behind what cannot be received.
     async fn empty_inbox(&mut self, context: &Context, client: &Client, args: &ReceiveArgs) {
         let mut cursor = None;
         loop {

@@ -104,6 +104,11 @@ pub fn steps(out: &Out, packet: &Packet) -> Vec<Step> {
             mark: Mark::Warn,
         });
     }
+    for node in &packet.undestroyed {
+        let text = out.fill(w::WAY_UNDESTROYED, &[("node", node)]);
+        let of = Some(node.to_string());
+        steps.push(Step { at: None, what: "undestroyed", of, text, mark: Mark::Bad });
+    }
     steps
 }
 
@@ -145,7 +150,7 @@ mod tests {
             "opened_at": "2026-11-22T08:00:00.000Z", "sealed_at": "2026-11-22T08:00:01.000Z", "ended_at": "2026-11-22T08:00:04.000Z",
             "deliveries": [{"target": "H41.02", "state": "confirmed", "notified_at": "2026-11-22T08:00:01.000Z",
                 "accepted_at": "2026-11-22T08:00:02.000Z", "settled_at": "2026-11-22T08:00:04.000Z"}],
-            "purged": [{"node": 1, "at": "2026-11-22T08:00:04.100Z"}], "purge_debt": [3],
+            "purged": [{"node": 1, "at": "2026-11-22T08:00:04.100Z"}], "purge_debt": [3], "undestroyed": [4],
         })).expect("a packet");
         let out = Out::new(Lang::En, Output::Table, Default::default(), false);
         let words: Vec<_> = steps(&out, &packet).iter().map(|step| step.what).collect();
@@ -159,7 +164,8 @@ mod tests {
                 "confirmed",
                 "ended",
                 "purged",
-                "purge_debt"
+                "purge_debt",
+                "undestroyed"
             ]
         );
         let lines = lines(&out, &packet);

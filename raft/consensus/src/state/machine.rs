@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt};
-use machine::{Effect, Entry, Overlay, Time, View};
+use machine::{Effect, Entry, Overlay, RULES_KNOWN, Rules, Time, View};
 use model::{NodeId, Tick};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
@@ -131,7 +131,9 @@ impl Machine {
         let position = Position::decode(position.as_deref())?;
         shared.reached(&position);
         // Time goes on from where the state stands, not from the beginning of all time.
-        shared.found(View::new(&*view).clock());
+        let state = View::new(&*view);
+        check_rules(state.rules())?;
+        shared.found(state.clock());
         Ok(Self { disk, shared, position, _hold: hold })
     }
 
@@ -197,9 +199,24 @@ impl Machine {
     }
 }
 
+/// A state that was made by rules that this program does not know is not read: a node whose program went back to an
+/// older version stops here (D12).
+fn check_rules(adopted: Rules) -> io::Result<()> {
+    if adopted <= RULES_KNOWN {
+        return Ok(());
+    }
+    let (adopted, known) = (adopted.0, RULES_KNOWN.0);
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!(
+            "the cluster has adopted rules {adopted} and this program knows rules {known}: start the newer program"
+        ),
+    ))
+}
+
 /// An entry that a node cannot read stops it: it may not skip what the others apply.
 fn decode(bytes: &[u8]) -> io::Result<Entry> {
-    minicbor::decode(bytes).map_err(|error| {
+    machine::decode(bytes).map_err(|error| {
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("an entry cannot be read, is this program older than the others? {error}"),
@@ -257,6 +274,7 @@ impl RaftStateMachine<Types> for Machine {
         stage.switch(position.encode()?)?;
         self.position = position;
         let (view, _) = self.disk.view()?;
+        check_rules(View::new(&*view).rules())?;
         self.shared.found(View::new(&*view).clock());
         self.shared.reached(&self.position);
         self.shared.replaced.send_modify(|count| *count += 1);

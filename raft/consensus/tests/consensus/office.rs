@@ -1,8 +1,11 @@
 //! Proposals to test with: the founding, and commands that no one signs.
 
 use consensus::StateView;
-use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, UpdateNode};
-use model::{CommandId, Grant, KeyAlgorithm, NodeId};
+use machine::{
+    AddApp, Command, Found, IssueKey, NewNode, Proposal, Proposer, RULES_KNOWN, RecordPickup,
+    UpdateNode,
+};
+use model::{CommandId, Grant, KeyAlgorithm, NodeId, PacketId};
 use std::{fmt::Debug, ops::ControlFlow, str::FromStr};
 
 fn word<T: FromStr<Err: Debug>>(text: &str) -> T {
@@ -15,6 +18,7 @@ fn node(version: String) -> NewNode {
         mesh_address: "127.0.0.1:1".into(),
         api_url: "https://127.0.0.1:2".into(),
         version,
+        rules_max: RULES_KNOWN,
     }
 }
 
@@ -48,20 +52,31 @@ pub fn found() -> Proposal {
         node_key: model::Digest([1; 32]),
         key_check: model::Digest([2; 32]),
     };
-    Proposal { id: CommandId(1), proof: None, command: Command::Found(found) }
+    Proposal { id: CommandId(1), by: Proposer::Node(NodeId(1)), command: Command::Found(found) }
 }
 
 /// A command that can be told from every other by its number.
 pub fn command(number: u128) -> Proposal {
-    let update = UpdateNode { node: NodeId(1), now: node(number.to_string()) };
-    let id = CommandId(1_000_000 + number);
-    Proposal { id, proof: None, command: Command::UpdateNode(update) }
+    let pickups = vec![(PacketId(number), word("H41"))];
+    let (id, by) = (CommandId(1_000_000 + number), Proposer::Node(NodeId(1)));
+    Proposal { id, by, command: Command::RecordPickup(RecordPickup { pickups }) }
+}
+
+/// A command of the first node that has an effect.
+pub fn update(number: u128) -> Proposal {
+    let update = UpdateNode { now: node(number.to_string()) };
+    let (id, by) = (CommandId(2_000_000 + number), Proposer::Node(NodeId(1)));
+    Proposal { id, by, command: Command::UpdateNode(update) }
 }
 
 /// A command that is larger than any that can travel.
 pub fn huge() -> Proposal {
-    let update = UpdateNode { node: NodeId(1), now: node("9".repeat(5 << 20)) };
-    Proposal { id: CommandId(2), proof: None, command: Command::UpdateNode(update) }
+    let update = UpdateNode { now: node("9".repeat(5 << 20)) };
+    Proposal {
+        id: CommandId(2),
+        by: Proposer::Node(NodeId(1)),
+        command: Command::UpdateNode(update),
+    }
 }
 
 /// Whether a state has applied a command: it remembers the answer under the command's id.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     cluster::{Cluster, PATIENCE, caught_up, id, until},
-    office::{command, content, found, holds, huge},
+    office::{command, content, found, holds, huge, update},
 };
 
 #[tokio::test(start_paused = true)]
@@ -38,6 +38,7 @@ async fn every_node_takes_proposals_and_reads_its_own_writes() {
         let proposal = command(number.into());
         node.propose(proposal.clone()).await.expect("answered").expect("accepted");
         assert!(holds(&node.shared_view().await, &proposal), "node {number} reads its own write");
+        cluster.node(1).propose(update(number.into())).await.expect("answered").expect("accepted");
         effects.recv().await.expect("an effect");
         for other in cluster.running() {
             let view = other.read_view().await.expect("read");

@@ -1,6 +1,7 @@
 //! Whatever comes in over the wire, a node answers and goes on.
 
 use bytes::Bytes;
+use machine::{Proposal, Proposer};
 use proptest::prelude::*;
 
 use crate::{
@@ -83,12 +84,15 @@ fn one_proposal_that_cannot_be_read_spoils_no_other() {
     run(async {
         let cluster = Cluster::of(1).await;
         let node = cluster.node(1);
-        let octets = |number| minicbor::to_vec(command(number)).expect("a proposal");
+        let by = |node, number| Proposal { by: Proposer::Node(id(node)), ..command(number) };
+        let octets = |number| minicbor::to_vec(by(2, number)).expect("a proposal");
         // Octets behind a proposal would be taken for the next one.
         let longer = [octets(3), vec![0xf6]].concat();
-        let message = forwarded(&[octets(1), b"none".to_vec(), longer, octets(2)]);
+        // Nor does a node propose in the name of another.
+        let foreign = minicbor::to_vec(by(1, 5)).expect("a proposal");
+        let message = forwarded(&[octets(1), b"none".to_vec(), longer, foreign, octets(2)]);
         let answer = node.handle(id(2), message).await;
-        assert_eq!(applied(&answer), [true, false, false, true]);
+        assert_eq!(applied(&answer), [true, false, false, false, true]);
         node.propose(command(4)).await.expect("answered").expect("accepted");
     });
 }

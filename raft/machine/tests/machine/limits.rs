@@ -55,13 +55,11 @@ fn a_unit_has_a_limited_number_of_aliases() {
 fn records_and_receipts_name_a_limited_number_of_packets() {
     let mut office = Office::founded();
     let packets: Vec<_> = (0..=PACKETS_A_COMMAND_MAX as u128).map(PacketId).collect();
-    let node = NodeId(1);
     let digest = digest_of("d1");
     let receipts = packets.iter().map(|packet| Receipt { packet: *packet, digest }).collect();
     let pickups = packets.iter().map(|packet| (*packet, word("H41.03"))).collect();
     let commands = [
-        (None, Command::RecordPurge(RecordPurge { node, packets: packets.clone() })),
-        (None, Command::RecordHolding(RecordHolding { node, packets })),
+        (None, Command::RecordHolding(RecordHolding { packets })),
         (None, Command::RecordPickup(RecordPickup { pickups })),
         (Some("tu-phap"), Command::ConfirmReceipts(ConfirmReceipts { receipts })),
     ];
@@ -87,6 +85,8 @@ fn rows_are_forgotten_in_portions_and_the_answer_says_that_there_are_more() {
     let due = office.view().next_due().expect("the rest is to be forgotten");
     assert!(due > office.tick() && due < office.tick().plus_ms(1000), "soon, and not at once");
     office.at = Moment(due.0);
+    assert_eq!(office.must(None, pass()), Outcome::TimePassed { settled: 0, more: true });
+    office.at = Moment(office.view().next_due().expect("the rest of the rest").0);
     assert_eq!(office.must(None, pass()), Outcome::TimePassed { settled: 0, more: false });
     assert_eq!(nonces(&office), 0);
 }

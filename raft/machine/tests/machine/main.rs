@@ -2,11 +2,13 @@
 
 extern crate lgsp_machine as machine;
 
+mod budgets;
 mod feeds;
 mod limits;
 mod office;
 mod overlay;
 mod properties;
+mod said;
 mod scripts;
 mod turning;
 mod vectors;

@@ -58,6 +58,7 @@ pub fn new_node(name: &str) -> NewNode {
         mesh_address: format!("{name}.example:7400"),
         api_url: format!("https://{name}.example:7443"),
         version: "0.1.0".into(),
+        rules_max: RULES_KNOWN,
     }
 }
 
@@ -195,11 +196,54 @@ impl Office {
         self.count
     }
 
-    /// A proposal, signed with an application's key.
+    /// A proposal, signed with an application's key, or else of the first node.
     pub fn proposal(&mut self, by: Option<&str>, command: Command) -> Proposal {
         let number = self.fresh();
-        let proof = by.map(|by| proof(key_of(by), self.at, &format!("nonce-{number:016}")));
-        Proposal { id: CommandId(number), proof, command }
+        let by = match by {
+            Some(by) => {
+                Proposer::Signed(proof(key_of(by), self.at, &format!("nonce-{number:016}")))
+            }
+            None => Proposer::Node(self.node()),
+        };
+        Proposal { id: CommandId(number), by, command }
+    }
+
+    /// The first node that belongs to the cluster, or that founds it.
+    pub fn node(&self) -> NodeId {
+        let nodes = self.view().nodes();
+        nodes.iter().find(|node| node.is_present()).map_or(NodeId(1), |node| node.node)
+    }
+
+    /// Applies a command of a node that must be obeyed.
+    pub fn must_of(&mut self, node: u64, command: Command) -> Outcome {
+        let mut proposal = self.proposal(None, command);
+        proposal.by = Proposer::Node(NodeId(node));
+        self.apply(proposal).0.unwrap_or_else(|refusal| panic!("refused: {refusal}"))
+    }
+
+    /// Removes a node that nothing needs.
+    pub fn remove(&mut self, node: u64) {
+        self.try_to_remove("quan-tri", node).0.expect("nothing needs the node");
+    }
+
+    /// Has a node leave and removes it, as far as that goes; what the last step was answered.
+    pub fn try_to_remove(&mut self, by: &str, node: u64) -> (Answer, Vec<Effect>) {
+        let node = NodeId(node);
+        let leave = Command::LeaveNode(LeaveNode { node, gives_up: false });
+        let leave = self.proposal(Some(by), leave);
+        let (left, effects) = self.apply(leave);
+        if left.is_err() {
+            return (left, effects);
+        }
+        loop {
+            let release = Command::ReleaseHoldings(ReleaseHoldings { node, packets_max: 2 });
+            match self.must(None, release) {
+                Outcome::HoldingsReleased { is_released: false, needed_for: None } => {}
+                _ => break,
+            }
+        }
+        let remove = self.proposal(None, Command::RemoveNode(RemoveNode { node }));
+        self.apply(remove)
     }
 
     /// Applies a proposal in an entry of its own.

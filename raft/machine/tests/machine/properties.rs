@@ -114,13 +114,13 @@ fn command((verb, _, a, b, c, flags): Ask, at: Moment) -> Command {
         9 => Command::RecordPickup(RecordPickup {
             pickups: vec![(packet, word(UNITS[usize::from(b)]))],
         }),
-        10 => Command::RecordPurge(RecordPurge { node, packets: vec![packet, PacketId(c.into())] }),
+        10 => Command::RecordPurge(RecordPurge { below: c.into() }),
         11 => Command::PassTime(PassTime { due_max: c.into() }),
         12 => Command::RejectDelivery(RejectDelivery { packet, reason: word("trùng") }),
         13 => Command::CancelPacket(CancelPacket { packet }),
         14 => Command::AbandonSpace(AbandonSpace { space }),
         15 if flag(3) => Command::RecordLost(RecordLost { packets: vec![packet] }),
-        15 => Command::RecordHolding(RecordHolding { node, packets: vec![packet] }),
+        15 => Command::RecordHolding(RecordHolding { packets: vec![packet] }),
         _ => administration(verb, (a, b, c), at),
     }
 }
@@ -137,8 +137,12 @@ fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
             let key = digest_of(["k1", "k2", "k3"][usize::from(c % 3)]);
             Command::AdmitNode(AdmitNode { secret_digest, node: new_node("moi"), key })
         }
-        18 => Command::UpdateNode(UpdateNode { node, now: new_node("khac") }),
-        19 => Command::RemoveNode(RemoveNode { node }),
+        18 if a == 0 => Command::AdoptRules(AdoptRules { rules: Rules(c.into()) }),
+        18 => Command::UpdateNode(UpdateNode { now: new_node("khac") }),
+        19 if a == 0 => Command::LeaveNode(LeaveNode { node, gives_up: c == 0 }),
+        19 if a < 3 => Command::ReleaseHoldings(ReleaseHoldings { node, packets_max: c.into() }),
+        19 if a == 3 => Command::RemoveNode(RemoveNode { node }),
+        19 => leasing((b, c)),
         20 if a == 1 => {
             let name = ["Tên mới", "Tên khác"][usize::from(b % 2)];
             rename_unit(UNITS[usize::from(c % 3)], name)
@@ -177,14 +181,14 @@ fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
 /// A second founding, or a step of a rotation of the cluster key, in any order.
 fn turning((a, c): (u8, u8)) -> Command {
     let version = u32::from(c % 3) + 2;
-    let (check, node) = (digest_of("key"), NodeId(u64::from(c) + 1));
+    let check = digest_of("key");
     let material = b"anew".to_vec().into();
     let step = match a {
         0 if c == 0 => return Command::Found(founding()),
         0 if c < 4 => return turning_authority(c),
         0 => return Command::RotateClusterKey(RotateClusterKey { ends_tokens: c % 2 == 0 }),
-        1 => TurnClusterKey::Stage { version, check, node },
-        2 => TurnClusterKey::Hold { version, node },
+        1 => TurnClusterKey::Stage { version, check },
+        2 => TurnClusterKey::Hold { version },
         3 => TurnClusterKey::Activate { version },
         4 => TurnClusterKey::Reseal {
             version,
@@ -194,6 +198,28 @@ fn turning((a, c): (u8, u8)) -> Command {
         _ => TurnClusterKey::End { version },
     };
     Command::TurnClusterKey(step)
+}
+
+/// Leases and letters, in any order.
+fn leasing((b, c): (u8, u8)) -> Command {
+    let name: LeaseName = word(["carrier.a", "carrier.b"][usize::from(b % 2)]);
+    match c {
+        0 => Command::Pulse,
+        1 | 2 => Command::TakeLease(TakeLease { name }),
+        3 => Command::ReturnLease(ReturnLease { name, fence: u64::from(b) + 1 }),
+        4 => {
+            let (packet, target) = (PacketId((b % 4).into()), word(UNITS[usize::from(b)]));
+            Command::PostLetter(PostLetter { carrier: name, packet, target })
+        }
+        _ => {
+            let report = match b {
+                0 | 1 => Report::Taken(word("nhận")),
+                2 => Report::Refused(word("từ chối")),
+                _ => Report::Again { said: word("im lặng"), after_ms: 1000 },
+            };
+            Command::ReportLetter(ReportLetter { letter: LetterId(u64::from(b % 3) + 1), report })
+        }
+    }
 }
 
 /// A step of a rotation of the authority.
@@ -224,6 +250,31 @@ fn signer((verb, who, _, _, _, flags): Ask) -> Option<&'static str> {
     }
 }
 
+/// What an application signs; the rest is proposed by nodes.
+fn is_signed(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::IssueJoinToken(_)
+            | Command::LeaveNode(_)
+            | Command::AddUnits(_)
+            | Command::RenameUnit(_)
+            | Command::RemoveUnit(_)
+            | Command::AddApp(_)
+            | Command::IssueKey(_)
+            | Command::RevokeKey(_)
+            | Command::RotateClusterKey(_)
+            | Command::OrderAuthority(_)
+            | Command::OpenPacket(_)
+            | Command::SealPacket(_)
+            | Command::SubmitPacket(_)
+            | Command::CancelPacket(_)
+            | Command::GrantPickup(_)
+            | Command::ConfirmReceipts(_)
+            | Command::RejectDelivery(_)
+            | Command::CloseLost(_)
+    )
+}
+
 fn entries(asks: Vec<(u8, Vec<Ask>)>, begin: Moment) -> Vec<Entry> {
     let (mut at, mut tick, mut number) = (begin, Tick(begin.0), 0u128);
     let mut entries: Vec<Entry> = Vec::new();
@@ -243,11 +294,23 @@ fn entries(asks: Vec<(u8, Vec<Ask>)>, begin: Moment) -> Vec<Entry> {
                 3 => Moment(at.0 - 299_000),
                 _ => Moment(at.0 / 1_000_000 * 1_000_000).max(Moment(at.0 - 200_000)),
             };
-            let proof = signer(ask)
-                .map(|by| proof(key_of(by), created, &format!("property-nonce-{nonce:04}")));
+            let nonce = format!("property-nonce-{nonce:04}");
+            let command = command(ask, at);
+            let node = NodeId(u64::from(ask.3) + 1);
+            let by = match (&command, signer(ask)) {
+                (Command::ReportLetter(_), _) => Proposer::Carrier {
+                    node,
+                    lease: word(["carrier.a", "carrier.b"][usize::from(ask.2 % 2)]),
+                    fence: u64::from(ask.3 % 3) + 1,
+                },
+                (command, Some(by)) if is_signed(command) || flags.is_multiple_of(11) => {
+                    Proposer::Signed(proof(key_of(by), created, &nonce))
+                }
+                _ => Proposer::Node(node),
+            };
             // Some commands come again, with whatever they ask now.
             let id = if flags % 23 == 7 { number / 2 } else { number };
-            proposals.push(Proposal { id: CommandId(id + 5000), proof, command: command(ask, at) });
+            proposals.push(Proposal { id: CommandId(id + 5000), by, command });
         }
         entries.push(Entry { at, proposals, tick });
     }
@@ -304,7 +367,7 @@ fn check(
     // A nonce that was spent now was never spent before.
     let spent = |state: &State| state.range(vec![NONCES]..vec![NONCES + 1]).count();
     if spent(state) > spent(&before) {
-        let proof = proposal.proof.as_ref().expect("only a proof has a nonce");
+        let Proposer::Signed(proof) = &proposal.by else { panic!("only a proof has a nonce") };
         let nonce = (proof.created, proof.key.to_string(), proof.nonce.to_string());
         assert!(passed.insert(nonce), "a nonce passed twice");
     }
@@ -312,7 +375,8 @@ fn check(
     ends_are_ends(&before, state);
     nothing_expires_early(state, entry.tick);
     time_is_due_when_it_says(state);
-    if !matches!(proposal.command, Command::PassTime(_)) {
+    assert!(applied.rows <= ROWS_A_COMMAND_MAX, "{} rows", applied.rows);
+    if !matches!(proposal.command, Command::PassTime(_) | Command::Pulse) {
         let after = state.clone();
         let again = apply(state, entry);
         assert_eq!((&again.answers[0], &again.effects[..]), (answer, &[][..]), "a repeat");
@@ -329,7 +393,7 @@ fn ends_are_ends(before: &State, after: &State) {
         if old.state.is_terminal() {
             let frozen = |packet: &PacketRecord| {
                 let mut packet = packet.clone();
-                (packet.purged, packet.debtors) = (vec![], vec![]);
+                (packet.purged, packet.debtors, packet.undestroyed) = (vec![], vec![], vec![]);
                 packet
             };
             assert_eq!(frozen(&old), frozen(&new));
@@ -350,7 +414,6 @@ fn nothing_expires_early(state: &State, tick: Tick) {
         let expired = |delivery: &DeliveryRecord| delivery.state == DeliveryState::Expired;
         if packet.deliveries.iter().any(expired) {
             assert!(packet.due_tick <= tick, "{} expired early", packet.packet);
-            assert!(packet.ended_tick.is_some_and(|ended| packet.due_tick <= ended));
         }
     }
 }
@@ -365,7 +428,11 @@ fn time_is_due_when_it_says(state: &State) {
     let (at, tick) = (now.date, now.tick);
     let id = CommandId(u128::MAX);
     let command = Command::PassTime(PassTime { due_max: 100 });
-    let entry = Entry { at, proposals: vec![Proposal { id, proof: None, command }], tick };
+    let entry = Entry {
+        at,
+        proposals: vec![Proposal { id, by: Proposer::Node(NodeId(1)), command }],
+        tick,
+    };
     let due = view.next_due();
     let applied = apply(&mut passed, &entry);
     assert!(matches!(applied.answers[0], Ok(Outcome::TimePassed { more: false, .. })));
@@ -374,7 +441,9 @@ fn time_is_due_when_it_says(state: &State) {
         assert_eq!(settled, 0, "something was due that nobody announced");
     }
     assert!(View::new(&passed).next_due().is_none_or(|due| due > tick), "still due");
-    let late = View::new(&passed).live(None, 100).into_iter().any(|(due, _)| due <= tick);
+    let view = View::new(&passed);
+    let due = |packet| view.packet_row(packet).is_some_and(|row| row.due_tick <= tick);
+    let late = view.live(None, 100).into_iter().any(due);
     assert!(!late, "a deadline passed unnoticed");
 }
 
@@ -431,6 +500,7 @@ proptest! {
                 let applied = apply(&mut plain, &entry);
                 whole.answers.extend(applied.answers);
                 whole.effects.extend(applied.effects);
+                whole.rows += applied.rows;
             }
             seat_after(&mut plain, entry);
             singly.push(whole);

@@ -15,8 +15,8 @@ pub(crate) fn turn(verb: &str, version: u32, words: &Words) -> TurnClusterKey {
     let check = || digest_of(&format!("key-{version}-{node}"));
     let resealed = |key| Resealed { key: key_of(key), material: b"anew".to_vec().into() };
     match verb {
-        "stage-key" => TurnClusterKey::Stage { version, check: check(), node },
-        "hold-key" => TurnClusterKey::Hold { version, node },
+        "stage-key" => TurnClusterKey::Stage { version, check: check() },
+        "hold-key" => TurnClusterKey::Hold { version },
         "activate-key" => TurnClusterKey::Activate { version },
         "reseal-key" => TurnClusterKey::Reseal {
             version,

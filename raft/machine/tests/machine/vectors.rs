@@ -25,18 +25,23 @@ fn compare(file: &str, lines: &[String]) {
     assert!(fixed == lines, "{file} differs; now it is\n----\n{now}\n----");
 }
 
-/// One line of a value, after it was read back, and read with a field of a later version in it.
+/// One line of a value, after it was read back. With a field of a later version in it, it is not read.
 fn vector<T>(name: &str, value: &T) -> String
 where
     T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug,
 {
     let octets = minicbor::to_vec(value).expect("a vector takes every octet");
-    assert_eq!(minicbor::decode::<T>(&octets).expect("just encoded"), *value);
+    assert_eq!(machine::decode::<T>(&octets).expect("just encoded"), *value);
+    assert!(machine::decode::<T>(&[&octets[..], &[0]].concat()).is_err(), "an octet too many");
     // An enumeration wraps the map of its member: [number, [map]].
     let map = if octets[0] >> 5 == 5 { 0 } else { 3 };
     if octets.get(map).is_some_and(|first| first >> 5 == 5) {
         let later = with_later_field(&octets, map);
-        assert_eq!(minicbor::decode::<T>(&later).expect("a later field is skipped"), *value);
+        let read = machine::decode::<T>(&later);
+        assert!(
+            matches!(read, Err(Unreadable::Foreign(_))),
+            "a later field is not skipped: {read:?}"
+        );
     }
     format!("{name} {}", hex(&octets))
 }
@@ -75,13 +80,13 @@ fn authority_steps() -> Vec<(&'static str, Command)> {
 }
 
 fn steps() -> Vec<(&'static str, Command)> {
-    let (check, node) = (digest_of("d1"), NodeId(2));
+    let check = digest_of("d1");
     let material = b"sealed".to_vec().into();
     let secrets = vec![Resealed { key: key_of("noi-vu"), material }];
     let authority = Some(b"sealed".to_vec().into());
     let steps = [
-        ("turn-cluster-key", TurnClusterKey::Stage { version: 2, check, node }),
-        ("hold-cluster-key", TurnClusterKey::Hold { version: 2, node }),
+        ("turn-cluster-key", TurnClusterKey::Stage { version: 2, check }),
+        ("hold-cluster-key", TurnClusterKey::Hold { version: 2 }),
         ("activate-cluster-key", TurnClusterKey::Activate { version: 2 }),
         ("reseal-secrets", TurnClusterKey::Reseal { version: 2, secrets, authority }),
         ("end-cluster-key", TurnClusterKey::End { version: 2 }),
@@ -113,7 +118,7 @@ fn commands() -> Vec<(&'static str, Command)> {
                 key: digest_of("nut-2"),
             }),
         ),
-        ("update-node", Command::UpdateNode(UpdateNode { node, now: new_node("nut-2") })),
+        ("update-node", Command::UpdateNode(UpdateNode { now: new_node("nut-2") })),
         ("remove-node", Command::RemoveNode(RemoveNode { node })),
         ("add-units", Command::AddUnits(AddUnits { units: vec![unit] })),
         ("add-app", Command::AddApp(app)),
@@ -166,15 +171,15 @@ fn commands() -> Vec<(&'static str, Command)> {
             "reject-delivery",
             Command::RejectDelivery(RejectDelivery { packet, reason: word("trùng") }),
         ),
-        ("record-purge", Command::RecordPurge(RecordPurge { node, packets: packets.clone() })),
-        ("record-holding", Command::RecordHolding(RecordHolding { node, packets })),
+        ("record-purge", Command::RecordPurge(RecordPurge { below: 300 })),
+        ("record-holding", Command::RecordHolding(RecordHolding { packets })),
         ("pass-time", Command::PassTime(PassTime { due_max: 100 })),
         (
             "record-pickup",
             Command::RecordPickup(RecordPickup { pickups: vec![(packet, word("H41.03"))] }),
         ),
         ("abandon-space", Command::AbandonSpace(AbandonSpace { space })),
-        ("confirm-time", Command::ConfirmTime(ConfirmTime { node })),
+        ("confirm-time", Command::ConfirmTime(ConfirmTime {})),
         ("record-lost", Command::RecordLost(RecordLost { packets: vec![packet] })),
         ("close-lost", Command::CloseLost(CloseLost { packets: vec![packet] })),
         ("rotate-cluster-key", Command::RotateClusterKey(RotateClusterKey { ends_tokens: true })),
@@ -183,6 +188,27 @@ fn commands() -> Vec<(&'static str, Command)> {
         authority_steps().swap_remove(1),
         ("rename-unit", rename_unit("H41.02", "Sở")),
         ("remove-unit", Command::RemoveUnit(RemoveUnit { code: word("H41.02") })),
+        ("leave-node", Command::LeaveNode(LeaveNode { node, gives_up: true })),
+        ("release-holdings", Command::ReleaseHoldings(ReleaseHoldings { node, packets_max: 500 })),
+        ("adopt-rules", Command::AdoptRules(AdoptRules { rules: Rules(2) })),
+        ("pulse", Command::Pulse),
+        ("take-lease", Command::TakeLease(TakeLease { name: word("carrier.vxp") })),
+        ("return-lease", Command::ReturnLease(ReturnLease { name: word("carrier.vxp"), fence: 3 })),
+        (
+            "post-letter",
+            Command::PostLetter(PostLetter {
+                carrier: word("carrier.vxp"),
+                packet,
+                target: word("G22"),
+            }),
+        ),
+        (
+            "report-letter",
+            Command::ReportLetter(ReportLetter {
+                letter: LetterId(7),
+                report: Report::Again { said: word("im lặng"), after_ms: 300 },
+            }),
+        ),
     ]
 }
 
@@ -193,8 +219,8 @@ fn commands_have_their_octets() {
     let more = steps().into_iter().skip(1).chain(authority_steps().into_iter().skip(2));
     lines.extend(more.map(|(name, command)| vector(name, &command)));
     let (_, command) = commands().swap_remove(14);
-    let proof = Some(proof(key_of("noi-vu"), BEGIN, "nonce-0000000001"));
-    let proposal = Proposal { id: CommandId(5), proof, command };
+    let by = Proposer::Signed(proof(key_of("noi-vu"), BEGIN, "nonce-0000000001"));
+    let proposal = Proposal { id: CommandId(5), by, command };
     lines.push(vector("proposal", &proposal));
     lines.push(vector("entry", &Entry { at: BEGIN, proposals: vec![proposal], tick: Tick(9) }));
     compare("commands.txt", &lines);
@@ -206,7 +232,8 @@ fn a_command_of_an_unknown_number_is_not_skipped() {
     for (number, (name, command)) in known.iter().enumerate() {
         let octets = minicbor::to_vec(command).expect("a vector takes every octet");
         let mut decoder = minicbor::Decoder::new(&octets);
-        decoder.array().expect("a number and a body");
+        let body = decoder.array().expect("a number and a body");
+        assert_eq!(body, Some(2), "{name}");
         assert_eq!(decoder.u64().expect("a number"), number as u64, "{name} has another number");
     }
     // [n, [{}]] with the first number beyond the known ones, which takes two octets.
@@ -215,7 +242,7 @@ fn a_command_of_an_unknown_number_is_not_skipped() {
         unknown >= 24 && minicbor::decode::<Command>(&[0x82, 0x18, unknown, 0x81, 0xa0]).is_err()
     );
     let (_, command) = known.into_iter().nth(21).expect("a command");
-    let proposal = Proposal { id: CommandId(5), proof: None, command };
+    let proposal = Proposal { id: CommandId(5), by: Proposer::Node(NodeId(1)), command };
     let entry = Entry { at: BEGIN, proposals: vec![proposal], tick: Tick(9) };
     let mut octets = minicbor::to_vec(&entry).expect("a vector takes every octet");
     let place = octets.windows(3).position(|w| w == [0x82, 21, 0x81]).expect("the command");
@@ -238,6 +265,11 @@ fn answers_have_their_octets() {
         ("pickup-granted", Outcome::PickupGranted { packet, space: SpaceId(8) }),
         ("receipts", Outcome::Receipts(receipts)),
         ("time-passed", Outcome::TimePassed { settled: 5, more: true }),
+        (
+            "holdings-released",
+            Outcome::HoldingsReleased { is_released: false, needed_for: Some(packet) },
+        ),
+        ("lease-taken", Outcome::LeaseTaken { fence: 7 }),
     ];
     let mut lines: Vec<_> =
         outcomes.into_iter().map(|(name, outcome)| vector::<Answer>(name, &Ok(outcome))).collect();
@@ -265,19 +297,22 @@ fn full_state() -> State {
     office.receive("tu-phap", 2);
     let rejection = RejectDelivery { packet: PacketId(3), reason: word("trùng") };
     office.must(Some("vpcp"), Command::RejectDelivery(rejection));
-    let purge = RecordPurge { node: NodeId(2), packets: vec![PacketId(2)] };
-    office.must(None, Command::RecordPurge(purge));
+    office.must_of(2, Command::RecordPurge(RecordPurge { below: 1 }));
     let revocation = RevokeKey { key: key_of("nong"), at: None };
     office.must(Some("quan-tri"), Command::RevokeKey(revocation));
     let later = Some(Moment(office.at.0 + 7 * 24 * 3_600_000));
     let revocation = RevokeKey { key: key_of("vpcp"), at: later };
     office.must(Some("quan-tri"), Command::RevokeKey(revocation));
-    office.must(Some("quan-tri"), Command::RemoveNode(RemoveNode { node: NodeId(3) }));
+    office.remove(3);
     office.at.0 += 400_000;
     office.must(None, Command::PassTime(PassTime { due_max: 10 }));
     office.submit("noi-vu", 4, &["G22"]);
     office.submit("noi-vu", 5, &["G22"]);
     office.must(None, Command::RecordLost(RecordLost { packets: vec![PacketId(5)] }));
+    let name: LeaseName = word("carrier.vxp");
+    office.must_of(2, Command::TakeLease(TakeLease { name: name.clone() }));
+    let letter = PostLetter { carrier: name, packet: PacketId(4), target: word("G22") };
+    office.must(None, Command::PostLetter(letter));
     office.state
 }
 
@@ -286,14 +321,15 @@ fn rows_of_the_state_have_their_octets() {
     let state = full_state();
     assert_eq!(audit(&state), Vec::<String>::new());
     let tables: std::collections::BTreeSet<u8> = state.keys().map(|key| key[0]).collect();
-    assert!(tables.into_iter().eq(1..=35), "a table has no row here");
+    // Floors of queues (38) come with the 256th event of a feed; a test of views has them.
+    assert!(tables.into_iter().eq((1..=37).chain(39..=46)), "a table has no row here");
     let lines: Vec<_> =
         state.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
     compare("state.txt", &lines);
 }
 
 #[test]
-fn records_skip_the_fields_of_later_versions() {
+fn records_read_back() {
     let state = full_state();
     let view = View::new(&state);
     vector("cluster", &view.cluster().expect("founded"));
@@ -302,7 +338,7 @@ fn records_skip_the_fields_of_later_versions() {
     vector("app", &view.app(&word("noi-vu")).expect("an application"));
     vector("key", &view.key(&key_of("nong")).expect("a key"));
     vector("packet", &view.packet_row(PacketId(3)).expect("a packet"));
-    vector("delivery", &view.packet(PacketId(2)).expect("a packet").deliveries[0]);
+    vector("delivery", &view.deliveries(PacketId(2)).remove(0).1);
     vector("event", &view.feed(&word("G22"), 0, 1).events[0]);
     let by = Some(By { key: key_of("quan-tri"), app: word("quan-tri") });
     let token =
@@ -310,7 +346,7 @@ fn records_skip_the_fields_of_later_versions() {
     vector("token", &token);
     vector("by", &by);
     let heavy = vec![word("H41.02")];
-    vector("head", &UnitHead { last: 7, inbox_floor: Tick(9), first: 2, kept: 5, heavy });
+    vector("head", &UnitHead { last: 7, first: 2, kept: 5, heavy });
     let (fingerprint, packet, space) = (digest_of("f1"), PacketId(1), SpaceId(1));
     let record =
         IdempotencyRecord { fingerprint, packet, space, at: BEGIN, submitted: true, tick: Tick(9) };

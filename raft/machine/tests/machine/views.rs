@@ -98,13 +98,13 @@ fn packets_are_listed_for_source_target_and_node() {
     office.receive("tu-phap", 3);
     let view = office.view();
     assert_eq!(ids(view.inbox(&target, None, 10)), [2]);
-    let owed = [(PacketId(1), SpaceId(1)), (PacketId(3), SpaceId(3))];
-    assert_eq!(view.debts(NodeId(2), None, 10), owed);
-    assert_eq!(view.debts(NodeId(2), Some(PacketId(1)), 10), owed[1..]);
+    assert_eq!(view.debts(NodeId(2), None, 10), (vec![SpaceId(1), SpaceId(3)], 2));
+    assert_eq!(view.debts(NodeId(2), None, 1), (vec![SpaceId(1)], 1));
+    assert_eq!(view.debts(NodeId(2), Some(1), 10), (vec![SpaceId(3)], 2));
     assert_eq!((view.debt_count(NodeId(2)), view.debt_count(NodeId(9))), (2, 0));
-    let paid = RecordPurge { node: NodeId(2), packets: vec![PacketId(1)] };
-    office.must(None, Command::RecordPurge(paid));
-    assert_eq!(office.view().debts(NodeId(2), None, 10), owed[1..]);
+    office.must_of(2, Command::RecordPurge(RecordPurge { below: 1 }));
+    assert_eq!(office.view().debts(NodeId(2), None, 10), (vec![SpaceId(3)], 2));
+    assert_eq!(office.view().debt_count(NodeId(2)), 1);
 }
 
 #[test]

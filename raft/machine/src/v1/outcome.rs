@@ -1,7 +1,7 @@
 //! What a command brings about: its outcome, and effects that remind of what the state now says.
 
 use minicbor::{Decode, Encode};
-use model::{AccessKey, Moment, NodeId, PacketId, SpaceId, UnitCode};
+use model::{AccessKey, LeaseName, Moment, NodeId, PacketId, SpaceId, UnitCode};
 
 use crate::Refusal;
 
@@ -69,6 +69,23 @@ pub enum Outcome {
         #[n(1)]
         more: bool,
     },
+    /// How far a leaving node was taken off the holders.
+    #[n(8)]
+    HoldingsReleased {
+        /// Whether no live packet needs the node any more.
+        #[n(0)]
+        is_released: bool,
+        /// A packet that needs it still: the others must copy its content first.
+        #[n(1)]
+        needed_for: Option<PacketId>,
+    },
+    /// A lease was taken, or is held already.
+    #[n(9)]
+    LeaseTaken {
+        /// Goes with everything that is done under the lease.
+        #[n(0)]
+        fence: u64,
+    },
 }
 
 /// A granted space.
@@ -111,13 +128,8 @@ pub enum Effect {
         /// Its last position.
         position: u64,
     },
-    /// The packet has ended: every node destroys what it holds of its content.
-    Purge {
-        /// Which packet.
-        packet: PacketId,
-        /// Its space.
-        space: SpaceId,
-    },
+    /// A packet has ended: every node destroys what it holds of its content.
+    Purge,
     /// A key died: its open connections end.
     KeyRevoked(AccessKey),
     /// The nodes of the cluster changed: addresses, admissions, removals.
@@ -126,4 +138,6 @@ pub enum Effect {
     ClusterKeyTurned,
     /// A new authority is wanted, or certifies, or older ones are honoured no longer.
     AuthorityTurned,
+    /// A letter waits for this carrier.
+    Letter(LeaseName),
 }

@@ -2,30 +2,27 @@
 
 use minicbor::{Decode, Encode};
 use model::{
-    AccessKey, AppId, Digest, Grant, Grants, Importance, Moment, PacketId, Tick, Title, UnitCode,
+    AccessKey, AppId, Digest, Grant, Grants, Importance, Moment, PacketId, Title, UnitCode,
 };
 
-use crate::By;
+use super::By;
 
-/// Where a unit's feed and inbox stand.
+/// Where a unit's feed stands.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub struct UnitHead {
     /// The last position of its feed; 0 before the first event.
     #[n(0)]
     pub last: u64,
-    /// No open delivery to the unit was sealed before this tick.
-    #[n(1)]
-    pub inbox_floor: Tick,
     /// No event before this position is kept.
-    #[n(2)]
+    #[n(1)]
     pub first: u64,
     /// How many events are kept.
-    #[n(3)]
+    #[n(2)]
     pub kept: u64,
     /// The sources that hold more than their share of the feed: three of them at the most, or for a
     /// moment four.
-    #[n(4)]
+    #[n(3)]
     pub heavy: Vec<UnitCode>,
 }
 

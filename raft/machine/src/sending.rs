@@ -7,16 +7,21 @@ use model::{
 };
 
 use crate::{
-    AbandonSpace, Answer, CancelPacket, ClaimSpace, DeliveryRecord, EventKind, Granted,
-    IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TIME_MS, Idempotency, IdempotencyRecord, OpenPacket, Outcome,
-    PacketRecord, Reader, Refusal, Request, SPACE_TIME_MS, SealPacket, SubmitPacket, TARGETS_MAX,
-    apply::Caller,
+    caller::Caller,
     cluster, feed,
     keys::Newest,
-    lifecycle::{self, delivery_ms, is_majority},
+    limits::{IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TIME_MS, SPACE_TIME_MS},
+    packets::{self, delivery_ms, is_majority},
+    refusal::Refusal,
+    store::Reader,
     tables::{
-        APPS, CLOCK, DUE, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS, REACHES,
-        SENT, SPACES, Tables, UNITS,
+        APPS, CLOCK, DELIVERIES, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS,
+        REACHES, SENT, SPACES, Tables, UNITS,
+    },
+    v1::{
+        AbandonSpace, Answer, CancelPacket, ClaimSpace, Counts, EventKind, Granted, Idempotency,
+        IdempotencyRecord, OpenPacket, Outcome, PacketRow, Request, SealPacket, SubmitPacket,
+        TARGETS_MAX,
     },
 };
 
@@ -27,14 +32,15 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
     }
     cluster::present(tables, command.node)?;
     let ids = (command.packet, command.space);
-    let mut packet = requested(tables, caller, ids, &command.request)?;
+    let (mut packet, targets) = requested(tables, caller, ids, &command.request)?;
     packet.size = command.size;
     packet.writer = command.node;
-    lifecycle::give(tables, &mut packet, SPACE_TIME_MS);
+    packets::give(tables, &mut packet, SPACE_TIME_MS);
     remember(tables, caller, command.idempotency.as_ref(), &packet, false)?;
-    lifecycle::schedule(tables, &packet);
+    packets::enter(tables, &packet, &targets);
+    packets::schedule(tables, &packet);
     register(tables, caller, &packet);
-    tables.put(&PACKETS, &packet.packet, &packet);
+    packets::put(tables, &packet);
     Ok(Outcome::SpaceGranted(Granted {
         packet: packet.packet,
         space: packet.space,
@@ -59,8 +65,8 @@ pub(crate) fn claim(tables: &mut Tables, caller: Option<&Caller>, command: &Clai
     packet.touch(packet.writer);
     packet.writer = command.node;
     packet.epoch = packet.epoch.checked_add(1).ok_or(Refusal::EpochStale)?;
-    tables.put(&PACKETS, &packet.packet, &packet);
-    let PacketRecord { packet, epoch, size, .. } = packet;
+    packets::put(tables, &packet);
+    let PacketRow { packet, epoch, size, .. } = packet;
     Ok(Outcome::SpaceClaimed { packet, epoch, size })
 }
 
@@ -83,18 +89,20 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
         return Err(Refusal::SizeMismatch);
     }
     // A unit may have been removed since the packet was opened: there is nobody to tell.
-    if packet.deliveries.iter().any(|delivery| !tables.has(&UNITS, &delivery.target)) {
+    let targets = packets::targets(tables, packet.packet);
+    let targets: Vec<_> = targets.into_iter().map(|(target, _)| target).collect();
+    if targets.iter().any(|target| !tables.has(&UNITS, target)) {
         return Err(Refusal::UnitUnknown);
     }
     let policy = command.policy.as_ref().unwrap_or(&packet.policy).clone();
     let span = delivery_ms(tables.at, policy.deliver_by)?;
-    tables.delete(&DUE, &(packet.due_tick, packet.packet));
+    packets::unschedule(tables, &packet);
     packet.policy = policy;
-    lifecycle::give(tables, &mut packet, span);
+    packets::give(tables, &mut packet, span);
     hold(tables, &mut packet, &command.holders)?;
     packet.sealed_by = Some(caller.app.clone());
     keep_proof(tables, caller, &packet);
-    accept(tables, &mut packet, (command.digest, command.size))
+    accept(tables, packet, &targets, command.digest, command.size)
 }
 
 /// Opens and seals together, for a small content that is durable on a majority already.
@@ -103,15 +111,16 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
         return Ok(first);
     }
     let ids = (command.packet, command.space);
-    let mut packet = requested(tables, caller, ids, &command.request)?;
+    let (mut packet, targets) = requested(tables, caller, ids, &command.request)?;
     hold(tables, &mut packet, &command.holders)?;
     packet.sealed_by = Some(caller.app.clone());
     packet.writer = packet.holders[0];
     let span = delivery_ms(tables.at, packet.policy.deliver_by)?;
-    lifecycle::give(tables, &mut packet, span);
+    packets::give(tables, &mut packet, span);
     remember(tables, caller, command.idempotency.as_ref(), &packet, true)?;
+    packets::enter(tables, &packet, &targets);
     register(tables, caller, &packet);
-    accept(tables, &mut packet, (command.digest, command.size))
+    accept(tables, packet, &targets, command.digest, command.size)
 }
 
 /// The targets of a request under their main codes, where nothing in one state speaks against it: neither
@@ -138,10 +147,10 @@ pub fn foreseen_targets(
 /// Takes a packet back: targets that had not settled are told, the content goes.
 pub(crate) fn cancel(tables: &mut Tables, caller: &Caller, command: &CancelPacket) -> Answer {
     let packet = of_source(tables, caller, command.packet)?;
-    if packet.state == PacketState::Cancelled {
+    if packet.state() == PacketState::Cancelled {
         return Ok(Outcome::Done);
     }
-    if packet.state.is_terminal() {
+    if packet.state().is_terminal() {
         return Err(Refusal::AlreadyEnded);
     }
     take_back(tables, packet)
@@ -157,23 +166,23 @@ pub(crate) fn abandon(
     if packet.sealed_at.is_some() {
         return Err(Refusal::AlreadySealed);
     }
-    match packet.state {
+    match packet.state() {
         PacketState::Cancelled => Ok(Outcome::Done),
         PacketState::Expired => Err(Refusal::SpaceExpired),
         _ => take_back(tables, packet),
     }
 }
 
-fn take_back(tables: &mut Tables, mut packet: PacketRecord) -> Answer {
-    let open = lifecycle::settle_open(tables, &mut packet, DeliveryState::Cancelled);
+fn take_back(tables: &mut Tables, mut packet: PacketRow) -> Answer {
+    let open = packets::settle_open(tables, &mut packet, DeliveryState::Cancelled, None);
     // Who was never told of a packet is not told that it is gone.
     if packet.sealed_at.is_some() {
         for target in &open {
             feed::tell(tables, target, EventKind::Cancelled, &packet, Some(target));
         }
     }
-    lifecycle::advance(tables, &mut packet);
-    tables.put(&PACKETS, &packet.packet, &packet);
+    packets::advance(tables, &mut packet);
+    packets::put(tables, &packet);
     Ok(Outcome::Done)
 }
 
@@ -183,13 +192,13 @@ fn requested(
     caller: &Caller,
     (packet, space): (PacketId, SpaceId),
     request: &Request,
-) -> Result<PacketRecord, Refusal> {
+) -> Result<(PacketRow, Vec<UnitCode>), Refusal> {
     let targets = targets(tables, &caller.app, &request.targets)?;
     delivery_ms(tables.at, request.policy.deliver_by)?;
     if tables.has(&PACKETS, &packet) || tables.has(&SPACES, &space) {
         return Err(Refusal::IdExists);
     }
-    Ok(PacketRecord {
+    let row = PacketRow {
         packet,
         space,
         source: caller.unit.clone(),
@@ -198,7 +207,7 @@ fn requested(
         importance: request.importance,
         media_type: request.media_type.clone(),
         policy: request.policy.clone(),
-        state: PacketState::AwaitingContent,
+        counts: Counts::of(DeliveryState::Planned, targets.len() as u32),
         size: None,
         digest: None,
         writer: NodeId(0),
@@ -206,31 +215,16 @@ fn requested(
         holders: Vec::new(),
         touched: Vec::new(),
         lost_at: None,
-        deliveries: targets.into_iter().map(planned).collect(),
         opened_at: tables.at,
         sealed_at: None,
         sealed_by: None,
         due_at: tables.at,
         ended_at: None,
-        purged: Vec::new(),
-        debtors: Vec::new(),
         sealed_tick: None,
         due_tick: tables.tick,
-        ended_tick: None,
-    })
-}
-
-fn planned(target: UnitCode) -> DeliveryRecord {
-    DeliveryRecord {
-        target,
-        state: DeliveryState::Planned,
-        notified_at: None,
-        accepted_at: None,
-        picked_up_at: None,
-        settled_at: None,
-        reason: None,
-        mismatched_at: None,
-    }
+        ended: None,
+    };
+    Ok((row, targets))
 }
 
 /// The targets under their main codes, each once. An office may send to itself: it may have
@@ -257,30 +251,32 @@ fn targets(tables: &Tables, app: &AppId, asked: &[UnitCode]) -> Result<Vec<UnitC
 }
 
 /// Makes the packet findable by its space and in its source's list, and keeps who asked for it.
-fn register(tables: &mut Tables, caller: &Caller, packet: &PacketRecord) {
+fn register(tables: &mut Tables, caller: &Caller, packet: &PacketRow) {
     tables.put(&SPACES, &packet.space, &packet.packet);
     keep_proof(tables, caller, packet);
 }
 
-fn keep_proof(tables: &mut Tables, caller: &Caller, packet: &PacketRecord) {
+fn keep_proof(tables: &mut Tables, caller: &Caller, packet: &PacketRow) {
     tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &caller.proof);
 }
 
 /// What follows from a seal.
 fn accept(
     tables: &mut Tables,
-    packet: &mut PacketRecord,
-    (digest, size): (model::Digest, u64),
+    mut packet: PacketRow,
+    targets: &[UnitCode],
+    digest: model::Digest,
+    size: u64,
 ) -> Answer {
-    lifecycle::schedule(tables, packet);
-    lifecycle::notify(tables, packet, digest, size);
-    tables.put(&PACKETS, &packet.packet, packet);
+    packets::notify(tables, &mut packet, digest, size, targets);
+    packets::schedule(tables, &packet);
+    packets::put(tables, &packet);
     Ok(Outcome::Accepted { packet: packet.packet, at: tables.at, repeated: false })
 }
 
 /// A packet of the caller's own unit that the caller's application may act on; of others' packets a
 /// caller learns nothing.
-fn of_source(tables: &Tables, caller: &Caller, id: PacketId) -> Result<PacketRecord, Refusal> {
+fn of_source(tables: &Tables, caller: &Caller, id: PacketId) -> Result<PacketRow, Refusal> {
     let packet = tables.get(&PACKETS, &id).ok_or(Refusal::PacketUnknown)?;
     if packet.source != caller.unit {
         return Err(Refusal::PacketUnknown);
@@ -291,7 +287,7 @@ fn of_source(tables: &Tables, caller: &Caller, id: PacketId) -> Result<PacketRec
 
 /// An application that may send to some units only does nothing to what another of its unit has begun
 /// for others: neither its content nor its policy would have been its to give.
-fn check_targets(tables: &Tables, caller: &Caller, packet: &PacketRecord) -> Result<(), Refusal> {
+fn check_targets(tables: &Tables, caller: &Caller, packet: &PacketRow) -> Result<(), Refusal> {
     if may_act(&tables.store, &caller.app, packet) {
         Ok(())
     } else {
@@ -301,11 +297,13 @@ fn check_targets(tables: &Tables, caller: &Caller, packet: &PacketRecord) -> Res
 
 /// Whether an application of the source's unit may act on a packet: it has begun it, or may send to
 /// all of its targets.
-pub(crate) fn may_act<R: Reader + ?Sized>(reader: &R, app: &AppId, packet: &PacketRecord) -> bool {
-    packet.app == *app
-        || REACHES.get(reader, app).is_some_and(|reach| {
-            packet.deliveries.iter().all(|delivery| reach.includes(&delivery.target))
-        })
+pub(crate) fn may_act<R: Reader + ?Sized>(reader: &R, app: &AppId, packet: &PacketRow) -> bool {
+    if packet.app == *app {
+        return true;
+    }
+    let Some(reach) = REACHES.get(reader, app) else { return false };
+    let targets = || DELIVERIES.keys(reader, &DELIVERIES.under(&packet.packet), TARGETS_MAX);
+    reach.is_everywhere() || targets().iter().all(|(_, target)| reach.includes(target))
 }
 
 /// The packet of a space. A node asks for the bearer of the space's token, whom it has checked; a
@@ -314,7 +312,7 @@ fn of_space(
     tables: &Tables,
     caller: Option<&Caller>,
     space: SpaceId,
-) -> Result<PacketRecord, Refusal> {
+) -> Result<PacketRow, Refusal> {
     let id = tables.get(&SPACES, &space).ok_or(Refusal::SpaceUnknown)?;
     let packet = tables.get(&PACKETS, &id).expect("every space belongs to a packet");
     if let Some(caller) = caller {
@@ -328,8 +326,8 @@ fn of_space(
 
 /// Whether an unsealed packet may still get its content. Its time may be over before anybody has
 /// proposed to pass it.
-fn check_open(tables: &Tables, packet: &PacketRecord) -> Result<(), Refusal> {
-    match packet.state {
+fn check_open(tables: &Tables, packet: &PacketRow) -> Result<(), Refusal> {
+    match packet.state() {
         PacketState::Expired => Err(Refusal::SpaceExpired),
         state if state.is_terminal() => Err(Refusal::AlreadyEnded),
         _ if tables.tick >= packet.due_tick => Err(Refusal::SpaceExpired),
@@ -341,7 +339,7 @@ fn check_open(tables: &Tables, packet: &PacketRecord) -> Result<(), Refusal> {
 ///
 /// The members may have changed since the content was copied: whoever is none any more, or not yet,
 /// does not count and does not spoil the count of the others.
-fn hold(tables: &Tables, packet: &mut PacketRecord, named: &[NodeId]) -> Result<(), Refusal> {
+fn hold(tables: &Tables, packet: &mut PacketRow, named: &[NodeId]) -> Result<(), Refusal> {
     let members = tables.members();
     let (mut holders, others): (Vec<_>, Vec<_>) =
         named.iter().copied().partition(|node| members.contains(node));
@@ -393,7 +391,7 @@ fn remember(
     tables: &mut Tables,
     caller: &Caller,
     idempotency: Option<&Idempotency>,
-    packet: &PacketRecord,
+    packet: &PacketRow,
     submitted: bool,
 ) -> Result<(), Refusal> {
     let Some(asked) = idempotency else { return Ok(()) };

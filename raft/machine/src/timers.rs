@@ -1,33 +1,38 @@
 //! Time: what happens because nothing else happened, and what may be forgotten. All of it by ticks,
 //! which no clock on a wall can make step.
 //!
-//! Deadlines of settled packets are deleted long before they pass, and most pass in the far future,
+//! Timers of settled packets are deleted long before they are due, and most lie in the far future,
 //! so a search for the earliest one would walk over ranges full of deleted rows. A floor stands in
-//! for it: no deadline lies before it. It is lowered when an earlier deadline comes, and raised
-//! when time passes, by a bounded look ahead; so now and then time is passed for nothing.
+//! for it: no timer lies before it. It is lowered when an earlier timer is set, and raised
+//! when time passes, by a bounded look ahead; so a `PassTime` is sometimes proposed with nothing due.
 
 use model::{DeliveryState, Tick};
 
 use crate::{
-    ANSWER_TIME_MS, Answer, EventKind, IDEMPOTENCY_TIME_MS, Outcome, PACKETS_A_COMMAND_MAX,
-    PassTime, Reader,
-    apply::generation,
     feed,
-    keys::Key,
-    lifecycle, registry,
+    keys::{Key, Timer},
+    leases,
+    limits::{ANSWER_TIME_MS, IDEMPOTENCY_TIME_MS, PACKETS_A_COMMAND_MAX},
+    memory::generation,
+    packets, registry,
+    store::Reader,
     tables::{
-        ANSWERS, DUE, DUE_FLOOR, ENDING, FLOORS, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS,
-        NONCES, PACKETS, PRUNED, Span, Table, Tables, Value,
+        ANSWERS, ENDING, FLOORS, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, NONCES,
+        PACKETS, PRUNED, Span, TIMER_FLOOR, TIMERS, Table, Tables, Value,
     },
     time,
+    v1::{Answer, EventKind, Outcome, PassTime},
 };
 
 /// How far the deadline floor is raised at once: an idle cluster passes time once an hour.
 const LOOK_AHEAD_MS: u64 = 3_600_000;
 /// Rows of one table that are pruned at once: some milliseconds of work.
-const PRUNED_ROWS_MAX: usize = 4096;
+const PRUNED_ROWS_MAX: usize = 2048;
 /// Between two prunings: with the number above, twenty thousand rows a second can be forgotten.
-const PRUNE_PAUSE_MS: u64 = 200;
+const PRUNE_PAUSE_MS: u64 = 100;
+/// Rows that due timers may write before the rest is left for the next command; one packet more may be under
+/// way. With what is pruned it stays within the budget of a command.
+const SETTLED_ROWS_MAX: usize = 4096;
 /// Nonces are pruned in steps of half a minute, so that a trickle of requests costs little.
 const NONCE_STEP_MS: u64 = 30_000;
 /// Idempotency keys are pruned in steps of an hour.
@@ -61,46 +66,57 @@ pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Tick> {
     let rested = PRUNED.get(reader, &()).map_or(0, |tick| tick.0.saturating_add(PRUNE_PAUSE_MS));
     let prunable = prunable.map(|tick| Tick(tick.max(rested)));
     let key = ENDING.first(reader, &ENDING.all()).map(|(tick, _)| tick);
-    [DUE_FLOOR.get(reader, &()), prunable, key].into_iter().flatten().min()
+    [TIMER_FLOOR.get(reader, &()), prunable, key].into_iter().flatten().min()
 }
 
-/// The rows of the deadlines that there can be.
-pub(crate) fn due_span<R: Reader + ?Sized>(reader: &R) -> Span {
-    let floor = DUE_FLOOR.get(reader, &()).unwrap_or_default();
-    DUE.all().from(DUE.prefix(&floor))
+/// The rows of the timers that there can be.
+fn timer_span<R: Reader + ?Sized>(reader: &R) -> Span {
+    let floor = TIMER_FLOOR.get(reader, &()).unwrap_or_default();
+    TIMERS.all().from(TIMERS.prefix(&floor))
 }
 
 fn expire_due(tables: &mut Tables, due_max: u32) -> Result<(u32, bool), crate::Refusal> {
-    let Some(floor) = tables.get(&DUE_FLOOR, &()) else { return Ok((0, false)) };
+    let Some(floor) = tables.get(&TIMER_FLOOR, &()) else { return Ok((0, false)) };
     if floor > tables.tick {
         return Ok((0, false));
     }
-    let due_max = (due_max as usize).min(PACKETS_A_COMMAND_MAX);
-    let after_now = DUE.prefix(&tables.tick.plus_ms(1));
-    let span = due_span(&tables.store).below(after_now.clone());
+    let due_max = (due_max as usize).clamp(1, PACKETS_A_COMMAND_MAX);
+    let after_now = TIMERS.prefix(&tables.tick.plus_ms(1));
+    let span = timer_span(&tables.store).below(after_now.clone());
     // One more than is settled now: it says whether there is more, and from when.
-    let mut due = DUE.keys(&tables.store, &span, due_max + 1);
-    let next = if due.len() > due_max { due.pop() } else { None };
-    for (_, packet) in &due {
-        expire(tables, *packet);
+    let due = TIMERS.keys(&tables.store, &span, due_max + 1);
+    let mut settled = 0;
+    for (tick, timer) in due.iter().take(due_max) {
+        if tables.written() >= SETTLED_ROWS_MAX {
+            break;
+        }
+        match timer {
+            Timer::SpaceEnds(packet) | Timer::GiveUp(packet) => expire(tables, *packet),
+            Timer::PulseLapses(node) => {
+                tables.delete(&TIMERS, &(*tick, *timer));
+                leases::lapse(tables, *node);
+            }
+        }
+        settled += 1;
     }
+    let next = due.get(settled);
     let floor = match next {
-        Some((tick, _)) => tick,
+        Some((tick, _)) => *tick,
         None => {
             let horizon = tables.tick.plus_ms(LOOK_AHEAD_MS);
-            let ahead = DUE.all().from(after_now).below(DUE.prefix(&horizon));
-            DUE.first(&tables.store, &ahead).map_or(horizon, |(tick, _)| tick)
+            let ahead = TIMERS.all().from(after_now).below(TIMERS.prefix(&horizon));
+            TIMERS.first(&tables.store, &ahead).map_or(horizon, |(tick, _)| tick)
         }
     };
-    tables.put(&DUE_FLOOR, &(), &floor);
-    Ok((due.len() as u32, next.is_some()))
+    tables.put(&TIMER_FLOOR, &(), &floor);
+    Ok((settled as u32, next.is_some()))
 }
 
 /// Ends a packet whose space got no content in time, or whose targets did not confirm in time;
 /// the source decides what follows, Article 9(9).
 fn expire(tables: &mut Tables, id: model::PacketId) {
     let mut packet = tables.get(&PACKETS, &id).expect("every deadline belongs to a packet");
-    let late = lifecycle::settle_open(tables, &mut packet, DeliveryState::Expired);
+    let late = packets::settle_open(tables, &mut packet, DeliveryState::Expired, None);
     if packet.sealed_at.is_some() {
         for target in &late {
             feed::tell(tables, target, EventKind::Expired, &packet, Some(target));
@@ -109,8 +125,8 @@ fn expire(tables: &mut Tables, id: model::PacketId) {
     // One event for the source, whatever the number of targets; it names the target if it is one.
     let target = if let [target] = &late[..] { Some(target) } else { None };
     feed::tell(tables, &packet.source, EventKind::Expired, &packet, target);
-    lifecycle::advance(tables, &mut packet);
-    tables.put(&PACKETS, &id, &packet);
+    packets::advance(tables, &mut packet);
+    packets::put(tables, &packet);
 }
 
 /// Forgets nonces of signatures that can pass no more; answers how many.
