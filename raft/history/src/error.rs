@@ -73,6 +73,12 @@ pub enum Error {
         /// Which file, below the directory of the history.
         file: String,
     },
+    /// A later version of the program wrote it.
+    #[error("{file} of the history was written by a later version of the program: run that one")]
+    Newer {
+        /// Which file, below the directory of the history.
+        file: String,
+    },
     /// A fact is larger than [`FACT_OCTETS_MAX`](crate::FACT_OCTETS_MAX).
     #[error("the fact at {position} is too large: {octets} octets")]
     TooLarge {

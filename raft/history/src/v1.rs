@@ -48,6 +48,13 @@ pub(crate) fn head(first: u64) -> [u8; HEAD] {
     octets
 }
 
+/// Whether these octets begin with the head of another version: whole, so that it is no damage.
+pub(crate) fn is_of_another_version(octets: &[u8]) -> bool {
+    let Some(head) = octets.get(..HEAD) else { return false };
+    let is_whole = u32_at(head, 16) == Some(checksum(&[&head[..16]]));
+    is_whole && head[..7] == SEGMENT[..7] && head[7] != SEGMENT[7]
+}
+
 /// A fact as it lies in a segment.
 pub(crate) struct Frame<'a> {
     pub(crate) fact: &'a [u8],

@@ -75,6 +75,9 @@ impl Facts {
         }
         let file = self.disk.open(&path).map_err(Error::io("open", &path))?;
         let octets = file.read(0, self.scan_octets()).map_err(Error::io("read", &path))?;
+        if v1::is_of_another_version(&octets) {
+            return Err(Error::Newer { file: path });
+        }
         let mut scanned = scan(&octets, first, None);
         cut(&mut scanned);
         let end = u64::from(*scanned.offsets.last().expect("where the last frame ends"));
@@ -86,9 +89,7 @@ impl Facts {
             self.disk.remove(&path).map_err(Error::io("remove", &path))?;
             return Ok(true);
         }
-        if octets.get(..v1::HEAD) != Some(&v1::head(first)) {
-            file.write(0, &v1::head(first)).map_err(Error::io("write", &path))?;
-        }
+        mend_head(&*file, &path, first, &octets)?;
         if file.size().map_err(Error::io("read", &path))? > end {
             file.truncate(end).map_err(Error::io("cut", &path))?;
             tracing::info!(file = path, "the end of a segment that a crash tore is cut");
@@ -139,9 +140,7 @@ impl Facts {
         count: usize,
     ) -> Result<Scanned, Error> {
         let octets = file.read(0, self.scan_octets()).map_err(Error::io("read", path))?;
-        if octets.get(..v1::HEAD) != Some(&v1::head(first)) {
-            file.write(0, &v1::head(first)).map_err(Error::io("write", path))?;
-        }
+        mend_head(file, path, first, &octets)?;
         Ok(scan(&octets, first, Some(count)))
     }
 
@@ -177,6 +176,17 @@ impl Facts {
         }
         Ok(facts.len())
     }
+}
+
+/// Writes the head again where it is damaged: the file's name says all that stands there.
+fn mend_head(file: &dyn File, path: &str, first: u64, octets: &[u8]) -> Result<(), Error> {
+    if v1::is_of_another_version(octets) {
+        return Err(Error::Newer { file: path.to_owned() });
+    }
+    if octets.get(..v1::HEAD) == Some(&v1::head(first)) {
+        return Ok(());
+    }
+    file.write(0, &v1::head(first)).map_err(Error::io("write", path))
 }
 
 fn is_good(

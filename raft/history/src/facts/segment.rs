@@ -14,6 +14,9 @@ pub(crate) const FACTS: &str = "facts";
 /// Octets that are gathered before they are handed to the operating system; a sync hands on the rest.
 const BUFFER_OCTETS: usize = 256 << 10;
 
+/// Facts in a segment whatever its limits are: so that no name of a file makes us take memory.
+const COUNT_MAX: u64 = 1 << 20;
+
 /// What a file's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -32,7 +35,9 @@ impl Name {
             return Some(Self::Island { first: number(first)? });
         }
         let (first, next) = name.strip_suffix(".facts")?.split_once('-')?;
-        Some(Self::Closed { first: number(first)?, next: number(next)? })
+        let (first, next) = (number(first)?, number(next)?);
+        let count = u64::checked_sub(next, first)?;
+        (1..=COUNT_MAX).contains(&count).then_some(Self::Closed { first, next })
     }
 
     pub(crate) fn first(self) -> u64 {

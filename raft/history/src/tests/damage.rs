@@ -189,12 +189,40 @@ fn a_node_starts_though_a_tile_and_a_fact_below_it_are_damaged() {
 
 #[test]
 fn a_file_that_nobody_put_there_is_named() {
-    for strange in ["facts/notes.txt", "facts/00000000000000000001-00000000000000000009.facts"] {
+    for strange in [
+        "facts/notes.txt",
+        "facts/9.open",
+        "facts/00000000000000000001-00000000000000000009.facts",
+        "facts/00000000000000000900-00000000000000000900.facts",
+        "facts/00000000000000000900-00000000000000000899.facts",
+        "facts/00000000000000000900-18446744073709551615.facts",
+    ] {
         let (disk, history) = filled(60);
         drop(history);
         crate::disk::Disk::create(&disk, strange).unwrap();
         let opened = open(&disk).err().unwrap();
         assert!(matches!(opened, Error::Strange { file } if file.starts_with("facts/")));
+    }
+}
+
+#[test]
+fn a_later_version_is_named_and_left_alone() {
+    let (disk, history) = filled(60);
+    drop(history);
+    let open_one = disk.files().into_keys().find(|path| path.ends_with(".open")).unwrap();
+    let later = |file: &mut Vec<u8>| {
+        file[7] = b'2';
+        let sum = crc32fast::hash(&file[..16]);
+        file[16..20].copy_from_slice(&sum.to_le_bytes());
+        file.push(0);
+    };
+    let closed = segment_of(&disk, 16);
+    for path in [closed, open_one] {
+        disk.tamper(&path, later);
+        let before = disk.files();
+        let opened = open(&disk).err().unwrap();
+        assert!(matches!(opened, Error::Newer { file } if file == path));
+        assert_eq!(disk.files(), before);
     }
 }
 
