@@ -1,9 +1,11 @@
-//! The words of the platform: codes, identifiers, moments, digests and states.
+//! The words of the platform: codes, identifiers, moments, digests and states; and the arithmetic of
+//! its history, [`tree`] and [`checkpoint`], which those need too who verify a receipt far from any node.
 //!
 //! Each is parsed once, at the edge, into a type that cannot be wrong; inside, nobody checks
 //! again. No I/O, clock or randomness here: moments and random bits come from outside.
 //! What is stored or sent is encoded by minicbor, by field number.
 
+pub mod checkpoint;
 mod codes;
 mod digest;
 mod fold;
@@ -12,6 +14,7 @@ mod names;
 mod states;
 mod text;
 mod time;
+pub mod tree;
 
 pub use codes::{AccessKey, AppId, UnitCode, Zone};
 pub use digest::Digest;
