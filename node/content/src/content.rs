@@ -1,6 +1,9 @@
-//! The door of the crate: opens the store of one node and says what may be asked of it.
+//! The door of the crate: opens the store of one node, wires its parts and says what may be asked.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -8,7 +11,29 @@ use model::{Digest, NodeId, PacketId, SpaceId};
 
 use crate::{
     Disk, Error, FrameSink, FrameSource, Held, Holding, KeySealer, Metrics, Offset, Peers, Random,
-    Stat, Stored, reader, seal, store, writer,
+    Reading, SealedRecord, Stat, Stored, Writer,
+    copies::Copies,
+    fetch::{Fetcher, Wanted},
+    files::Files,
+    format,
+    heal::Healer,
+    holdings::Holdings,
+    incoming::Incoming,
+    index::Index,
+    membership::{Members, Membership},
+    opener::Opener,
+    poll::Poll,
+    purge::Purger,
+    reading::Readings,
+    seal::{Sealer, SmallContent},
+    segments::Segments,
+    serve::Responder,
+    takeover::Takeover,
+    tasks::Tasks,
+    transfers::Transfers,
+    volume::Volume,
+    words::Claim,
+    writers::Writers,
 };
 
 /// How a store is opened.
@@ -30,33 +55,148 @@ pub struct Options {
 /// The store; clones are the same store.
 #[derive(Clone)]
 pub struct Content {
-    pub(crate) store: Arc<store::Store>,
+    parts: Arc<Parts>,
 }
 
-/// One request's hold on the writing of a space; dropping it keeps what it wrote.
-pub struct Writer {
-    writing: writer::Writing,
+/// The parts of a store that the door speaks to.
+struct Parts {
+    volume: Arc<Volume>,
+    metrics: Arc<Metrics>,
+    tasks: Arc<Tasks>,
+    membership: Arc<Membership>,
+    index: Arc<Index>,
+    sealer: Arc<Sealer>,
+    segments: Arc<Segments>,
+    copies: Arc<Copies>,
+    opener: Arc<Opener>,
+    holdings: Arc<Holdings>,
+    incoming: Arc<Incoming>,
+    writers: Arc<Writers>,
+    fetcher: Arc<Fetcher>,
+    readings: Arc<Readings>,
+    purger: Arc<Purger>,
+    responder: Responder,
 }
 
-/// A content being read, piece by piece.
-pub struct Reader {
-    reading: reader::Reading,
+impl Parts {
+    /// Reads what is in the directory, and ties each part to those that it needs.
+    async fn open(options: Options) -> Result<Self, Error> {
+        let Options { disk, peers, keys, random, reserve, segment_bytes } = options;
+        format::check(&*disk).await?;
+        let (metrics, tasks) = (Arc::<Metrics>::default(), Arc::<Tasks>::default());
+        let (membership, index) = (Arc::<Membership>::default(), Arc::<Index>::default());
+        let volume = Arc::new(Volume::new(disk, reserve, metrics.clone()));
+        let sealer = Arc::new(Sealer::new(keys.clone(), random));
+        let segments = Arc::new(
+            Segments::open(volume.clone(), index.clone(), &tasks, metrics.clone(), segment_bytes)
+                .await?,
+        );
+        let files = Arc::new(Files::open(volume.clone(), index.clone(), keys.clone()).await?);
+        let copies = Arc::new(Copies::new(
+            segments.clone(),
+            index.clone(),
+            volume.clone(),
+            peers.clone(),
+            sealer.clone(),
+            tasks.clone(),
+            metrics.clone(),
+        ));
+        let opener = Arc::new(Opener::new(
+            index.clone(),
+            segments.clone(),
+            files.clone(),
+            keys,
+            peers.clone(),
+        ));
+        let holdings =
+            Arc::new(Holdings::new(index.clone(), files.clone(), opener.clone(), peers.clone()));
+        let incoming = Arc::new(Incoming::new(files.clone()));
+        let poll = Arc::new(Poll::new(peers.clone(), membership.clone()));
+        let transfers = Arc::new(Transfers::new(
+            files.clone(),
+            peers.clone(),
+            membership.clone(),
+            tasks.clone(),
+        ));
+        let takeover = Takeover::new(
+            files.clone(),
+            transfers,
+            sealer.clone(),
+            poll.clone(),
+            peers,
+            metrics.clone(),
+        );
+        let writers = Arc::new(Writers::new(files.clone(), volume.clone(), takeover, poll));
+        let fetcher = Arc::new(Fetcher::new(
+            index.clone(),
+            segments.clone(),
+            files.clone(),
+            volume.clone(),
+            opener.clone(),
+            incoming.clone(),
+            membership.clone(),
+        ));
+        let healer = Arc::new(Healer::new(
+            fetcher.clone(),
+            membership.clone(),
+            tasks.clone(),
+            metrics.clone(),
+        ));
+        let readings = Arc::new(Readings::new(
+            index.clone(),
+            files.clone(),
+            opener.clone(),
+            healer,
+            membership.clone(),
+            metrics.clone(),
+        ));
+        let purger = Arc::new(Purger::new(
+            index.clone(),
+            segments.clone(),
+            files.clone(),
+            writers.clone(),
+            volume.clone(),
+            tasks.clone(),
+            metrics.clone(),
+        ));
+        let responder = Responder::new(copies.clone(), files, holdings.clone(), writers.clone());
+        Ok(Self {
+            volume,
+            metrics,
+            tasks,
+            membership,
+            index,
+            sealer,
+            segments,
+            copies,
+            opener,
+            holdings,
+            incoming,
+            writers,
+            fetcher,
+            readings,
+            purger,
+            responder,
+        })
+    }
 }
 
 impl Content {
     /// Opens the store in a directory, which it makes ready if it is empty.
     pub fn open(options: Options) -> BoxFuture<'static, Result<Self, Error>> {
-        Box::pin(async move { Ok(Self { store: store::Store::open(options).await? }) })
+        Box::pin(async move { Ok(Self { parts: Arc::new(Parts::open(options).await?) }) })
     }
 
-    /// Who this node is and who votes; before the first call nothing can be written.
+    /// Says which node this is and which nodes vote; before the first call nothing can be written.
     pub fn set_members(&self, node: NodeId, voters: &[NodeId]) {
-        self.store.set_members(node, voters);
+        let members = Arc::new(Members { node, voters: voters.to_vec() });
+        self.parts.membership.set(members.clone());
+        self.parts.copies.set_members(members);
     }
 
     /// Turns true when the disk has failed: the node must stop.
     pub fn failed(&self) -> tokio::sync::watch::Receiver<bool> {
-        self.store.watch_failure()
+        self.parts.volume.failure()
     }
 
     /// Takes a small content (at most [`crate::SMALL_MAX`]) and returns when a majority holds it.
@@ -70,7 +210,51 @@ impl Content {
         meta: Bytes,
         plaintext: Bytes,
     ) -> BoxFuture<'_, Result<Stored, Error>> {
-        Box::pin(async move { self.store.put_small(space, packet, meta, plaintext).await })
+        let content = SmallContent { space, packet, meta, plaintext };
+        Box::pin(self.parts.copies.put(content))
+    }
+
+    /// Seals a small content, and keeps nothing of it here.
+    ///
+    /// The record may travel beside a proposal; each node that is given it writes the same octets.
+    pub fn seal_small(
+        &self,
+        space: SpaceId,
+        packet: PacketId,
+        meta: Bytes,
+        plaintext: Bytes,
+    ) -> Result<SealedRecord, Error> {
+        let content = SmallContent { space, packet, meta, plaintext };
+        Ok(self.parts.sealer.record(&content, &[])?.record)
+    }
+
+    /// Writes a sealed record here with the next group commit; never waits, and asks nobody else.
+    ///
+    /// `done` is told when the record is durable, or why it will not be; it is dropped untold when
+    /// the store ends first. Where too much waits for the disk it is given back: trying again helps.
+    pub fn submit_sealed<F>(&self, record: &SealedRecord, done: F) -> Result<(), F>
+    where
+        F: FnOnce(Result<(), Error>) + Send + 'static,
+    {
+        let volume = &self.parts.volume;
+        if volume.room_is_due() {
+            let volume = volume.clone();
+            self.parts.tasks.spawn(async move { volume.ask_room().await });
+        }
+        match volume.alive().and_then(|()| volume.has_room()) {
+            Ok(()) => self.parts.segments.submit(record, done),
+            Err(error) => {
+                done(Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    /// The sealed record of a small content that this node holds, as it was written.
+    ///
+    /// `Missing` where there is none: the content may be large, or be on other nodes only.
+    pub fn sealed(&self, space: SpaceId) -> BoxFuture<'_, Result<SealedRecord, Error>> {
+        Box::pin(self.parts.segments.sealed(space))
     }
 
     /// Opens the writing of a space under an epoch that the state gave to this node.
@@ -86,15 +270,13 @@ impl Content {
         meta: Bytes,
         expected: Option<u64>,
     ) -> BoxFuture<'_, Result<Writer, Error>> {
-        Box::pin(async move {
-            let writing = self.store.open_writer(space, packet, epoch, meta, expected).await?;
-            Ok(Writer { writing })
-        })
+        let claim = Claim { space, packet, epoch };
+        Box::pin(self.parts.writers.open(claim, meta, expected))
     }
 
     /// Where the upload of a space stands, confirmed by a majority.
     pub fn offset(&self, space: SpaceId) -> BoxFuture<'_, Result<Offset, Error>> {
-        Box::pin(async move { self.store.offset(space).await })
+        Box::pin(self.parts.writers.offset(space))
     }
 
     /// Opens a complete content for reading, from this node's copy or from another holder's.
@@ -105,43 +287,41 @@ impl Content {
         space: SpaceId,
         range: Option<Range<u64>>,
         digest: Option<Digest>,
-    ) -> BoxFuture<'_, Result<Reader, Error>> {
-        Box::pin(async move {
-            let reading = reader::Reading::open(self.store.clone(), space, range, digest).await?;
-            Ok(Reader { reading })
-        })
+    ) -> BoxFuture<'_, Result<Reading, Error>> {
+        Box::pin(self.parts.readings.open(Wanted { space, digest }, range))
     }
 
     /// The meta that the content's writer gave.
     pub fn meta(&self, space: SpaceId) -> BoxFuture<'_, Result<Bytes, Error>> {
         Box::pin(async move {
-            reader::Reading::open(self.store.clone(), space, None, None).await?.meta().await
+            let wanted = Wanted { space, digest: None };
+            self.parts.readings.open(wanted, None).await?.meta().await
         })
     }
 
     /// Whether this node holds the complete content.
     pub fn holds(&self, space: SpaceId) -> bool {
-        self.store.index.lock().get(space).is_some_and(|entry| entry.is_complete())
+        self.parts.index.is_complete(space)
     }
 
     /// What this node's complete copy is.
     pub fn stat(&self, space: SpaceId) -> BoxFuture<'_, Result<Stat, Error>> {
-        Box::pin(async move { self.store.stat(space).await })
+        Box::pin(self.parts.holdings.stat(space))
     }
 
     /// Opens every frame of this node's copy: an error says which one is damaged.
     pub fn verify(&self, space: SpaceId) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.store.verify(space).await })
+        Box::pin(async move { self.parts.opener.open_here(space).await?.verify().await })
     }
 
     /// Destroys the contents and their keys on this node; what is not here is no error.
     pub fn purge(&self, spaces: Vec<SpaceId>) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.store.purge(spaces).await })
+        Box::pin(self.parts.purger.purge(spaces))
     }
 
     /// What this node holds, in the order of the spaces, after `after`.
     pub fn list_held(&self, after: Option<SpaceId>, limit: usize) -> Vec<Held> {
-        self.store.index.lock().list(after, limit)
+        self.parts.index.list(after, limit)
     }
 
     /// Copies a complete content from one of the holders and makes it durable here.
@@ -153,22 +333,22 @@ impl Content {
         digest: Option<Digest>,
         holders: &[NodeId],
     ) -> Result<(), Error> {
-        self.store.fetch(space, digest, holders, false).await
+        self.parts.fetcher.fetch(Wanted { space, digest }, holders).await
     }
 
     /// What this node has of a content.
     pub async fn holding(&self, space: SpaceId) -> Holding {
-        self.store.holding(space).await
+        self.parts.holdings.holding(space).await
     }
 
     /// Asks another node what it has of these contents, in their order; none where it does not answer.
     pub async fn ask_holdings(&self, node: NodeId, spaces: Vec<SpaceId>) -> Option<Vec<Holding>> {
-        self.store.ask_holdings(node, spaces).await
+        self.parts.holdings.ask(node, spaces).await
     }
 
     /// Answers a peer's message.
     pub fn handle(&self, from: NodeId, message: Bytes) -> BoxFuture<'_, Bytes> {
-        Box::pin(async move { self.store.handle(from, message).await })
+        Box::pin(self.parts.responder.handle(from, message))
     }
 
     /// Serves a stream that a peer opened, until it ends.
@@ -179,102 +359,39 @@ impl Content {
         sink: Box<dyn FrameSink>,
         source: Box<dyn FrameSource>,
     ) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            self.store.handle_stream(from, header, sink, source).await;
-        })
+        Box::pin(self.parts.incoming.serve(from, header, sink, source))
     }
 
     /// The store's counters.
     pub fn metrics(&self) -> &Metrics {
-        let metrics = &self.store.metrics;
-        metrics
-            .queue_bytes
-            .store(self.store.segments.queued(), std::sync::atomic::Ordering::Relaxed);
+        let metrics = &*self.parts.metrics;
+        metrics.queue_bytes.store(self.parts.segments.queued(), Relaxed);
         metrics
     }
 
     /// Whether anything new may be written to the disk: an error where only its reserve is left.
     pub fn check_disk(&self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.store.check_disk())
+        Box::pin(self.parts.volume.check_room())
     }
 
     /// How many contents this node holds.
     pub fn count(&self) -> usize {
-        self.store.index.lock().len()
+        self.parts.index.len()
+    }
+
+    /// Where a content lies, for tests that damage it there.
+    #[cfg(test)]
+    pub(crate) fn location(&self, space: SpaceId) -> Option<crate::index::Location> {
+        self.parts.index.location(space)
     }
 
     /// Ends all tasks; what was acknowledged is durable already.
     pub fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.store.shutdown();
+            self.parts.membership.set(Arc::default());
+            self.parts.copies.close();
+            self.parts.writers.end_all();
+            self.parts.tasks.end_all();
         })
-    }
-}
-
-impl Writer {
-    fn session(&mut self) -> Result<&mut writer::Session, Error> {
-        self.writing.as_mut().ok_or(Error::Failed)
-    }
-
-    /// Octets taken so far.
-    pub fn offset(&self) -> u64 {
-        self.writing.as_ref().map_or(0, |session| session.offset())
-    }
-
-    /// Octets acknowledged so far.
-    pub fn synced(&self) -> u64 {
-        self.writing.as_ref().map_or(0, |session| session.synced)
-    }
-
-    /// SHA-256 of the octets taken so far.
-    pub fn digest(&self) -> Digest {
-        self.writing.as_ref().map_or_else(|| seal::digest_of(&[]), |session| session.digest())
-    }
-
-    /// Takes octets; waits while the disk or a needed peer is behind.
-    pub async fn write(&mut self, data: Bytes) -> Result<(), Error> {
-        self.session()?.write(data).await
-    }
-
-    /// Makes what was taken durable on a majority; the answer is the acknowledged offset.
-    pub async fn sync(&mut self) -> Result<u64, Error> {
-        self.session()?.sync().await
-    }
-
-    /// Drops what was taken since the last sync (a piece whose checksum was wrong).
-    pub async fn rollback(&mut self) -> Result<u64, Error> {
-        self.session()?.rollback().await
-    }
-
-    /// Completes the content; a second call gives the same answer.
-    pub async fn finish(&mut self) -> Result<Stored, Error> {
-        self.session()?.finish().await
-    }
-}
-
-impl Reader {
-    /// The content's whole size.
-    pub fn size(&self) -> u64 {
-        self.reading.size()
-    }
-
-    /// The range that is given out.
-    pub fn range(&self) -> Range<u64> {
-        self.reading.range.clone()
-    }
-
-    /// SHA-256 of the whole content.
-    pub fn digest(&self) -> Digest {
-        self.reading.digest()
-    }
-
-    /// The meta that the content's writer gave.
-    pub fn meta(&mut self) -> BoxFuture<'_, Result<Bytes, Error>> {
-        Box::pin(self.reading.meta())
-    }
-
-    /// The next piece of the plaintext; none at the end.
-    pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
-        self.reading.next().await
     }
 }

@@ -6,6 +6,8 @@ use std::io;
 
 use model::SpaceId;
 
+use crate::{KeyError, disk::is_short};
+
 /// A failure of the store, or its refusal to do harm.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -146,7 +148,7 @@ pub enum Error {
         space: SpaceId,
         /// What the cluster key said.
         #[source]
-        source: crate::KeyError,
+        source: KeyError,
     },
     /// A newer program wrote this directory.
     #[error(
@@ -164,6 +166,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// An operation that failed without harm: nothing was written.
+    pub(crate) fn disk(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match is_short(&source) {
+            true => Self::Short { what },
+            false => Self::Disk { what, source },
+        }
+    }
+
     /// Whether a copy is not what its writer made, or its disk does not give it: for somebody to look
     /// at. A holder that is away, or has destroyed its copy, is neither.
     pub(crate) fn is_damage(&self) -> bool {

@@ -9,7 +9,10 @@
 //! The runs are the log as it was written; what counts as content (a cut takes back what came before
 //! it) follows from them.
 
-use crate::record::{FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, TAG, frame_total};
+use crate::{
+    lengths::in_form,
+    record::{FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, TAG, frame_total},
+};
 
 /// Runs of one content: the table takes less than one frame.
 pub const RUNS_MAX: usize = 4096;
@@ -47,9 +50,9 @@ pub struct Run {
     pub plain: u64,
 }
 
-/// Frames of one epoch that follow each other.
+/// The frames that the writer of one epoch has written: they follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct Span {
+pub struct Tenure {
     /// The epoch.
     #[n(0)]
     pub epoch: u32,
@@ -70,21 +73,30 @@ pub struct Layout {
     pub offset: u64,
 }
 
-/// Where to read from: a frame, and how those behind it in its run lie.
+/// The frame to read next, and how the frames behind it in its run lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct FrameCursor {
     /// Where the frame lies in the file.
     pub at: u64,
     /// Plaintext offset where it begins: of a mixed run perhaps far before what is looked for.
     pub offset: u64,
     /// Plaintext octets of each frame; 0 of a mixed run.
     pub len: u32,
-    /// Who wrote the run.
+    /// The epoch of the run's writer.
     pub epoch: u32,
     /// The frame's sequence.
-    pub first: u64,
+    pub sequence: u64,
     /// Plaintext offset where the run ends.
     pub end: u64,
+}
+
+impl FrameCursor {
+    /// Moves behind the frame that it stands at.
+    pub fn pass(&mut self, head: &FrameHead) {
+        self.at += head.total() as u64;
+        self.offset += u64::from(head.len);
+        self.sequence += 1;
+    }
 }
 
 impl Default for Layout {
@@ -214,21 +226,21 @@ impl Layout {
     }
 
     /// The epochs in order, each with its last sequence.
-    pub fn spans(&self) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
+    pub fn tenures(&self) -> Vec<Tenure> {
+        let mut tenures: Vec<Tenure> = Vec::new();
         for run in &self.runs {
             let last = run.first + u64::from(run.count) - 1;
-            match spans.last_mut().filter(|span| span.epoch == run.epoch) {
-                Some(span) => span.last = last,
-                None => spans.push(Span { epoch: run.epoch, last }),
+            match tenures.last_mut().filter(|tenure| tenure.epoch == run.epoch) {
+                Some(tenure) => tenure.last = last,
+                None => tenures.push(Tenure { epoch: run.epoch, last }),
             }
         }
-        spans
+        tenures
     }
 
     /// The first sequence at which two logs differ: frames of the same epoch and sequence are the
     /// same frame, and so is everything before them.
-    pub fn common(ours: &[Span], theirs: &[Span]) -> u64 {
+    pub fn common(ours: &[Tenure], theirs: &[Tenure]) -> u64 {
         let mut common = 0;
         for (ours, theirs) in ours.iter().zip(theirs) {
             if ours.epoch != theirs.epoch {
@@ -255,7 +267,7 @@ impl Layout {
         let index = around.and_then(|run| self.runs.iter().position(|it| it.first == run.first));
         let Some(index) = index else { return };
         let run = &mut self.runs[index];
-        let count = (sequence - run.first) as u32;
+        let count = in_form(sequence - run.first);
         let before = Run { count, plain, ..*run };
         let behind = Run {
             count: run.count - count,
@@ -273,7 +285,7 @@ impl Layout {
     pub fn truncate(&mut self, sequence: u64) {
         debug_assert!(self.mixed_around(sequence).is_none(), "it was split first");
         self.runs.retain_mut(|run| {
-            let count = sequence.saturating_sub(run.first).min(u64::from(run.count)) as u32;
+            let count = in_form(sequence.saturating_sub(run.first).min(u64::from(run.count)));
             if count < run.count {
                 run.count = count;
                 run.plain = u64::from(count) * u64::from(run.len);
@@ -292,8 +304,8 @@ impl Layout {
     }
 
     /// Where the frame of a sequence lies, or the first one of the mixed run that it is in.
-    pub fn find(&self, sequence: u64) -> Option<Place> {
-        self.run_of(sequence).map(|run| place(run, sequence - run.first))
+    pub fn find(&self, sequence: u64) -> Option<FrameCursor> {
+        self.run_of(sequence).map(|run| cursor_at(run, sequence - run.first))
     }
 
     /// The run table, for the seal frame. Where the data of a mixed run begins follows from the runs before
@@ -359,22 +371,22 @@ impl Layout {
 }
 
 /// Where the content's octet at `offset` lies, in runs as [`Layout::live`] gives them.
-pub fn locate(live: &[Run], offset: u64) -> Option<Place> {
+pub fn locate(live: &[Run], offset: u64) -> Option<FrameCursor> {
     let index = live.partition_point(|run| run.offset <= offset).checked_sub(1)?;
     let run = &live[index];
     let skip = (offset - run.offset).checked_div(u64::from(run.len)).unwrap_or(0);
-    (offset < run.end()).then(|| place(run, skip))
+    (offset < run.end()).then(|| cursor_at(run, skip))
 }
 
-/// So many frames behind the first one of a run, or the first one of a mixed run.
-pub fn place(run: &Run, skip: u64) -> Place {
+/// A cursor so many frames behind the first one of a run, or at the first one of a mixed run.
+pub fn cursor_at(run: &Run, skip: u64) -> FrameCursor {
     let skip = if run.is_mixed() { 0 } else { skip };
-    Place {
+    FrameCursor {
         at: run.at + skip * frame_total(run.len as usize) as u64,
         offset: run.offset + skip * u64::from(run.len),
         len: run.len,
         epoch: run.epoch,
-        first: run.first + skip,
+        sequence: run.first + skip,
         end: run.end(),
     }
 }
@@ -386,7 +398,7 @@ fn cut(live: &mut Vec<Run>, offset: u64) {
             run.plain = keep;
             return keep > 0;
         }
-        run.count = (keep / u64::from(run.len)) as u32;
+        run.count = in_form(keep / u64::from(run.len));
         run.plain = u64::from(run.count) * u64::from(run.len);
         run.count > 0
     });

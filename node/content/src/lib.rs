@@ -7,37 +7,50 @@
 //! It deliberately lacks: who may read or write (delivery), what a packet's state is (machine),
 //! connections (mesh), the cluster key (certs), the lock of the directory (app).
 
-mod behind;
+mod carrier;
 mod content;
 mod copies;
 mod error;
+mod fetch;
 mod files;
+mod format;
+mod frames;
+mod heal;
+mod holdings;
+mod incoming;
 mod index;
-mod lanes;
 mod layout;
+mod lengths;
 mod limits;
+mod membership;
 mod metrics;
+mod opener;
+mod poll;
 mod ports;
+mod progress;
 mod protocol;
 mod purge;
-mod reader;
-mod reconcile;
+mod queue;
+mod reading;
 mod record;
-mod recover;
 mod seal;
 mod segments;
 mod serve;
-mod store;
+mod session;
+mod source;
 mod takeover;
+mod tasks;
+mod transfers;
+mod volume;
 mod words;
-mod writer;
+mod writers;
 
 pub mod disk;
 
 #[cfg(test)]
 mod tests;
 
-pub use content::{Content, Options, Reader, Writer};
+pub use content::{Content, Options};
 pub use disk::{Disk, RealDisk, SimDisk};
 pub use error::Error;
 pub use limits::{META_MAX, SEGMENT_BYTES, SMALL_MAX};
@@ -46,5 +59,7 @@ pub use ports::{
     ContentKey, FrameSink, FrameSource, FrameStream, KeyError, KeySealer, MESSAGE_MAX, PeerError,
     Peers, Random, SLOT_MAX,
 };
+pub use reading::Reading;
+pub use record::SealedRecord;
 pub use words::{Held, Holding, Offset, Stat, Stored};
-pub use writer::SESSIONS_MAX;
+pub use writers::{SESSIONS_MAX, Writer};

@@ -62,3 +62,11 @@ pub enum Offset {
     /// Its writer cannot be asked: claim the space, open a writer and ask that.
     Unclaimed,
 }
+
+/// The writing of a space under an epoch, as the state gave it to one node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    pub space: SpaceId,
+    pub packet: PacketId,
+    pub epoch: u32,
+}

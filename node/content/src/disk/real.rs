@@ -24,8 +24,7 @@ use rustix::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Disk, DiskFuture, File, Write};
-use crate::store::is_short;
+use super::{Disk, DiskFuture, File, Write, is_short};
 
 /// Jobs at once: beyond it a disk only queues, and each may hold a thread.
 pub(crate) const JOBS_MAX: usize = 16;
