@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The longest frame that a seal may be.
-const SEAL_MAX: u32 = frame_total(FRAME) as u32;
+const SEAL_MAX: usize = frame_total(FRAME);
 
 /// Fetches contents from other holders.
 pub(crate) struct Fetcher {
@@ -126,7 +126,7 @@ impl Fetcher {
         let Some(at) = seal_at else { return self.fetch_record(&opened, total).await };
         // The numbers are the peer's: they say nothing until they fit together.
         let len = total.checked_sub(at).and_then(|len| u32::try_from(len).ok());
-        let len = len.filter(|len| *len <= SEAL_MAX && at >= FILE_HEAD as u64);
+        let len = len.filter(|len| *len as usize <= SEAL_MAX && at >= FILE_HEAD as u64);
         let len = len.ok_or(Error::Damaged { space, what: "a holder's description" })?;
         self.fetch_file(&opened, SealAt { at, len }).await
     }

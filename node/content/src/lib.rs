@@ -7,6 +7,16 @@
 //! It deliberately lacks: who may read or write (delivery), what a packet's state is (machine),
 //! connections (mesh), the cluster key (certs), the lock of the directory (app).
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::await_holding_lock,
+        clippy::let_underscore_must_use,
+        clippy::cast_possible_truncation
+    )
+)]
+
 mod carrier;
 mod content;
 mod copies;
