@@ -201,8 +201,8 @@ impl Content {
 
     /// Takes a small content (at most [`crate::SMALL_MAX`]) and returns when a majority holds it.
     ///
-    /// A space is put once: who tries again mints a new space. What an unfinished put left on a
-    /// minority is listed by [`Content::list_held`] and may be purged when nobody can claim it.
+    /// A space is put once: a caller that tries again mints a new space. What an unfinished put left
+    /// on a minority is listed by [`Content::list_held`] and may be purged when no packet claims it.
     pub fn put_small(
         &self,
         space: SpaceId,
@@ -228,7 +228,7 @@ impl Content {
         Ok(self.parts.sealer.record(&content, &[])?.record)
     }
 
-    /// Writes a sealed record here with the next group commit; never waits, and asks nobody else.
+    /// Writes a sealed record here with the next group commit; never waits, and asks no other node.
     ///
     /// `done` is told when the record is durable, or why it will not be; it is dropped untold when
     /// the store ends first. Where too much waits for the disk it is given back: trying again helps.
@@ -260,7 +260,7 @@ impl Content {
     /// Opens the writing of a space under an epoch that the state gave to this node.
     ///
     /// A session that this node already has under that epoch goes on; else the holders are fenced
-    /// and what a majority holds is taken over. `Fenced` means: claim the space anew. With
+    /// and what a majority holds is taken over. `Fenced` means: claim the space again. With
     /// `expected`, a content that ends elsewhere is refused as `Offset`.
     pub fn open_writer(
         &self,

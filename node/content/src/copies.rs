@@ -71,7 +71,7 @@ impl Ballot {
         (Arc::new(Self { needed, state: Mutex::new(state) }), answer)
     }
 
-    /// Counts what became of a voter's copy.
+    /// Counts a voter's verdict.
     fn cast(&self, node: NodeId, verdict: Verdict) {
         let mut state = self.state.lock();
         state.waiting = state.waiting.saturating_sub(1);
@@ -187,8 +187,8 @@ impl Copies {
             place.send(Outgoing { message: message.clone(), ballot: ballot.clone() });
         }
         drop(message);
-        // A node that does not vote would keep a copy that nobody counts, and that nobody would miss
-        // if the node never came back.
+        // A copy on a node that does not vote counts for no majority, and would not be missed if the
+        // node never came back.
         if members.votes(members.node) {
             let node = members.node;
             let done = move |verdict| ballot.cast(node, verdict);

@@ -38,14 +38,14 @@ pub(crate) use self::part::{FileHeader, Part};
 
 /// Octets after which a holder syncs on its own, so that the last sync of a transfer is short.
 pub(crate) const SYNC_EVERY: usize = 8 << 20;
-/// Logs kept open; beyond it those that nobody uses are closed and scanned again when asked for.
+/// Logs kept open. Beyond it, logs that are not in use are closed, and scanned again when needed.
 const OPEN_MAX: usize = 256;
 /// Between two tries to open a file that must be wiped, while the system gives no descriptor.
 const SHORT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The log of a space, if it is open.
 type Cell = Arc<AsyncMutex<Option<Log>>>;
-/// A log that nobody else touches meanwhile.
+/// A log under its lock.
 pub(crate) type LockedLog = OwnedMappedMutexGuard<Option<Log>, Log>;
 
 /// The files of one store.
@@ -382,7 +382,7 @@ impl Files {
             let cell = self.cell(*space);
             let mut cell = cell.lock().await;
             *cell = None;
-            // It has left the index, so nobody would come back for it: wait for the next descriptor.
+            // It has left the index, so no later purge would find it: wait for the next descriptor.
             while let Err(error) = self.wipe(&space_path(*space)).await {
                 let Error::Short { .. } = error else { return Err(error) };
                 sleep(SHORT_PAUSE).await;

@@ -46,7 +46,7 @@ pub(crate) struct Located {
     pub location: Location,
 }
 
-/// What became of a content that was to enter the index.
+/// The result of entering a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entered {
     New,

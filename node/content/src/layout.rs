@@ -3,9 +3,9 @@
 //! The table is small whatever the content's size and however many pieces it came in, and is written
 //! into the seal frame. A run of equal frames finds any offset by arithmetic, so a download starts in
 //! constant time. An upload whose pieces end in the middle of frames, over and over, has *mixed* runs
-//! from some point on: frames of any lengths, of which their own heads tell. What is looked for in one
-//! is found by walking through it, which is bounded; so the table grows with the content's octets, and
-//! not with the number of its pieces. Without a seal frame the table is rebuilt by scanning the heads.
+//! from some point on: frames of any lengths, which their own heads tell. A frame in a mixed run is found
+//! by walking along the heads, a bounded way; so the table grows with the content's octets, and not with
+//! the number of its pieces. Without a seal frame the table is rebuilt by scanning the heads.
 //! The runs are the log as it was written; what counts as content (a cut takes back what came before
 //! it) follows from them.
 
@@ -18,14 +18,14 @@ use crate::{
 pub const RUNS_MAX: usize = 4096;
 /// Runs kept back from data, for barriers, cuts and the seal.
 pub const RUNS_KEPT: usize = 256;
-/// From so many runs on, frames of another length join the run before them: an upload in ordinary pieces
-/// never has so many. Few where tests would otherwise never meet a mixed run.
+/// From this number of runs on, frames of another length join the run before them. An upload in ordinary
+/// pieces stays below it. It is small in tests, which would otherwise never meet a mixed run.
 pub const EXACT_MAX: usize = if cfg!(test) { 6 } else { 512 };
-/// Octets of the file that a mixed run may have: what is walked along for one place in it, by the heads of its
-/// frames. Two runs that follow each other are longer together.
+/// Octets of the file that a mixed run may have: the longest walk to one of its frames. Two runs that
+/// follow each other are longer together.
 pub const MIXED_MAX: u64 = if cfg!(test) { 900_000 } else { 16 << 20 };
-/// Of a file that has outgrown that: its part that a mixed run may have instead (85 MiB of 16 GiB). A file of
-/// 1 TiB stays below [`RUNS_MAX`] that way.
+/// In a larger file a mixed run may have one such part of it instead (85 MiB of 16 GiB), so that a file
+/// of 1 TiB stays below [`RUNS_MAX`].
 const MIXED_PART: u64 = 192;
 /// Octets of a run in the table.
 const RUN: usize = 21;
@@ -122,7 +122,7 @@ impl Run {
 }
 
 impl Layout {
-    /// Takes the next frame, if it is one that may follow.
+    /// Adds the next frame, if it may follow.
     pub fn push(&mut self, head: &FrameHead) -> Result<(), &'static str> {
         let last_epoch = self.last_epoch();
         if head.sequence != self.next || head.epoch < last_epoch {
@@ -219,7 +219,7 @@ impl Layout {
     fn is_boundary(&self, offset: u64) -> bool {
         offset == self.offset
             || self.live().iter().any(|run| {
-                // Within a mixed run only its frames' heads tell; whoever reads it finds what is cut amiss.
+                // Within a mixed run only the heads of its frames know. A wrong cut is found when it is read.
                 (run.offset..run.end()).contains(&offset)
                     && (run.is_mixed() || (offset - run.offset).is_multiple_of(u64::from(run.len)))
             })
@@ -254,14 +254,14 @@ impl Layout {
         common
     }
 
-    /// The mixed run that a sequence lies within, if it does not begin it: the place of that frame must be
-    /// looked for in the file, and told by [`Layout::split`], before the log can be cut there.
+    /// The mixed run that a sequence lies within, unless it begins the run. Before the log can be cut there,
+    /// the frame must be found in the file and told to [`Layout::split`].
     pub fn mixed_around(&self, sequence: u64) -> Option<Run> {
         let run = self.run_of(sequence)?;
         (run.is_mixed() && run.first < sequence).then_some(*run)
     }
 
-    /// Makes two of the mixed run around a sequence; so many octets of plaintext are in the frames before it.
+    /// Splits the mixed run around a sequence in two; `plain` octets of plaintext are in the frames before it.
     pub fn split(&mut self, sequence: u64, plain: u64) {
         let around = self.mixed_around(sequence);
         let index = around.and_then(|run| self.runs.iter().position(|it| it.first == run.first));
@@ -281,7 +281,7 @@ impl Layout {
         self.runs.insert(index + 1, behind);
     }
 
-    /// Forgets the frames from a sequence on, which no mixed run is around.
+    /// Forgets the frames from a sequence on. It must not lie within a mixed run.
     pub fn truncate(&mut self, sequence: u64) {
         debug_assert!(self.mixed_around(sequence).is_none(), "it was split first");
         self.runs.retain_mut(|run| {
@@ -308,8 +308,8 @@ impl Layout {
         self.run_of(sequence).map(|run| cursor_at(run, sequence - run.first))
     }
 
-    /// The run table, for the seal frame. Where the data of a mixed run begins follows from the runs before
-    /// it: in the place of its offset stand its plaintext octets.
+    /// The run table, for the seal frame. The offset of a mixed run follows from the runs before it, so
+    /// its plaintext octets stand in that place.
     pub fn encode(&self) -> Vec<u8> {
         let mut table = Vec::with_capacity(self.runs.len() * RUN);
         for run in &self.runs {
@@ -378,7 +378,7 @@ pub fn locate(live: &[Run], offset: u64) -> Option<FrameCursor> {
     (offset < run.end()).then(|| cursor_at(run, skip))
 }
 
-/// A cursor so many frames behind the first one of a run, or at the first one of a mixed run.
+/// A cursor at a frame of a run, `skip` frames behind its first, or at the first one of a mixed run.
 pub fn cursor_at(run: &Run, skip: u64) -> FrameCursor {
     let skip = if run.is_mixed() { 0 } else { skip };
     FrameCursor {

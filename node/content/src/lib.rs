@@ -4,7 +4,7 @@
 //! group commit, large ones in files of their own; every content has its own key in a slot that
 //! the purge overwrites. What is acknowledged is durable on a majority of the voters.
 //!
-//! It deliberately lacks: who may read or write (delivery), what a packet's state is (machine),
+//! It deliberately lacks: who may read or write (conductor), what a packet's state is (machine),
 //! connections (mesh), the cluster key (certs), the lock of the directory (app).
 
 #![cfg_attr(

@@ -12,7 +12,7 @@ pub(crate) struct Members {
     pub voters: Vec<NodeId>,
 }
 
-/// The members of this moment; before they are known, nobody votes.
+/// The current members; before they are known, no node votes.
 #[derive(Default)]
 pub(crate) struct Membership {
     current: RwLock<Arc<Members>>,

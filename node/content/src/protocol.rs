@@ -170,8 +170,7 @@ pub enum Signal {
     Durable(u64),
     /// From the holder: it takes no more, because of a higher epoch (or 0: for another reason).
     Refused(u32),
-    /// From the holder: it takes no more, because only the reserve is left of its disk. A program that
-    /// does not know the word takes the stream for lost.
+    /// From the holder: it takes no more, because only the reserve is left of its disk.
     Full,
 }
 

@@ -65,8 +65,8 @@ fn fresh_generation(random: &Random) -> u64 {
     u64::from_be_bytes(octets)
 }
 
-/// What a slot is sealed for. Of a small content size and digest are known and bound to the slot;
-/// of a large one its seal frame says them.
+/// What a slot is sealed for. The slot of a small content is bound to size and digest; those of a large
+/// content are in its seal frame.
 pub struct SlotOwner {
     pub space: SpaceId,
     pub packet: PacketId,
@@ -205,7 +205,7 @@ fn nonce(head: &FrameHead) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-/// SHA-256 of octets that are at hand.
+/// SHA-256 of octets in memory.
 pub fn digest_of(octets: &[u8]) -> Digest {
     finished(digest_context(octets))
 }

@@ -29,7 +29,7 @@ use crate::{
 /// How long a finished content waits for the holders beyond the majority.
 const FINISH_GRACE: Duration = Duration::from_millis(200);
 
-/// What others may know of a session without stopping it.
+/// What can be read of a session while it is in use.
 #[derive(Default)]
 pub(crate) struct Live {
     epoch: AtomicU32,

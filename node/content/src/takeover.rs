@@ -2,10 +2,10 @@
 //!
 //! 1. *Fence.* A majority promises the epoch durably and tells how its log stands. A promise is
 //!    given once, so an epoch has one writer, even if a node lost its memory in between.
-//! 2. *Choose.* Of those who promised, the log with the highest (epoch of its last frame, length)
+//! 2. *Choose.* Of the nodes that promised, the log with the highest (epoch of its last frame, length)
 //!    holds everything that was ever acknowledged: that needed a majority, and two meet.
-//! 3. *Bring here.* What this node's log has otherwise is cut, what it lacks is fetched, and the
-//!    content is hashed again by reading it back.
+//! 3. *Bring here.* This node cuts what its log has beside the chosen one, fetches what it lacks,
+//!    and hashes the content again by reading it back.
 //! 4. *Barrier.* An empty frame of the new epoch goes to a majority before anything is answered:
 //!    from then on no older log can be chosen any more.
 

@@ -40,7 +40,7 @@ impl Tasks {
     }
 }
 
-/// Answers a waiting task, which may have gone away meanwhile: then nobody needs the answer.
+/// Answers a waiting task. One that has gone away meanwhile needs no answer.
 pub(crate) fn tell<T>(waiting: oneshot::Sender<T>, answer: T) {
     drop(waiting.send(answer));
 }

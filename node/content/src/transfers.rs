@@ -1,8 +1,8 @@
 //! Transfers of large contents: a branch to this node's disk, and one to each other holder.
 //!
 //! Each branch has a window of [`WINDOW`] sealed frames, shared by all branches and never copied. A
-//! holder that would hold up a majority is let fall behind: it gets no more frames from memory, and
-//! its branch reads the log here instead, beyond the end of the upload if need be.
+//! holder that would hold up a majority may fall behind: it gets no more frames from memory, and its
+//! branch reads the log here instead, beyond the end of the upload if necessary.
 
 use std::{
     collections::BTreeMap,
@@ -97,7 +97,7 @@ enum Patience {
     OfTheOthers,
 }
 
-/// What became of an order.
+/// The result of handing over an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
     Yes,
@@ -264,7 +264,7 @@ impl Transfer {
             }
             let spent = begun.elapsed();
             begun = Instant::now();
-            // A majority that is busy itself is held up by nobody.
+            // A majority that is busy itself is not held up.
             let idle = |(other, branch): &(&NodeId, &End)| {
                 **other != node && members.votes(**other) && branch.is_idle()
             };

@@ -1,6 +1,6 @@
 //! The disk as every part writes to it: its failure, its reserve, and how long its syncs take.
 //!
-//! After a failed write or sync nobody knows what the disk holds. So the first failure ends the
+//! After a failed write or sync it is unknown what the disk holds. So the first failure ends the
 //! store: from then on it promises nothing.
 
 use std::{

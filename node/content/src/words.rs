@@ -57,7 +57,7 @@ pub struct Stat {
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offset {
-    /// So many octets are acknowledged; a later answer is never lower.
+    /// The octets that are acknowledged; a later answer is never lower.
     At(u64),
     /// Its writer cannot be asked: claim the space, open a writer and ask that.
     Unclaimed,

@@ -19,8 +19,8 @@ use crate::{
     words::Claim,
 };
 
-/// Spaces that one node writes at once, three mebibytes each; the oldest that nobody uses gives way,
-/// and its upload claims the space again.
+/// Spaces that one node writes at once, three mebibytes each. The oldest idle session gives way, and
+/// its upload claims the space again.
 pub const SESSIONS_MAX: usize = 128;
 
 type SessionCell = Arc<AsyncMutex<Option<Session>>>;
@@ -143,16 +143,17 @@ impl Writers {
         Ok(standing)
     }
 
-    /// See [`crate::Content::offset`]. Only a writer knows what it has acknowledged; its word counts
-    /// while a majority has promised nobody a higher epoch, for then nobody can have acknowledged
-    /// more. Where no writer answers, either nothing was ever begun, or the content is complete on
-    /// a majority, or the space must be claimed: a guess from the holders' logs could go back later.
+    /// See [`crate::Content::offset`]. Only a writer knows what it has acknowledged. Its word counts
+    /// while a majority has promised no higher epoch, because then no other writer can have
+    /// acknowledged more. Where no writer answers, either nothing was ever begun, or the content is
+    /// complete on a majority, or the space must be claimed: a guess from the holders' logs could go
+    /// back later.
     pub async fn offset(&self, space: SpaceId) -> Result<Offset, Error> {
         if let Some(seat) = self.find(space)
             && let Ok(mut held) = seat.session.try_lock_owned()
             && let Some(session) = held.as_mut().filter(|session| session.is_open())
         {
-            // What a broken-off request left is worth keeping: the client need not send it again.
+            // Keep what a request that broke off has left: the client need not send it again.
             session.sync().await?;
         }
         let here = self.stand(space).await?;

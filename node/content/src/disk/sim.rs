@@ -236,13 +236,13 @@ impl SimDisk {
         }
     }
 
-    /// Syncs take so long, in the runtime's time.
+    /// Sets how long a sync takes, in the runtime's time.
     pub fn set_latency(&self, latency: Duration) {
         self.latency.store(micros_of(latency), Relaxed);
     }
 
-    /// Durable writes take so long an octet before they are there, so that a small one overtakes a
-    /// large one that was begun earlier.
+    /// Sets how long a durable write takes for each octet, so that a small one overtakes a large one that
+    /// began earlier.
     pub fn set_write_time(&self, octet: Duration) {
         let nanos = u64::try_from(octet.as_nanos()).expect("an octet is written within centuries");
         self.write_time.store(nanos, Relaxed);

@@ -30,7 +30,7 @@ use crate::{
 /// Octets of one group commit: more would only make the first of the group wait.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
-/// Told what became of the records of a job, in their order.
+/// Told the verdicts on the records of a job, in their order.
 pub(crate) type Answer = Box<dyn FnOnce(Vec<Verdict>) + Send>;
 
 /// What becomes of a record whose space has one already.
@@ -244,7 +244,7 @@ impl Committer {
                 group.placed.iter().for_each(|placed| puts.set(placed.asked, verdict));
                 self.volume.write_failed("write a segment", source);
                 self.give_up_tail(segment, &group.placed).await;
-                // A purge overwrites what is there and needs no room: it goes on by itself.
+                // A purge overwrites what is there and needs no room, so it goes on without the group.
                 for Wipe { writes, answer } in group.wipes {
                     tell(answer, self.table.overwrite(segment, writes).await);
                 }

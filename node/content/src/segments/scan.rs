@@ -1,8 +1,8 @@
-//! The start: segments are scanned into the index, and what a crash tore is cut.
+//! The start: scans the segments into the index, and cuts what a crash tore.
 //!
 //! Heads are read in windows; bodies are checked only in the last segment, the only one that may
 //! have been written when the power went. A head that is damaged elsewhere is stepped over to the
-//! next good one; what it held is fetched again from another holder.
+//! next good one; the lost record is fetched again from another holder.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -126,7 +126,7 @@ pub(crate) async fn read_all(volume: &Volume, table: &Table, index: &Index) -> R
     let files = volume.disk().list("segments").await.map_err(Error::disk("list its segments"))?;
     let mut found: BTreeMap<u32, u64> = BTreeMap::new();
     for (name, len) in files {
-        // Segments are below 4 GiB; what has another name is none of ours and is left alone.
+        // Segments are below 4 GiB. A file of another name is not ours and is left alone.
         if let Ok(id) = u32::from_str_radix(&name, 16)
             && name.len() == 8
         {

@@ -2,7 +2,7 @@
 //!
 //! A place in a segment takes one record in its life, and a segment's number is not used twice
 //! while the node runs, so an old location cannot mean a new content. A start that finds no
-//! segment left counts from the beginning; by then nobody remembers a location from before.
+//! segment left counts from the beginning; by then no location from before is remembered.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -92,7 +92,7 @@ impl Table {
         state.all.insert(id, segment);
     }
 
-    /// Takes a place in the active segment; none if it has no room for so many octets.
+    /// Takes a place in the active segment; none if it lacks the room.
     pub fn take_place(&self, total: u32) -> Option<Taken> {
         let mut state = self.state.lock();
         let segment = state.active?;

@@ -1,4 +1,4 @@
-//! What becomes of a record that a holder was given, as the protocol tells it: one octet.
+//! A holder's verdict on a record that it was given: one octet in the protocol.
 
 use model::SpaceId;
 
@@ -7,7 +7,7 @@ use crate::Error;
 /// What was tried where a new segment could not be made.
 pub(crate) const BEGIN: &str = "begin a segment";
 
-/// What became of one record.
+/// The verdict on one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Verdict {

@@ -16,7 +16,7 @@ pub(crate) fn wipes_of<'a>(records: impl IntoIterator<Item = &'a RecordAt>) -> V
     writes
 }
 
-/// The write that makes a range dead, with so many zeros over its first octets.
+/// The write that makes a range dead, with zeros over its first octets.
 pub(crate) fn wipe_range(offset: u32, len: u32, zeros: u32) -> Write {
     let octets = match len as usize {
         // Padding before a good record has no room for a head.
