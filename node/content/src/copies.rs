@@ -199,7 +199,7 @@ impl Copies {
         Ok(Stored { digest, size, holders })
     }
 
-    /// Waits for the holders of a content, and for a majority of them no longer than it may take.
+    /// Waits until a majority holds a content, no longer than [`PUT_TIME`].
     async fn counted(
         &self,
         space: SpaceId,

@@ -77,6 +77,7 @@ impl Fetcher {
         let space = wanted.space;
         self.files.check(space)?;
         self.volume.check_room().await?;
+        let here = self.index.location(space);
         if let Ok(opened) = self.opener.open_here(space).await
             && wanted.is(opened.digest)
         {
@@ -86,21 +87,27 @@ impl Fetcher {
             // Its writer is sending it: fetching would carry it twice.
             return Err(Error::Busy { space });
         }
-        self.fetch_from_any(wanted, holders).await
+        self.fetch_from_any(wanted, here, holders).await
     }
 
     /// Fetches a content whose copy here failed, although it may seem good.
     pub async fn fetch_again(&self, wanted: Wanted, holders: &[NodeId]) -> Result<(), Error> {
         self.files.check(wanted.space)?;
         self.volume.check_room().await?;
-        self.fetch_from_any(wanted, holders).await
+        self.fetch_from_any(wanted, self.index.location(wanted.space), holders).await
     }
 
-    async fn fetch_from_any(&self, wanted: Wanted, holders: &[NodeId]) -> Result<(), Error> {
+    /// Fetches a content in the place of what is here, from the first holder that has it.
+    async fn fetch_from_any(
+        &self,
+        wanted: Wanted,
+        here: Option<Location>,
+        holders: &[NodeId],
+    ) -> Result<(), Error> {
         let node = self.membership.get().node;
         let mut last = Error::Missing { space: wanted.space };
         for holder in holders.iter().copied().filter(|holder| *holder != node) {
-            match self.fetch_from(wanted, holder).await {
+            match self.fetch_from(wanted, here, holder).await {
                 Ok(()) => return Ok(()),
                 Err(
                     error @ (Error::Purged { .. } | Error::Full | Error::TooMany | Error::Failed),
@@ -114,7 +121,12 @@ impl Fetcher {
         Err(last)
     }
 
-    async fn fetch_from(&self, wanted: Wanted, holder: NodeId) -> Result<(), Error> {
+    async fn fetch_from(
+        &self,
+        wanted: Wanted,
+        here: Option<Location>,
+        holder: NodeId,
+    ) -> Result<(), Error> {
         let space = wanted.space;
         let description = self.opener.describe(space, holder).await?;
         let opened = self.opener.open_described(space, holder, &description).await?;
@@ -123,40 +135,20 @@ impl Fetcher {
             return Err(Error::Damaged { space, what: "a holder's copy is another content" });
         }
         let Description { total, seal_at, .. } = description;
-        let Some(at) = seal_at else { return self.fetch_record(&opened, total).await };
+        let Some(at) = seal_at else {
+            let bad = match here {
+                Some(Location::Record(bad)) => Some(bad),
+                Some(Location::File { .. }) => return Err(Error::Exists { space }),
+                None => None,
+            };
+            let record = fetch_record(&opened, total).await?;
+            return self.segments.put_instead(record, bad).await;
+        };
         // The numbers are the peer's: they say nothing until they fit together.
         let len = total.checked_sub(at).and_then(|len| u32::try_from(len).ok());
         let len = len.filter(|len| *len as usize <= SEAL_MAX && at >= FILE_HEAD as u64);
         let len = len.ok_or(Error::Damaged { space, what: "a holder's description" })?;
         self.fetch_file(&opened, SealAt { at, len }).await
-    }
-
-    async fn fetch_record(&self, opened: &Opened, total: u64) -> Result<(), Error> {
-        let space = opened.source.space;
-        let damaged = || Error::Damaged { space, what: "a holder's record" };
-        let total = usize::try_from(total).ok().filter(|total| *total <= RECORD_MAX);
-        let total = total.ok_or_else(damaged)?;
-        let mut octets = BytesMut::with_capacity(total);
-        while octets.len() < total {
-            let rest = (total - octets.len()).min(PIECE);
-            let piece = opened.source.read(octets.len() as u64, rest).await?;
-            if piece.is_empty() {
-                return Err(damaged());
-            }
-            octets.extend_from_slice(&piece);
-        }
-        // Its head may be another one than the holder showed before.
-        let record = SealedRecord::parse(octets.freeze())
-            .filter(|record| record.space() == space && record.digest() == opened.digest)
-            .ok_or_else(damaged)?;
-        let frames = record.octets().get(opened.frames_at()..).unwrap_or_default();
-        if good_frames(opened, frames)? == 0 {
-            return Err(damaged());
-        }
-        match self.index.location(space) {
-            Some(Location::File { .. }) => Err(Error::Exists { space }),
-            Some(Location::Record(_)) | None => self.segments.replace(record).await,
-        }
     }
 
     async fn fetch_file(&self, opened: &Opened, seal: SealAt) -> Result<(), Error> {
@@ -190,6 +182,32 @@ impl Fetcher {
         let mark = SealMark { at: seal.at, len: seal.len, size, digest };
         self.files.put_in_place(part, &FileHeader { identity, mark }).await
     }
+}
+
+/// Reads a whole record and checks it.
+async fn fetch_record(opened: &Opened, total: u64) -> Result<SealedRecord, Error> {
+    let space = opened.source.space;
+    let damaged = || Error::Damaged { space, what: "a holder's record" };
+    let total = usize::try_from(total).ok().filter(|total| *total <= RECORD_MAX);
+    let total = total.ok_or_else(damaged)?;
+    let mut octets = BytesMut::with_capacity(total);
+    while octets.len() < total {
+        let rest = (total - octets.len()).min(PIECE);
+        let piece = opened.source.read(octets.len() as u64, rest).await?;
+        if piece.is_empty() {
+            return Err(damaged());
+        }
+        octets.extend_from_slice(&piece);
+    }
+    // Its head may be another one than the holder showed before.
+    let record = SealedRecord::parse(octets.freeze())
+        .filter(|record| record.space() == space && record.digest() == opened.digest)
+        .ok_or_else(damaged)?;
+    let frames = record.octets().get(opened.frames_at()..).unwrap_or_default();
+    if good_frames(opened, frames)? == 0 {
+        return Err(damaged());
+    }
+    Ok(record)
 }
 
 /// Opens every frame in the octets, which begin at a frame and end with one or with padding; gives

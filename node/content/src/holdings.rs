@@ -58,7 +58,7 @@ impl Holdings {
             Some(Location::File { .. }) => (Source::file(space, self.files.raw(space).await?), len),
             Some(Location::Record(at)) => {
                 let rest = u64::from(at.total).saturating_sub(offset);
-                (self.opener.find(space).await?, len.min(in_memory(rest)))
+                (self.opener.record_at(space, at)?, len.min(in_memory(rest)))
             }
             None => return Err(Error::Missing { space }),
         };

@@ -13,7 +13,7 @@ use crate::{
     Error, KeySealer, Peers, SLOT_MAX,
     files::Files,
     frames::open_frames,
-    index::{Index, Location},
+    index::{Index, Location, RecordAt},
     layout::{Run, cursor_at},
     lengths::{in_form, in_memory},
     protocol::{self, About, Description, Operation},
@@ -49,6 +49,14 @@ pub(crate) struct Opened {
     total: u64,
     /// Where a file's seal frame lies; none for a record.
     seal_at: Option<u64>,
+    /// Where the copy lies, if it is this node's.
+    location: Option<Location>,
+}
+
+/// A copy of this node that was not opened yet.
+struct Found {
+    location: Location,
+    source: Source,
 }
 
 /// Where the meta frame lies, and its plaintext octets.
@@ -70,24 +78,42 @@ impl Opener {
     }
 
     /// This node's copy, if it has a complete one.
-    pub async fn find(&self, space: SpaceId) -> Result<Source, Error> {
-        let missing = Error::Missing { space };
-        match self.index.location(space) {
-            Some(Location::Record(at)) => {
-                let file = self.segments.file(at.segment).ok_or(missing)?;
-                Ok(Source::record(space, file, at.offset))
-            }
-            Some(Location::File { complete: true }) => {
-                Ok(Source::file(space, self.files.raw(space).await?))
-            }
-            Some(Location::File { complete: false }) | None => Err(missing),
-        }
+    async fn find(&self, space: SpaceId) -> Result<Found, Error> {
+        let location = self.index.location(space).ok_or(Error::Missing { space })?;
+        let source = match location {
+            Location::Record(at) => self.record_at(space, at)?,
+            Location::File { complete: true } => Source::file(space, self.files.raw(space).await?),
+            Location::File { complete: false } => return Err(Error::Missing { space }),
+        };
+        Ok(Found { location, source })
+    }
+
+    /// A record of this node as raw octets.
+    pub fn record_at(&self, space: SpaceId, at: RecordAt) -> Result<Source, Error> {
+        let file = self.segments.file(at.segment).ok_or(Error::Missing { space })?;
+        Ok(Source::record(space, file, at.offset))
     }
 
     /// Opens this node's copy.
     pub async fn open_here(&self, space: SpaceId) -> Result<Opened, Error> {
-        self.files.check(space)?;
-        self.open(self.find(space).await?).await
+        loop {
+            self.files.check(space)?;
+            let Found { location, source } = self.find(space).await?;
+            match self.open(source).await {
+                Ok(opened) => return Ok(Opened { location: Some(location), ..opened }),
+                // A repair has given it another place meanwhile, and wiped this one.
+                Err(_) if self.index.location(space) != Some(location) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Opens this node's copy again, if it was opened before and has another place by now.
+    pub async fn reopen(&self, opened: &Opened) -> Option<Opened> {
+        let space = opened.source.space;
+        let before = opened.location?;
+        let has_moved = self.index.location(space).is_some_and(|now| now != before);
+        if has_moved { self.open_here(space).await.ok() } else { None }
     }
 
     /// Asks a peer what its complete copy is.
@@ -136,7 +162,18 @@ impl Opener {
         let meta = MetaAt { at: body as u64, len: head.meta_len };
         let live = runs_of_record(size, meta.at + frame_total(head.meta_len as usize) as u64);
         let total = u64::from(total);
-        Ok(Opened { source, cipher, packet, size, digest, live, meta, total, seal_at: None })
+        Ok(Opened {
+            source,
+            cipher,
+            packet,
+            size,
+            digest,
+            live,
+            meta,
+            total,
+            seal_at: None,
+            location: None,
+        })
     }
 
     async fn open_file(&self, source: Source) -> Result<Opened, Error> {
@@ -159,7 +196,18 @@ impl Opener {
         let (packet, live) = (identity.packet, body.layout.live());
         let (size, digest) = (body.size, body.digest);
         let (total, seal_at) = (mark.at.saturating_add(u64::from(mark.len)), Some(mark.at));
-        Ok(Opened { source, cipher, packet, size, digest, live, meta, total, seal_at })
+        Ok(Opened {
+            source,
+            cipher,
+            packet,
+            size,
+            digest,
+            live,
+            meta,
+            total,
+            seal_at,
+            location: None,
+        })
     }
 }
 

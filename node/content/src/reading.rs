@@ -183,10 +183,22 @@ impl Reading {
         read
     }
 
+    /// Whether another copy has the same content.
+    fn goes_on_with(&self, opened: &Opened) -> bool {
+        self.wanted.is(opened.digest) && opened.size == self.opened.size
+    }
+
     /// Goes on with another holder's copy; this node's own, if it was that, is healed.
     async fn turn_to_another(&mut self, error: Error) -> Result<(), Error> {
         let (readings, space) = (self.readings.clone(), self.wanted.space);
         readings.files.check(space)?;
+        if let Some(opened) = readings.opener.reopen(&self.opened).await
+            && self.goes_on_with(&opened)
+        {
+            // A repair has given this node's copy another place.
+            (self.opened, self.cursor) = (opened, None);
+            return Ok(());
+        }
         let error = self.cause(error).await;
         if error.is_damage() {
             readings.metrics.damage_found.fetch_add(1, Relaxed);
@@ -199,8 +211,7 @@ impl Reading {
         }
         while let Some(node) = self.others.pop_front() {
             if let Ok(opened) = readings.opener.open_peer(space, node).await
-                && self.wanted.is(opened.digest)
-                && opened.size == self.opened.size
+                && self.goes_on_with(&opened)
             {
                 // Its frames may lie elsewhere.
                 (self.opened, self.cursor) = (opened, None);

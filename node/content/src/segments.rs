@@ -110,12 +110,18 @@ impl Segments {
         Ok(())
     }
 
-    /// Puts a good record in the place of one that is damaged, or that is another content.
-    pub async fn replace(&self, record: SealedRecord) -> Result<(), Error> {
+    /// Puts a record and waits until it is durable. It replaces `bad`, if that is there: a record that
+    /// is damaged or is another content.
+    pub async fn put_instead(
+        &self,
+        record: SealedRecord,
+        bad: Option<RecordAt>,
+    ) -> Result<(), Error> {
         let space = record.space();
         let (answer, done) = oneshot::channel();
         let answer = first(move |verdict| tell(answer, verdict));
-        self.queue_put(Job::Put { records: vec![record], rule: Rule::Replace, answer }).await?;
+        let rule = bad.map_or(Rule::Keep, Rule::Replace);
+        self.queue_put(Job::Put { records: vec![record], rule, answer }).await?;
         done.await.map_err(|_| Error::Failed)?.into_result(space)
     }
 

@@ -4,7 +4,7 @@
 //! gets a new place: a purge never meets a write to the octets that it wipes.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -38,8 +38,9 @@ pub(crate) type Answer = Box<dyn FnOnce(Vec<Verdict>) + Send>;
 pub(crate) enum Rule {
     /// The first one stays: the same record is durable, another one is refused.
     Keep,
-    /// The new one takes its place, and the old one is destroyed: a repair.
-    Replace,
+    /// A repair: the new one replaces the bad one at this place, which is destroyed afterwards. One
+    /// that lies elsewhere by then stays.
+    Replace(RecordAt),
 }
 
 /// Work for the group commit.
@@ -76,8 +77,22 @@ pub(crate) struct Committer {
 #[derive(Default)]
 struct Puts {
     all: Vec<Put>,
-    /// Spaces that have a record in this commit.
-    spaces: BTreeSet<SpaceId>,
+    /// The records of this commit that are written, by their spaces.
+    written: BTreeMap<SpaceId, Written>,
+    /// Records that came twice.
+    twins: Vec<Twin>,
+}
+
+/// A record that is written in this commit.
+struct Written {
+    mark: u32,
+    asked: Asked,
+}
+
+/// A second copy of a record, which shares the verdict on the first.
+struct Twin {
+    first: Asked,
+    second: Asked,
 }
 
 struct Put {
@@ -116,6 +131,16 @@ struct Wipe {
 }
 
 impl Puts {
+    /// Gives second copies the verdicts on the first ones.
+    fn settle_twins(&mut self) {
+        for Twin { first, second } in std::mem::take(&mut self.twins) {
+            let put = self.all.get(first.put);
+            if let Some(verdict) = put.and_then(|put| put.verdicts.get(first.record)).copied() {
+                self.set(second, verdict);
+            }
+        }
+    }
+
     fn set(&mut self, Asked { put, record }: Asked, verdict: Verdict) {
         let verdicts = self.all.get_mut(put).map(|put| &mut put.verdicts);
         if let Some(place) = verdicts.and_then(|verdicts| verdicts.get_mut(record)) {
@@ -169,6 +194,7 @@ impl Committer {
             }
         }
         self.flush(&mut group, &mut puts).await;
+        puts.settle_twins();
         for Put { verdicts, answer, _room } in puts.all {
             self.unanswered.fetch_sub(1, Relaxed);
             answer(verdicts);
@@ -189,9 +215,16 @@ impl Committer {
         if let Some(known) = self.known(head.space, mark, rule) {
             return puts.set(asked, known);
         }
-        // A second copy in the same commit is not written; its sender tries again.
-        if !puts.spaces.insert(head.space) {
-            return puts.set(asked, Verdict::Failed);
+        match puts.written.entry(head.space) {
+            Entry::Vacant(space) => {
+                space.insert(Written { mark, asked });
+            }
+            Entry::Occupied(first) if first.get().mark == mark => {
+                let first = first.get().asked;
+                return puts.twins.push(Twin { first, second: asked });
+            }
+            // Whether the first one stays is not known yet; the sender of this one tries again.
+            Entry::Occupied(_) => return puts.set(asked, Verdict::Failed),
         }
         let (space, packet, total) = (head.space, head.packet, head.total);
         let taken = match self.table.take_place(total) {
@@ -216,7 +249,7 @@ impl Committer {
     fn known(&self, space: SpaceId, mark: u32, rule: Rule) -> Option<Verdict> {
         match self.index.look(space) {
             Ok(None) => None,
-            Ok(Some(Location::Record(_))) if rule == Rule::Replace => None,
+            Ok(Some(Location::Record(held))) if rule == Rule::Replace(held) => None,
             Ok(Some(Location::Record(held))) if held.mark == mark => Some(Verdict::Durable),
             Ok(Some(_)) => Some(Verdict::Exists),
             Err(error) => Some(Verdict::of(&error)),
