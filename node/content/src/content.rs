@@ -58,17 +58,24 @@ pub struct Content {
     parts: Arc<Parts>,
 }
 
-/// The parts of a store that the door speaks to.
-struct Parts {
+/// What every part stands on: the disk, what lies on it, and the ways to others.
+struct Ground {
     volume: Arc<Volume>,
     metrics: Arc<Metrics>,
     tasks: Arc<Tasks>,
     membership: Arc<Membership>,
-    index: Arc<Index>,
+    peers: Arc<dyn Peers>,
     sealer: Arc<Sealer>,
+    index: Arc<Index>,
     segments: Arc<Segments>,
-    copies: Arc<Copies>,
+    files: Arc<Files>,
     opener: Arc<Opener>,
+}
+
+/// The parts of a store that the door speaks to.
+struct Parts {
+    ground: Ground,
+    copies: Arc<Copies>,
     holdings: Arc<Holdings>,
     incoming: Arc<Incoming>,
     writers: Arc<Writers>,
@@ -78,125 +85,144 @@ struct Parts {
     responder: Responder,
 }
 
-impl Parts {
-    /// Reads what is in the directory, and ties each part to those that it needs.
+impl Ground {
+    /// Reads what is in the directory.
     async fn open(options: Options) -> Result<Self, Error> {
         let Options { disk, peers, keys, random, reserve, segment_bytes } = options;
         format::check(&*disk).await?;
         let (metrics, tasks) = (Arc::<Metrics>::default(), Arc::<Tasks>::default());
-        let (membership, index) = (Arc::<Membership>::default(), Arc::<Index>::default());
+        let index = Arc::<Index>::default();
         let volume = Arc::new(Volume::new(disk, reserve, metrics.clone()));
         let sealer = Arc::new(Sealer::new(keys.clone(), random));
-        let segments = Arc::new(
-            Segments::open(volume.clone(), index.clone(), &tasks, metrics.clone(), segment_bytes)
-                .await?,
-        );
-        let files = Arc::new(Files::open(volume.clone(), index.clone(), keys.clone()).await?);
-        let copies = Arc::new(Copies::new(
-            segments.clone(),
-            index.clone(),
-            volume.clone(),
-            peers.clone(),
-            sealer.clone(),
-            tasks.clone(),
-            metrics.clone(),
-        ));
-        let opener = Arc::new(Opener::new(
-            index.clone(),
-            segments.clone(),
-            files.clone(),
-            keys,
-            peers.clone(),
-        ));
-        let holdings =
-            Arc::new(Holdings::new(index.clone(), files.clone(), opener.clone(), peers.clone()));
-        let incoming = Arc::new(Incoming::new(files.clone()));
-        let poll = Arc::new(Poll::new(peers.clone(), membership.clone()));
-        let transfers = Arc::new(Transfers::new(
-            files.clone(),
-            peers.clone(),
-            membership.clone(),
-            tasks.clone(),
-        ));
-        let takeover = Takeover::new(
-            files.clone(),
-            transfers,
-            sealer.clone(),
-            poll.clone(),
-            peers,
-            metrics.clone(),
-        );
-        let writers = Arc::new(Writers::new(files.clone(), volume.clone(), takeover, poll));
-        let fetcher = Arc::new(Fetcher::new(
-            index.clone(),
-            segments.clone(),
-            files.clone(),
-            volume.clone(),
-            opener.clone(),
-            incoming.clone(),
-            membership.clone(),
-        ));
-        let healer = Arc::new(Healer::new(
-            fetcher.clone(),
-            membership.clone(),
-            tasks.clone(),
-            metrics.clone(),
-        ));
-        let readings = Arc::new(Readings::new(
-            index.clone(),
-            files.clone(),
-            opener.clone(),
-            healer,
-            membership.clone(),
-            metrics.clone(),
-        ));
-        let purger = Arc::new(Purger::new(
-            index.clone(),
-            segments.clone(),
-            files.clone(),
-            writers.clone(),
-            volume.clone(),
-            tasks.clone(),
-            metrics.clone(),
-        ));
-        let responder = Responder::new(copies.clone(), files, holdings.clone(), writers.clone());
+        let (on, counted) = (volume.clone(), metrics.clone());
+        let segments = Segments::open(on, index.clone(), &tasks, counted, segment_bytes).await?;
+        let segments = Arc::new(segments);
+        let files = Files::open(volume.clone(), index.clone(), keys.clone()).await?;
+        let files = Arc::new(files);
+        let opener =
+            Opener::new(index.clone(), segments.clone(), files.clone(), keys, peers.clone());
+        let (opener, membership) = (Arc::new(opener), Arc::default());
         Ok(Self {
             volume,
             metrics,
             tasks,
             membership,
-            index,
+            peers,
             sealer,
+            index,
             segments,
-            copies,
+            files,
             opener,
-            holdings,
-            incoming,
-            writers,
-            fetcher,
-            readings,
-            purger,
-            responder,
         })
+    }
+
+    fn copies(&self) -> Copies {
+        Copies::new(
+            self.segments.clone(),
+            self.index.clone(),
+            self.volume.clone(),
+            self.peers.clone(),
+            self.sealer.clone(),
+            self.tasks.clone(),
+            self.metrics.clone(),
+        )
+    }
+
+    fn writers(&self) -> Writers {
+        let poll = Arc::new(Poll::new(self.peers.clone(), self.membership.clone()));
+        let transfers = Transfers::new(
+            self.files.clone(),
+            self.peers.clone(),
+            self.membership.clone(),
+            self.tasks.clone(),
+        );
+        let takeover = Takeover::new(
+            self.files.clone(),
+            Arc::new(transfers),
+            self.sealer.clone(),
+            poll.clone(),
+            self.peers.clone(),
+            self.metrics.clone(),
+        );
+        Writers::new(self.files.clone(), self.volume.clone(), takeover, poll)
+    }
+
+    fn fetcher(&self, incoming: Arc<Incoming>) -> Fetcher {
+        Fetcher::new(
+            self.index.clone(),
+            self.segments.clone(),
+            self.files.clone(),
+            self.volume.clone(),
+            self.opener.clone(),
+            incoming,
+            self.membership.clone(),
+        )
+    }
+
+    fn readings(&self, fetcher: Arc<Fetcher>) -> Readings {
+        let (membership, metrics) = (self.membership.clone(), self.metrics.clone());
+        let healer = Healer::new(fetcher, membership, self.tasks.clone(), metrics);
+        Readings::new(
+            self.index.clone(),
+            self.files.clone(),
+            self.opener.clone(),
+            Arc::new(healer),
+            self.membership.clone(),
+            self.metrics.clone(),
+        )
+    }
+
+    fn purger(&self, writers: Arc<Writers>) -> Purger {
+        Purger::new(
+            self.index.clone(),
+            self.segments.clone(),
+            self.files.clone(),
+            writers,
+            self.volume.clone(),
+            self.tasks.clone(),
+            self.metrics.clone(),
+        )
+    }
+}
+
+impl Parts {
+    /// Ties each part to the parts that it needs.
+    fn on(ground: Ground) -> Self {
+        let (files, peers) = (&ground.files, &ground.peers);
+        let (index, opener) = (&ground.index, &ground.opener);
+        let copies = Arc::new(ground.copies());
+        let holdings = Holdings::new(index.clone(), files.clone(), opener.clone(), peers.clone());
+        let holdings = Arc::new(holdings);
+        let incoming = Arc::new(Incoming::new(files.clone()));
+        let writers = Arc::new(ground.writers());
+        let fetcher = Arc::new(ground.fetcher(incoming.clone()));
+        let readings = Arc::new(ground.readings(fetcher.clone()));
+        let purger = Arc::new(ground.purger(writers.clone()));
+        let responder =
+            Responder::new(copies.clone(), files.clone(), holdings.clone(), writers.clone());
+        Self { ground, copies, holdings, incoming, writers, fetcher, readings, purger, responder }
     }
 }
 
 impl Content {
     /// Opens the store in a directory, which it makes ready if it is empty.
     pub fn open(options: Options) -> BoxFuture<'static, Result<Self, Error>> {
-        Box::pin(async move { Ok(Self { parts: Arc::new(Parts::open(options).await?) }) })
+        Box::pin(async move {
+            let ground = Ground::open(options).await?;
+            Ok(Self { parts: Arc::new(Parts::on(ground)) })
+        })
     }
 
     /// Says which node this is and which nodes vote; before the first call nothing can be written.
     pub fn set_members(&self, node: NodeId, voters: &[NodeId]) {
         let members = Arc::new(Members { node, voters: voters.to_vec() });
-        self.parts.membership.set(members.clone());
+        self.parts.ground.membership.set(members.clone());
         self.parts.copies.set_members(members);
     }
 
     /// Turns true when the disk has failed: the node must stop.
     pub fn failed(&self) -> tokio::sync::watch::Receiver<bool> {
-        self.parts.volume.failure()
+        self.parts.ground.volume.failure()
     }
 
     /// Takes a small content (at most [`crate::SMALL_MAX`]) and returns when a majority holds it.
@@ -225,7 +251,7 @@ impl Content {
         plaintext: Bytes,
     ) -> Result<SealedRecord, Error> {
         let content = SmallContent { space, packet, meta, plaintext };
-        Ok(self.parts.sealer.record(&content, &[])?.record)
+        Ok(self.parts.ground.sealer.record(&content, &[])?.record)
     }
 
     /// Writes a sealed record here with the next group commit; never waits, and asks no other node.
@@ -236,13 +262,13 @@ impl Content {
     where
         F: FnOnce(Result<(), Error>) + Send + 'static,
     {
-        let volume = &self.parts.volume;
+        let volume = &self.parts.ground.volume;
         if volume.room_is_due() {
             let volume = volume.clone();
-            self.parts.tasks.spawn(async move { volume.ask_room().await });
+            self.parts.ground.tasks.spawn(async move { volume.ask_room().await });
         }
         match volume.alive().and_then(|()| volume.has_room()) {
-            Ok(()) => self.parts.segments.submit(record, done),
+            Ok(()) => self.parts.ground.segments.submit(record, done),
             Err(error) => {
                 done(Err(error));
                 Ok(())
@@ -254,7 +280,7 @@ impl Content {
     ///
     /// `Missing` where there is none: the content may be large, or be on other nodes only.
     pub fn sealed(&self, space: SpaceId) -> BoxFuture<'_, Result<SealedRecord, Error>> {
-        Box::pin(self.parts.segments.sealed(space))
+        Box::pin(self.parts.ground.segments.sealed(space))
     }
 
     /// Opens the writing of a space under an epoch that the state gave to this node.
@@ -301,7 +327,7 @@ impl Content {
 
     /// Whether this node holds the complete content.
     pub fn holds(&self, space: SpaceId) -> bool {
-        self.parts.index.is_complete(space)
+        self.parts.ground.index.is_complete(space)
     }
 
     /// What this node's complete copy is.
@@ -311,7 +337,7 @@ impl Content {
 
     /// Opens every frame of this node's copy: an error says which one is damaged.
     pub fn verify(&self, space: SpaceId) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.parts.opener.open_here(space).await?.verify().await })
+        Box::pin(async move { self.parts.ground.opener.open_here(space).await?.verify().await })
     }
 
     /// Destroys the contents and their keys on this node; what is not here is no error.
@@ -321,7 +347,7 @@ impl Content {
 
     /// What this node holds, in the order of the spaces, after `after`.
     pub fn list_held(&self, after: Option<SpaceId>, limit: usize) -> Vec<Held> {
-        self.parts.index.list(after, limit)
+        self.parts.ground.index.list(after, limit)
     }
 
     /// Copies a complete content from one of the holders and makes it durable here.
@@ -364,34 +390,34 @@ impl Content {
 
     /// The store's counters.
     pub fn metrics(&self) -> &Metrics {
-        let metrics = &*self.parts.metrics;
-        metrics.queue_bytes.store(self.parts.segments.queued(), Relaxed);
+        let metrics = &*self.parts.ground.metrics;
+        metrics.queue_bytes.store(self.parts.ground.segments.queued(), Relaxed);
         metrics
     }
 
     /// Whether anything new may be written to the disk: an error where only its reserve is left.
     pub fn check_disk(&self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.parts.volume.check_room())
+        Box::pin(self.parts.ground.volume.check_room())
     }
 
     /// How many contents this node holds.
     pub fn count(&self) -> usize {
-        self.parts.index.len()
+        self.parts.ground.index.len()
     }
 
     /// Where a content lies, for tests that damage it there.
     #[cfg(test)]
     pub(crate) fn location(&self, space: SpaceId) -> Option<crate::index::Location> {
-        self.parts.index.location(space)
+        self.parts.ground.index.location(space)
     }
 
     /// Ends all tasks; what was acknowledged is durable already.
     pub fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.parts.membership.set(Arc::default());
+            self.parts.ground.membership.set(Arc::default());
             self.parts.copies.close();
             self.parts.writers.end_all();
-            self.parts.tasks.end_all();
+            self.parts.ground.tasks.end_all();
         })
     }
 }

@@ -58,11 +58,11 @@ impl<T> Queue<T> {
         u32::try_from(octets).unwrap_or(u32::MAX).min(self.octets_max)
     }
 
-    /// Waits for room and adds an item.
-    pub async fn send(&self, octets: usize, item: T) -> Result<(), Closed> {
+    /// Waits for a place for an item.
+    pub async fn reserve(&self, octets: usize) -> Result<Place<'_, T>, Closed> {
         let room = self.room.clone().acquire_many_owned(self.share(octets)).await;
         let room = Room(room.map_err(|_| Closed)?);
-        self.items.send(Queued { item, room }).await.map_err(|_| Closed)
+        Ok(Place { place: self.items.reserve().await.map_err(|_| Closed)?, room })
     }
 
     /// A place for an item, if there is room now.
@@ -106,6 +106,6 @@ mod tests {
         assert_eq!(queue.octets(), 10);
         assert!(!add(&queue, 0, 'c'), "two items");
         received.close();
-        assert!(queue.send(0, 'd').await.is_err());
+        assert!(queue.reserve(0).await.is_err());
     }
 }

@@ -126,13 +126,17 @@ impl Segments {
     }
 
     async fn queue_put(&self, job: Job) -> Result<(), Error> {
+        let place = self.jobs.reserve(job.octets()).await.map_err(|Closed| Error::Failed)?;
         // Counted before it is queued: a purge that sees no put may be sure that none is under way.
         self.unanswered.fetch_add(1, Relaxed);
-        let sent = self.jobs.send(job.octets(), job).await;
-        sent.map_err(|Closed| {
-            self.unanswered.fetch_sub(1, Relaxed);
-            Error::Failed
-        })
+        place.send(job);
+        Ok(())
+    }
+
+    async fn queue_other(&self, job: Job) -> Result<(), Error> {
+        let place = self.jobs.reserve(job.octets()).await.map_err(|Closed| Error::Failed)?;
+        place.send(job);
+        Ok(())
     }
 
     /// Waits until every put that was queued before is answered.
@@ -141,7 +145,7 @@ impl Segments {
             return Ok(());
         }
         let (answer, done) = oneshot::channel();
-        self.jobs.send(0, Job::Barrier(answer)).await.map_err(|Closed| Error::Failed)?;
+        self.queue_other(Job::Barrier(answer)).await?;
         done.await.map_err(|_| Error::Failed)
     }
 
@@ -159,7 +163,7 @@ impl Segments {
             // The group commit's sync serves these too.
             let (answer, done) = oneshot::channel();
             let wipe = Job::Wipe { segment, writes: wipes_of(&records), answer };
-            self.jobs.send(0, wipe).await.map_err(|Closed| Error::Failed)?;
+            self.queue_other(wipe).await?;
             done.await.map_err(|_| Error::Failed)??;
             self.table.free(segment, &records).await?;
         }
