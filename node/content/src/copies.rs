@@ -1,34 +1,37 @@
 //! Copies of small contents: built once, sent to every other voter in batches.
 //!
-//! Each other voter has a lane: a bounded queue and a task that sends what has gathered, with a
-//! few batches under way. A put is acknowledged by its ballot when a majority has it durable;
-//! a copy that finds no room or no peer is left to reconciliation.
+//! Each other voter has a bounded queue and a task that sends what has gathered in it, one batch at
+//! a time. A put is acknowledged by its ballot when a majority has it durable; a copy that finds no
+//! room or no peer is left to reconciliation.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use model::{NodeId, PacketId, SpaceId};
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use model::{NodeId, SpaceId};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Error, MESSAGE_MAX, META_MAX, SMALL_MAX, Stored,
+    Error, MESSAGE_MAX, Metrics, Peers, SealedRecord, Stored,
+    index::Index,
+    membership::Members,
     protocol::{self, Operation, PREFIX},
-    record::RecordHead,
-    seal::{SmallParts, build_record},
-    segments::Status,
-    store::{Members, Store},
+    queue::{Queue, Queued, queue},
+    seal::{Built, Sealer, SmallContent},
+    segments::{Segments, Verdict},
+    tasks::{Tasks, tell},
+    volume::Volume,
 };
 
 /// Octets that may wait for one peer: a second of a fast link; beyond it the copy is fetched later.
-const LANE_BYTES_MAX: usize = 16 << 20;
+const QUEUE_BYTES_MAX: u32 = 16 << 20;
 /// Copies that may wait for one peer.
-const LANE_COPIES_MAX: usize = 8192;
+const QUEUE_COPIES_MAX: usize = 8192;
 /// Batches under way to one peer. While one is synced there the next gathers: each batch costs a
 /// message, a write and a sync at the peer, however small it is.
 const WINDOW: usize = 1;
@@ -39,39 +42,25 @@ const TRY_WAIT: Duration = Duration::from_millis(100);
 /// How long a put waits for its majority; longer than all tries, shorter than a client's patience.
 const PUT_TIME: Duration = Duration::from_secs(8);
 
-/// Counts who holds a content.
-pub(crate) struct Ballot {
+/// Counts the voters that hold a content.
+struct Ballot {
     needed: usize,
     state: Mutex<Count>,
 }
 
+/// The holders, once they are a majority; else why they never will be.
+type Counted = Result<Vec<NodeId>, Verdict>;
+
 struct Count {
     holders: Vec<NodeId>,
     waiting: usize,
-    /// The first status that was no yes, for the answer if the majority is missed.
-    refused: Option<Status>,
-    done: Option<oneshot::Sender<Result<Vec<NodeId>, Status>>>,
-}
-
-/// A message on its way to a peer.
-struct Copy {
-    message: Bytes,
-    ballot: Arc<Ballot>,
-    _room: OwnedSemaphorePermit,
-}
-
-/// The way to one peer.
-#[derive(Clone)]
-pub(crate) struct Lane {
-    copies: mpsc::Sender<Copy>,
-    room: Arc<Semaphore>,
+    /// The first verdict that was not `Durable`: the answer if the majority is missed.
+    refused: Option<Verdict>,
+    done: Option<oneshot::Sender<Counted>>,
 }
 
 impl Ballot {
-    fn new(
-        needed: usize,
-        waiting: usize,
-    ) -> (Arc<Self>, oneshot::Receiver<Result<Vec<NodeId>, Status>>) {
+    fn new(needed: usize, waiting: usize) -> (Arc<Self>, oneshot::Receiver<Counted>) {
         let (done, answer) = oneshot::channel();
         let state = Count {
             holders: Vec::with_capacity(waiting),
@@ -82,144 +71,176 @@ impl Ballot {
         (Arc::new(Self { needed, state: Mutex::new(state) }), answer)
     }
 
-    /// A voter has said what became of its copy.
-    fn cast(&self, node: NodeId, status: Status) {
+    /// Counts a voter's verdict.
+    fn cast(&self, node: NodeId, verdict: Verdict) {
         let mut state = self.state.lock();
         state.waiting = state.waiting.saturating_sub(1);
-        if status == Status::Durable {
+        if verdict == Verdict::Durable {
             state.holders.push(node);
         } else {
-            state.refused.get_or_insert(status);
+            state.refused.get_or_insert(verdict);
         }
         let result = if state.holders.len() >= self.needed {
             Ok(state.holders.clone())
         } else if state.holders.len() + state.waiting < self.needed {
-            Err(state.refused.unwrap_or(Status::Failed))
+            Err(state.refused.unwrap_or(Verdict::Failed))
         } else {
             return;
         };
         if let Some(done) = state.done.take() {
-            let _ = done.send(result);
+            tell(done, result);
         }
     }
 }
 
-impl Lane {
-    fn send(&self, message: &Bytes, ballot: &Arc<Ballot>) -> bool {
-        let octets = message.len().min(LANE_BYTES_MAX) as u32;
-        let Ok(room) = self.room.clone().try_acquire_many_owned(octets) else { return false };
-        let copy = Copy { message: message.clone(), ballot: ballot.clone(), _room: room };
-        self.copies.try_send(copy).is_ok()
-    }
+/// A record on its way to a peer.
+struct Outgoing {
+    /// The record as a message of its own.
+    message: Bytes,
+    ballot: Arc<Ballot>,
 }
 
-impl Store {
-    /// Tells who votes; lanes to new peers are opened and those of others end.
-    pub fn set_members(self: &Arc<Self>, node: NodeId, voters: &[NodeId]) {
-        let mut members = self.members.write();
-        let mut next = Members { node, voters: voters.to_vec(), lanes: Default::default() };
-        for peer in next.others().collect::<Vec<_>>() {
-            let lane = match members.lanes.get(&peer) {
-                Some(lane) if members.node == node => lane.clone(),
-                _ => self.open_lane(peer),
-            };
-            next.lanes.insert(peer, lane);
-        }
-        *members = Arc::new(next);
+/// The members, and the queue to each other voter.
+#[derive(Default)]
+struct Addressees {
+    members: Arc<Members>,
+    queues: BTreeMap<NodeId, Queue<Outgoing>>,
+}
+
+/// The copies of small contents that this node makes and takes.
+pub(crate) struct Copies {
+    segments: Arc<Segments>,
+    index: Arc<Index>,
+    volume: Arc<Volume>,
+    peers: Arc<dyn Peers>,
+    sealer: Arc<Sealer>,
+    tasks: Arc<Tasks>,
+    metrics: Arc<Metrics>,
+    addressees: RwLock<Arc<Addressees>>,
+}
+
+impl Copies {
+    pub fn new(
+        segments: Arc<Segments>,
+        index: Arc<Index>,
+        volume: Arc<Volume>,
+        peers: Arc<dyn Peers>,
+        sealer: Arc<Sealer>,
+        tasks: Arc<Tasks>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let addressees = RwLock::default();
+        Self { segments, index, volume, peers, sealer, tasks, metrics, addressees }
     }
 
-    fn open_lane(self: &Arc<Self>, peer: NodeId) -> Lane {
-        let (copies, queue) = mpsc::channel(LANE_COPIES_MAX);
-        let peers = self.peers.clone();
-        let send = move |message| peers.request(peer, message);
-        self.spawn(run_lane(peer, queue, Arc::new(send)));
-        Lane { copies, room: Arc::new(Semaphore::new(LANE_BYTES_MAX)) }
+    /// Opens queues to new voters; those to nodes that vote no more end.
+    pub fn set_members(&self, members: Arc<Members>) {
+        let mut addressees = self.addressees.write();
+        let same_node = addressees.members.node == members.node;
+        let queue_to = |peer| match addressees.queues.get(&peer) {
+            Some(queue) if same_node => (peer, queue.clone()),
+            _ => (peer, self.open_queue(peer)),
+        };
+        let queues = members.others().map(queue_to).collect();
+        *addressees = Arc::new(Addressees { members, queues });
+    }
+
+    /// Ends all queues.
+    pub fn close(&self) {
+        *self.addressees.write() = Arc::default();
+    }
+
+    fn open_queue(&self, peer: NodeId) -> Queue<Outgoing> {
+        let (sending, received) = queue(QUEUE_BYTES_MAX, QUEUE_COPIES_MAX);
+        self.tasks.spawn(send_queued(self.peers.clone(), peer, received));
+        sending
+    }
+
+    /// Whether a content may be added: the index's cap and the disk's reserve.
+    async fn check_room(&self) -> Result<(), Error> {
+        self.volume.alive()?;
+        self.index.check_room()?;
+        self.volume.check_room().await
     }
 
     /// See [`crate::Content::put_small`].
-    pub async fn put_small(
-        &self,
-        space: SpaceId,
-        packet: PacketId,
-        meta: Bytes,
-        plaintext: Bytes,
-    ) -> Result<Stored, Error> {
-        if plaintext.len() > SMALL_MAX {
-            return Err(Error::TooLarge { what: "a small content", max: SMALL_MAX as u64 });
-        }
-        if meta.len() > META_MAX {
-            return Err(Error::TooLarge { what: "a meta", max: META_MAX as u64 });
-        }
+    pub async fn put(&self, content: SmallContent) -> Result<Stored, Error> {
+        let space = content.space;
         self.check_room().await?;
-        let members = self.members();
+        let addressees = self.addressees.read().clone();
+        let members = &addressees.members;
         if members.voters.is_empty() {
             return Err(Error::Unavailable { space });
         }
-        let parts = SmallParts { space, packet, meta: &meta, plaintext: &plaintext };
-        let prefix = protocol::prefix(Operation::Put);
-        let (message, head) = build_record(&parts, &prefix, &*self.keys, &self.random)?;
-        drop(plaintext);
-        let (ballot, answer) = Ballot::new(members.majority(), members.voters.len());
-        for (peer, lane) in &members.lanes {
-            if !lane.send(&message, &ballot) {
+        let Built { message, record } =
+            self.sealer.record(&content, &protocol::prefix(Operation::Put))?;
+        let (size, digest) = (record.size(), record.digest());
+        // While the copies travel, the plaintext takes up no memory.
+        drop(content);
+        let (ballot, counted) = Ballot::new(members.majority(), members.voters.len());
+        for (peer, queue) in &addressees.queues {
+            let Some(place) = queue.try_reserve(message.len()) else {
                 self.metrics.copies_dropped.fetch_add(1, Relaxed);
-                ballot.cast(*peer, Status::Failed);
-            }
+                ballot.cast(*peer, Verdict::Failed);
+                continue;
+            };
+            place.send(Outgoing { message: message.clone(), ballot: ballot.clone() });
         }
-        // A node that does not vote would keep a copy that nobody counts, and that nobody would miss
-        // if the node never came back.
-        if members.voters.contains(&members.node) {
-            self.put_here(members.node, message.slice(PREFIX..), head, ballot).await?;
+        drop(message);
+        // A copy on a node that does not vote counts for no majority, and would not be missed if the
+        // node never came back.
+        if members.votes(members.node) {
+            let node = members.node;
+            let done = move |verdict| ballot.cast(node, verdict);
+            self.segments.put_one(record, done).await?;
         }
-        let holders = match tokio::time::timeout(PUT_TIME, answer).await {
-            Ok(Ok(Ok(holders))) => holders,
-            Ok(Ok(Err(Status::Full))) => return Err(Error::FullElsewhere { space }),
-            Ok(Ok(Err(status @ (Status::Exists | Status::Purged)))) => {
-                status.into_result(space)?;
-                return Err(Error::Unavailable { space });
+        let holders = self.counted(space, counted).await?;
+        self.metrics.bytes_in.fetch_add(size, Relaxed);
+        Ok(Stored { digest, size, holders })
+    }
+
+    /// Waits until a majority holds a content, no longer than [`PUT_TIME`].
+    async fn counted(
+        &self,
+        space: SpaceId,
+        counted: oneshot::Receiver<Counted>,
+    ) -> Result<Vec<NodeId>, Error> {
+        match tokio::time::timeout(PUT_TIME, counted).await {
+            Ok(Ok(Ok(holders))) => Ok(holders),
+            Ok(Ok(Err(Verdict::Full))) => Err(Error::FullElsewhere { space }),
+            Ok(Ok(Err(verdict @ (Verdict::Exists | Verdict::Purged)))) => {
+                verdict.into_result(space)?;
+                Err(Error::Unavailable { space })
             }
             _ => {
-                self.alive()?;
-                return Err(Error::Unavailable { space });
+                self.volume.alive()?;
+                Err(Error::Unavailable { space })
             }
-        };
-        self.metrics.bytes_in.fetch_add(head.size, Relaxed);
-        Ok(Stored { digest: head.digest, size: head.size, holders })
+        }
     }
 
-    async fn put_here(
-        &self,
-        node: NodeId,
-        record: Bytes,
-        head: RecordHead,
-        ballot: Arc<Ballot>,
-    ) -> Result<(), Error> {
-        let cast = Box::new(move |statuses: Vec<Status>| {
-            ballot.cast(node, statuses.first().copied().unwrap_or(Status::Failed));
-        });
-        self.segments.put(vec![(record, head)], cast).await
-    }
-
-    /// A peer's batch of records.
-    pub async fn take_records(&self, body: Bytes) -> Result<Vec<u8>, Error> {
-        let records = protocol::records(&body)?;
+    /// Takes a peer's batch of records; gives the verdict on each, in their order.
+    pub async fn take(&self, body: Bytes) -> Result<Vec<u8>, Error> {
+        let records: Vec<SealedRecord> = protocol::records(body)?;
         let count = records.len();
         if self.check_room().await.is_err() {
-            let status = if self.alive().is_ok() { Status::Full } else { Status::Failed };
-            return Ok(vec![status as u8; count]);
+            let is_alive = self.volume.alive().is_ok();
+            let verdict = if is_alive { Verdict::Full } else { Verdict::Failed };
+            return Ok(vec![verdict as u8; count]);
         }
-        let (answer, statuses) = oneshot::channel();
-        self.segments.put(records, Box::new(move |statuses| drop(answer.send(statuses)))).await?;
-        let statuses = statuses.await.map_err(|_| Error::Failed)?;
-        Ok(statuses.into_iter().map(|status| status as u8).collect())
+        let (answer, verdicts) = oneshot::channel();
+        self.segments.put(records, Box::new(move |verdicts| tell(answer, verdicts))).await?;
+        let verdicts = verdicts.await.map_err(|_| Error::Failed)?;
+        Ok(verdicts.into_iter().map(|verdict| verdict as u8).collect())
     }
 }
 
-type Send =
-    dyn Fn(Bytes) -> BoxFuture<'static, Result<Bytes, crate::PeerError>> + std::marker::Send + Sync;
-
-/// Sends what gathers for one peer, until its store lets go of the lane.
-async fn run_lane(peer: NodeId, mut queue: mpsc::Receiver<Copy>, send: Arc<Send>) {
+/// Sends what gathers for one peer, until its queue is let go.
+async fn send_queued(
+    peers: Arc<dyn Peers>,
+    peer: NodeId,
+    mut queue: mpsc::Receiver<Queued<Outgoing>>,
+) {
     let (mut under_way, mut spare) = (FuturesUnordered::new(), VecDeque::new());
     let mut open = true;
     while open || !under_way.is_empty() {
@@ -230,23 +251,26 @@ async fn run_lane(peer: NodeId, mut queue: mpsc::Receiver<Copy>, send: Arc<Send>
             },
             Some(()) = under_way.next(), if !under_way.is_empty() => {}
         }
-        // Whoever is ready to put something in this moment does so first.
+        // A task that is ready to put something in this moment does so first.
         tokio::task::yield_now().await;
         // A copy that did not fit goes with the next batch, when there is a place for that.
         while under_way.len() < WINDOW
             && let Some(batch) = gather(&mut spare, &mut queue)
         {
-            under_way.push(send_batch(peer, batch, send.clone()));
+            under_way.push(send_batch(&*peers, peer, batch));
         }
     }
 }
 
 /// As many copies as fit into one message; one that did not fit waits in `spare`.
-fn gather(spare: &mut VecDeque<Copy>, queue: &mut mpsc::Receiver<Copy>) -> Option<Vec<Copy>> {
+fn gather(
+    spare: &mut VecDeque<Queued<Outgoing>>,
+    queue: &mut mpsc::Receiver<Queued<Outgoing>>,
+) -> Option<Vec<Queued<Outgoing>>> {
     let mut batch = vec![spare.pop_front()?];
-    let mut octets = batch[0].message.len();
+    let mut octets = batch[0].item.message.len();
     while let Ok(copy) = queue.try_recv() {
-        octets += copy.message.len() - PREFIX;
+        octets += copy.item.message.len() - PREFIX;
         if octets > MESSAGE_MAX {
             spare.push_back(copy);
             break;
@@ -256,15 +280,15 @@ fn gather(spare: &mut VecDeque<Copy>, queue: &mut mpsc::Receiver<Copy>) -> Optio
     Some(batch)
 }
 
-async fn send_batch(peer: NodeId, batch: Vec<Copy>, send: Arc<Send>) {
+async fn send_batch(peers: &dyn Peers, peer: NodeId, batch: Vec<Queued<Outgoing>>) {
     let message = match &batch[..] {
         // One record travels in the octets that it was built in.
-        [copy] => copy.message.clone(),
+        [copy] => copy.item.message.clone(),
         _ => {
-            let octets: usize = batch.iter().map(|copy| copy.message.len() - PREFIX).sum();
+            let octets: usize = batch.iter().map(|copy| copy.item.message.len() - PREFIX).sum();
             let mut message = BytesMut::with_capacity(PREFIX + octets);
             message.extend_from_slice(&protocol::prefix(Operation::Put));
-            batch.iter().for_each(|copy| message.extend_from_slice(&copy.message[PREFIX..]));
+            batch.iter().for_each(|copy| message.extend_from_slice(&copy.item.message[PREFIX..]));
             message.freeze()
         }
     };
@@ -273,7 +297,7 @@ async fn send_batch(peer: NodeId, batch: Vec<Copy>, send: Arc<Send>) {
         if attempt > 0 {
             tokio::time::sleep(TRY_WAIT * attempt).await;
         }
-        match send(message.clone()).await {
+        match peers.request(peer, message.clone()).await {
             Ok(octets) => {
                 answer = Some(octets);
                 break;
@@ -281,9 +305,10 @@ async fn send_batch(peer: NodeId, batch: Vec<Copy>, send: Arc<Send>) {
             Err(error) => tracing::debug!(%peer, %error, "a batch of copies did not arrive"),
         }
     }
-    let statuses = answer.and_then(|answer| protocol::accepted(&answer, SpaceId(0)).ok());
-    for (index, copy) in batch.iter().enumerate() {
-        let status = statuses.as_ref().and_then(|statuses| statuses.get(index).copied());
-        copy.ballot.cast(peer, status.map_or(Status::Failed, Status::from_u8));
+    let verdicts = answer.and_then(|answer| protocol::accepted(&answer, SpaceId(0)).ok());
+    for (index, Queued { item, room }) in batch.into_iter().enumerate() {
+        let verdict = verdicts.as_ref().and_then(|verdicts| verdicts.get(index).copied());
+        item.ballot.cast(peer, verdict.map_or(Verdict::Failed, Verdict::from_u8));
+        drop(room);
     }
 }

@@ -7,6 +7,7 @@ use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
+use rustix::io::Errno;
 
 pub mod real;
 pub mod sim;
@@ -62,4 +63,18 @@ pub trait File: Send + Sync + 'static {
     fn punch_hole(&self, offset: u64, len: u64) -> DiskFuture<()>;
     /// The file's length.
     fn size(&self) -> DiskFuture<u64>;
+}
+
+/// Whether the disk took nothing because it is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// Whether the process, or the system, has no descriptor left. Only opening asks for one, so no
+/// octet was written.
+pub(crate) fn is_short(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }

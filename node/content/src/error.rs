@@ -6,10 +6,12 @@ use std::io;
 
 use model::SpaceId;
 
+use crate::{KeyError, disk::is_short};
+
 /// A failure of the store, or its refusal to do harm.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The disk has failed before: nothing more is promised until the node starts anew.
+    /// The disk has failed before: nothing more is promised until the node is restarted.
     #[error("the content store has failed and takes nothing more")]
     Failed,
     /// An operation of the disk failed.
@@ -30,8 +32,7 @@ pub enum Error {
     /// Only the reserve is left of the disk: HTTP 507.
     #[error("the disk is full up to its reserve")]
     Full,
-    /// Only the reserve is left of so many other disks that no majority takes the content: HTTP 507.
-    /// Some may hold a copy.
+    /// No majority has more than the reserve of its disk left: HTTP 507. Some nodes may hold a copy.
     #[error("no majority of the nodes has room on its disk for the content of space {space}")]
     FullElsewhere {
         /// Which space.
@@ -48,8 +49,8 @@ pub enum Error {
         /// The limit.
         max: u64,
     },
-    /// An upload of which so many pieces were taken back, or that went from node to node so often, that its
-    /// table of runs would not fit.
+    /// Too many pieces were taken back, or the upload went from node to node too often: its table of runs
+    /// would not fit.
     #[error("too many pieces of space {space} were taken back")]
     TooManyPieces {
         /// Which space.
@@ -61,7 +62,7 @@ pub enum Error {
         /// Which space.
         space: SpaceId,
     },
-    /// A newer writer exists, or this epoch was used before a restart: claim the space anew.
+    /// A newer writer exists, or this epoch was used before a restart: claim the space again.
     #[error("space {space} is fenced at epoch {epoch}: claim it anew")]
     Fenced {
         /// Which space.
@@ -85,7 +86,7 @@ pub enum Error {
         /// Where the content ends.
         actual: u64,
     },
-    /// Nobody who was asked holds it.
+    /// None of the nodes that were asked holds it.
     #[error("nobody who was asked holds the content of space {space}")]
     Missing {
         /// Which space.
@@ -146,7 +147,7 @@ pub enum Error {
         space: SpaceId,
         /// What the cluster key said.
         #[source]
-        source: crate::KeyError,
+        source: KeyError,
     },
     /// A newer program wrote this directory.
     #[error(
@@ -164,8 +165,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a copy is not what its writer made, or its disk does not give it: for somebody to look
-    /// at. A holder that is away, or has destroyed its copy, is neither.
+    /// An operation that failed without harm: nothing was written.
+    pub(crate) fn disk(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match is_short(&source) {
+            true => Self::Short { what },
+            false => Self::Disk { what, source },
+        }
+    }
+
+    /// Whether a copy is not what its writer made, or its disk cannot read it: an operator must look. A
+    /// holder that is away, or has destroyed its copy, is no damage.
     pub(crate) fn is_damage(&self) -> bool {
         matches!(
             self,

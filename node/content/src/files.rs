@@ -4,65 +4,107 @@
 //! epoch durably and takes nothing lower; frames of the same epoch and sequence are the same
 //! frame, so a writer brings a holder to its own log by the first place where the two differ.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+mod log;
+mod part;
 
-use bytes::{Bytes, BytesMut};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
 use model::{PacketId, SpaceId};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMappedMutexGuard, OwnedMutexGuard},
-    time::Instant,
+    time::sleep,
 };
 
+use self::{log::Log, part::PART};
 use crate::{
-    Error,
+    Error, KeySealer,
     disk::{File, Write},
-    index::{Entry, Place},
-    layout::{Layout, Span, place},
-    protocol::Standing,
-    reader::Source,
+    frames::walk,
+    index::{Entered, Index, Located, Location},
+    layout::{Layout, Tenure, cursor_at},
+    lengths::{in_form, in_memory},
+    protocol::{AskFence, Standing},
     record::{
-        FENCE_PLACES, FILE_HEAD, FRAME_HEAD, Fence, FrameHead, IDENTITY, Identity, SEAL_PLACE,
-        SealMark,
+        FENCE_PLACES, FILE_HEAD, Fence, FrameHead, Identity, SEAL, SEAL_PLACE, SealMark, WIPED,
+        frame_total,
     },
     seal::SlotOwner,
-    store::{Store, disk_error},
+    volume::Volume,
 };
 
-/// Spaces kept open; beyond it those that nobody uses are closed and scanned again when asked for.
-const OPEN_MAX: usize = 256;
-/// Octets read at once while scanning.
-const WINDOW: usize = 1 << 20;
-/// What a copy under way is called.
-pub(crate) const PART: &str = ".part";
+pub(crate) use self::part::{FileHeader, Part};
 
-/// One space's log at this holder.
-pub(crate) struct Space {
-    pub id: SpaceId,
-    pub file: Arc<dyn File>,
-    pub fence: Option<Fence>,
-    fence_place: usize,
-    pub identity: Option<Identity>,
-    pub layout: Layout,
-    pub mark: Option<SealMark>,
+/// Octets after which a holder syncs on its own, so that the last sync of a transfer is short.
+pub(crate) const SYNC_EVERY: usize = 8 << 20;
+/// Logs kept open. Beyond it, logs that are not in use are closed, and scanned again when needed.
+const OPEN_MAX: usize = 256;
+/// Between two tries to open a file that must be wiped, while the system gives no descriptor.
+const SHORT_PAUSE: Duration = Duration::from_millis(200);
+
+/// The log of a space, if it is open.
+type Cell = Arc<AsyncMutex<Option<Log>>>;
+/// A log under its lock.
+pub(crate) type LockedLog = OwnedMappedMutexGuard<Option<Log>, Log>;
+
+/// The files of one store.
+pub(crate) struct Files {
+    volume: Arc<Volume>,
+    index: Arc<Index>,
+    keys: Arc<dyn KeySealer>,
+    open: Mutex<BTreeMap<SpaceId, Cell>>,
 }
 
-pub(crate) type Cell = Arc<AsyncMutex<Option<Space>>>;
-/// A space that nobody else touches meanwhile.
-pub(crate) type Locked = OwnedMappedMutexGuard<Option<Space>, Space>;
-
-/// The spaces that are open.
-#[derive(Default)]
-pub(crate) struct Spaces {
-    open: Mutex<BTreeMap<SpaceId, Cell>>,
+/// The writer that brings its log to a holder.
+pub(crate) struct Admission<'a> {
+    pub epoch: u32,
+    pub packet: PacketId,
+    pub identity: &'a Identity,
+    /// The frames of its log.
+    pub tenures: &'a [Tenure],
 }
 
 pub(crate) fn space_path(space: SpaceId) -> String {
     format!("spaces/{space}")
 }
 
-impl Spaces {
-    pub fn cell(&self, space: SpaceId) -> Cell {
+fn part_path(space: SpaceId) -> String {
+    format!("{}{PART}", space_path(space))
+}
+
+impl Files {
+    /// Reads the headers of all files into the index; what an interrupted copy left is wiped.
+    pub async fn open(
+        volume: Arc<Volume>,
+        index: Arc<Index>,
+        keys: Arc<dyn KeySealer>,
+    ) -> Result<Self, Error> {
+        let files = Self { volume, index, keys, open: Mutex::default() };
+        let disk = files.volume.disk();
+        for (name, _) in disk.list("spaces").await.map_err(Error::disk("list its files"))? {
+            if name.ends_with(PART) {
+                files.wipe(&format!("spaces/{name}")).await?;
+                continue;
+            }
+            let Ok(space) = name.parse::<SpaceId>() else { continue };
+            let file = files.raw(space).await?;
+            let header =
+                file.read(0, FILE_HEAD).await.map_err(Error::disk("read a file's header"))?;
+            let identity = Identity::parse(&header, space);
+            let mark = header.get(SEAL_PLACE..).and_then(SealMark::parse);
+            let packet = identity.as_ref().map(|identity| identity.packet);
+            let packet = packet.or(Fence::of_header(&header).0.map(|fence| fence.packet));
+            let complete = identity.is_some() && mark.is_some();
+            let location = Location::File { complete };
+            let located = Located { packet: packet.unwrap_or(PacketId(0)), location };
+            files.index.enter_one(space, located);
+        }
+        files.volume.sync_dir("spaces", "sync its files").await?;
+        Ok(files)
+    }
+
+    fn cell(&self, space: SpaceId) -> Cell {
         let mut open = self.open.lock();
         if open.len() >= OPEN_MAX && !open.contains_key(&space) {
             open.retain(|_, cell| Arc::strong_count(cell) > 1);
@@ -70,198 +112,167 @@ impl Spaces {
         open.entry(space).or_default().clone()
     }
 
-    pub fn forget(&self, space: SpaceId) {
-        self.open.lock().remove(&space);
-    }
-}
-
-impl Space {
-    pub fn promised(&self) -> u32 {
-        self.fence.map_or(0, |fence| fence.epoch)
+    /// Refuses everything after a failure of the disk, and a space that was purged here.
+    pub fn check(&self, space: SpaceId) -> Result<(), Error> {
+        self.volume.alive()?;
+        self.index.check(space)
     }
 
-    pub fn standing(&self) -> Standing {
-        Standing {
-            granted: false,
-            promised: self.promised(),
-            identity: self
-                .identity
-                .as_ref()
-                .map_or_else(Vec::new, |identity| identity.encode().to_vec()),
-            spans: self.layout.spans(),
-            end: self.layout.end,
-            writer: None,
-            sealed: self.layout.seal().map(|seal| seal.offset),
-        }
+    /// Opens the file of a space to read from it.
+    pub async fn raw(&self, space: SpaceId) -> Result<Arc<dyn File>, Error> {
+        let opened = self.volume.disk().open(&space_path(space)).await;
+        opened.map_err(Error::disk("open a file"))
     }
-}
 
-impl Store {
-    /// Opens a space's log; with `create`, one that is not here yet is begun for that packet.
-    pub async fn lock_space(&self, id: SpaceId, create: Option<PacketId>) -> Result<Locked, Error> {
-        self.check_alive_here(id)?;
-        let mut cell = self.spaces.cell(id).lock_owned().await;
-        self.check_alive_here(id)?;
+    /// Opens the log of a space.
+    pub async fn lock(&self, space: SpaceId) -> Result<LockedLog, Error> {
+        self.lock_for(space, None).await
+    }
+
+    /// Opens the log of a space; one that is not here yet is begun for that packet.
+    pub async fn lock_or_begin(
+        &self,
+        space: SpaceId,
+        packet: PacketId,
+    ) -> Result<LockedLog, Error> {
+        self.lock_for(space, Some(packet)).await
+    }
+
+    async fn lock_for(&self, space: SpaceId, begin: Option<PacketId>) -> Result<LockedLog, Error> {
+        self.check(space)?;
+        let mut cell = self.cell(space).lock_owned().await;
+        self.check(space)?;
         if cell.is_none() {
-            let entry = self.index.lock().get(id);
-            *cell = Some(match entry.map(|entry| entry.place) {
-                Some(Place::Small { .. }) => return Err(Error::Exists { space: id }),
-                Some(Place::Large { .. }) => self.load_space(id).await?,
-                None => {
-                    let packet = create.ok_or(Error::Missing { space: id })?;
-                    self.create_space(id, packet).await?
-                }
+            *cell = Some(match self.index.location(space) {
+                Some(Location::Record(_)) => return Err(Error::Exists { space }),
+                Some(Location::File { .. }) => self.load(space).await?,
+                None => self.begin(space, begin.ok_or(Error::Missing { space })?).await?,
             });
         }
-        Ok(OwnedMutexGuard::map(cell, |space| space.as_mut().expect("opened above")))
+        Ok(OwnedMutexGuard::map(cell, |log| log.as_mut().expect("opened above")))
     }
 
-    async fn create_space(&self, id: SpaceId, packet: PacketId) -> Result<Space, Error> {
-        self.check_room().await?;
-        let file = self
-            .disk
-            .create(&space_path(id))
-            .await
-            .map_err(|source| self.write_failed("create a file", source))?;
-        let made = async {
+    async fn begin(&self, space: SpaceId, packet: PacketId) -> Result<Log, Error> {
+        self.index.check_room()?;
+        self.volume.check_room().await?;
+        let path = space_path(space);
+        let created = async {
+            let file = self.volume.disk().create(&path).await?;
             file.truncate(FILE_HEAD as u64).await?;
             file.sync_data().await?;
-            self.disk.sync_dir("spaces").await
+            self.volume.disk().sync_dir("spaces").await?;
+            Ok(file)
         };
-        made.await.map_err(|source| self.write_failed("create a file", source))?;
-        let entry = Entry { packet, place: Place::Large { complete: false } };
-        {
-            let mut index = self.index.lock();
-            if !index.is_gone(id) {
-                index.insert(id, entry);
-                let (fence, identity, mark) = (None, None, None);
-                return Ok(Space {
-                    id,
-                    file,
-                    fence,
-                    fence_place: 0,
-                    identity,
-                    layout: Layout::default(),
-                    mark,
-                });
-            }
+        let failed = |source| self.volume.write_failed("create a file", source);
+        let file = created.await.map_err(failed)?;
+        let located = Located { packet, location: Location::File { complete: false } };
+        if self.index.enter_one(space, located) == Entered::Purged {
+            self.wipe(&path).await?;
+            return Err(Error::Purged { space });
         }
-        self.wipe_file(&space_path(id)).await?;
-        Err(Error::Purged { space: id })
+        Ok(Log::empty(space, file))
     }
 
-    /// Reads a space's log as far as it is good; of an incomplete one the rest is cut.
-    async fn load_space(&self, id: SpaceId) -> Result<Space, Error> {
-        let file = self.disk.open(&space_path(id)).await.map_err(disk_error("open a file"))?;
+    /// Reads a log as far as it is good; of an incomplete one the rest is cut.
+    async fn load(&self, space: SpaceId) -> Result<Log, Error> {
+        let file = self.raw(space).await?;
         let read = async {
-            let header = file.read(0, FILE_HEAD).await?;
-            let (fence, fence_place) = Fence::of_header(&header);
-            let identity = Identity::parse(&header, id);
-            let mark = header.get(SEAL_PLACE..).and_then(SealMark::parse);
-            let layout =
-                if identity.is_some() { scan_frames(&*file, id).await? } else { Layout::default() };
-            let len = file.size().await?;
-            if mark.is_none() {
-                if len > layout.end {
-                    file.truncate(layout.end).await?;
+            let log = Log::read(space, file).await?;
+            if log.mark.is_none() {
+                if log.file.size().await? > log.layout.end {
+                    log.file.truncate(log.layout.end).await?;
                 }
                 // What a process wrote before it died may be in memory only; from here on it counts.
-                file.sync_data().await?;
+                log.file.sync_data().await?;
             }
-            Ok(Space { id, file: file.clone(), fence, fence_place, identity, layout, mark })
+            Ok(log)
         };
-        let mut space =
-            read.await.map_err(|source: io::Error| self.write_failed("read a file", source))?;
-        self.complete(&mut space).await?;
-        Ok(space)
+        let failed = |source: io::Error| self.volume.write_failed("read a file", source);
+        let mut log = read.await.map_err(failed)?;
+        self.complete(&mut log).await?;
+        Ok(log)
     }
 
-    /// Promises an epoch, durably. What is refused says the higher promise.
-    pub async fn promise(
-        &self,
-        space: &mut Space,
-        epoch: u32,
-        packet: PacketId,
-    ) -> Result<(), Error> {
-        if epoch <= space.promised() {
-            return Err(Error::Fenced { space: space.id, epoch: space.promised() });
+    /// Promises an epoch if it is higher than every one before, and tells how the log stands.
+    pub async fn fence(&self, ask: &AskFence) -> Result<Standing, Error> {
+        let mut log = self.lock_or_begin(ask.space, ask.packet).await?;
+        let granted = match self.promise(&mut log, ask.epoch, ask.packet).await {
+            Ok(()) => true,
+            Err(Error::Fenced { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        // What is reported must be durable: the new writer may count it for its majority.
+        self.sync(&mut log).await?;
+        Ok(Standing { granted, ..log.standing() })
+    }
+
+    /// Promises an epoch, durably. A refusal says the higher promise.
+    async fn promise(&self, log: &mut Log, epoch: u32, packet: PacketId) -> Result<(), Error> {
+        if epoch <= log.promised() {
+            return Err(Error::Fenced { space: log.space, epoch: log.promised() });
         }
         let fence = Fence { epoch, packet };
         let bytes = Bytes::copy_from_slice(&fence.encode());
-        let write = Write { offset: FENCE_PLACES[space.fence_place] as u64, bytes };
-        self.write_synced(&*space.file, vec![write], "promise an epoch").await?;
-        space.fence = Some(fence);
-        space.fence_place = 1 - space.fence_place;
+        let write = Write { offset: FENCE_PLACES[log.fence_place] as u64, bytes };
+        self.volume.write_synced(&*log.file, vec![write], "promise an epoch").await?;
+        log.fence = Some(fence);
+        log.fence_place = 1 - log.fence_place;
         Ok(())
     }
 
-    /// Brings this holder's log to where the writer of `epoch` can go on; gives the next sequence.
-    pub async fn admit(
-        &self,
-        space: &mut Space,
-        (epoch, packet): (u32, PacketId),
-        identity: &Identity,
-        theirs: &[Span],
-    ) -> Result<u64, Error> {
-        if epoch > space.promised() {
-            self.promise(space, epoch, packet).await?;
+    /// Brings this holder's log to where the writer can go on; gives the next sequence.
+    pub async fn admit(&self, log: &mut Log, writer: &Admission<'_>) -> Result<u64, Error> {
+        let Admission { epoch, packet, identity, tenures } = *writer;
+        if epoch > log.promised() {
+            self.promise(log, epoch, packet).await?;
         }
-        if epoch < space.promised() {
-            return Err(Error::Fenced { space: space.id, epoch: space.promised() });
+        if epoch < log.promised() {
+            return Err(Error::Fenced { space: log.space, epoch: log.promised() });
         }
-        let same = space.identity.as_ref() == Some(identity);
+        let same = log.identity.as_ref() == Some(identity);
         // Once a frame of this epoch is here, the log is its writer's: an opening that was late on
         // its way must not cut what was acknowledged since.
         let keep = match same {
-            true if space.layout.last_epoch() == epoch => space.layout.next,
-            true => Layout::common(&space.layout.spans(), theirs),
+            true if log.layout.last_epoch() == epoch => log.layout.next,
+            true => Layout::common(&log.layout.tenures(), tenures),
             false => 0,
         };
-        if same && keep == space.layout.next {
+        if same && keep == log.layout.next {
             return Ok(keep);
         }
-        let keep = self.split(space, keep).await?;
+        let keep = self.split(log, keep).await?;
         // The marks go before the frames, and the frames before another key comes in.
-        let blank = vec![0; crate::record::SEAL].into();
-        self.write_synced(
-            &*space.file,
-            vec![Write { offset: SEAL_PLACE as u64, bytes: blank }],
-            "cut a file",
-        )
-        .await?;
-        space.mark = None;
-        self.set_complete(space.id, false);
-        space.layout.truncate(keep);
-        let end = space.layout.end;
-        space.file.truncate(end).await.map_err(|source| self.fail("cut a file", source))?;
+        let blank = vec![0; SEAL].into();
+        let unmark = Write { offset: SEAL_PLACE as u64, bytes: blank };
+        self.volume.write_synced(&*log.file, vec![unmark], "cut a file").await?;
+        log.mark = None;
+        self.index.set_complete(log.space, false);
+        log.layout.truncate(keep);
+        let cut = log.file.truncate(log.layout.end).await;
+        cut.map_err(|source| self.volume.fail("cut a file", source))?;
         if !same {
             let bytes = Bytes::copy_from_slice(&identity.encode());
-            self.write_synced(
-                &*space.file,
-                vec![Write { offset: 0, bytes }],
-                "write a file's identity",
-            )
-            .await?;
-            space.identity = Some(identity.clone());
+            let write = Write { offset: 0, bytes };
+            self.volume.write_synced(&*log.file, vec![write], "write a file's identity").await?;
+            log.identity = Some(identity.clone());
         }
         Ok(keep)
     }
 
-    /// Looks up where a frame begins that a mixed run is around, so that the log can be cut before it; gives the
-    /// sequence to cut at. Where the heads in between are damaged that is the run's first: what cannot be read
-    /// here is nothing to keep, and comes again from the writer.
-    async fn split(&self, space: &mut Space, sequence: u64) -> Result<u64, Error> {
-        let Some(run) = space.layout.mixed_around(sequence) else { return Ok(sequence) };
-        let source = Source::Here { file: space.file.clone(), base: 0, small: false };
-        let mut place = place(&run, 0);
+    /// Looks up where a frame within a mixed run begins, so that the log can be cut before it; gives
+    /// the sequence to cut at. Where the heads before it are damaged that is the run's first: what
+    /// cannot be read here is nothing to keep, and comes again from the writer.
+    async fn split(&self, log: &mut Log, sequence: u64) -> Result<u64, Error> {
+        let Some(run) = log.layout.mixed_around(sequence) else { return Ok(sequence) };
+        let mut cursor = cursor_at(&run, 0);
         let reached = |head: &FrameHead| head.sequence >= sequence;
-        match self.walk((space.id, &source), &mut place, reached).await {
+        match walk(&log.source(), &mut cursor, reached).await {
             Ok(()) => {
-                space.layout.split(sequence, place.offset - run.offset);
+                log.layout.split(sequence, cursor.offset - run.offset);
                 Ok(sequence)
             }
             Err(error @ Error::Forged { .. }) => {
-                tracing::warn!(space = %space.id, %error, "a log is cut farther back");
+                tracing::warn!(space = %log.space, %error, "a log is cut farther back");
                 Ok(run.first)
             }
             Err(error) => Err(error),
@@ -269,143 +280,133 @@ impl Store {
     }
 
     /// Adds frames of the writer of `epoch`; they are durable after the next sync.
-    pub async fn append(
-        &self,
-        space: &mut Space,
-        epoch: u32,
-        frames: &[Bytes],
-    ) -> Result<(), Error> {
-        self.check_alive_here(space.id)?;
-        if epoch != space.promised() {
-            return Err(Error::Fenced { space: space.id, epoch: space.promised() });
+    pub async fn append(&self, log: &mut Log, epoch: u32, frames: &[Bytes]) -> Result<(), Error> {
+        let space = log.space;
+        self.check(space)?;
+        if epoch != log.promised() {
+            return Err(Error::Fenced { space, epoch: log.promised() });
         }
-        self.check_disk().await?;
-        // Taken over only after the write: whoever drops this future leaves the log as it was.
-        let mut layout = space.layout.clone();
+        self.volume.check_room().await?;
+        // Taken over only after the write: a caller that drops this future leaves the log as it was.
+        let mut layout = log.layout.clone();
         let mut writes = Vec::with_capacity(frames.len());
         for frame in frames {
-            let at = layout.end;
-            let head = FrameHead::parse_whole(frame, space.id)
+            let offset = layout.end;
+            let head = FrameHead::parse_whole(frame, space)
                 .filter(|head| head.total() == frame.len() && head.epoch <= epoch)
                 .ok_or("a frame");
             if let Err(what) = head.and_then(|head| layout.push(&head)) {
                 return Err(Error::Malformed { what });
             }
-            writes.push(Write { offset: at, bytes: frame.clone() });
+            writes.push(Write { offset, bytes: frame.clone() });
         }
-        let written = space.file.write(writes, false).await;
-        written.map_err(|source| self.write_failed("write a file", source))?;
-        space.layout = layout;
+        let written = log.file.write(writes, false).await;
+        written.map_err(|source| self.volume.write_failed("write a file", source))?;
+        log.layout = layout;
         Ok(())
     }
 
     /// Makes what was added durable; a log that ends with its seal is complete from here on.
-    pub async fn sync_space(&self, space: &mut Space) -> Result<(), Error> {
-        let started = Instant::now();
-        let synced = space.file.sync_data().await;
-        self.metrics.synced(started.elapsed());
-        synced.map_err(|source| self.fail("sync a file", source))?;
-        self.complete(space).await
+    pub async fn sync(&self, log: &mut Log) -> Result<(), Error> {
+        self.volume.sync(&*log.file, "sync a file").await?;
+        self.complete(log).await
     }
 
     /// Marks a log that holds its seal frame, so that readers find it without a scan.
-    async fn complete(&self, space: &mut Space) -> Result<(), Error> {
-        let Some(seal) = space.layout.seal().copied() else { return Ok(()) };
-        if space.mark.is_none() {
-            let len = crate::record::frame_total(seal.len as usize);
-            let frame = space.file.read(seal.at, len).await.map_err(disk_error("read a seal"))?;
-            let damaged = Error::Damaged { space: space.id, what: "its seal frame" };
-            let Some(identity) = &space.identity else { return Err(damaged) };
-            let cipher = identity.owner().open(&*self.keys, &identity.slot)?;
+    async fn complete(&self, log: &mut Log) -> Result<(), Error> {
+        let space = log.space;
+        let Some(seal) = log.layout.seal().copied() else { return Ok(()) };
+        if log.mark.is_none() {
+            let len = frame_total(seal.len as usize);
+            let frame = log.file.read(seal.at, len).await.map_err(Error::disk("read a seal"))?;
+            let damaged = Error::Damaged { space, what: "its seal frame" };
+            let Some(identity) = &log.identity else { return Err(damaged) };
+            let cipher = SlotOwner::of(identity).open(&*self.keys, &identity.slot)?;
             let body = cipher.open_seal(frame).ok_or(damaged)?;
-            let mark =
-                SealMark { at: seal.at, len: len as u32, size: body.size, digest: body.digest };
+            let (size, digest) = (body.size, body.digest);
+            let mark = SealMark { at: seal.at, len: in_form(len), size, digest };
             let bytes = Bytes::copy_from_slice(&mark.encode());
             // Durable, and after the frames: a mark is believed at the next start without a scan.
-            let write = vec![Write { offset: SEAL_PLACE as u64, bytes }];
-            self.write_synced(&*space.file, write, "mark a seal").await?;
-            space.mark = Some(mark);
+            let write = Write { offset: SEAL_PLACE as u64, bytes };
+            self.volume.write_synced(&*log.file, vec![write], "mark a seal").await?;
+            log.mark = Some(mark);
         }
-        self.set_complete(space.id, true);
+        self.index.set_complete(space, true);
         Ok(())
     }
 
-    pub fn set_complete(&self, space: SpaceId, complete: bool) {
-        let mut index = self.index.lock();
-        if let Some(entry) = index.get(space) {
-            index.insert(space, Entry { place: Place::Large { complete }, ..entry });
+    /// Begins a copy that is fetched from another holder.
+    pub async fn begin_part(&self, space: SpaceId) -> Result<Part, Error> {
+        Part::create(self.volume.clone(), space, &part_path(space)).await
+    }
+
+    /// Finishes a copy and puts it in the place of what was here.
+    pub async fn put_in_place(&self, part: Part, header: &FileHeader) -> Result<(), Error> {
+        let space = part.space;
+        // The promise that an incomplete log here has made; the complete copy keeps it.
+        let fence = self.lock(space).await.ok().and_then(|log| log.fence);
+        part.finish(header, fence).await?;
+        let cell = self.cell(space);
+        let mut cell = cell.lock().await;
+        *cell = None;
+        let path = space_path(space);
+        if matches!(self.index.location(space), Some(Location::Record(_))) {
+            return Err(Error::Exists { space });
         }
+        self.wipe(&path).await?;
+        let renamed = self.volume.disk().rename(&part_path(space), &path).await;
+        renamed.map_err(|source| self.volume.fail("rename a copy", source))?;
+        self.volume.sync_dir("spaces", "sync a copy").await?;
+        let location = Location::File { complete: true };
+        let located = Located { packet: header.identity.packet, location };
+        if self.index.enter_one(space, located) == Entered::Purged {
+            self.wipe(&path).await?;
+            self.volume.sync_dir("spaces", "sync a purge").await?;
+            return Err(Error::Purged { space });
+        }
+        Ok(())
     }
 
-    pub async fn write_synced(
-        &self,
-        file: &dyn File,
-        writes: Vec<Write>,
-        what: &'static str,
-    ) -> Result<(), Error> {
-        let started = Instant::now();
-        let written = file.write(writes, true).await;
-        self.metrics.synced(started.elapsed());
-        written.map_err(|source| self.write_failed(what, source))
+    /// Destroys what a failed copy left.
+    pub async fn discard_part(&self, space: SpaceId) -> Result<(), Error> {
+        self.wipe(&part_path(space)).await
     }
 
-    /// Reads all files' headers into the index; what an interrupted copy left is wiped.
-    pub async fn scan_files(&self) -> Result<(), Error> {
-        let files = self.disk.list("spaces").await.map_err(disk_error("list its files"))?;
-        for (name, _) in files {
-            if name.ends_with(PART) {
-                self.wipe_file(&format!("spaces/{name}")).await?;
-                continue;
+    /// Destroys files that have left the index, durably.
+    pub async fn destroy(&self, spaces: &[SpaceId]) -> Result<(), Error> {
+        if spaces.is_empty() {
+            return Ok(());
+        }
+        for space in spaces {
+            // A request that holds the log ends first; a later one finds it gone.
+            let cell = self.cell(*space);
+            let mut cell = cell.lock().await;
+            *cell = None;
+            // It has left the index, so no later purge would find it: wait for the next descriptor.
+            while let Err(error) = self.wipe(&space_path(*space)).await {
+                let Error::Short { .. } = error else { return Err(error) };
+                sleep(SHORT_PAUSE).await;
             }
-            let Ok(id) = name.parse::<SpaceId>() else { continue };
-            let file = self.disk.open(&space_path(id)).await.map_err(disk_error("open a file"))?;
-            let header =
-                file.read(0, FILE_HEAD).await.map_err(disk_error("read a file's header"))?;
-            let identity = Identity::parse(&header, id);
-            let mark = header.get(SEAL_PLACE..).and_then(SealMark::parse);
-            let packet = identity.as_ref().map(|identity| identity.packet);
-            let packet = packet.or(Fence::of_header(&header).0.map(|fence| fence.packet));
-            let complete = identity.is_some() && mark.is_some();
-            let entry =
-                Entry { packet: packet.unwrap_or(PacketId(0)), place: Place::Large { complete } };
-            self.index.lock().insert(id, entry);
+            self.open.lock().remove(space);
         }
-        self.disk.sync_dir("spaces").await.map_err(|source| self.fail("sync its files", source))
-    }
-}
-
-impl Identity {
-    pub fn owner(&self) -> SlotOwner {
-        let Self { space, packet, generation, .. } = *self;
-        SlotOwner { space, packet, generation, small: None }
+        self.volume.sync_dir("spaces", "sync a purge").await
     }
 
-    /// Reads the identity that a peer sent.
-    pub fn from_peer(octets: &[u8], space: SpaceId) -> Result<Self, Error> {
-        let identity = (octets.len() == IDENTITY).then(|| Self::parse(octets, space)).flatten();
-        identity.ok_or(Error::Malformed { what: "a file's identity" })
-    }
-}
-
-/// Reads frames from the beginning, as far as they are whole and follow each other.
-async fn scan_frames(file: &dyn File, space: SpaceId) -> io::Result<Layout> {
-    let mut layout = Layout::default();
-    let (mut octets, mut start) = (BytesMut::new(), layout.end);
-    loop {
-        let mut from = (layout.end - start) as usize;
-        let head = |octets: &[u8]| FrameHead::parse(octets, space).map(|head| head.total());
-        let needed = octets.get(from..).and_then(head).unwrap_or(FRAME_HEAD);
-        if octets.len() < from + needed || octets.len() < from + FRAME_HEAD {
-            octets = file.read(layout.end, WINDOW).await?;
-            (start, from) = (layout.end, 0);
-        }
-        let Some(head) = octets.get(from..).and_then(|frame| FrameHead::parse_whole(frame, space))
-        else {
-            break;
+    /// Overwrites a file's key and head, durably, and removes it; the caller syncs the directory.
+    async fn wipe(&self, path: &str) -> Result<(), Error> {
+        let disk = self.volume.disk();
+        let file = match disk.open(path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => {
+                opened.map_err(|source| self.volume.fail("open a file to wipe it", source))?
+            }
         };
-        if layout.push(&head).is_err() {
-            break;
-        }
+        let wiped = async {
+            let len = file.size().await?.min(FILE_HEAD as u64 + u64::from(WIPED));
+            let bytes = vec![0; in_memory(len)].into();
+            file.write(vec![Write { offset: 0, bytes }], true).await?;
+            disk.remove(path).await
+        };
+        wiped.await.map_err(|source| self.volume.fail("wipe a file", source))
     }
-    Ok(layout)
 }

@@ -3,26 +3,29 @@
 //! The table is small whatever the content's size and however many pieces it came in, and is written
 //! into the seal frame. A run of equal frames finds any offset by arithmetic, so a download starts in
 //! constant time. An upload whose pieces end in the middle of frames, over and over, has *mixed* runs
-//! from some point on: frames of any lengths, of which their own heads tell. What is looked for in one
-//! is found by walking through it, which is bounded; so the table grows with the content's octets, and
-//! not with the number of its pieces. Without a seal frame the table is rebuilt by scanning the heads.
+//! from some point on: frames of any lengths, which their own heads tell. A frame in a mixed run is found
+//! by walking along the heads, a bounded way; so the table grows with the content's octets, and not with
+//! the number of its pieces. Without a seal frame the table is rebuilt by scanning the heads.
 //! The runs are the log as it was written; what counts as content (a cut takes back what came before
 //! it) follows from them.
 
-use crate::record::{FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, TAG, frame_total};
+use crate::{
+    lengths::in_form,
+    record::{FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, TAG, frame_total},
+};
 
 /// Runs of one content: the table takes less than one frame.
 pub const RUNS_MAX: usize = 4096;
 /// Runs kept back from data, for barriers, cuts and the seal.
 pub const RUNS_KEPT: usize = 256;
-/// From so many runs on, frames of another length join the run before them: an upload in ordinary pieces
-/// never has so many. Few where tests would otherwise never meet a mixed run.
+/// From this number of runs on, frames of another length join the run before them. An upload in ordinary
+/// pieces stays below it. It is small in tests, which would otherwise never meet a mixed run.
 pub const EXACT_MAX: usize = if cfg!(test) { 6 } else { 512 };
-/// Octets of the file that a mixed run may have: what is walked along for one place in it, by the heads of its
-/// frames. Two runs that follow each other are longer together.
+/// Octets of the file that a mixed run may have: the longest walk to one of its frames. Two runs that
+/// follow each other are longer together.
 pub const MIXED_MAX: u64 = if cfg!(test) { 900_000 } else { 16 << 20 };
-/// Of a file that has outgrown that: its part that a mixed run may have instead (85 MiB of 16 GiB). A file of
-/// 1 TiB stays below [`RUNS_MAX`] that way.
+/// In a larger file a mixed run may have one such part of it instead (85 MiB of 16 GiB), so that a file
+/// of 1 TiB stays below [`RUNS_MAX`].
 const MIXED_PART: u64 = 192;
 /// Octets of a run in the table.
 const RUN: usize = 21;
@@ -47,9 +50,9 @@ pub struct Run {
     pub plain: u64,
 }
 
-/// Frames of one epoch that follow each other.
+/// The frames that the writer of one epoch has written: they follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct Span {
+pub struct Tenure {
     /// The epoch.
     #[n(0)]
     pub epoch: u32,
@@ -70,21 +73,30 @@ pub struct Layout {
     pub offset: u64,
 }
 
-/// Where to read from: a frame, and how those behind it in its run lie.
+/// The frame to read next, and how the frames behind it in its run lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct FrameCursor {
     /// Where the frame lies in the file.
     pub at: u64,
     /// Plaintext offset where it begins: of a mixed run perhaps far before what is looked for.
     pub offset: u64,
     /// Plaintext octets of each frame; 0 of a mixed run.
     pub len: u32,
-    /// Who wrote the run.
+    /// The epoch of the run's writer.
     pub epoch: u32,
     /// The frame's sequence.
-    pub first: u64,
+    pub sequence: u64,
     /// Plaintext offset where the run ends.
     pub end: u64,
+}
+
+impl FrameCursor {
+    /// Moves behind the frame that it stands at.
+    pub fn pass(&mut self, head: &FrameHead) {
+        self.at += head.total() as u64;
+        self.offset += u64::from(head.len);
+        self.sequence += 1;
+    }
 }
 
 impl Default for Layout {
@@ -110,7 +122,7 @@ impl Run {
 }
 
 impl Layout {
-    /// Takes the next frame, if it is one that may follow.
+    /// Adds the next frame, if it may follow.
     pub fn push(&mut self, head: &FrameHead) -> Result<(), &'static str> {
         let last_epoch = self.last_epoch();
         if head.sequence != self.next || head.epoch < last_epoch {
@@ -207,28 +219,28 @@ impl Layout {
     fn is_boundary(&self, offset: u64) -> bool {
         offset == self.offset
             || self.live().iter().any(|run| {
-                // Within a mixed run only its frames' heads tell; whoever reads it finds what is cut amiss.
+                // Within a mixed run only the heads of its frames know. A wrong cut is found when it is read.
                 (run.offset..run.end()).contains(&offset)
                     && (run.is_mixed() || (offset - run.offset).is_multiple_of(u64::from(run.len)))
             })
     }
 
     /// The epochs in order, each with its last sequence.
-    pub fn spans(&self) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
+    pub fn tenures(&self) -> Vec<Tenure> {
+        let mut tenures: Vec<Tenure> = Vec::new();
         for run in &self.runs {
             let last = run.first + u64::from(run.count) - 1;
-            match spans.last_mut().filter(|span| span.epoch == run.epoch) {
-                Some(span) => span.last = last,
-                None => spans.push(Span { epoch: run.epoch, last }),
+            match tenures.last_mut().filter(|tenure| tenure.epoch == run.epoch) {
+                Some(tenure) => tenure.last = last,
+                None => tenures.push(Tenure { epoch: run.epoch, last }),
             }
         }
-        spans
+        tenures
     }
 
     /// The first sequence at which two logs differ: frames of the same epoch and sequence are the
     /// same frame, and so is everything before them.
-    pub fn common(ours: &[Span], theirs: &[Span]) -> u64 {
+    pub fn common(ours: &[Tenure], theirs: &[Tenure]) -> u64 {
         let mut common = 0;
         for (ours, theirs) in ours.iter().zip(theirs) {
             if ours.epoch != theirs.epoch {
@@ -242,20 +254,20 @@ impl Layout {
         common
     }
 
-    /// The mixed run that a sequence lies within, if it does not begin it: the place of that frame must be
-    /// looked for in the file, and told by [`Layout::split`], before the log can be cut there.
+    /// The mixed run that a sequence lies within, unless it begins the run. Before the log can be cut there,
+    /// the frame must be found in the file and told to [`Layout::split`].
     pub fn mixed_around(&self, sequence: u64) -> Option<Run> {
         let run = self.run_of(sequence)?;
         (run.is_mixed() && run.first < sequence).then_some(*run)
     }
 
-    /// Makes two of the mixed run around a sequence; so many octets of plaintext are in the frames before it.
+    /// Splits the mixed run around a sequence in two; `plain` octets of plaintext are in the frames before it.
     pub fn split(&mut self, sequence: u64, plain: u64) {
         let around = self.mixed_around(sequence);
         let index = around.and_then(|run| self.runs.iter().position(|it| it.first == run.first));
         let Some(index) = index else { return };
         let run = &mut self.runs[index];
-        let count = (sequence - run.first) as u32;
+        let count = in_form(sequence - run.first);
         let before = Run { count, plain, ..*run };
         let behind = Run {
             count: run.count - count,
@@ -269,11 +281,11 @@ impl Layout {
         self.runs.insert(index + 1, behind);
     }
 
-    /// Forgets the frames from a sequence on, which no mixed run is around.
+    /// Forgets the frames from a sequence on. It must not lie within a mixed run.
     pub fn truncate(&mut self, sequence: u64) {
         debug_assert!(self.mixed_around(sequence).is_none(), "it was split first");
         self.runs.retain_mut(|run| {
-            let count = sequence.saturating_sub(run.first).min(u64::from(run.count)) as u32;
+            let count = in_form(sequence.saturating_sub(run.first).min(u64::from(run.count)));
             if count < run.count {
                 run.count = count;
                 run.plain = u64::from(count) * u64::from(run.len);
@@ -292,12 +304,12 @@ impl Layout {
     }
 
     /// Where the frame of a sequence lies, or the first one of the mixed run that it is in.
-    pub fn find(&self, sequence: u64) -> Option<Place> {
-        self.run_of(sequence).map(|run| place(run, sequence - run.first))
+    pub fn find(&self, sequence: u64) -> Option<FrameCursor> {
+        self.run_of(sequence).map(|run| cursor_at(run, sequence - run.first))
     }
 
-    /// The run table, for the seal frame. Where the data of a mixed run begins follows from the runs before
-    /// it: in the place of its offset stand its plaintext octets.
+    /// The run table, for the seal frame. The offset of a mixed run follows from the runs before it, so
+    /// its plaintext octets stand in that place.
     pub fn encode(&self) -> Vec<u8> {
         let mut table = Vec::with_capacity(self.runs.len() * RUN);
         for run in &self.runs {
@@ -359,22 +371,22 @@ impl Layout {
 }
 
 /// Where the content's octet at `offset` lies, in runs as [`Layout::live`] gives them.
-pub fn locate(live: &[Run], offset: u64) -> Option<Place> {
+pub fn locate(live: &[Run], offset: u64) -> Option<FrameCursor> {
     let index = live.partition_point(|run| run.offset <= offset).checked_sub(1)?;
     let run = &live[index];
     let skip = (offset - run.offset).checked_div(u64::from(run.len)).unwrap_or(0);
-    (offset < run.end()).then(|| place(run, skip))
+    (offset < run.end()).then(|| cursor_at(run, skip))
 }
 
-/// So many frames behind the first one of a run, or the first one of a mixed run.
-pub fn place(run: &Run, skip: u64) -> Place {
+/// A cursor at a frame of a run, `skip` frames behind its first, or at the first one of a mixed run.
+pub fn cursor_at(run: &Run, skip: u64) -> FrameCursor {
     let skip = if run.is_mixed() { 0 } else { skip };
-    Place {
+    FrameCursor {
         at: run.at + skip * frame_total(run.len as usize) as u64,
         offset: run.offset + skip * u64::from(run.len),
         len: run.len,
         epoch: run.epoch,
-        first: run.first + skip,
+        sequence: run.first + skip,
         end: run.end(),
     }
 }
@@ -386,7 +398,7 @@ fn cut(live: &mut Vec<Run>, offset: u64) {
             run.plain = keep;
             return keep > 0;
         }
-        run.count = (keep / u64::from(run.len)) as u32;
+        run.count = in_form(keep / u64::from(run.len));
         run.plain = u64::from(run.count) * u64::from(run.len);
         run.count > 0
     });

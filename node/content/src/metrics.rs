@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::lengths::micros_of;
+
 /// Counters of one store since its start.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -36,7 +38,7 @@ pub struct Metrics {
 
 impl Metrics {
     pub(crate) fn synced(&self, took: Duration) {
-        let micros = took.as_micros().min(u128::from(u64::MAX)) as u64;
+        let micros = micros_of(took);
         self.sync_count.fetch_add(1, Relaxed);
         self.sync_micros.fetch_add(micros, Relaxed);
         self.sync_micros_max.fetch_max(micros, Relaxed);

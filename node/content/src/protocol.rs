@@ -4,21 +4,25 @@
 //! travel as they are; the rest is encoded by field number. An answer is four octets (version,
 //! outcome, two zeros) and a body.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use minicbor::{Decode, Encode};
 use model::{Digest, PacketId, SpaceId};
 
-use crate::{Error, layout::Span, record::RecordHead};
+use crate::{
+    Error, SealedRecord,
+    layout::Tenure,
+    record::{IDENTITY, Identity},
+};
 
 /// The version of the protocol.
 pub const VERSION: u8 = 1;
 /// Octets before a body.
 pub const PREFIX: usize = 4;
-/// Spans of epochs that a message may carry: more takeovers than an upload lives to see that goes by the token.
-pub const SPANS_MAX: usize = 4096;
+/// Tenures that a message may carry: an upload whose token expires sees fewer takeovers.
+pub const TENURES_MAX: usize = 4096;
 /// Spaces that one question may name: the answer takes a little of a disk's time for each.
 pub const HOLDS_MAX: usize = 1000;
-/// Octets of a header of a stream: an identity, spans, and room.
+/// Octets of a header of a stream: an identity, tenures, and room.
 pub const STREAM_HEADER_MAX: usize = 128 << 10;
 
 /// What is asked.
@@ -126,7 +130,7 @@ pub struct Standing {
     #[cbor(with = "minicbor::bytes")]
     pub identity: Vec<u8>,
     #[n(3)]
-    pub spans: Vec<Span>,
+    pub tenures: Vec<Tenure>,
     /// The end of the frames in the file.
     #[n(4)]
     pub end: u64,
@@ -152,7 +156,7 @@ pub struct AskAppend {
     #[cbor(with = "minicbor::bytes")]
     pub identity: Vec<u8>,
     #[n(4)]
-    pub spans: Vec<Span>,
+    pub tenures: Vec<Tenure>,
 }
 
 /// What goes through a stream of frames, beside the frames themselves.
@@ -166,15 +170,14 @@ pub enum Signal {
     Durable(u64),
     /// From the holder: it takes no more, because of a higher epoch (or 0: for another reason).
     Refused(u32),
-    /// From the holder: it takes no more, because only the reserve is left of its disk. A program that
-    /// does not know the word takes the stream for lost.
+    /// From the holder: it takes no more, because only the reserve is left of its disk.
     Full,
 }
 
 impl Standing {
     /// The last frame's epoch and the count of frames: the higher one has what was acknowledged.
     pub fn position(&self) -> (u32, u64) {
-        self.spans.last().map_or((0, 0), |span| (span.epoch, span.last.saturating_add(1)))
+        self.tenures.last().map_or((0, 0), |last| (last.epoch, last.last.saturating_add(1)))
     }
 }
 
@@ -280,14 +283,18 @@ pub fn decode<'b, T: Decode<'b, ()>>(body: &'b [u8]) -> Result<T, Error> {
 }
 
 /// Takes a batch of records apart; every one is whole and says the truth about its length.
-pub fn records(body: &Bytes) -> Result<Vec<(Bytes, RecordHead)>, Error> {
-    let (mut records, mut at) = (Vec::new(), 0);
-    while at < body.len() {
-        let head =
-            RecordHead::parse_whole(&body[at..]).ok_or(Error::Malformed { what: "a record" })?;
-        let end = at + head.total as usize;
-        records.push((body.slice(at..end), head));
-        at = end;
+pub fn records(mut body: Bytes) -> Result<Vec<SealedRecord>, Error> {
+    let mut records = Vec::new();
+    while !body.is_empty() {
+        let record = SealedRecord::first_of(&body).ok_or(Error::Malformed { what: "a record" })?;
+        body.advance(record.octets().len());
+        records.push(record);
     }
     Ok(records)
+}
+
+/// Reads the identity of a file that a peer sent.
+pub fn identity(octets: &[u8], space: SpaceId) -> Result<Identity, Error> {
+    let identity = (octets.len() == IDENTITY).then(|| Identity::parse(octets, space)).flatten();
+    identity.ok_or(Error::Malformed { what: "a file's identity" })
 }

@@ -7,9 +7,10 @@
 //! - A *file* holds one large content: 4 KiB of header (identity, two fence places, seal mark),
 //!   then frames in the order of their sequence.
 
+use bytes::Bytes;
 use model::{Digest, PacketId, SpaceId};
 
-use crate::SLOT_MAX;
+use crate::{META_MAX, SLOT_MAX, SMALL_MAX, lengths::in_memory};
 
 /// The version of all forms here.
 pub const VERSION: u8 = 1;
@@ -18,7 +19,10 @@ pub const RECORD_HEAD: usize = 128;
 /// Records begin at multiples of this, so that a scan can find the next one after damage.
 pub const ALIGN: usize = 64;
 /// The largest record: a small content, its overhead, and room.
-pub const RECORD_MAX: usize = crate::SMALL_MAX + (32 << 10);
+pub const RECORD_MAX: usize = SMALL_MAX + (32 << 10);
+/// Octets overwritten at the beginning of a purged record or file: slot, meta and the head of the
+/// first data frames' ciphertext, with room.
+pub const WIPED: u32 = 8 << 10;
 /// Octets of a frame's head.
 pub const FRAME_HEAD: usize = 40;
 /// Octets of a frame's tag.
@@ -129,11 +133,10 @@ impl RecordHead {
 
     /// Octets of slot and frames, without padding; none if the fields cannot be.
     pub fn body_len(&self) -> Option<usize> {
-        if self.size > crate::SMALL_MAX as u64 || self.meta_len as usize > crate::META_MAX {
+        if self.size > SMALL_MAX as u64 || self.meta_len as usize > META_MAX {
             return None;
         }
-        let full = self.size as usize / FRAME;
-        let rest = self.size as usize % FRAME;
+        let (full, rest) = (in_memory(self.size) / FRAME, in_memory(self.size) % FRAME);
         let mut len = usize::from(self.slot_len) + FRAME_HEAD + self.meta_len as usize + TAG;
         len += full * (FRAME_HEAD + FRAME + TAG);
         if rest > 0 {
@@ -204,11 +207,81 @@ impl RecordHead {
         sound.then_some(head)
     }
 
+    /// Tells one record of a space from another: the CRC of the head.
+    pub fn mark(&self) -> u32 {
+        let form = self.encode();
+        u32::from_be_bytes(form[RECORD_HEAD - 4..].try_into().expect("four octets"))
+    }
+
     /// Reads a whole record, head and body, as a peer sends it.
     pub fn parse_whole(record: &[u8]) -> Option<Self> {
         let head = Self::parse(record)?;
         let body = record.get(RECORD_HEAD..head.total as usize)?;
         (head.kind == RecordKind::Content && crc32fast::hash(body) == head.body_crc).then_some(head)
+    }
+}
+
+/// A small content as every holder stores it and nodes send it: sealed, with a head in the clear.
+#[derive(Clone)]
+pub struct SealedRecord {
+    octets: Bytes,
+    head: RecordHead,
+}
+
+impl SealedRecord {
+    /// The record that stands at the beginning of these octets, whole; none if it is damaged.
+    pub(crate) fn first_of(octets: &Bytes) -> Option<Self> {
+        let head = RecordHead::parse_whole(octets)?;
+        Some(Self { octets: octets.slice(..head.total as usize), head })
+    }
+
+    /// A record that was just built under that head.
+    pub(crate) fn built(octets: Bytes, head: RecordHead) -> Self {
+        debug_assert_eq!(octets.len(), head.total as usize, "the head says how long it is");
+        Self { octets, head }
+    }
+
+    /// Reads a record that another node built; none if it is damaged or more follows.
+    pub fn parse(octets: Bytes) -> Option<Self> {
+        let record = Self::first_of(&octets)?;
+        (record.octets.len() == octets.len()).then_some(record)
+    }
+
+    pub(crate) fn head(&self) -> &RecordHead {
+        &self.head
+    }
+
+    /// The octets that are stored and sent.
+    pub fn octets(&self) -> &Bytes {
+        &self.octets
+    }
+
+    /// The space that it was sealed for.
+    pub fn space(&self) -> SpaceId {
+        self.head.space
+    }
+
+    /// The packet that it was sealed for.
+    pub fn packet(&self) -> PacketId {
+        self.head.packet
+    }
+
+    /// Octets of plaintext.
+    pub fn size(&self) -> u64 {
+        self.head.size
+    }
+
+    /// SHA-256 of the plaintext.
+    pub fn digest(&self) -> Digest {
+        self.head.digest
+    }
+}
+
+impl std::fmt::Debug for SealedRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Contents print as nothing.
+        let Self { head: RecordHead { space, total, .. }, .. } = self;
+        f.debug_struct("SealedRecord").field("space", space).field("total", total).finish()
     }
 }
 
@@ -238,7 +311,7 @@ impl FrameKind {
     /// The most plaintext that such a frame may hold.
     pub fn len_max(self) -> usize {
         match self {
-            Self::Meta => crate::META_MAX,
+            Self::Meta => META_MAX,
             Self::Data | Self::Seal => FRAME,
             Self::Barrier | Self::Cut => 0,
         }
@@ -322,7 +395,7 @@ fn frame_crc(head: &[u8], space: SpaceId) -> u32 {
     hasher.finalize()
 }
 
-/// Who a file is: the same octets on every holder.
+/// A file's identity; identical on every holder.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     pub space: SpaceId,
@@ -337,7 +410,8 @@ impl Identity {
         let mut form = [0; IDENTITY];
         form[..4].copy_from_slice(&FILE_MAGIC);
         form[4] = VERSION;
-        form[6..8].copy_from_slice(&(self.slot.len() as u16).to_be_bytes());
+        let slot_len = u16::try_from(self.slot.len()).expect("a slot is at most SLOT_MAX");
+        form[6..8].copy_from_slice(&slot_len.to_be_bytes());
         form[8..24].copy_from_slice(&self.space.to_bytes());
         form[24..40].copy_from_slice(&self.packet.to_bytes());
         form[40..48].copy_from_slice(&self.generation.to_be_bytes());

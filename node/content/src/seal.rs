@@ -4,6 +4,8 @@
 //! sequence (u64); an epoch has one writer and a writer seals a sequence once, so a key and a
 //! nonce never meet twice. What a frame is and where it belongs is authenticated with it.
 
+use std::sync::Arc;
+
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     digest::{Context, SHA256},
@@ -13,10 +15,12 @@ use model::{Digest, PacketId, SpaceId};
 use zeroize::Zeroizing;
 
 use crate::{
-    ContentKey, Error, KeySealer, Random, SLOT_MAX,
+    ContentKey, Error, KeySealer, META_MAX, Random, SLOT_MAX, SMALL_MAX, SealedRecord,
     layout::Layout,
+    lengths::in_form,
     record::{
-        FRAME, FRAME_HEAD, FrameHead, FrameKind, RECORD_HEAD, RecordHead, RecordKind, TAG, VERSION,
+        FRAME, FRAME_HEAD, FrameHead, FrameKind, Identity, RECORD_HEAD, RecordHead, RecordKind,
+        TAG, VERSION,
     },
 };
 
@@ -30,6 +34,16 @@ pub struct Cipher {
     key: LessSafeKey,
 }
 
+/// A frame that is to be sealed.
+pub struct NewFrame<'a> {
+    pub kind: FrameKind,
+    pub epoch: u32,
+    pub sequence: u64,
+    /// Plaintext octets before it.
+    pub offset: u64,
+    pub plaintext: &'a [u8],
+}
+
 /// What a seal frame says.
 pub struct SealBody {
     pub digest: Digest,
@@ -38,29 +52,42 @@ pub struct SealBody {
 }
 
 /// Draws a content key.
-pub fn fresh_key(random: &Random) -> ContentKey {
+fn fresh_key(random: &Random) -> ContentKey {
     let mut key = Zeroizing::new([0; 32]);
     random(&mut key[..]);
     key
 }
 
 /// Draws a slot's generation: it tells a slot from every other that this space ever had.
-pub fn fresh_generation(random: &Random) -> u64 {
+fn fresh_generation(random: &Random) -> u64 {
     let mut octets = [0; 8];
     random(&mut octets);
     u64::from_be_bytes(octets)
 }
 
-/// What a slot is sealed for. Of a small content size and digest are known and bound to the slot;
-/// of a large one its seal frame says them.
+/// What a slot is sealed for. The slot of a small content is bound to size and digest; those of a large
+/// content are in its seal frame.
 pub struct SlotOwner {
     pub space: SpaceId,
     pub packet: PacketId,
     pub generation: u64,
-    pub small: Option<(u64, Digest)>,
+    pub small: Option<Sealed>,
+}
+
+/// The plaintext of a small content.
+#[derive(Clone, Copy)]
+pub struct Sealed {
+    pub size: u64,
+    pub digest: Digest,
 }
 
 impl SlotOwner {
+    /// The owner of a file's slot.
+    pub fn of(identity: &Identity) -> Self {
+        let Identity { space, packet, generation, .. } = *identity;
+        Self { space, packet, generation, small: None }
+    }
+
     fn aad(&self) -> [u8; 101] {
         let mut aad = [0; 101];
         aad[..20].copy_from_slice(SLOT_PURPOSE);
@@ -68,7 +95,7 @@ impl SlotOwner {
         aad[21..37].copy_from_slice(&self.space.to_bytes());
         aad[37..53].copy_from_slice(&self.packet.to_bytes());
         aad[53..61].copy_from_slice(&self.generation.to_be_bytes());
-        if let Some((size, digest)) = &self.small {
+        if let Some(Sealed { size, digest }) = &self.small {
             aad[61..69].copy_from_slice(&size.to_be_bytes());
             aad[69..].copy_from_slice(&digest.0);
         }
@@ -103,12 +130,9 @@ impl Cipher {
     pub fn seal(
         &self,
         buffer: &mut BytesMut,
-        kind: FrameKind,
-        (epoch, sequence): (u32, u64),
-        offset: u64,
-        plaintext: &[u8],
+        NewFrame { kind, epoch, sequence, offset, plaintext }: NewFrame<'_>,
     ) -> FrameHead {
-        let len = plaintext.len() as u32;
+        let len = in_form(plaintext.len());
         let mut head = FrameHead { kind, epoch, sequence, offset, len, body_crc: 0 };
         let start = buffer.len();
         buffer.reserve(head.total());
@@ -181,7 +205,7 @@ fn nonce(head: &FrameHead) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-/// SHA-256 of octets that are at hand.
+/// SHA-256 of octets in memory.
 pub fn digest_of(octets: &[u8]) -> Digest {
     finished(digest_context(octets))
 }
@@ -212,56 +236,98 @@ impl Hash {
     }
 }
 
-/// What a small record is made of.
-pub struct SmallParts<'a> {
+/// A small content that is to be sealed.
+pub struct SmallContent {
     pub space: SpaceId,
     pub packet: PacketId,
-    pub meta: &'a [u8],
-    pub plaintext: &'a [u8],
+    pub meta: Bytes,
+    pub plaintext: Bytes,
 }
 
-/// Builds the sealed record of a small content, once for this disk and all peers. The octets
-/// `prefix` stand before it, so that a message of one record needs no copy.
-pub fn build_record(
-    parts: &SmallParts<'_>,
-    prefix: &[u8],
-    keys: &dyn KeySealer,
-    random: &Random,
-) -> Result<(Bytes, RecordHead), Error> {
-    let SmallParts { space, packet, meta, plaintext } = *parts;
-    let (size, digest) = (plaintext.len() as u64, digest_of(plaintext));
-    let (key, generation) = (fresh_key(random), fresh_generation(random));
-    let slot =
-        SlotOwner { space, packet, generation, small: Some((size, digest)) }.seal(keys, &key)?;
-    let cipher = Cipher::new(space, &key);
-    let mut head = RecordHead {
-        kind: RecordKind::Content,
-        slot_len: slot.len() as u16,
-        total: 0,
-        meta_len: meta.len() as u32,
-        space,
-        packet,
-        generation,
-        size,
-        digest,
-        body_crc: 0,
-    };
-    let body_len = head
-        .body_len()
-        .ok_or(Error::TooLarge { what: "a small content", max: crate::SMALL_MAX as u64 })?;
-    head.total = RecordHead::total_of(body_len) as u32;
-    let mut buffer = BytesMut::with_capacity(prefix.len() + head.total as usize);
-    buffer.extend_from_slice(prefix);
-    buffer.put_bytes(0, RECORD_HEAD);
-    buffer.extend_from_slice(&slot);
-    cipher.seal(&mut buffer, FrameKind::Meta, (0, 0), 0, meta);
-    for (index, piece) in plaintext.chunks(FRAME).enumerate() {
-        let index = index as u64;
-        cipher.seal(&mut buffer, FrameKind::Data, (0, index + 1), index * FRAME as u64, piece);
+/// A record that was just built, and the octets that it stands in.
+pub struct Built {
+    /// The prefix that was asked for, and the record.
+    pub message: Bytes,
+    pub record: SealedRecord,
+}
+
+/// Seals contents under fresh keys, and the keys under the cluster key.
+pub struct Sealer {
+    keys: Arc<dyn KeySealer>,
+    random: Random,
+}
+
+impl Sealer {
+    pub fn new(keys: Arc<dyn KeySealer>, random: Random) -> Self {
+        Self { keys, random }
     }
-    buffer.resize(prefix.len() + head.total as usize, 0);
-    let body = prefix.len() + RECORD_HEAD;
-    head.body_crc = crc32fast::hash(&buffer[body..]);
-    buffer[prefix.len()..body].copy_from_slice(&head.encode());
-    Ok((buffer.freeze(), head))
+
+    /// Draws the key of a large content.
+    pub fn begin(&self, space: SpaceId, packet: PacketId) -> Result<(Identity, Cipher), Error> {
+        let (key, generation) = (fresh_key(&self.random), fresh_generation(&self.random));
+        let owner = SlotOwner { space, packet, generation, small: None };
+        let slot = owner.seal(&*self.keys, &key)?;
+        Ok((Identity { space, packet, generation, slot }, Cipher::new(space, &key)))
+    }
+
+    /// Opens the key of a large content.
+    pub fn open(&self, identity: &Identity) -> Result<Cipher, Error> {
+        SlotOwner::of(identity).open(&*self.keys, &identity.slot)
+    }
+
+    /// Builds the sealed record of a small content, once for this disk and all peers. The octets
+    /// `prefix` stand before it, so that a message of one record needs no copy.
+    pub fn record(&self, content: &SmallContent, prefix: &[u8]) -> Result<Built, Error> {
+        let SmallContent { space, packet, ref meta, ref plaintext } = *content;
+        let too_large = |what, max| Error::TooLarge { what, max: max as u64 };
+        if plaintext.len() > SMALL_MAX {
+            return Err(too_large("a small content", SMALL_MAX));
+        }
+        if meta.len() > META_MAX {
+            return Err(too_large("a meta", META_MAX));
+        }
+        let (size, digest) = (plaintext.len() as u64, digest_of(plaintext));
+        let (key, generation) = (fresh_key(&self.random), fresh_generation(&self.random));
+        let small = Some(Sealed { size, digest });
+        let slot = SlotOwner { space, packet, generation, small }.seal(&*self.keys, &key)?;
+        let cipher = Cipher::new(space, &key);
+        let mut head = RecordHead {
+            kind: RecordKind::Content,
+            slot_len: u16::try_from(slot.len()).expect("a slot is at most SLOT_MAX"),
+            total: 0,
+            meta_len: in_form(meta.len()),
+            space,
+            packet,
+            generation,
+            size,
+            digest,
+            body_crc: 0,
+        };
+        let body_len = head.body_len().expect("size and meta were compared with their limits");
+        let total = RecordHead::total_of(body_len);
+        head.total = in_form(total);
+        let mut buffer = BytesMut::with_capacity(prefix.len() + total);
+        buffer.extend_from_slice(prefix);
+        buffer.put_bytes(0, RECORD_HEAD);
+        buffer.extend_from_slice(&slot);
+        let frame = |kind, sequence, offset, plaintext| NewFrame {
+            kind,
+            epoch: 0,
+            sequence,
+            offset,
+            plaintext,
+        };
+        cipher.seal(&mut buffer, frame(FrameKind::Meta, 0, 0, meta));
+        for (piece, index) in plaintext.chunks(FRAME).zip(0..) {
+            let data = frame(FrameKind::Data, index + 1, index * FRAME as u64, piece);
+            cipher.seal(&mut buffer, data);
+        }
+        buffer.resize(prefix.len() + total, 0);
+        let body = prefix.len() + RECORD_HEAD;
+        head.body_crc = crc32fast::hash(&buffer[body..]);
+        buffer[prefix.len()..body].copy_from_slice(&head.encode());
+        let message = buffer.freeze();
+        let record = SealedRecord::built(message.slice(prefix.len()..), head);
+        Ok(Built { message, record })
+    }
 }

@@ -3,6 +3,7 @@
 //! It reads text and manifests only; what the compiler and clippy see is theirs. Each rule is a
 //! function of what it reads, so that planted text shows that it can fail.
 
+mod circles;
 mod manifest;
 mod source;
 mod spelling;

@@ -186,7 +186,7 @@ fn attribute_end(tokens: &[Token], at: usize) -> Option<usize> {
 }
 
 /// After the sign that closes the one that opens here.
-fn closed(tokens: &[Token], open: usize) -> usize {
+pub fn closed(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate().skip(open) {
         match token.as_str() {

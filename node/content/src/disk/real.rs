@@ -3,8 +3,9 @@
 //! Each operation is one job of tokio's blocking pool, at most [`JOBS_MAX`] at once. A read that
 //! the page cache can answer is done at once, without a change of thread.
 //!
-//! Whoever fills the process's descriptors, files are still opened: some are held in reserve, and one that
-//! is wanted for longer is waited for, a bounded time. Directories stay open, so that a sync asks for none.
+//! Files can still be opened when other parts of the process have used up its descriptors: some are held
+//! in reserve, and beyond them an open waits for a bounded time. Directories stay open, so that a sync
+//! needs no descriptor.
 
 use std::{
     collections::HashMap,
@@ -24,8 +25,7 @@ use rustix::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Disk, DiskFuture, File, Write};
-use crate::store::is_short;
+use super::{Disk, DiskFuture, File, Write, is_short};
 
 /// Jobs at once: beyond it a disk only queues, and each may hold a thread.
 pub(crate) const JOBS_MAX: usize = 16;
@@ -63,7 +63,7 @@ impl Descriptors {
         }
     }
 
-    /// Opens something: with a descriptor of the reserve, or the next that becomes free, if need be.
+    /// Opens something, if necessary with a descriptor of the reserve or with the next free one.
     fn open<T>(&self, mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         let began = Instant::now();
         loop {
@@ -165,7 +165,7 @@ impl Disk for RealDisk {
             for entry in descriptors.open(|| fs::read_dir(&path))? {
                 let entry = entry?;
                 let meta = entry.metadata()?;
-                // A name that is not UTF-8 is none of ours.
+                // A name that is not UTF-8 is not ours.
                 if let (true, Ok(name)) = (meta.is_file(), entry.file_name().into_string()) {
                     files.push((name, meta.len()));
                 }

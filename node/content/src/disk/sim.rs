@@ -18,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use super::{Disk, DiskFuture, File, Write};
+use crate::lengths::{in_memory, micros_of};
 
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
@@ -99,21 +100,21 @@ impl Octets {
     fn apply(&mut self, change: &Change) {
         match change {
             Change::Write(offset, bytes) => {
-                let end = *offset as usize + bytes.len();
+                let end = in_memory(*offset) + bytes.len();
                 if self.data.len() < end {
                     self.data.resize(end, 0);
                 }
-                self.data[*offset as usize..end].copy_from_slice(bytes);
+                self.data[in_memory(*offset)..end].copy_from_slice(bytes);
                 self.len = self.len.max(end as u64);
             }
             Change::Truncate(len) => {
-                self.data.truncate(*len as usize);
+                self.data.truncate(in_memory(*len));
                 self.len = *len;
             }
             Change::Allocate(len) => self.len = self.len.max(*len),
             Change::Punch(offset, len) => {
-                let end = self.data.len().min((offset + len) as usize);
-                if let Some(hole) = self.data.get_mut(*offset as usize..end) {
+                let end = self.data.len().min(in_memory(offset + len));
+                if let Some(hole) = self.data.get_mut(in_memory(*offset)..end) {
                     hole.fill(0);
                 }
             }
@@ -188,7 +189,7 @@ impl State {
                 (0, _) => {}
                 (1, Change::Write(offset, bytes)) => {
                     let sectors = bytes.len() / SECTOR + 1;
-                    let keep = (self.random() as usize % sectors) * SECTOR;
+                    let keep = in_memory(self.random() % sectors as u64) * SECTOR;
                     inode
                         .durable
                         .apply(&Change::Write(*offset, bytes.slice(..keep.min(bytes.len()))));
@@ -235,15 +236,16 @@ impl SimDisk {
         }
     }
 
-    /// Syncs take so long, in the runtime's time.
+    /// Sets how long a sync takes, in the runtime's time.
     pub fn set_latency(&self, latency: Duration) {
-        self.latency.store(latency.as_micros() as u64, Relaxed);
+        self.latency.store(micros_of(latency), Relaxed);
     }
 
-    /// Durable writes take so long an octet before they are there, so that a small one overtakes a
-    /// large one that was begun earlier.
+    /// Sets how long a durable write takes for each octet, so that a small one overtakes a large one that
+    /// began earlier.
     pub fn set_write_time(&self, octet: Duration) {
-        self.write_time.store(octet.as_nanos() as u64, Relaxed);
+        let nanos = u64::try_from(octet.as_nanos()).expect("an octet is written within centuries");
+        self.write_time.store(nanos, Relaxed);
     }
 
     /// With `true`, syncs do nothing and say that they did: the negative control of crash tests.
@@ -280,7 +282,7 @@ impl SimDisk {
     pub fn crash(&self) {
         let mut state = self.state.lock();
         let pending = std::mem::take(&mut state.pending_names);
-        let keep = state.random() as usize % (pending.len() + 1);
+        let keep = in_memory(state.random() % (pending.len() as u64 + 1));
         for naming in &pending[..keep] {
             rename_in(&mut state.durable_names, naming);
         }
@@ -303,7 +305,7 @@ impl SimDisk {
             return false;
         };
         for octets in [&mut inode.durable, &mut inode.now] {
-            if let Some(octet) = octets.data.get_mut(offset as usize) {
+            if let Some(octet) = octets.data.get_mut(in_memory(offset)) {
                 *octet ^= mask;
             }
         }
@@ -486,9 +488,9 @@ impl File for SimFile {
         let inode = self.inode;
         self.disk.with(Some(self.life), &[Fault::Read], |state| {
             let now = &state.inodes.get(&inode).ok_or(io::ErrorKind::NotFound)?.now;
-            let len = (now.len.saturating_sub(offset)).min(len as u64) as usize;
+            let len = len.min(in_memory(now.len.saturating_sub(offset)));
             let mut octets = BytesMut::zeroed(len);
-            if let Some(data) = now.data.get(offset as usize..) {
+            if let Some(data) = now.data.get(in_memory(offset)..) {
                 let count = data.len().min(len);
                 octets[..count].copy_from_slice(&data[..count]);
             }

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::{Cluster, Dice, TestKeys, packet, space};
 use crate::{
-    layout::{Layout, RUNS_MAX, Span, locate},
+    layout::{Layout, RUNS_MAX, Tenure, locate},
     protocol::{self, AskAppend, AskFence, Description, Operation, ReadRaw, Signal, Standing},
     record::{
         FILE_HEAD, FRAME, Fence, FrameHead, FrameKind, Identity, RecordHead, SealMark, frame_total,
     },
-    seal::{Cipher, Hash, SmallParts, build_record, digest_of},
+    seal::{Built, Cipher, Hash, NewFrame, Sealer, SmallContent, digest_of},
 };
 
 fn hex(octets: &[u8]) -> String {
@@ -30,20 +30,22 @@ fn frame_head() -> FrameHead {
 #[test]
 fn the_forms_of_version_1_are_these_octets() {
     let mark = SealMark { at: 4096, len: 100, size: 5, digest: Digest([6; 32]) };
-    let parts =
-        SmallParts { space: space(1), packet: packet(2), meta: b"name", plaintext: b"content" };
+    let (meta, plaintext) = (Bytes::from_static(b"name"), Bytes::from_static(b"content"));
+    let content = SmallContent { space: space(1), packet: packet(2), meta, plaintext };
     let random: crate::Random = std::sync::Arc::new(|octets: &mut [u8]| octets.fill(9));
-    let (record, head) = build_record(&parts, &[], &*TestKeys::new(), &random).expect("built");
-    assert_eq!(RecordHead::parse_whole(&record), Some(head));
-    let spans = vec![Span { epoch: 1, last: 9 }];
-    let standing = Standing { granted: true, promised: 3, spans, ..Standing::default() };
+    let sealer = Sealer::new(TestKeys::new(), random);
+    let Built { message, record } = sealer.record(&content, b"before").expect("built");
+    assert_eq!(message, [b"before", &record.octets()[..]].concat());
+    assert_eq!(RecordHead::parse_whole(record.octets()), Some(*record.head()));
+    let tenures = vec![Tenure { epoch: 1, last: 9 }];
+    let standing = Standing { granted: true, promised: 3, tenures, ..Standing::default() };
     let forms = [
         hex(&frame_head().encode(space(7))),
         hex(&Fence { epoch: 9, packet: packet(2) }.encode()),
         digest_of(&mark.encode()).to_string(),
         digest_of(&identity().encode()).to_string(),
         digest_of(&RecordHead::dead(640).encode()).to_string(),
-        digest_of(&record).to_string(),
+        digest_of(record.octets()).to_string(),
         hex(&protocol::answer(&standing)),
         hex(&Signal::Durable(258).encode()),
     ];
@@ -82,7 +84,14 @@ fn forms_read_back_as_they_were_written() {
 fn any_changed_bit_of_a_frame_or_its_place_breaks_its_seal() {
     let cipher = Cipher::new(space(1), &zeroize::Zeroizing::new([1; 32]));
     let mut frame = BytesMut::new();
-    cipher.seal(&mut frame, FrameKind::Data, (1, 2), 3, b"plaintext");
+    let data = NewFrame {
+        kind: FrameKind::Data,
+        epoch: 1,
+        sequence: 2,
+        offset: 3,
+        plaintext: b"plaintext",
+    };
+    cipher.seal(&mut frame, data);
     assert_eq!(cipher.open(frame.clone()).expect("opens").1, b"plaintext"[..]);
     for bit in 0..frame.len() * 8 {
         let mut changed = frame.clone();
@@ -191,7 +200,7 @@ proptest! {
             if let Some(place) = place {
                 let end = if place.len == 0 { place.end } else { place.offset + u64::from(place.len) };
                 prop_assert!((place.offset..end).contains(&offset) && end <= place.end);
-                prop_assert_eq!(offsets.get(&place.offset), Some(&(place.at, place.first)));
+                prop_assert_eq!(offsets.get(&place.offset), Some(&(place.at, place.sequence)));
             }
         }
         // Cutting the log is as if the rest had never been written.
@@ -201,12 +210,12 @@ proptest! {
             let before = &heads[run.first as usize..keep as usize];
             cut.split(keep, before.iter().map(|head| u64::from(head.len)).sum());
             prop_assert_eq!(cut.offset, layout.offset);
-            prop_assert_eq!(cut.spans(), layout.spans());
+            prop_assert_eq!(cut.tenures(), layout.tenures());
         }
         let at = cut.find(keep).map_or(cut.end, |place| place.at);
         cut.truncate(keep);
         prop_assert_eq!(cut.next, keep);
-        prop_assert_eq!(Layout::common(&cut.spans(), &layout.spans()), keep);
+        prop_assert_eq!(Layout::common(&cut.tenures(), &layout.tenures()), keep);
         prop_assert_eq!(Layout::parse(&cut.encode()), Some(cut.clone()));
         prop_assert_eq!((cut.end, at), (ends[keep as usize], ends[keep as usize]));
         // And it goes on as if it had been written so far.
@@ -232,7 +241,7 @@ proptest! {
             3 => layout.encode(),
             4 => protocol::answer(&Standing::default()).to_vec(),
             _ => protocol::message(Operation::Append, &AskAppend {
-                space: space(1), packet: packet(1), epoch: 1, identity: vec![1; 512], spans: layout.spans(),
+                space: space(1), packet: packet(1), epoch: 1, identity: vec![1; 512], tenures: layout.tenures(),
             }).to_vec(),
         };
         for (place, octet) in places {
@@ -269,7 +278,7 @@ fn parse_all(octets: &[u8]) {
     let body = Bytes::copy_from_slice(octets);
     let _ = protocol::split(&body);
     let _ = protocol::accepted(&body, space(1));
-    let _ = protocol::records(&body);
+    let _ = protocol::records(body.clone());
     let _ = protocol::decode::<Standing>(octets);
     let _ = protocol::decode::<Description>(octets);
     let _ = protocol::decode::<ReadRaw>(octets);
@@ -286,11 +295,11 @@ fn the_limits_fit_into_each_other() {
     const { assert!(RUNS_MAX * 21 + 40 <= FRAME) };
     // The largest record and its prefix fit into a message, and a piece too.
     const { assert!(crate::record::RECORD_MAX + protocol::PREFIX <= crate::MESSAGE_MAX) };
-    const { assert!(crate::reader::PIECE + protocol::PREFIX <= crate::MESSAGE_MAX) };
+    const { assert!(crate::frames::PIECE + protocol::PREFIX <= crate::MESSAGE_MAX) };
     // A transfer: the filling frame, its window, and a piece for each of four peers catching up.
     const {
         assert!(
-            FRAME + (crate::lanes::WINDOW + 1) * frame_total(FRAME) + 5 * crate::reader::PIECE
+            FRAME + (crate::carrier::WINDOW + 1) * frame_total(FRAME) + 5 * crate::frames::PIECE
                 <= 8 << 20
         )
     };

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::{Cluster, Dice, Twist, packet, read_all, space};
 use crate::{
     Error,
-    layout::Span,
+    layout::Tenure,
     protocol::{self, Description, Operation, PREFIX, ReadRaw, Standing},
     record::FRAME,
     seal::digest_of,
@@ -49,11 +49,11 @@ fn garbled_standing(dice: &mut Dice, body: &[u8]) -> Option<Bytes> {
     let mut standing: Standing = protocol::decode(body).ok()?;
     let epoch = |dice: &mut Dice| number(dice, 2) as u32;
     if dice.below(3) == 0 {
-        let span = Span { epoch: epoch(dice), last: number(dice, 4) };
-        standing.spans.push(span);
+        let tenure = Tenure { epoch: epoch(dice), last: number(dice, 4) };
+        standing.tenures.push(tenure);
     }
-    if let Some(span) = standing.spans.last_mut().filter(|_| dice.below(2) == 0) {
-        span.last = number(dice, span.last);
+    if let Some(tenure) = standing.tenures.last_mut().filter(|_| dice.below(2) == 0) {
+        tenure.last = number(dice, tenure.last);
     }
     standing.granted ^= dice.below(5) == 0;
     standing.promised = epoch(dice);

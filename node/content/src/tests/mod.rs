@@ -5,6 +5,8 @@ mod formats;
 mod garbled;
 mod large;
 mod real;
+mod repairs;
+mod sealed;
 mod small;
 mod takeovers;
 

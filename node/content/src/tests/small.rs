@@ -7,12 +7,21 @@ use model::NodeId;
 
 use super::{Cluster, Dice, packet, read_all, space};
 use crate::{
-    Error, SMALL_MAX,
+    Content, Error, SMALL_MAX,
     disk::sim::Fault,
-    index::Place,
+    index::{Location, RecordAt},
     record::{FRAME, RECORD_HEAD, RecordHead, frame_total},
     seal::digest_of,
+    segments::segment_path,
 };
+
+/// Where a small content lies.
+fn record_at(store: &Content, number: u128) -> RecordAt {
+    match store.location(space(number)) {
+        Some(Location::Record(at)) => at,
+        location => panic!("{location:?} is no record"),
+    }
+}
 
 fn meta() -> Bytes {
     Bytes::from_static(b"canary-file-name.pdf")
@@ -151,13 +160,10 @@ async fn a_purge_leaves_neither_plaintext_nor_key_nor_ciphertext() {
     for node in 1..=3 {
         for number in 1..=6 {
             let store = cluster.store(node);
-            let entry = store.store.index.lock().get(space(number)).expect("held");
-            let Place::Small { segment, offset, .. } = entry.place else { panic!("small") };
+            let RecordAt { segment, offset, .. } = record_at(&store, number);
             let file = &cluster.disks[&node].files()[..];
-            let (_, octets) = file
-                .iter()
-                .find(|(name, _)| *name == crate::segments::segment_path(segment))
-                .expect("there");
+            let (_, octets) =
+                file.iter().find(|(name, _)| *name == segment_path(segment)).expect("there");
             let record = &octets[offset as usize..];
             let head = RecordHead::parse(record).expect("a record");
             let slot = &record[RECORD_HEAD..RECORD_HEAD + usize::from(head.slot_len)];
@@ -270,19 +276,20 @@ async fn a_damaged_copy_is_served_from_another_holder_and_healed() {
     let stored =
         store.put_small(space(1), packet(1), meta(), octets.clone().into()).await.expect("stored");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let Place::Small { segment, offset, .. } =
-        store.store.index.lock().get(space(1)).expect("held").place
-    else {
-        panic!()
-    };
-    let path = crate::segments::segment_path(segment);
     // A slot, a body, and the head itself.
     for place in [RECORD_HEAD as u64 + 3, 200_000, 20] {
-        assert!(cluster.disks[&1].flip(&path, u64::from(offset) + place, 0x10));
+        let before = record_at(&store, 1);
+        let path = segment_path(before.segment);
+        assert!(cluster.disks[&1].flip(&path, u64::from(before.offset) + place, 0x10));
         assert_eq!(read_all(&store, space(1), None).await.expect("from another holder"), octets);
         tokio::time::sleep(Duration::from_secs(5)).await;
-        store.store.verify(space(1)).await.expect("healed");
+        store.verify(space(1)).await.expect("healed");
+        let after = record_at(&store, 1);
+        assert_eq!(after.mark, before.mark, "the same record");
+        assert_ne!(after.offset, before.offset, "a place takes one record in its life");
     }
+    let RecordAt { segment, offset, .. } = record_at(&store, 1);
+    let path = segment_path(segment);
     // Alone, a damaged copy gives no octet of the bad frame.
     cluster.net.cut(1, 2);
     cluster.net.cut(1, 3);
@@ -328,15 +335,14 @@ async fn a_full_disk_is_refused_before_the_reserve_is_touched() {
 #[tokio::test(start_paused = true)]
 async fn a_purge_during_a_healing_leaves_no_key() {
     let (mut during, mut after) = (0, 0);
-    for step in 0..60 {
+    for step in 0..80 {
         let cluster = Cluster::new(80, 2).await;
         let octets = Dice::new(8).octets(100_000);
         let store = cluster.store(1);
         store.put_small(space(1), packet(1), meta(), octets.into()).await.expect("stored");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let place = store.store.index.lock().get(space(1)).expect("held").place;
-        let Place::Small { segment, offset, .. } = place else { panic!("a small one") };
-        let path = crate::segments::segment_path(segment);
+        let RecordAt { segment, offset, .. } = record_at(&store, 1);
+        let path = segment_path(segment);
         let slot = offset as usize + RECORD_HEAD;
         let sealed = cluster.disks[&2].files();
         let sealed = &sealed.iter().find(|(name, _)| *name == path).expect("its copy").1;
@@ -344,7 +350,7 @@ async fn a_purge_during_a_healing_leaves_no_key() {
         assert!(cluster.disks[&1].contains(&sealed), "the same record on both");
         assert!(cluster.disks[&1].flip(&path, slot as u64 + 3, 0x10));
         assert!(!cluster.disks[&1].contains(&sealed), "its key is damaged");
-        // What is made good takes a tenth of a second to be written, the zeros some milliseconds.
+        // The good record takes a tenth of a second to be written, the zeros over the bad one some milliseconds.
         cluster.disks[&1].set_write_time(Duration::from_micros(1));
 
         let healing = store.clone();
@@ -458,17 +464,9 @@ async fn damage_at_rest_costs_one_record_and_not_its_neighbours() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     // A head in the first segment, and a body in the last one.
     for victim in [2, 9] {
-        let Place::Small { segment, offset, .. } =
-            cluster.store(1).store.index.lock().get(space(victim)).expect("held").place
-        else {
-            panic!("small")
-        };
+        let RecordAt { segment, offset, .. } = record_at(&cluster.store(1), victim);
         let within = if victim == 2 { 20 } else { 5000 };
-        assert!(cluster.disks[&1].flip(
-            &crate::segments::segment_path(segment),
-            u64::from(offset) + within,
-            1
-        ));
+        assert!(cluster.disks[&1].flip(&segment_path(segment), u64::from(offset) + within, 1));
     }
     cluster.crash(1).await;
     let store = cluster.start(1).await.expect("opens");
