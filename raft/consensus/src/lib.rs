@@ -25,6 +25,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod store_tests;
+mod stored;
 mod touch;
 mod types;
 mod views;
