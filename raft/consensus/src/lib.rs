@@ -4,6 +4,7 @@
 //! The Raft library, the log on disk and the store of the state stay inside. No rules of the
 //! exchange, no sockets, no wall clock of its own: see [`Network`] and [`Clock`].
 
+mod appends;
 mod consensus;
 mod dates;
 mod error;
