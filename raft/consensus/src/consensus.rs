@@ -138,7 +138,7 @@ impl Consensus {
     }
 
     /// This node's state with all that it had applied before the call. Lists share it, as making one
-    /// settles what the state holds in memory. Hold it briefly: it keeps old data alive.
+    /// freezes what the state holds young in memory. Hold it briefly: it keeps old data alive.
     pub fn shared_view(&self) -> BoxFuture<'_, StateView> {
         Box::pin(self.inner.shared_view(self.inner.next_entry()))
     }

@@ -4,6 +4,7 @@
 //! The Raft library, the log on disk and the store of the state stay inside. No rules of the
 //! exchange, no sockets, no wall clock of its own: see [`Network`] and [`Clock`].
 
+mod appends;
 mod consensus;
 mod dates;
 mod error;
@@ -25,6 +26,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod store_tests;
+mod stored;
 mod touch;
 mod types;
 mod views;

@@ -139,7 +139,15 @@ impl Inner {
         let pulse = Arc::new(Pulse::new(clock, dates));
         let own = options.node.0;
         let retry_every = options.timing.heartbeat;
-        let peers = Peers::new(own, network.clone(), pulse.clone(), pledges.clone(), retry_every);
+        let more = Arc::new(AtomicBool::new(false));
+        let peers = Peers::new(
+            own,
+            network.clone(),
+            pulse.clone(),
+            pledges.clone(),
+            retry_every,
+            more.clone(),
+        );
         let id_at: IdAt = {
             let log = log.clone();
             Box::new(move |index| {
@@ -177,7 +185,7 @@ impl Inner {
             released: Mutex::new(released),
         });
         inner.status.send_replace(inner.read_status());
-        inner.spawn(propose::gather(inner.clone(), proposal_queue));
+        inner.spawn(propose::gather(inner.clone(), proposal_queue, more));
         inner.spawn(read::rounds(inner.clone(), read_queue));
         inner.spawn(follow(inner.clone()));
         inner.spawn(keep(inner.clone()));

@@ -137,6 +137,16 @@ pub(crate) const PAYLOAD_ENTRIES: u64 = 64;
 /// frame limit.
 pub(crate) const PAYLOAD_BYTES: usize = 4 << 20;
 
+/// Appends to one peer under way at once. One entry is on its way at a time, so this is for an entry behind
+/// the notice that the one before is committed, and for a peer that catches up.
+pub(crate) const APPENDS_UNDER_WAY: usize = 4;
+
+/// Octets of entries under way to one peer beyond which the next append waits.
+pub(crate) const APPEND_OCTETS_UNDER_WAY: usize = 1 << 20;
+
+/// So long a commit notice waits for the append that is about to follow and carries it along.
+pub(crate) const NOTICE_HELD_MAX: Duration = Duration::from_millis(2);
+
 /// What an append with entries is given beside the time of its octets: a line whose queue holds 300 ms
 /// is waited for, both ways.
 pub(crate) const APPEND_TIME: Duration = Duration::from_millis(600);

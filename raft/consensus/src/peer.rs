@@ -7,15 +7,16 @@ use std::{
     future::Future,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::{Stream, future::BoxFuture, stream::BoxStream};
 use model::NodeId;
 use openraft::{
-    EmptyNode, Instant as _, RPCTypes, RaftNetworkFactory, RaftNetworkV2,
+    EmptyNode, Instant as _, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2,
     async_runtime::WatchReceiver as _,
     errors::{
         NetworkError as RaftNetworkError, RPCError, ReplicationClosed, StreamingError, Timeout,
@@ -23,8 +24,8 @@ use openraft::{
     },
     network::{Backoff, RPCOption},
     raft::{
-        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-        TransferLeaderResponse, VoteRequest, VoteResponse,
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+        TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
     },
     type_config::alias::SnapshotOf,
     vote::RaftLeaderId as _,
@@ -34,7 +35,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::{
-    Lane, Network, NetworkError,
+    Lane, Network, NetworkError, appends,
     options::{APPEND_TIME, LINE_MIN},
     pledge::greet::Pledges,
     pulse::Pulse,
@@ -67,6 +68,8 @@ struct Shared {
     raft: OnceLock<Raft>,
     retry_every: Duration,
     tokens: AtomicU64,
+    /// An entry waits for the one that is on its way.
+    more: Arc<AtomicBool>,
 }
 
 impl Peers {
@@ -76,10 +79,11 @@ impl Peers {
         pulse: Arc<Pulse>,
         pledges: Arc<Pledges>,
         retry_every: Duration,
+        more: Arc<AtomicBool>,
     ) -> Self {
         let raft = OnceLock::new();
         let tokens = AtomicU64::new(1);
-        Self(Arc::new(Shared { own, network, pulse, pledges, raft, retry_every, tokens }))
+        Self(Arc::new(Shared { own, network, pulse, pledges, raft, retry_every, tokens, more }))
     }
 
     /// The Raft node that the peers belong to, once there is one.
@@ -98,12 +102,13 @@ impl RaftNetworkFactory<Types> for Peers {
 }
 
 /// A way to one peer.
+#[derive(Clone)]
 pub(crate) struct Peer {
     target: u64,
     shared: Arc<Shared>,
 }
 
-fn unreachable(error: &impl std::fmt::Display) -> RPCError<Types> {
+pub(crate) fn unreachable(error: &impl std::fmt::Display) -> RPCError<Types> {
     RPCError::Unreachable(Unreachable::from_string(error))
 }
 
@@ -170,7 +175,7 @@ impl Peer {
     /// Asks without entries. An answer that is late for the library still says that the peer hears this
     /// leader, and brings its clock: so a node on a slow line stays fresh.
     async fn heartbeat(&self, body: Vec<u8>, limit: Duration) -> Result<Bytes, RPCError<Types>> {
-        let peer = Self { target: self.target, shared: self.shared.clone() };
+        let peer = self.clone();
         // It ends by itself: with the answer, or with its time.
         let heard = tokio::spawn(async move {
             let answer = tokio::time::timeout(LATE_MAX, peer.met_ask(Kind::Append, &body)).await;
@@ -211,6 +216,12 @@ impl Peer {
         };
         let head = self.shared.pulse.speak(self.target, quorum, &voters, self.shared.own);
         (head.written(), committed)
+    }
+
+    /// An append as it is said: the head, the request, and how many entries are committed.
+    fn said(&self, request: &AppendEntriesRequest<Types>) -> Vec<u8> {
+        let (head, committed) = self.head();
+        wire::with_committed(wire::to_body(head, request), committed)
     }
 
     async fn send_snapshot(
@@ -259,6 +270,31 @@ fn failed(error: &impl std::fmt::Display) -> StreamingError<Types> {
     StreamingError::Unreachable(Unreachable::from_string(error))
 }
 
+impl appends::Way for Peer {
+    fn append(
+        &self,
+        request: AppendEntriesRequest<Types>,
+        octets_before: usize,
+    ) -> BoxFuture<'static, Result<AppendEntriesResponse<Types>, RPCError<Types>>> {
+        let (peer, body) = (self.clone(), self.said(&request));
+        let octets = octets_before.saturating_add(body.len()) as u64;
+        let limit = APPEND_TIME + Duration::from_millis(octets.saturating_mul(1000) / LINE_MIN);
+        Box::pin(async move {
+            let answer = peer.body(Kind::Append, body, RPCTypes::AppendEntries, limit).await?;
+            let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
+            peer.shared.pulse.hear(peer.target, head);
+            wire::from_body(rest).map_err(|error| unreachable(&error))
+        })
+    }
+
+    fn is_more_coming(&self) -> bool {
+        self.shared.more.load(Ordering::Relaxed)
+    }
+}
+
+/// What becomes of a stream of appends.
+type Outcomes<'s> = BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>;
+
 impl RaftNetworkV2<Types> for Peer {
     type SnapshotData = SnapshotData;
 
@@ -267,17 +303,22 @@ impl RaftNetworkV2<Types> for Peer {
         request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        let (head, committed) = self.head();
-        let body = wire::with_committed(wire::to_body(head, &request), committed);
         if request.entries.is_empty() {
-            let answer = self.heartbeat(body, option.hard_ttl()).await?;
+            let answer = self.heartbeat(self.said(&request), option.hard_ttl()).await?;
             return wire::from_body(&answer).map_err(|error| unreachable(&error));
         }
-        let limit = APPEND_TIME + Duration::from_millis(body.len() as u64 * 1000 / LINE_MIN);
-        let answer = self.body(Kind::Append, body, RPCTypes::AppendEntries, limit).await?;
-        let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
-        self.shared.pulse.hear(self.target, head);
-        wire::from_body(rest).map_err(|error| unreachable(&error))
+        appends::Way::append(self, request, 0).await
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        requests: S,
+        _: RPCOption,
+    ) -> BoxFuture<'s, Result<Outcomes<'s>, RPCError<Types>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(std::future::ready(Ok(appends::answers(requests, self.clone()))))
     }
 
     async fn vote(

@@ -3,7 +3,13 @@
 //! While entries are on their way the next proposals gather, so batches form under load and a
 //! client alone waits for nobody. Repeating a proposal is harmless: the machine knows its id.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use machine::{Answer, Proposal, Time};
@@ -113,13 +119,20 @@ pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer
 }
 
 /// Gathers proposals until the node stops.
-pub(crate) async fn gather(inner: Arc<Inner>, mut queue: mpsc::Receiver<Waiting>) {
+pub(crate) async fn gather(
+    inner: Arc<Inner>,
+    mut queue: mpsc::Receiver<Waiting>,
+    more: Arc<AtomicBool>,
+) {
     let entries = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT));
     let forwards = Arc::new(Semaphore::new(FORWARDS_IN_FLIGHT));
     while let Some(first) = queue.recv().await {
-        let slots = if inner.leads() { &entries } else { &forwards };
+        let leads = inner.leads();
+        let slots = if leads { &entries } else { &forwards };
+        more.store(leads, Ordering::Relaxed);
         // While we wait here for an entry to come back, the queue fills, and that is the batch.
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        more.store(false, Ordering::Relaxed);
         // Whoever is ready to propose in this moment does so first: one batch instead of several.
         tokio::task::yield_now().await;
         let (mut batch, mut size) = (Vec::new(), first.proposal.len());

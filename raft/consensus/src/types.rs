@@ -26,6 +26,7 @@ pub(crate) type LeaderId = openraft::type_config::alias::LeaderIdOf<Types>;
 pub(crate) type Vote = openraft::type_config::alias::VoteOf<Types>;
 pub(crate) type LogEntry = openraft::type_config::alias::EntryOf<Types>;
 pub(crate) type Payload = openraft::type_config::alias::PayloadOf<Types>;
+pub(crate) type Membership = openraft::Membership<u64, openraft::EmptyNode>;
 pub(crate) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<Types>;
 pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<Types>;
 pub(crate) type Raft = openraft::Raft<Types, crate::state::Machine>;

@@ -17,9 +17,9 @@ use crate::{StateView, node::Inner};
 /// the very most.
 const PEEK_ROWS_MAX: usize = 128;
 
-/// Between two views that are made for lists. Each settles what the state holds young in memory, so lists
-/// cost at most forty settlings a second, however many there are; a list waits that long only where others
-/// write and list at the same time.
+/// Between two views that are made for lists. Each freezes what the state holds young in memory, and a few
+/// of them are settled together, so lists cost at most ten settlings a second, however many there are; a
+/// list waits that long only where others write and list at the same time.
 const VIEW_PAUSE: Duration = Duration::from_millis(25);
 
 /// The state as a peek sees it.

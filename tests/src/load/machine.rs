@@ -40,6 +40,31 @@ pub fn process_written(pid: u32) -> u64 {
     line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
+/// How often the threads of a process that run now have given up their processor, of themselves or because they
+/// had to. What threads did that have ended meanwhile is not known any more.
+pub fn switches(pid: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of = |status: String| {
+        let counts = status.lines().filter_map(|line| {
+            let (key, count) = line.split_once(':')?;
+            key.ends_with("ctxt_switches").then(|| count.trim().parse::<u64>().ok())?
+        });
+        counts.sum::<u64>()
+    };
+    threads.filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok()).map(of).sum()
+}
+
+/// UDP datagrams that everybody in the network of a process has sent: where others work on this machine, the
+/// load wants a network namespace of its own.
+pub fn datagrams(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/net/snmp")).unwrap_or_default();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, counts) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let mut pairs = names.split(' ').zip(counts.split(' '));
+    let sent = pairs.find_map(|(name, count)| (name == "OutDatagrams").then_some(count));
+    sent.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 /// Octets that were written to the machine's disk so far, by everybody.
 pub fn disk_written() -> u64 {
     let stats = fs::read_to_string("/proc/diskstats").unwrap_or_default();
@@ -76,6 +101,7 @@ mod tests {
     fn this_very_process_has_memory_and_files() {
         let pid = std::process::id();
         assert!(rss_mib(pid) > 0.5 && open_files(pid) > 2);
+        assert!(switches(pid) > 0);
         assert!(load_average() >= 0.0 && cpu(pid) < Duration::from_secs(3600));
     }
 }

@@ -56,16 +56,36 @@ impl Window {
 pub struct Costs {
     nodes: Vec<(u32, Duration)>,
     own: Duration,
+    counts: Counts,
+}
+
+/// What all nodes have done so far. Counts hardly depend on how busy a machine is.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    switches: u64,
+    datagrams: u64,
+    written: u64,
+}
+
+impl Counts {
+    fn of(nodes: &[u32]) -> Self {
+        let sum = |count: fn(u32) -> u64| nodes.iter().map(|pid| count(*pid)).sum();
+        // Nodes of one machine share its network, and so its count.
+        let datagrams = nodes.first().map_or(0, |pid| machine::datagrams(*pid));
+        Self { switches: sum(machine::switches), datagrams, written: sum(machine::process_written) }
+    }
 }
 
 impl Costs {
     /// Begins to count.
     pub fn begin(field: &Field) -> Self {
-        let nodes = field.pids().into_iter().map(|pid| (pid, machine::cpu(pid))).collect();
-        Self { nodes, own: machine::cpu(std::process::id()) }
+        let pids = field.pids();
+        let nodes = pids.iter().map(|&pid| (pid, machine::cpu(pid))).collect();
+        Self { nodes, own: machine::cpu(std::process::id()), counts: Counts::of(&pids) }
     }
 
-    /// Adds CPU a packet and memory now to a point.
+    /// Adds to a point what a packet cost all nodes together (processor time, context switches, datagrams,
+    /// octets sent to the disk), and their memory now.
     pub fn put(&self, total: u64, point: &mut Map<String, Value>) {
         let each = |spent: Duration| round(spent.as_micros() as f64 / total.max(1) as f64, 1);
         let spent =
@@ -78,6 +98,17 @@ impl Costs {
         point.insert("cpu_us_per_msg_by_node".into(), json!(per_node));
         point.insert("client_cpu_us_per_msg".into(), json!(each(own)));
         point.insert("rss_mib".into(), json!(rss));
+        let pids: Vec<u32> = self.nodes.iter().map(|(pid, _)| *pid).collect();
+        let (now, before) = (Counts::of(&pids), self.counts);
+        let counted = [
+            ("switches_per_msg", now.switches, before.switches),
+            ("datagrams_per_msg", now.datagrams, before.datagrams),
+            ("written_per_msg", now.written, before.written),
+        ];
+        for (key, now, before) in counted {
+            let each = now.saturating_sub(before) as f64 / total.max(1) as f64;
+            point.insert(key.into(), json!(round(each, 2)));
+        }
     }
 }
 

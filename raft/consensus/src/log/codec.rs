@@ -16,6 +16,7 @@ use raft_log::codeq::{Decode, Encode};
 use crate::{
     log::mark::Mark,
     options::PROPOSAL_BYTES_MAX,
+    stored::v1,
     types::{EntryBytes, LeaderId, LogId, Payload, Types, Vote},
 };
 
@@ -137,7 +138,7 @@ impl Encode for StoredPayload {
             Payload::Blank => (BLANK, &[]),
             Payload::Normal(entry) => (NORMAL, &entry.0),
             Payload::Membership(change) => {
-                membership = postcard::to_stdvec(change).map_err(io::Error::other)?;
+                membership = v1::membership(change);
                 (MEMBERSHIP, &membership)
             }
         };
@@ -163,9 +164,9 @@ impl Decode for StoredPayload {
         match kind {
             BLANK if body.is_empty() => Ok(Self(Payload::Blank)),
             NORMAL => Ok(Self(Payload::Normal(EntryBytes(Bytes::from(body))))),
-            MEMBERSHIP => postcard::from_bytes(&body)
-                .map(|change| Self(Payload::Membership(change)))
-                .map_err(|_| damaged("a membership that cannot be read")),
+            MEMBERSHIP => {
+                v1::read_membership(&body).map(|change| Self(Payload::Membership(change)))
+            }
             _ => Err(damaged("an entry of an unknown kind")),
         }
     }
@@ -227,5 +228,35 @@ impl Drop for Flushed {
     fn drop(&mut self) {
         // A writer that died drops its queue: silence would leave the core waiting for ever.
         self.tell(Err(io::Error::other("the log's writer has stopped")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::types::Membership;
+
+    fn octets(value: &impl Encode) -> String {
+        let mut octets = Vec::new();
+        let length = value.encode(&mut octets).expect("a vector takes every octet");
+        assert_eq!(length, octets.len());
+        octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    #[test]
+    fn the_octets_of_version_1() {
+        let id = StoredLogId(LogId::new(LeaderId::new_committed(5, 2), 70_000));
+        assert_eq!(octets(&id), "000000000000000500000000000000020000000000011170");
+        let vote = |vote| octets(&StoredVote(vote));
+        assert_eq!(vote(Vote::new(5, 2)), "0000000000000005000000000000000200");
+        assert_eq!(vote(Vote::new_committed(5, 2)), "0000000000000005000000000000000201");
+        let payload = |payload| octets(&StoredPayload(payload));
+        assert_eq!(payload(Payload::Blank), "0000000000");
+        let entry = EntryBytes(Bytes::from_static(&[7, 8, 9]));
+        assert_eq!(payload(Payload::Normal(entry)), "0100000003070809");
+        let alone = Membership::new_with_defaults(vec![BTreeSet::from([1])], [1, 2]);
+        assert_eq!(payload(Payload::Membership(alone)), "020000000a01a20081810101820102");
     }
 }

@@ -4,7 +4,8 @@
 //! taken into the other one and the pointer is turned in one atomic batch. Writes are not synced
 //! one by one: the log is what makes an answer durable, and it is purged only behind a sync. So new
 //! rows stay in memory for a while ([`Young`]): many are written again, or deleted, before they would
-//! ever be read from a file.
+//! ever be read from a file. A thread of its own settles them ([`Settler`]); nobody who applies waits for
+//! the disk.
 
 use std::{
     io,
@@ -17,13 +18,18 @@ use std::{
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use futures_util::future::BoxFuture;
-use machine::{Reader, Visit, Write, Writes};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
+use machine::{Reader, Visit, Write};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::{
     Error,
     room::Room,
-    state::{Pairs, Stage, StateDisk, StateView, hot::HotRows},
+    state::{
+        Pairs, Stage, StateDisk, StateView,
+        hot::HotRows,
+        settle::{Settler, Settling},
+        young::{Layer, Young, merged, scan_layers},
+    },
 };
 
 #[cfg(test)]
@@ -41,17 +47,22 @@ const JOURNAL_BYTES: u64 = 64 << 20;
 /// place. At a crash as many are applied from the log again.
 const YOUNG_BYTES: usize = 1 << 20;
 
+/// Octets of frozen rows for which whoever applies waits: the disk is behind, and memory is counted.
+const FROZEN_BYTES_MAX: usize = 8 << 20;
+
+/// Frozen layers for which nothing is asked of the disk yet. Each view freezes one, and every look at a row
+/// passes through all of them.
+const FROZEN_LAYERS_MAX: usize = 4;
+
 /// The same while the disk is short of room: receipts of a day, and no more than a node's memory bears.
 const YOUNG_HELD_BYTES: usize = 32 << 20;
-
-/// What a young row costs beside its octets: two vectors and its share of a tree's node.
-const ROW_OVERHEAD: usize = 96;
 
 /// Octets of blocks cached. The working set is the packets on their way, not the history.
 const CACHE_BYTES: u64 = 24 << 20;
 
-/// Octets written to a place before they go to a file. Small, because memory is counted.
-const MEMTABLE_BYTES: u64 = 12 << 20;
+/// Octets written to a place before they go to a file. Each file spans every table, and a few of them are
+/// merged with all that lies below: fewer and larger ones cost less. Memory is counted, so not more.
+const MEMTABLE_BYTES: u64 = 24 << 20;
 
 /// Octets written to the small place of pointer and position before they go to a file.
 const META_MEMTABLE_BYTES: u64 = 1 << 20;
@@ -65,7 +76,35 @@ const POSITION: &[u8] = b"position";
 
 /// The state on disk.
 #[derive(Clone)]
-pub(crate) struct DiskState(Arc<Inner>);
+pub(crate) struct DiskState(Arc<Owner>);
+
+/// The last one to let go ends the thread that settles.
+struct Owner {
+    inner: Arc<Inner>,
+    settler: Settler,
+}
+
+impl std::ops::Deref for Owner {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+/// A clean end leaves nothing to be applied again.
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let failed = self.inner.failure.check().is_err();
+        if !failed {
+            self.inner.settling.ask(self.inner.young.write().freeze());
+        }
+        self.settler.end(failed);
+        if let Err(error) = self.inner.check() {
+            tracing::warn!(%error, "the newest rows of the state will be applied from the log again");
+        }
+    }
+}
 
 struct Inner {
     database: Database,
@@ -79,27 +118,12 @@ struct Inner {
     young: RwLock<Young>,
     /// The disk's room, where it is watched.
     room: Option<Arc<Room>>,
-    /// Held by whoever writes or settles, so that a switch and an apply never meet. Taken first.
+    /// Held by whoever writes, so that a switch and an apply never meet. Taken first.
     writing: Mutex<()>,
-}
-
-/// What was written and is in no place yet: it lies over the place that counts.
-#[derive(Default)]
-struct Young {
-    rows: Writes,
-    octets: usize,
-    /// Where the state stands with these rows; none if there are none.
-    position: Option<Vec<u8>>,
-}
-
-impl Young {
-    fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let len = key.len() + ROW_OVERHEAD;
-        self.octets += len + value.as_ref().map_or(0, Vec::len);
-        if let Some(before) = self.rows.insert(key, value) {
-            self.octets -= len + before.map_or(0, |before| before.len());
-        }
-    }
+    /// Held by whoever settles or switches: rows of one state never come into the place of another. Taken
+    /// behind `writing` and before `young`.
+    switching: Mutex<()>,
+    settling: Arc<Settling>,
 }
 
 /// The place that counts now.
@@ -181,7 +205,7 @@ impl DiskState {
         // What was read from a file may still be only in the memory of the operating system.
         database.persist(PersistMode::SyncAll)?;
         let current = RwLock::new(Place { index, keyspace: places[index].clone() });
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             database,
             meta,
             places,
@@ -192,7 +216,14 @@ impl DiskState {
             young: RwLock::default(),
             room,
             writing: Mutex::new(()),
-        })))
+            switching: Mutex::new(()),
+            settling: Arc::default(),
+        });
+        let settler = Settler::start(inner.settling.clone(), {
+            let inner = inner.clone();
+            move || inner.settle()
+        })?;
+        Ok(Self(Arc::new(Owner { inner, settler })))
     }
 }
 
@@ -205,41 +236,38 @@ impl Inner {
 
     fn scan(&self, young: &Young, from: &[u8], to: &[u8], visit: Visit<'_>) {
         let keyspace = self.current.read().keyspace.clone();
-        machine::scan_over(&young.rows, &Settled(&keyspace, &self.failure), from, to, visit);
+        young.scan(&Settled(&keyspace, &self.failure), from, to, visit);
     }
 
-    /// Writes the young rows into the place that counts, with the position that they bring it to.
-    /// Must be called with the writing lock held.
-    fn settle(&self) -> io::Result<()> {
-        // Others go on reading until the rows are there.
-        let young = self.young.upgradable_read();
-        let Some(position) = &young.position else { return Ok(()) };
+    /// Writes all frozen layers into the place that counts, in one batch with the position that they bring
+    /// it to. Gives how many layers were frozen so far.
+    fn settle(&self) -> io::Result<u64> {
+        let _switching = self.switching.lock();
+        let (layers, count) = self.young.read().frozen();
+        let Some(Layer { position: Some(position), .. }) = layers.last().map(|last| &**last) else {
+            return Ok(count);
+        };
         if let Some(room) = &self.room {
             room.before_writing();
         }
         let place = self.current.read().keyspace.clone();
         let mut batch = self.database.batch();
-        for (key, value) in &young.rows {
+        for (key, value) in merged(&layers) {
             match value {
-                Some(value) => batch.insert(&place, key.as_slice(), value.as_slice()),
-                None => batch.remove(&place, key.as_slice()),
+                Some(value) => batch.insert(&place, key, value),
+                None => batch.remove(&place, key),
             }
         }
         batch.insert(&self.meta, POSITION, position.as_slice());
         batch.commit().map_err(failed)?;
-        *RwLockUpgradableReadGuard::upgrade(young) = Young::default();
-        Ok(())
+        // Until here others read them from the layers, and from now on from the place.
+        self.young.write().settled(layers.len());
+        Ok(count)
     }
-}
 
-/// A clean end leaves nothing to be applied again.
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if self.failure.check().is_ok()
-            && let Err(error) = self.settle()
-        {
-            tracing::warn!(%error, "the newest rows of the state will be applied from the log again");
-        }
+    fn check(&self) -> io::Result<()> {
+        self.failure.check()?;
+        self.settling.check()
     }
 }
 
@@ -263,7 +291,7 @@ impl Reader for Inner {
         if let Some(value) = self.hot.get(key) {
             return Some(value);
         }
-        if let Some(written) = self.young.read_recursive().rows.get(key) {
+        if let Some(written) = self.young.read_recursive().get(key) {
             return written.clone();
         }
         let value = self.settled(key)?;
@@ -291,8 +319,10 @@ fn walk(pairs: fjall::Iter, failure: &Failure, visit: Visit<'_>) {
     }
 }
 
-/// The state at one moment.
+/// The state at one moment: a snapshot of the place, and over it the layers of that moment. What of them had
+/// been settled by then is the same in both.
 struct View {
+    layers: Vec<Arc<Layer>>,
     snapshot: Snapshot,
     place: Keyspace,
     failure: Failure,
@@ -300,6 +330,9 @@ struct View {
 
 impl Reader for View {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if let Some(written) = self.layers.iter().rev().find_map(|layer| layer.rows.get(key)) {
+            return written.clone();
+        }
         let found = self.snapshot.get(&self.place, key);
         let value = found.inspect_err(|error| self.failure.note(error)).ok().flatten();
         self.failure.trusted();
@@ -308,9 +341,23 @@ impl Reader for View {
 
     fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
         if from < to {
-            walk(self.snapshot.range(&self.place, from..to), &self.failure, visit);
+            let layers: Vec<_> = self.layers.iter().map(|layer| &layer.rows).collect();
+            scan_layers(&layers, &Held(self), from, to, visit);
             self.failure.trusted();
         }
+    }
+}
+
+/// What a view holds of the place.
+struct Held<'a>(&'a View);
+
+impl Reader for Held<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], visit: Visit<'_>) {
+        walk(self.0.snapshot.range(&self.0.place, from..to), &self.0.failure, visit);
     }
 }
 
@@ -343,7 +390,7 @@ struct Now<'a> {
 impl Now<'_> {
     /// A row that is not among the hot ones.
     fn get_cold(&self, key: &[u8]) -> Option<Vec<u8>> {
-        if let Some(written) = self.young.rows.get(key) {
+        if let Some(written) = self.young.get(key) {
             return written.clone();
         }
         let value = self.inner.settled(key).map(|value| value.to_vec());
@@ -365,7 +412,7 @@ impl Reader for Now<'_> {
 
 impl StateDisk for DiskState {
     fn reader(&self) -> &(dyn Reader + Send + Sync) {
-        &*self.0
+        &*self.0.inner
     }
 
     fn latest(&self) -> &(dyn Reader + Send + Sync) {
@@ -378,17 +425,25 @@ impl StateDisk for DiskState {
     }
 
     fn view(&self) -> io::Result<(StateView, Option<Vec<u8>>)> {
-        // Nothing may be written between the settling, the choice of the place and the snapshot.
+        // Nothing may be written between the choice of the layers, of the place and the snapshot.
         let writing = self.0.writing.lock();
-        self.0.settle()?;
-        let current = self.0.current.read();
+        let (layers, count) = {
+            let mut young = self.0.young.write();
+            young.freeze();
+            young.frozen()
+        };
+        let place = self.0.current.read().keyspace.clone();
         let snapshot = self.0.database.snapshot();
-        let place = current.keyspace.clone();
-        drop(current);
         drop(writing);
-        let position = snapshot.get(&self.0.meta, POSITION).map_err(failed)?;
-        let view = View { snapshot, place, failure: self.0.failure.clone() };
-        Ok((Arc::new(view), position.map(|position| position.to_vec())))
+        if layers.len() > FROZEN_LAYERS_MAX {
+            self.0.settling.ask(count);
+        }
+        let position = match layers.last().and_then(|layer| layer.position.clone()) {
+            Some(position) => Some(position),
+            None => snapshot.get(&self.0.meta, POSITION).map_err(failed)?.map(|it| it.to_vec()),
+        };
+        let view = View { layers, snapshot, place, failure: self.0.failure.clone() };
+        Ok((Arc::new(view), position))
     }
 
     fn write(&self, writes: &mut dyn Iterator<Item = Write>, position: Vec<u8>) -> io::Result<()> {
@@ -398,18 +453,22 @@ impl StateDisk for DiskState {
         self.0.hot.change(|hot| {
             for (key, value) in writes {
                 hot.put(&key, value.as_deref());
-                young.put(key, value);
+                young.newest.put(key, value);
             }
         });
-        young.position = Some(position);
-        let octets = young.octets;
+        young.newest.position = Some(position);
+        let octets = young.newest.octets;
+        if octets < YOUNG_BYTES || (octets < YOUNG_HELD_BYTES && self.is_short()) {
+            return Ok(());
+        }
+        let (count, (_, waiting)) = (young.freeze(), young.waiting());
         drop(young);
-        let full = octets >= YOUNG_BYTES && (octets >= YOUNG_HELD_BYTES || !self.is_short());
-        if full { self.0.settle() } else { Ok(()) }
+        self.0.settling.ask(count);
+        if waiting >= FROZEN_BYTES_MAX { self.0.settling.wait(count) } else { Ok(()) }
     }
 
     fn check(&self) -> io::Result<()> {
-        self.0.failure.check()
+        self.0.check()
     }
 
     fn is_short(&self) -> bool {
@@ -421,8 +480,10 @@ impl StateDisk for DiskState {
         Box::pin(async move {
             let synced = tokio::task::spawn_blocking(move || {
                 let writing = state.0.writing.lock();
-                state.0.settle()?;
+                let count = state.0.young.write().freeze();
                 drop(writing);
+                state.0.settling.ask(count);
+                state.0.settling.wait(count)?;
                 state.0.database.persist(PersistMode::SyncAll).map_err(failed)
             });
             synced.await.map_err(io::Error::other)?
@@ -470,6 +531,7 @@ impl Stage for DiskStage {
     fn switch(self: Box<Self>, position: Vec<u8>) -> io::Result<()> {
         let inner = &self.state.0;
         let _writing = inner.writing.lock();
+        let _switching = inner.switching.lock();
         self.newest()?;
         // No further stage may come into this place under the same number.
         inner.stages.fetch_add(1, Ordering::AcqRel);
@@ -480,7 +542,7 @@ impl Stage for DiskStage {
         batch.insert(&inner.meta, POSITION, position);
         batch.commit().map_err(failed)?;
         *current = Place { index: self.index, keyspace: inner.places[self.index].clone() };
-        *young = Young::default();
+        young.forget();
         inner.hot.forget();
         Ok(())
     }

@@ -20,7 +20,7 @@ enum Step {
     Write(Vec<(u8, Option<u8>)>),
     /// Another state is taken in.
     Switch(Vec<(u8, u8)>),
-    /// Somebody looks at a view, for which young rows are settled.
+    /// Somebody looks at a view, for which young rows are frozen.
     View,
     /// The node ends and starts again.
     Reopen,
@@ -63,7 +63,7 @@ fn reads(reader: &(impl Reader + ?Sized), rows: &Rows, who: &str) {
     assert!(seen.iter().eq(rows.range(from..to)), "a scan {who}");
 }
 
-/// Not by the one who applies: its reads are steps of their own. Nor in a view, which settles rows.
+/// Not by the one who applies: its reads are steps of their own. Nor in a view, which freezes rows.
 fn same(state: &DiskState, rows: &Rows) {
     reads(state.latest(), rows, "one by one");
     state.peek(&mut |reader| reads(reader, rows, "at one moment"));
@@ -77,23 +77,63 @@ fn position(state: &DiskState) -> Option<Vec<u8>> {
 fn rows_are_settled_with_their_position_when_they_are_many() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
-    let (mut rows, mut settled) = (Rows::new(), 0);
+    let (mut rows, mut positions) = (Rows::new(), Vec::new());
     for number in 0..200_u8 {
         let row = (vec![number], vec![number; 20_000]);
         rows.insert(row.0.clone(), row.1.clone());
         let write = (row.0, Some(row.1));
         state.write(&mut [write].into_iter(), vec![number]).expect("a write");
-        let young = state.0.young.read();
-        assert!(young.octets < YOUNG_BYTES, "{} octets in memory", young.octets);
-        settled += usize::from(young.rows.is_empty());
+        assert!(state.0.young.read().newest.octets < YOUNG_BYTES);
         // What a node would find that dies now: rows and position of one moment.
         let place = state.0.current.read().keyspace.clone();
-        let last = place.last_key_value().map(|last| last.key().expect("a key")[0]);
-        let position = state.0.meta.get(POSITION).expect("a read").map(|position| position[0]);
+        let snapshot = state.0.database.snapshot();
+        let last = snapshot.last_key_value(&place).map(|last| last.key().expect("a key")[0]);
+        let position = snapshot.get(&state.0.meta, POSITION).expect("a read").map(|at| at[0]);
         assert_eq!(last, position);
+        positions.push(position);
     }
-    assert_eq!(settled, 3, "four megabytes in all");
+    let (_, frozen) = state.0.young.read().frozen();
+    state.0.settling.wait(frozen).expect("settled");
+    positions.push(state.0.meta.get(POSITION).expect("a read").map(|position| position[0]));
+    let settled = positions.last().copied().flatten().expect("most of it is settled");
+    assert!((150..200).contains(&settled), "four megabytes in all, up to {settled}");
     state.peek(&mut |reader| reads(reader, &rows, "young and settled"));
+}
+
+/// A look at a list costs no write: views freeze layers, and only some of these together are settled.
+#[test]
+fn views_alone_do_not_make_the_disk_write() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
+    let mut rows = Rows::new();
+    for number in 1..=20_u8 {
+        rows.insert(key(number), vec![number]);
+        let write = (key(number), Some(vec![number]));
+        state.write(&mut [write].into_iter(), vec![number]).expect("a write");
+        let (view, position) = state.view().expect("a view");
+        reads(&*view, &rows, "in a view");
+        assert_eq!(position, Some(vec![number]));
+        if usize::from(number) <= FROZEN_LAYERS_MAX {
+            assert_eq!(state.0.meta.get(POSITION).expect("a read"), None);
+        }
+    }
+    let (_, frozen) = state.0.young.read().frozen();
+    state.0.settling.wait(frozen.saturating_sub(FROZEN_LAYERS_MAX as u64)).expect("settled");
+    assert_ne!(state.0.meta.get(POSITION).expect("a read"), None);
+    same(&state, &rows);
+}
+
+/// What was written before a settling failed is not lost in silence: nothing more is taken.
+#[test]
+fn a_settling_that_fails_stops_the_writes() {
+    let settling = Arc::new(Settling::default());
+    let mut settler = Settler::start(settling.clone(), || Err(io::Error::other("no disk")))
+        .expect("a thread starts");
+    settling.check().expect("nothing was asked for");
+    settling.ask(1);
+    settling.wait(1).expect_err("it is not settled");
+    settling.check().expect_err("and it is remembered");
+    settler.end(false);
 }
 
 /// Everybody at once: whoever looks at one moment sees one batch whole, and never an older one than

@@ -3,7 +3,9 @@
 pub(crate) mod disk;
 mod hot;
 pub(crate) mod machine;
+mod settle;
 pub(crate) mod snapshot;
+mod young;
 
 use std::{io, sync::Arc};
 
