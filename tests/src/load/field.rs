@@ -104,6 +104,16 @@ impl Field {
         Ok(begun.elapsed())
     }
 
+    /// Stops all nodes and starts them again; how long it takes until the first durable write.
+    pub async fn restart(&mut self) -> Result<Duration> {
+        for node in &mut self.cluster.nodes {
+            node.stop().await?;
+        }
+        let ready = self.first_write().await?;
+        self.cluster.whole().await?;
+        Ok(ready)
+    }
+
     /// Begins a new point: its packets are told from others by the number in their titles.
     pub fn next_run(&mut self) -> u64 {
         self.run += 1;

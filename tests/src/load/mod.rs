@@ -4,6 +4,8 @@
 //! The points of a run have the same keys as the peers' lines, so that they can stand side by side.
 //! Nothing is tuned for the tool: it says what a client sees.
 
+mod backlog;
+mod broadcast;
 mod cycle;
 mod field;
 mod figures;
@@ -49,6 +51,10 @@ pub enum Phase {
     Stop,
     /// Bytes written to the disk for each packet.
     Disk,
+    /// Circulars of 512 targets beside packets of one.
+    Broadcast,
+    /// Very many packets that wait: rate, memory, disk, restart, and a member removed with them.
+    Backlog,
     /// Memory of the nodes now: fresh when it is the first phase, after load when it is a later one.
     Memory,
 }
@@ -86,6 +92,9 @@ pub struct Args {
     /// MiB of the large content.
     #[arg(long, default_value_t = 1024)]
     pub large_mib: u64,
+    /// Packets of the backlog.
+    #[arg(long, default_value_t = 200_000)]
+    pub backlog: u64,
     /// Send each submit with an idempotency key, as a client that may repeat does.
     #[arg(long)]
     pub repeatable: bool,
@@ -173,6 +182,8 @@ async fn steady_phase(
         Phase::Large => large::point(args, field, report).await?,
         Phase::Idle => quiet::idle(field, report).await?,
         Phase::Memory => quiet::memory(field, report),
+        Phase::Broadcast => broadcast::point(field, report).await?,
+        Phase::Backlog => backlog::point(args, field, report).await?,
         Phase::Disk => quiet::disk(args, field, report).await?,
         Phase::Kill | Phase::Stop => {}
     }
