@@ -2,13 +2,14 @@
 //!
 //! The library's own stream sends one request at a time, so a commit notice, which carries no entry, holds up
 //! the entry behind it for an exchange. Here the next one goes while the one before is under way. The order
-//! is the network's: where it fails, the peer answers that an entry is missing, and the library begins anew.
+//! is the network's. Where it fails, a peer misses the entry before a request, which it will have in a moment;
+//! the library would take that for a log that went back, so it is told of a fault of the network and begins anew.
 
 use std::{collections::VecDeque, future::Future, time::Duration};
 
 use futures_util::{Stream, StreamExt, future::BoxFuture, stream, stream::FuturesOrdered};
 use openraft::{
-    errors::RPCError,
+    errors::{NetworkError, RPCError},
     raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult},
 };
 use tokio::time::{Instant, sleep_until};
@@ -42,6 +43,8 @@ struct Sent {
     prev: Option<LogId>,
     last: Option<LogId>,
     octets: usize,
+    /// Nothing was under way when it went: its answer speaks of the peer's log and not of the order.
+    alone: bool,
 }
 
 struct Pipeline<S, W> {
@@ -135,17 +138,22 @@ where
         let last = request.entries.last().map(|entry| entry.log_id).or(prev);
         let octets = request.entries.iter().map(|entry| read::size(&entry.payload)).sum();
         self.answers.push_back(self.way.append(request, self.octets));
-        self.sent.push_back(Sent { prev, last, octets });
+        let alone = self.sent.is_empty();
+        self.sent.push_back(Sent { prev, last, octets, alone });
         self.octets += octets;
     }
 
     fn read(&mut self, answer: Answer) -> (Outcome, bool) {
-        let Sent { prev, last, octets } =
+        let Sent { prev, last, octets, alone } =
             self.sent.pop_front().expect("an answer belongs to what was sent");
         self.octets -= octets;
         let outcome = match answer {
             Ok(AppendEntriesResponse::Conflict) if prev.is_none() => {
                 return (Err(unreachable(&"nothing contradicts an empty log")), false);
+            }
+            Ok(AppendEntriesResponse::Conflict) if !alone => {
+                let error = NetworkError::from_string("appends have overtaken each other");
+                return (Err(RPCError::Network(error)), false);
             }
             Ok(answer) => answer.into_stream_result(prev, last),
             Err(error) => return (Err(error), false),
@@ -333,6 +341,22 @@ mod tests {
             }
             assert!(stage.outcomes.next().await.is_none());
         }
+    }
+
+    /// The peer has the entry by the time that it is asked again; a conflict would say that it lost it.
+    #[tokio::test(start_paused = true)]
+    async fn an_append_that_overtook_another_is_a_fault_of_the_network() {
+        let mut stage = Stage::begin();
+        stage.prove().await;
+        stage.say(2, Some(1));
+        stage.say(3, Some(1));
+        stage.nothing().await;
+        stage.peer.answer(AppendEntriesResponse::Success);
+        stage.peer.answer(AppendEntriesResponse::Conflict);
+        assert_eq!(stage.taken().await, 2);
+        let outcome = stage.outcomes.next().await.expect("an outcome");
+        assert!(matches!(outcome, Err(RPCError::Network(_))), "{outcome:?}");
+        assert!(stage.outcomes.next().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -62,7 +62,7 @@ const CACHE_BYTES: u64 = 24 << 20;
 
 /// Octets written to a place before they go to a file. Each file spans every table, and a few of them are
 /// merged with all that lies below: fewer and larger ones cost less. Memory is counted, so not more.
-const MEMTABLE_BYTES: u64 = 32 << 20;
+const MEMTABLE_BYTES: u64 = 24 << 20;
 
 /// Octets written to the small place of pointer and position before they go to a file.
 const META_MEMTABLE_BYTES: u64 = 1 << 20;
