@@ -37,7 +37,7 @@ use crate::{
 const APPLY_ENTRIES: usize = 16;
 
 /// Tasks between the Raft core and the socket, each of which wakes the next one, about. Without these yields a
-/// client alone has a tenth less; see decision 0016.
+/// client alone had a tenth less; see decision 0016.
 const HANDOVERS: usize = 3;
 
 /// Where the state stands: the last entry that it holds and the members as of then.
