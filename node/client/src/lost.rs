@@ -31,6 +31,12 @@ pub struct LostPacket {
     pub lost_at: Option<String>,
 }
 
+/// What a request to close packets has left.
+#[derive(Debug, Deserialize)]
+struct LostClosed {
+    left: usize,
+}
+
 impl Client {
     /// A page of the packets whose content no node holds any more.
     pub async fn lost(&self, cursor: Option<&str>, limit: u32) -> Result<Page<LostPacket>, Error> {
@@ -42,9 +48,11 @@ impl Client {
         .await
     }
 
-    /// Ends packets whose content is lost, at most [`LOST_CLOSED_MAX`] at once.
-    pub async fn close_lost(&self, packets: &[PacketId]) -> Result<(), Error> {
+    /// Ends packets whose content is lost, at most [`LOST_CLOSED_MAX`] at once; how many of them are left for another
+    /// such call.
+    pub async fn close_lost(&self, packets: &[PacketId]) -> Result<usize, Error> {
         let body = json!({ "packets": packets });
-        self.send(Call::post("/v1/admin/lost/close", &body)).await.map(drop)
+        let closed: LostClosed = self.json(Call::post("/v1/admin/lost/close", &body)).await?;
+        Ok(closed.left)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use consensus::{Role, Standing};
 use futures_util::future::join_all;
-use machine::{Command, NodeRecord, Outcome, ReleaseHoldings, RemoveNode, View};
+use machine::{Command, NodeRecord, Outcome, Refusal, ReleaseHoldings, RemoveNode, View};
 use model::NodeId;
 
 use crate::{Error, Exchange, MemberStatus, Vitals};
@@ -42,10 +42,24 @@ impl Exchange {
                 Outcome::HoldingsReleased { is_released: true, .. } => break,
                 // The others copy its content; the next round goes on here.
                 Outcome::HoldingsReleased { needed_for: Some(packet), .. } => {
-                    tracing::info!(%node, %packet, "a node that leaves is still needed");
+                    tracing::debug!(%node, %packet, "a node that leaves is still needed");
                     return Ok(());
                 }
                 _ => {}
+            }
+        }
+        // Consensus lets it go first: once it is removed nobody hears it any more, and its vote may be needed to
+        // change who votes.
+        let status = self.consensus().status();
+        if status.voters.contains(&node) || status.learners.contains(&node) {
+            if node == self.node() {
+                // The next leader goes on.
+                self.step_down().await;
+                return Ok(());
+            }
+            if let Err(error) = self.consensus().remove(node).await {
+                tracing::warn!(%node, %error, "a node that leaves still votes");
+                return Ok(());
             }
         }
         self.propose(None, Command::RemoveNode(RemoveNode { node })).await.map(drop)
@@ -81,6 +95,14 @@ impl Exchange {
         let theirs = vitals.iter().flatten().map(|vitals| vitals.applied).max().unwrap_or_default();
         let answer = others.into_iter().zip(&vitals).filter(|(_, vitals)| vitals.is_some());
         let alive: BTreeSet<NodeId> = answer.map(|(other, _)| other).collect();
+        // Those who vote without it must be able to go on: what has begun to leave is not taken back.
+        let voters = self.consensus().status().voters.into_iter().filter(|voter| *voter != node);
+        let (alive_count, count) = voters.fold((0, 0), |(alive_count, count), voter| {
+            (alive_count + usize::from(alive.contains(&voter)), count + 1)
+        });
+        if alive_count * 2 <= count {
+            return Err(Error::Refused(Refusal::NodeNeeded));
+        }
 
         let heard = self.consensus().heard().into_iter().find(|(heard, _)| *heard == node);
         let entries = heard.is_some_and(|(_, heard)| {

@@ -19,16 +19,25 @@ impl Exchange {
         Ok(View::new(&*rows).lost(after, limit))
     }
 
-    /// Ends packets whose content is lost. Packets that were found again meanwhile are ignored.
+    /// Ends packets whose content is lost. Packets that were found again meanwhile are ignored. Circulars have more
+    /// work than one command may do: the answer is how many are left for the next one.
     pub async fn close_lost(
         &self,
         caller: &VerifiedCaller,
         packets: Vec<PacketId>,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         Self::require(caller, Grant::Admin)?;
-        let count = packets.len();
+        let asked = packets.clone();
         self.propose_for(caller, Command::CloseLost(CloseLost { packets })).await?;
+        // Each for itself: what has ended stays so.
+        let view = View::new(self.consensus().latest());
+        let is_lost = |packet: &&PacketId| {
+            let row = view.packet_row(**packet);
+            row.is_some_and(|row| row.lost_at.is_some() && row.ended.is_none())
+        };
+        let left = asked.iter().filter(is_lost).count();
+        let count = asked.len() - left;
         tracing::info!(app = %caller.app(), count, "packets whose content is lost were closed");
-        Ok(())
+        Ok(left)
     }
 }

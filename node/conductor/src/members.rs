@@ -416,10 +416,13 @@ impl Exchange {
         force: bool,
     ) -> Result<(), Error> {
         Self::require(caller, Grant::Admin)?;
-        if !force {
+        let record = self.consensus().peek(|rows| View::new(rows).node(node));
+        if !force && record.is_some_and(|record| record.leaving.is_none()) {
             self.nothing_goes_with(node).await?;
         }
-        let leave = LeaveNode { node, gives_up: force };
+        // What a node that answers holds is copied, and not given up.
+        let gives_up = force && self.inner.parts.nodes.vitals(node).await.is_none();
+        let leave = LeaveNode { node, gives_up: gives_up && node != self.node() };
         self.propose_for(caller, Command::LeaveNode(leave)).await?;
         let mut applied = self.consensus().watch_applied();
         let leaves = || {
@@ -429,6 +432,8 @@ impl Exchange {
         let removal = async { while leaves() && applied.changed().await.is_ok() {} };
         match tokio::time::timeout(REMOVAL_WAIT, removal).await {
             Ok(()) => Ok(()),
+            // A node that is removed may not hear of it: another one knows.
+            Err(_) if node == self.node() || self.fresh().is_err() => Err(Error::Unknown),
             Err(_) => Err(Error::Refused(Refusal::NodeNeeded)),
         }
     }

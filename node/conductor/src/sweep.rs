@@ -159,7 +159,8 @@ impl Exchange {
             attempts.clear();
             return;
         }
-        for record in self.present_nodes() {
+        let stays = |record: &NodeRecord| record.leaving.is_none();
+        for record in self.present_nodes().into_iter().filter(stays) {
             let node = record.node;
             let tried = attempts.get(&node).is_some_and(|ended| ended.elapsed() < ADMIT_PAUSE);
             // Who does not answer would only be waited for.

@@ -91,6 +91,11 @@ pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer
     let Proposal { id, by, command } = proposal.clone();
     let proposal = Proposal { id, by: by.carried_by(inner.node), command };
     let proposal: Bytes = wire::to_cbor(&proposal).into();
+    // Forwarded ones are compared by the leader.
+    debug_assert!(
+        machine::decode::<Proposal>(&proposal).is_ok(),
+        "it reads back as it was written"
+    );
     if proposal.len() > PROPOSAL_BYTES_MAX {
         return Err(ProposeError::TooLarge { octets: proposal.len(), max: PROPOSAL_BYTES_MAX });
     }

@@ -7,7 +7,7 @@
 use model::NodeId;
 
 use crate::{
-    limits::PACKETS_A_COMMAND_MAX,
+    limits::{PACKETS_A_COMMAND_MAX, SETTLED_ROWS_MAX},
     lost, packets,
     refusal::Refusal,
     store::Reader,
@@ -53,6 +53,11 @@ pub(crate) fn record_holding(tables: &mut Tables, node: NodeId, command: &Record
         return Ok(Outcome::Done);
     }
     for id in &command.packets {
+        // A content that was lost tells each of its targets that it is found; the rest is recorded by the next
+        // reconciliation.
+        if tables.written() >= SETTLED_ROWS_MAX {
+            break;
+        }
         let Some(mut packet) = tables.get(&PACKETS, id) else { continue };
         let live = packet.sealed_at.is_some() && packet.ended.is_none();
         if let (true, Err(place)) = (live, packet.holders.binary_search(&node)) {

@@ -9,7 +9,9 @@ use model::{NodeId, PacketId};
 use crate::{
     authority,
     caller::Caller,
-    cluster, cluster_key, holdings, lost,
+    cluster, cluster_key, holdings,
+    limits::SETTLED_ROWS_MAX,
+    lost,
     packets::{self, is_majority},
     refusal::Refusal,
     tables::{CURSORS, LIVE, MEMBERS, NODES, PACKETS, Tables},
@@ -63,6 +65,11 @@ pub(crate) fn release(tables: &mut Tables, command: &ReleaseHoldings) -> Answer 
     let mut needed_for = None;
     leaving.is_released = looked.len() < most;
     for packet in looked {
+        // Lost packets tell each of their targets.
+        if tables.written() >= SETTLED_ROWS_MAX {
+            leaving.is_released = false;
+            break;
+        }
         if !release_one(tables, packet, command.node, &members, &leaving) {
             needed_for = Some(packet);
             leaving.is_released = false;
@@ -96,16 +103,26 @@ fn release_one(
     }
     let staying: Vec<_> =
         packet.holders.iter().copied().filter(|holder| members.contains(holder)).collect();
-    if staying.is_empty() && leaving.gives_up {
+    // Of those that leave too it can be copied still, unless they are given up as well.
+    let given_up = |holder: &NodeId| {
+        let record = tables.get(&NODES, holder);
+        *holder == node || record.and_then(|record| record.leaving).is_some_and(|l| l.gives_up)
+    };
+    let others = !packet.holders.iter().all(given_up);
+    if leaving.gives_up && !others {
         lost::mark(tables, &mut packet);
         packets::put(tables, &packet);
         return true;
     }
-    if !is_majority(&staying, members) {
+    // Who gives up the majority says so; one member that holds it is copied from later.
+    let spared = leaving.gives_up && !staying.is_empty();
+    if !spared && !is_majority(&staying, members) {
         return false;
     }
     if held {
         packet.holders.retain(|holder| *holder != node);
+        // Its disk goes with the octets.
+        packet.touch(node);
         packets::put(tables, &packet);
     }
     true

@@ -53,3 +53,6 @@ pub const LEASES_A_NODE_MAX: usize = 1_000;
 pub const JOIN_TOKEN_TIME_MAX_MS: u64 = 7 * 24 * 3_600_000;
 /// Join tokens that are looked at when one is issued, so that old ones are forgotten.
 pub(crate) const TOKENS_LOOKED_AT_MAX: usize = 1_000;
+/// Rows that a command writes which settles, marks or frees packets of many targets, before it leaves the rest for the
+/// next such command; one packet more may be under way. With what is pruned it stays within a command's budget.
+pub(crate) const SETTLED_ROWS_MAX: usize = 4096;

@@ -8,6 +8,7 @@ use model::DeliveryState;
 
 use crate::{
     feed::tell,
+    limits::SETTLED_ROWS_MAX,
     packets::{self, open_targets, settle_open},
     refusal::Refusal,
     tables::{LOST, PACKETS, Tables},
@@ -22,6 +23,10 @@ pub const LOST_REASON: &str = "content_lost";
 pub(crate) fn record_lost(tables: &mut Tables, command: &RecordLost) -> Answer {
     check_list(command.packets.len())?;
     for id in &command.packets {
+        // What is left is found again by the next look.
+        if tables.written() >= SETTLED_ROWS_MAX {
+            break;
+        }
         let Some(mut packet) = tables.get(&PACKETS, id).filter(is_held) else { continue };
         mark(tables, &mut packet);
         packets::put(tables, &packet);
@@ -54,6 +59,10 @@ pub(crate) fn found_again(tables: &mut Tables, packet: &mut PacketRow) {
 pub(crate) fn close_lost(tables: &mut Tables, command: &CloseLost) -> Answer {
     check_list(command.packets.len())?;
     for id in &command.packets {
+        // What is left is closed by the next such command.
+        if tables.written() >= SETTLED_ROWS_MAX {
+            break;
+        }
         if !tables.has(&LOST, id) {
             continue;
         }

@@ -11,7 +11,9 @@ use crate::{
     limits::DELIVERY_TIME_MAX_MS,
     queue,
     refusal::Refusal,
-    tables::{DELIVERIES, ENDED, ENDED_NEXT, LIVE, LOST, PACKETS, TIMER_FLOOR, TIMERS, Tables},
+    tables::{
+        DELIVERIES, ENDED, ENDED_NEXT, LIVE, LOST, NODES, PACKETS, TIMER_FLOOR, TIMERS, Tables,
+    },
     v1::{DeliveryRow, Effect, EndedRow, EventKind, PacketRow, TARGETS_MAX},
 };
 
@@ -172,7 +174,8 @@ pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRow) {
     packet.ended = Some(number);
     packet.ended_at = Some(tables.at);
     packet.holders.clear();
-    packet.touched.clear();
+    // Those that were removed before cannot: the packet keeps them, and says so.
+    packet.touched.retain(|node| !NODES.get(&tables.store, node).is_some_and(|n| n.is_present()));
     tables.effects.push(Effect::Purge);
     if state == model::PacketState::Completed {
         tell(tables, &packet.source, EventKind::Completed, packet, None);

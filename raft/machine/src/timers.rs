@@ -12,7 +12,7 @@ use crate::{
     feed,
     keys::{Key, Timer},
     leases,
-    limits::{ANSWER_TIME_MS, IDEMPOTENCY_TIME_MS, PACKETS_A_COMMAND_MAX},
+    limits::{ANSWER_TIME_MS, IDEMPOTENCY_TIME_MS, PACKETS_A_COMMAND_MAX, SETTLED_ROWS_MAX},
     memory::generation,
     packets, registry,
     store::Reader,
@@ -30,9 +30,6 @@ const LOOK_AHEAD_MS: u64 = 3_600_000;
 const PRUNED_ROWS_MAX: usize = 2048;
 /// Between two prunings: with the number above, twenty thousand rows a second can be forgotten.
 const PRUNE_PAUSE_MS: u64 = 100;
-/// Rows that due timers may write before the rest is left for the next command; one packet more may be under
-/// way. With what is pruned it stays within the budget of a command.
-const SETTLED_ROWS_MAX: usize = 4096;
 /// Nonces are pruned in steps of half a minute, so that a trickle of requests costs little.
 const NONCE_STEP_MS: u64 = 30_000;
 /// Idempotency keys are pruned in steps of an hour.

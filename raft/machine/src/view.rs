@@ -366,7 +366,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
             due_tick: row.due_tick,
             sealed_by: row.sealed_by,
             purged: Vec::new(),
-            undestroyed: Vec::new(),
+            undestroyed: if row.ended.is_some() { row.touched } else { Vec::new() },
             lost_at: row.lost_at,
         };
         if let Some(number) = row.ended {
@@ -468,6 +468,8 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         after: Option<PacketId>,
         limit: usize,
     ) -> Vec<PacketId> {
+        // Of others' packets nobody learns a place.
+        let after = after.filter(|after| self.delivery(*after, unit).is_some());
         let after = after.and_then(|after| self.packet_row(after));
         queue::waiting(self.reader, unit, after.as_ref(), limit)
     }
@@ -507,14 +509,12 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
         (rows.into_iter().map(|(_, ended)| ended.space).collect(), below)
     }
 
-    /// How many contents a node has yet to destroy, or had when it was removed.
+    /// How many contents a node has yet to destroy. One that was removed destroys nothing any more; see
+    /// [`NodeRecord::owing`].
     pub fn debt_count(&self, node: NodeId) -> u64 {
-        let Some(record) = self.node(node) else { return 0 };
-        let owing = match record.is_present() {
-            true => holdings::owing(self.reader, &record),
-            false => record.owing,
-        };
-        owing.map_or(0, |owing| owing.to - owing.from)
+        let record = self.node(node).filter(NodeRecord::is_present);
+        let owing = record.and_then(|record| holdings::owing(self.reader, &record));
+        owing.map_or(0, |owing| owing.count())
     }
 
     /// Live packets whose content no node holds, in the order of their identifiers.

@@ -387,6 +387,8 @@ pub(crate) struct Member {
     contents_missing: Option<u64>,
     /// Packets whose content it has yet to destroy.
     purge_debt: u64,
+    /// Ended packets that it had not destroyed when it was removed; its disk is out of reach.
+    undestroyed: u64,
     /// `full`, `copied`, `went_back`, `catching_up` or `apart`.
     #[schema(example = "full")]
     standing: Option<String>,
@@ -428,6 +430,7 @@ impl From<MemberStatus> for Member {
             contents: told.map(|vitals| vitals.contents_count),
             contents_missing: told.map(|vitals| vitals.contents_missing),
             purge_debt: member.purge_debt_count,
+            undestroyed: record.owing.map_or(0, |owing| owing.count()),
             standing: member.standing,
             holds_more: member.holds_more,
             admitted_by: record.admitted_by.map(ByView::from),

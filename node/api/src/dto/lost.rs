@@ -68,4 +68,6 @@ impl CloseLost {
 pub(crate) struct LostClosed {
     /// How many packets were named; those that were found again meanwhile go on.
     pub(crate) asked: usize,
+    /// How many of them are left for another such request, as packets to very many targets take long to end.
+    pub(crate) left: usize,
 }

@@ -42,6 +42,6 @@ pub(crate) async fn close(State(app): State<App>, request: Request) -> Answer {
     let mut signed = app.signed(request).await?;
     let packets = signed.json::<CloseLost>(JSON_MAX).await?.checked()?;
     let asked = packets.len();
-    app.exchange.close_lost(&signed.caller, packets).await?;
-    Ok(answer::json(StatusCode::OK, &LostClosed { asked }))
+    let left = app.exchange.close_lost(&signed.caller, packets).await?;
+    Ok(answer::json(StatusCode::OK, &LostClosed { asked, left }))
 }

@@ -71,7 +71,7 @@ async fn close_all(context: &Context, client: &Client) -> Result<usize, crate::c
             return Ok(closed);
         }
         let packets: Vec<_> = page.items.iter().map(|lost| lost.packet).collect();
-        client.close_lost(&packets).await.map_err(context.failed_doing(t::LOOK_LOST))?;
-        closed += packets.len();
+        let left = client.close_lost(&packets).await;
+        closed += packets.len() - left.map_err(context.failed_doing(t::LOOK_LOST))?;
     }
 }

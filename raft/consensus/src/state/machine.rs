@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt};
-use machine::{Effect, Entry, Overlay, RULES_KNOWN, Rules, Time, View};
+use machine::{Command, Effect, Entry, Overlay, RULES_KNOWN, Rules, Time, View};
 use model::{NodeId, Tick};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
@@ -144,6 +144,11 @@ impl Machine {
                 EntryPayload::Normal(bytes) => {
                     let entry = decode(&bytes.0)?;
                     let applied = machine::apply(&mut overlay, &entry);
+                    let adopts =
+                        |p: &machine::Proposal| matches!(p.command, Command::AdoptRules(_));
+                    if entry.proposals.iter().any(adopts) {
+                        check_rules(View::new(&overlay).rules())?;
+                    }
                     tick = tick.max(entry.tick);
                     answers.0 = applied.answers;
                     effects.extend(applied.effects);

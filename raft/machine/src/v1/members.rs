@@ -179,6 +179,13 @@ pub struct Owing {
     pub to: u64,
 }
 
+impl Owing {
+    /// How many they are.
+    pub const fn count(&self) -> u64 {
+        self.to.saturating_sub(self.from)
+    }
+}
+
 /// A join token; the secret itself is nowhere.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]

@@ -116,7 +116,8 @@ pub struct PacketRow {
     #[n(21)]
     pub sealed_by: Option<AppId>,
     /// Other nodes that may hold octets of the content and make nothing durable: those that wrote
-    /// the space before its present writer. Empty after the end.
+    /// the space before its present writer, and those that left with it. After the end, those of them that were
+    /// removed before it.
     #[n(22)]
     pub touched: Vec<NodeId>,
     /// When it was found that no node holds the content; none again once one does. It stays at a

@@ -77,6 +77,36 @@ fn the_largest_commands_stay_within_their_budget() {
     assert_eq!(audit(&office.state), Vec::<String>::new());
 }
 
+/// Circulars that are lost, found, lost again and closed, all named at once.
+#[test]
+fn lost_circulars_stay_within_their_budget() {
+    let mut office = Office::founded();
+    let codes = communes(&mut office);
+    let targets: Vec<_> = codes.iter().map(String::as_str).collect();
+    let packets: Vec<_> = (0..40).map(PacketId).collect();
+    for packet in &packets {
+        office.submit("noi-vu", packet.0, &targets);
+    }
+    // Slice by slice, as each command leaves the rest.
+    let until = |office: &mut Office, by, command: Command, lost: usize| {
+        let mut slices = 0;
+        while office.view().lost(None, 100).len() != lost {
+            rows_of(office, by, command.clone());
+            slices += 1;
+            assert!(slices <= packets.len(), "each slice does something");
+        }
+        assert!(slices > 5, "{slices} slices");
+    };
+    let lose = Command::RecordLost(RecordLost { packets: packets.clone() });
+    let find = Command::RecordHolding(RecordHolding { packets: packets.clone() });
+    let close = Command::CloseLost(CloseLost { packets: packets.clone() });
+    until(&mut office, None, lose.clone(), 40);
+    until(&mut office, None, find, 0);
+    until(&mut office, None, lose, 40);
+    until(&mut office, Some("quan-tri"), close, 0);
+    assert_eq!(audit(&office.state), Vec::<String>::new());
+}
+
 /// Receipts that each complete a packet, under feeds that are full, so that each event drops others.
 #[test]
 fn a_thousand_receipts_stay_within_their_budget() {
