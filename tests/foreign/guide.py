@@ -60,34 +60,35 @@ def codes():
 # A limit: the source, what stands around its number there, what the number counts in the guides, and where it stands
 # in the English and in the Vietnamese guide.
 KIB, MIB, GIB, HOUR, DAY = 1 << 10, 1 << 20, 1 << 30, 3_600_000, 24 * 3_600_000
-COMMAND, NAMES = "raft/machine/src/command.rs", "raft/model/src/names.rs"
+MACHINE, PACKETS = "raft/machine/src/limits.rs", "raft/machine/src/v1/packets.rs"
+NAMES = "raft/model/src/names.rs"
 API, LIMIT, PROFILE = "node/api/src/settings.rs", "node/api/src/limits.rs", "node/auth/src/profile.rs"
 CONFIG, TIMING = "node/app/src/config/mod.rs", "raft/consensus/src/options.rs"
 MOST = "impl {} {{\n    /// Characters that it has at the most{}.\n    pub const {}_MAX: usize = @;"
 LIMITS = [
-    (COMMAND, "TARGETS_MAX: usize = @;", 1, "| `targets` | 1 to @ units", "| `targets` | 1 đến @ đơn vị"),
+    (PACKETS, "TARGETS_MAX: usize = @;", 1, "| `targets` | 1 to @ units", "| `targets` | 1 đến @ đơn vị"),
     (NAMES, MOST.format("Title", "", "CHARS"), 1, "| `title` | 1 to @ characters", "| `title` | 1 đến @ ký tự"),
     (NAMES, MOST.format("MediaType", ", all of them ASCII", "LEN"), 1, "| `media_type` | @ characters", "| `media_type` | @ ký tự"),
     (NAMES, MOST.format("FileName", "", "CHARS"), 1, "| file name | 1 to @ characters", "| tên tệp | 1 đến @ ký tự"),
     ("node/api/src/tus.rs", "METADATA_MAX: usize = @;", 1, "| `Upload-Metadata` | @ octets", "| `Upload-Metadata` | @ byte"),
-    (COMMAND, "DELIVERY_TIME_MAX_MS: u64 = @;", DAY, "| `policy.deliver_by` | @ days", "| `policy.deliver_by` | @ ngày"),
+    (MACHINE, "DELIVERY_TIME_MAX_MS: u64 = @;", DAY, "| `policy.deliver_by` | @ days", "| `policy.deliver_by` | @ ngày"),
     (NAMES, MOST.format("Label", "", "CHARS"), 1, "of a rejection | 1 to @ characters", "khi từ chối | 1 đến @ ký tự"),
-    ("node/content/src/lib.rs", "SMALL_MAX: usize = @;", MIB, "round trip | @ MiB", "lượt đi về | @ MiB"),
+    ("node/content/src/limits.rs", "SMALL_MAX: usize = @;", MIB, "round trip | @ MiB", "lượt đi về | @ MiB"),
     (API, "MULTIPART_FRAME_MAX: usize = @;", KIB, "`request` and `policy` | @ KiB", "`request` và `policy` | @ KiB"),
     (CONFIG, "content_max: Size(@)", GIB, "| content | @ GiB", "| nội dung | @ GiB"),
-    (COMMAND, "SPACE_TIME_MS: u64 = @;", HOUR, "waits for its content | @ hours", "chờ nội dung | @ giờ"),
+    (MACHINE, "SPACE_TIME_MS: u64 = @;", HOUR, "waits for its content | @ hours", "chờ nội dung | @ giờ"),
     ("node/api/src/tus.rs", "HELD_MAX: usize = @;", MIB, "of those over @ MiB", "trong các đoạn trên @ MiB"),
     ("node/api/src/tus.rs", "HELD_MAX: usize = @;", MIB, "or not at all | @ MiB", "hoặc không tính gì | @ MiB"),
     (CONFIG, "open_packets_a_target: @,", 1, "to one target | @ |", "tới một đích | @ |"),
     (CONFIG, "reserve: Size(@)", MIB, "node's disk | @ MiB stay free", "đĩa của nút | @ MiB luôn"),
-    (COMMAND, "PACKETS_A_COMMAND_MAX: usize = @;", 1, "one confirmation | 1 to @ |", "trong một lần | 1 đến @ |"),
+    (MACHINE, "PACKETS_A_COMMAND_MAX: usize = @;", 1, "one confirmation | 1 to @ |", "trong một lần | 1 đến @ |"),
     (API, "PAGE_MAX: usize = @;", 1, "poll for events | @; without", "hỏi thông báo | @; không"),
     (API, "PAGE_DEFAULT: usize = @;", 1, "without it @ |", "không ghi là @ |"),
     ("raft/model/src/codes.rs", MOST.format("UnitCode", ", all of them ASCII", "LEN"), 1, "code of a unit | 1 to @ char", "mã đơn vị | 1 đến @ ký tự"),
     (NAMES, MOST.format("Label", "", "CHARS"), 1, "| `q` of a search | @ characters", "| `q` khi tìm | @ ký tự"),
     ("node/conductor/src/fetches.rs", "RANGES_MAX: usize = @;", 1, "one download | @ |", "một lần tải | @ |"),
-    (COMMAND, "PROOF_AGE_MAX_MS: u64 = @;", 1000, "| `created` | @ s ago", "| `created` | từ @ s trước"),
-    (COMMAND, "PROOF_AHEAD_MAX_MS: u64 = @;", 1000, "s ago to @ s ahead", "s trước đến @ s sau"),
+    (MACHINE, "PROOF_AGE_MAX_MS: u64 = @;", 1000, "| `created` | @ s ago", "| `created` | từ @ s trước"),
+    (MACHINE, "PROOF_AHEAD_MAX_MS: u64 = @;", 1000, "s ago to @ s ahead", "s trước đến @ s sau"),
     ("node/auth/src/verify.rs", "AGE_MAX: Duration = Duration::from_secs(@);", 1, "| `created` | @ s ago", "| `created` | từ @ s trước"),
     ("node/auth/src/verify.rs", "AHEAD_MAX: Duration = Duration::from_secs(@);", 1, "s ago to @ s ahead", "s trước đến @ s sau"),
     (PROFILE, "EXPIRES_MAX: Duration = Duration::from_secs(@);", 1, "| `expires` | @ s after", "| `expires` | @ s sau"),
@@ -106,8 +107,8 @@ LIMITS = [
     (API, "JSON_MAX: usize = @;", KIB, "| JSON | @ KiB", "| JSON | @ KiB"),
     (API, "JSON_BULK_MAX: usize = @;", MIB, "`/v1/confirmations` @ MiB", "`/v1/confirmations` là @ MiB"),
     (NAMES, MOST.format("IdempotencyKey", ", all of them ASCII", "LEN"), 1, "| `Idempotency-Key` | 1 to @", "| `Idempotency-Key` | 1 đến @"),
-    (COMMAND, "IDEMPOTENCY_TIME_MS: u64 = @;", DAY, "is remembered | @ days", "nhớ khoá đó | @ ngày"),
-    (COMMAND, "IDEMPOTENCY_KEYS_MAX: u64 = @;", 1, "for one application | @ |", "nhớ của một ứng dụng | @ |"),
+    (MACHINE, "IDEMPOTENCY_TIME_MS: u64 = @;", DAY, "is remembered | @ days", "nhớ khoá đó | @ ngày"),
+    (MACHINE, "IDEMPOTENCY_KEYS_MAX: u64 = @;", 1, "for one application | @ |", "nhớ của một ứng dụng | @ |"),
     (API, "BODY_IDLE_MAX: Duration = Duration::from_secs(@);", 1, "within a body | @ s", "giữa thân yêu cầu | @ s"),
     ("node/api/src/shares.rs", "COLLECTED: Self = Self { base: Duration::from_secs(@)", 1, "of a body | @ s, and", "thân yêu cầu | @ s, cộng"),
     ("node/api/src/shares.rs", "COLLECTED: Self = Self { base: Duration::from_secs(30), a_second: @ }", KIB,
@@ -131,11 +132,11 @@ LIMITS = [
     (LIMIT, "TURNS_MAX: usize = @;", 1, "beside @ in work", "ngoài @ yêu cầu"),
     (API, "BUFFERED_MAX_DEFAULT: usize = @;", MIB, "room for bodies | @ MiB", "thân yêu cầu | @ MiB, máy"),
     (API, "BUFFER_WAIT_MAX: Duration = Duration::from_secs(@);", 1, "| after @ s 503", "| sau @ s là 503"),
-    ("node/content/src/writer.rs", "SESSIONS_MAX: usize = @;", 1, "spaces at once | @,", "cùng lúc | @, máy"),
+    ("node/content/src/writers.rs", "SESSIONS_MAX: usize = @;", 1, "spaces at once | @,", "cùng lúc | @, máy"),
     (LIMIT, "STREAMS_A_KEY_MAX: usize = @;", 1, "of one key | @ |", "của một khoá | @ |"),
     (LIMIT, "STREAMS_A_UNIT_MAX: usize = @;", 1, "the same of one unit | @ |", "cũng vậy, của một đơn vị | @ |"),
     (API, "STREAMS_OF_EVENTS_MAX: usize = @;", 1, "the same of the node | @ |", "cũng vậy, của cả nút | @ |"),
-    (COMMAND, "FEED_EVENTS_MAX: u64 = @;", 1, "kept of one unit | @ |", "giữ của một đơn vị | @ |"),
+    (MACHINE, "FEED_EVENTS_MAX: u64 = @;", 1, "kept of one unit | @ |", "giữ của một đơn vị | @ |"),
     ("node/api/src/routes/events.rs", "WAIT_MAX_SECS: u64 = @;", 1, "| `wait` of a poll | @ s", "| `wait` của lần hỏi | @ s"),
     ("node/api/src/sse.rs", "LIFE_MIN: Duration = Duration::from_secs(@);", 60, "of a stream | @ to", "một luồng | @ đến"),
     ("node/conductor/src/notices.rs", "WAITING_COUNT_MAX: usize = @;", 1, "`waiting` counts | @ |", "`waiting` đếm | @ |"),
@@ -144,7 +145,7 @@ LIMITS = [
 DERIVED = [
     ("node/api/src/shares.rs", ["APP_PART: usize = 4;", "UNIT_PART: usize = 2;", "BURST_SECS: u32 = 2;"]),
     ("node/conductor/src/upload.rs", ["UPLOADS_AN_APP_PART: usize = 4;"]),
-    (COMMAND, ["FEED_SHARE: u64 = FEED_EVENTS_MAX / 4;"]),
+    (MACHINE, ["FEED_SHARE: u64 = FEED_EVENTS_MAX / 4;"]),
     ("node/content/src/layout.rs", ["RUNS_MAX: usize = 4096;", "RUNS_KEPT: usize = 256;"]),
     ("node/api/src/limits.rs", ["self.connections_max / 4", "self.connections_max / 2"]),
 ]
@@ -203,7 +204,7 @@ def retryable():
     """The words that are worth another try."""
     yield from re.findall(r' = "(\w+)" \d+ \d+ true$', (ROOT / "node/api/src/texts/faults.rs").read_text(), re.M)
     refusals = dict(re.findall(r'\d+ (\w+) = "(\w+)" \d+:', (ROOT / "raft/machine/src/refusal.rs").read_text()))
-    source = (ROOT / "node/api/src/texts/refusals.rs").read_text()
+    source = (ROOT / "node/api/src/texts/rules.rs").read_text()
     for name in re.findall(r"Refusal::(\w+)", re.search(r"fn is_retryable.*?^}", source, re.M | re.S)[0]):
         yield refusals[name]
 
