@@ -95,6 +95,17 @@ impl State {
     }
 }
 
+/// Says that a thread has panicked, so that nobody waits for it for ever: the node stops at its next write.
+struct Guard(Arc<Settling>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.note(Err(io::Error::other("the thread that settles it has panicked")));
+        }
+    }
+}
+
 /// The thread, until it is ended.
 pub(crate) struct Settler {
     settling: Arc<Settling>,
@@ -109,8 +120,9 @@ impl Settler {
     ) -> io::Result<Self> {
         let shared = settling.clone();
         let thread = std::thread::Builder::new().name("settle".into()).spawn(move || {
-            while shared.has_work() {
-                if !shared.note(settle()) {
+            let guard = Guard(shared);
+            while guard.0.has_work() {
+                if !guard.0.note(settle()) {
                     return;
                 }
             }
@@ -126,5 +138,22 @@ impl Settler {
         {
             tracing::error!("the thread that settles the state has panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_a_failure_and_no_wait_without_end() {
+        let settling = Arc::new(Settling::default());
+        let mut settler =
+            Settler::start(settling.clone(), || panic!("a broken invariant")).expect("a thread");
+        settling.ask(1);
+        let failed = settling.wait(1).expect_err("nothing was settled");
+        assert!(failed.to_string().contains("panicked"), "{failed}");
+        assert!(settling.check().is_err(), "and nothing is written any more");
+        settler.end(false);
     }
 }
