@@ -107,13 +107,13 @@ impl Exchange {
     /// Waits for a rotation that is under way, but not for long: what is made now and pins the authority
     /// would end with the next one.
     pub(crate) async fn rotated(&self) {
-        let mut applied = self.consensus().watch_applied();
-        let wanted = || {
-            let record = View::new(self.consensus().latest()).authority();
-            record.is_some_and(|record| record.wanted.is_some())
-        };
-        let rotation = async { while wanted() && applied.changed().await.is_ok() {} };
-        let _late = tokio::time::timeout(ROTATION_WAIT, rotation).await;
+        // Where it takes longer, what is made now is good until then.
+        let _is_rotated = self
+            .until(ROTATION_WAIT, || {
+                let record = View::new(self.consensus().latest()).authority();
+                record.is_none_or(|record| record.wanted.is_none())
+            })
+            .await;
     }
 
     /// Takes the next step of a rotation, where this node leads.

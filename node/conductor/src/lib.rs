@@ -149,10 +149,6 @@ pub struct SecondLife {
     pub refused_at: String,
 }
 
-/// Entries that a proposal is put off from before its caller is told to come again: the work of each is some tens
-/// of milliseconds, so this is a second or two of a cluster that does nothing but the largest commands.
-const ENTRIES_TRIED_MAX: usize = 50;
-
 /// What the conductor is made of.
 pub struct Parts {
     /// This node.
@@ -251,6 +247,20 @@ impl Exchange {
         &self.inner.parts.content
     }
 
+    /// Waits until the state says something, for at most so long; answers whether it does.
+    async fn until(&self, wait_max: std::time::Duration, holds: impl Fn() -> bool) -> bool {
+        let mut applied = self.consensus().watch_applied();
+        let applying = async {
+            while !holds() {
+                if applied.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(wait_max, applying).await.unwrap_or(false)
+    }
+
     fn random_bits(&self) -> u128 {
         let mut octets = [0; 16];
         self.inner.parts.random.fill(&mut octets);
@@ -272,13 +282,6 @@ impl Exchange {
             None => machine::Proposer::Node(self.node()),
         };
         let proposal = machine::Proposal { id: self.command_id(), by, command };
-        let mut tries = 1;
-        loop {
-            match self.consensus().propose(proposal.clone()).await? {
-                // Others had more to do than an entry may; it spent nothing and goes into the next one.
-                Err(machine::Refusal::EntryFull) if tries < ENTRIES_TRIED_MAX => tries += 1,
-                answer => return Ok(answer?),
-            }
-        }
+        Ok(self.consensus().propose(proposal).await??)
     }
 }

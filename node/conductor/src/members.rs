@@ -424,17 +424,17 @@ impl Exchange {
         let gives_up = force && self.inner.parts.nodes.vitals(node).await.is_none();
         let leave = LeaveNode { node, gives_up: gives_up && node != self.node() };
         self.propose_for(caller, Command::LeaveNode(leave)).await?;
-        let mut applied = self.consensus().watch_applied();
-        let leaves = || {
+        let removed = || {
             let record = View::new(self.consensus().latest()).node(node);
-            record.is_some_and(|record| record.is_present())
+            record.is_none_or(|record| !record.is_present())
         };
-        let removal = async { while leaves() && applied.changed().await.is_ok() {} };
-        match tokio::time::timeout(REMOVAL_WAIT, removal).await {
-            Ok(()) => Ok(()),
-            // A node that is removed may not hear of it: another one knows.
-            Err(_) if node == self.node() || self.fresh().is_err() => Err(Error::Unknown),
-            Err(_) => Err(Error::Refused(Refusal::NodeNeeded)),
+        if self.until(REMOVAL_WAIT, removed).await {
+            return Ok(());
+        }
+        // A node that is removed may not hear of it: another one knows.
+        match node == self.node() || self.fresh().is_err() {
+            true => Err(Error::Unknown),
+            false => Err(Error::Refused(Refusal::NodeNeeded)),
         }
     }
 

@@ -93,14 +93,14 @@ impl Consensus {
 
     /// Makes this node a cluster of one and applies the first proposal.
     pub fn found(&self, proposal: Proposal) -> BoxFuture<'_, Result<Answer, FoundError>> {
-        Box::pin(async move { member::found(&self.inner, &proposal).await })
+        Box::pin(async move { member::found(&self.inner, proposal).await })
     }
 
     /// Proposes a command. The answer comes once this node's own state holds it.
     ///
     /// Repeating the same proposal, with the same command id, is harmless and gets the same answer.
     pub fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Answer, ProposeError>> {
-        Box::pin(async move { propose::propose(&self.inner, &proposal).await })
+        Box::pin(async move { propose::propose(&self.inner, proposal).await })
     }
 
     /// Returns once this node's state holds everything that had been acknowledged anywhere before

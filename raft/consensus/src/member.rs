@@ -41,7 +41,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 const ONE_CHANGE: Duration = Duration::from_secs(5);
 
 /// See [`crate::Consensus::found`].
-pub(crate) async fn found(inner: &Inner, proposal: &Proposal) -> Result<Answer, FoundError> {
+pub(crate) async fn found(inner: &Inner, proposal: Proposal) -> Result<Answer, FoundError> {
     let stopped =
         |reason: &dyn std::fmt::Display| FoundError::Stopped { reason: reason.to_string() };
     match inner.raft.initialize(BTreeSet::from([inner.node.0])).await {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use machine::{Answer, Proposal, Time};
+use machine::{Answer, Proposal, Refusal, Time};
 use minicbor::Encoder;
 use model::NodeId;
 use openraft::errors::{ClientWriteError, RaftError};
@@ -86,9 +86,9 @@ impl Waiting {
 }
 
 /// See [`crate::Consensus::propose`].
-pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer, ProposeError> {
-    let unavailable = ProposeError::Unavailable { retry_after: RETRY_AFTER };
-    let Proposal { id, by, command } = proposal.clone();
+pub(crate) async fn propose(inner: &Inner, proposal: Proposal) -> Result<Answer, ProposeError> {
+    let unavailable = || ProposeError::Unavailable { retry_after: RETRY_AFTER };
+    let Proposal { id, by, command } = proposal;
     let proposal = Proposal { id, by: by.carried_by(inner.node), command };
     let proposal: Bytes = wire::to_cbor(&proposal).into();
     // Forwarded ones are compared by the leader.
@@ -101,10 +101,18 @@ pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer
     }
     let begun = Instant::now();
     let deadline = begun + inner.timing.propose_deadline;
-    let (reply, answer) = oneshot::channel();
-    let waiting = Waiting { proposal, begun, deadline, forwarded: false, maybe: false, reply };
-    inner.proposals.try_send(waiting).map_err(|_| unavailable)?;
-    match answer.await {
+    let answered = loop {
+        let (reply, answer) = oneshot::channel();
+        let proposal = proposal.clone();
+        let waiting = Waiting { proposal, begun, deadline, forwarded: false, maybe: false, reply };
+        inner.proposals.try_send(waiting).map_err(|_| unavailable())?;
+        match answer.await {
+            // Others had more to do than an entry may; it spent nothing and goes into the next one.
+            Ok(Ok((_, Err(Refusal::EntryFull)))) if Instant::now() < deadline => {}
+            answered => break answered,
+        }
+    };
+    match answered {
         Ok(Ok((index, answer))) => {
             // Read your writes: whoever asks this node next finds it.
             let reached = tokio::select! {
@@ -117,7 +125,7 @@ pub(crate) async fn propose(inner: &Inner, proposal: &Proposal) -> Result<Answer
                 false => Err(ProposeError::Unknown),
             }
         }
-        Ok(Err(Failed::NotTaken)) => Err(unavailable),
+        Ok(Err(Failed::NotTaken)) => Err(unavailable()),
         // The node stops while the proposal is on its way.
         Ok(Err(Failed::Unknown)) | Err(_) => Err(ProposeError::Unknown),
     }

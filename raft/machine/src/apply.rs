@@ -6,8 +6,8 @@
 //! carried it named the wrong holders.
 
 use crate::{
-    caller::{Caller, present_node},
-    leases,
+    caller::Caller,
+    cluster, leases,
     limits::ROWS_AN_ENTRY_MAX,
     memory::Past,
     refusal::Refusal,
@@ -109,8 +109,8 @@ fn decide<S: Store>(
             }
         }
         (Ruling::Founder(rule), Proposer::Node(node)) => rule(&mut tables, *node),
-        (Ruling::Node(rule), Proposer::Node(node)) => match present_node(store, *node) {
-            Ok(node) => rule(&mut tables, node),
+        (Ruling::Node(rule), Proposer::Node(node)) => match cluster::present(store, *node) {
+            Ok(record) => rule(&mut tables, record.node),
             Err(refusal) => return refused(refusal),
         },
         (Ruling::Cluster(rule), Proposer::Node(_)) => rule(&mut tables),

@@ -260,7 +260,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         self.check(last <= next, || format!("a packet ended as {last} and the next one is {next}"));
         let present = self.present();
         for (node, cursor) in self.rows(&CURSORS) {
-            let step = self.reader_has_step(node, cursor);
+            let step = PURGES.has(self.reader, &(node, cursor));
             let known = present.contains(&node) && cursor <= next && step;
             self.check(known, || format!("the cursor of {node} is at {cursor}"));
         }
@@ -270,10 +270,6 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             let fits = owing && gone && record.owes_from <= next;
             self.check(fits, || format!("{node} owes what there is not"));
         }
-    }
-
-    fn reader_has_step(&self, node: NodeId, cursor: u64) -> bool {
-        PURGES.has(self.reader, &(node, cursor))
     }
 
     /// Leases, pulses and letters.

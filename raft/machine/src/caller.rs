@@ -1,11 +1,11 @@
-//! Who asks, once it is known: an application whose signature was checked, or a node.
+//! The application that asks, once its signature was checked.
 
-use model::{AppId, Grant, KeyStatus, NodeId, UnitCode};
+use model::{AppId, Grant, KeyStatus, UnitCode};
 
 use crate::{
     refusal::Refusal,
     store::Store,
-    tables::{NODES, SIGNERS},
+    tables::SIGNERS,
     time,
     v1::{By, Proof, Time},
 };
@@ -45,13 +45,5 @@ impl Caller {
     /// As records keep it.
     pub(crate) fn by(&self) -> By {
         By { key: self.proof.key.clone(), app: self.app.clone() }
-    }
-}
-
-/// A node that proposes, if it belongs to the cluster.
-pub(crate) fn present_node<S: Store>(store: &S, node: NodeId) -> Result<NodeId, Refusal> {
-    match NODES.get(store, &node) {
-        Some(record) if record.is_present() => Ok(node),
-        _ => Err(Refusal::NodeUnknown),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     refusal::Refusal,
     registry,
     rules::adopted,
-    store::Store,
+    store::{Reader, Store},
     tables::{CLUSTER, MEMBERS, NODES, RULES, TOKENS, Tables},
     v1::{
         AdmitNode, Answer, By, ClusterRecord, Effect, Found, IssueJoinToken, JoinTokenRecord,
@@ -164,7 +164,7 @@ pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
 
 /// Records what a node tells of itself.
 pub(crate) fn update_node(tables: &mut Tables, node: NodeId, command: &UpdateNode) -> Answer {
-    let mut node = present(tables, node)?;
+    let mut node = present(&tables.store, node)?;
     // A program that went back could not read what it has applied.
     if command.now.rules_max < adopted(&tables.store) {
         return Err(Refusal::RulesTooOld);
@@ -178,7 +178,6 @@ pub(crate) fn update_node(tables: &mut Tables, node: NodeId, command: &UpdateNod
 }
 
 /// A node that belongs to the cluster, whether it votes or not.
-pub(crate) fn present(tables: &Tables, node: NodeId) -> Result<NodeRecord, Refusal> {
-    let node = tables.get(&NODES, &node).ok_or(Refusal::NodeUnknown)?;
-    if node.removed_at.is_some() { Err(Refusal::NodeUnknown) } else { Ok(node) }
+pub(crate) fn present<R: Reader + ?Sized>(reader: &R, node: NodeId) -> Result<NodeRecord, Refusal> {
+    NODES.get(reader, &node).filter(NodeRecord::is_present).ok_or(Refusal::NodeUnknown)
 }

@@ -23,7 +23,7 @@ const RELEASED_A_COMMAND_MAX: usize = 1_000;
 
 /// A node is to leave.
 pub(crate) fn leave(tables: &mut Tables, caller: &Caller, command: &LeaveNode) -> Answer {
-    let mut node = cluster::present(tables, command.node)?;
+    let mut node = cluster::present(&tables.store, command.node)?;
     let mut members = tables.members();
     let was_member = members.contains(&command.node);
     members.retain(|member| *member != command.node);
@@ -53,7 +53,7 @@ pub(crate) fn leave(tables: &mut Tables, caller: &Caller, command: &LeaveNode) -
 /// Takes a leaving node off the holders of some live packets. A packet that is sealed later names no node that
 /// leaves, so that one pass is enough.
 pub(crate) fn release(tables: &mut Tables, command: &ReleaseHoldings) -> Answer {
-    let mut node = cluster::present(tables, command.node)?;
+    let mut node = cluster::present(&tables.store, command.node)?;
     let mut leaving = node.leaving.take().ok_or(Refusal::NotLeaving)?;
     let members = tables.members();
     let span = match leaving.released_to {
@@ -130,7 +130,7 @@ fn release_one(
 
 /// Removes a node for ever, once no live packet needs it.
 pub(crate) fn remove(tables: &mut Tables, command: &RemoveNode) -> Answer {
-    let mut node = cluster::present(tables, command.node)?;
+    let mut node = cluster::present(&tables.store, command.node)?;
     let leaving = node.leaving.take().ok_or(Refusal::NotLeaving)?;
     if !leaving.is_released {
         return Err(Refusal::NodeNeeded);

@@ -49,9 +49,13 @@ const fn timer(packet: &PacketRow) -> Timer {
     }
 }
 
-/// Enters a new packet with its deliveries: it lives until it ends.
-pub(crate) fn enter(tables: &mut Tables, packet: &PacketRow, targets: &[UnitCode]) {
+/// Enters a new packet: it lives until it ends.
+pub(crate) fn enter(tables: &mut Tables, packet: &PacketRow) {
     tables.put(&LIVE, &packet.packet, &());
+}
+
+/// Plans the deliveries of a packet whose content is still to come.
+pub(crate) fn plan(tables: &mut Tables, packet: &PacketRow, targets: &[UnitCode]) {
     for target in targets {
         let key = (packet.packet, target.clone());
         tables.put(&DELIVERIES, &key, &DeliveryRow::planned());

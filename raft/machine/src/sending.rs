@@ -30,14 +30,15 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
     if let Some(first) = first_answer(tables, caller, command.idempotency.as_ref(), false)? {
         return Ok(first);
     }
-    cluster::present(tables, command.node)?;
+    cluster::present(&tables.store, command.node)?;
     let ids = (command.packet, command.space);
     let (mut packet, targets) = requested(tables, caller, ids, &command.request)?;
     packet.size = command.size;
     packet.writer = command.node;
     packets::give(tables, &mut packet, SPACE_TIME_MS);
     remember(tables, caller, command.idempotency.as_ref(), &packet, false)?;
-    packets::enter(tables, &packet, &targets);
+    packets::enter(tables, &packet);
+    packets::plan(tables, &packet, &targets);
     packets::schedule(tables, &packet);
     register(tables, caller, &packet);
     packets::put(tables, &packet);
@@ -52,7 +53,7 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
 /// Hands the writing of a space to a node; whoever wrote it before is stale from now on.
 pub(crate) fn claim(tables: &mut Tables, caller: Option<&Caller>, command: &ClaimSpace) -> Answer {
     let mut packet = of_space(tables, caller, command.space)?;
-    cluster::present(tables, command.node)?;
+    cluster::present(&tables.store, command.node)?;
     if packet.sealed_at.is_some() {
         return Err(Refusal::AlreadySealed);
     }
@@ -118,7 +119,7 @@ pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacke
     let span = delivery_ms(tables.at, packet.policy.deliver_by)?;
     packets::give(tables, &mut packet, span);
     remember(tables, caller, command.idempotency.as_ref(), &packet, true)?;
-    packets::enter(tables, &packet, &targets);
+    packets::enter(tables, &packet);
     register(tables, caller, &packet);
     accept(tables, packet, &targets, command.digest, command.size)
 }
@@ -349,7 +350,7 @@ fn hold(tables: &Tables, packet: &mut PacketRow, named: &[NodeId]) -> Result<(),
         return Err(Refusal::HoldersTooFew);
     }
     packet.holders = holders;
-    for node in others.into_iter().filter(|node| cluster::present(tables, *node).is_ok()) {
+    for node in others.into_iter().filter(|node| cluster::present(&tables.store, *node).is_ok()) {
         packet.touch(node);
     }
     Ok(())
