@@ -1,57 +1,66 @@
-//! The SHA-256 of a content, as its source signed it. Computing it is for others.
+//! The SHA-256 of a content, as its source signed it, and the words of 32 octets like it. Computing is for
+//! others.
 
-use std::{fmt, str::FromStr};
-
-use minicbor::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Malformed;
+/// Declares a SHA-256 as a word: `FromStr` and `Display` in hexadecimal, minicbor as octets.
+macro_rules! sha256_word {
+    ($(#[$doc:meta])* $name:ident, $word:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
 
-/// A SHA-256 digest (32 octets); prints as 64 lower-case hexadecimal characters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 32]);
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            }
+        }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
-    }
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::Malformed;
+            fn from_str(text: &str) -> Result<Self, crate::Malformed> {
+                let mut octets = [0; 32];
+                hex::decode_to_slice(text, &mut octets).map_err(|_| {
+                    let reason = "64 hexadecimal characters of a SHA-256 are expected";
+                    crate::Malformed::new($word, reason)
+                })?;
+                Ok(Self(octets))
+            }
+        }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.bytes(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(
+                d: &mut minicbor::Decoder<'b>,
+                _: &mut C,
+            ) -> Result<Self, minicbor::decode::Error> {
+                let octets = d.bytes()?.try_into();
+                octets.map(Self).map_err(|_| minicbor::decode::Error::message("32 octets expected"))
+            }
+        }
+    };
 }
+pub(crate) use sha256_word;
 
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = Malformed;
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let mut octets = [0; 32];
-        hex::decode_to_slice(text, &mut octets).map_err(|_| {
-            Malformed::new("digest", "64 hexadecimal characters of a SHA-256 are expected")
-        })?;
-        Ok(Self(octets))
-    }
-}
-
-impl<C> Encode<C> for Digest {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut minicbor::Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.bytes(&self.0)?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for Digest {
-    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        d.bytes()?
-            .try_into()
-            .map(Self)
-            .map_err(|_| minicbor::decode::Error::message("32 octets expected"))
-    }
-}
+sha256_word!(
+    /// A SHA-256 digest (32 octets); prints as 64 lower-case hexadecimal characters.
+    Digest, "digest"
+);
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {

@@ -3,12 +3,12 @@
 //! It holds no tree: whoever stores one asks here which pieces a proof needs, and whoever was handed a
 //! proof checks it here, with nothing but the root.
 
-use std::{fmt, ops::Range, str::FromStr};
+use std::ops::Range;
 
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
-use crate::Malformed;
+use crate::digest::sha256_word;
 
 /// What a leaf's hash begins with, so that no leaf can be taken for a node (RFC 6962, 2.1).
 const LEAF: u8 = 0;
@@ -22,67 +22,15 @@ pub const CONSISTENCY_MAX: usize = 65;
 /// Hashes on one side of a [`RunProof`]: the subtrees right of a run first grow, then shrink.
 pub const SIDE_MAX: usize = 128;
 
-macro_rules! hash {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub [u8; 32]);
+sha256_word!(
+    /// The hash of one leaf (32 octets); prints as 64 lower-case hexadecimal characters.
+    LeafHash, "hash"
+);
 
-        /// 64 lower-case hexadecimal characters.
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Malformed;
-            fn from_str(text: &str) -> Result<Self, Malformed> {
-                let mut octets = [0; 32];
-                hex::decode_to_slice(text, &mut octets).map_err(|_| {
-                    Malformed::new("hash", "64 hexadecimal characters of a SHA-256 are expected")
-                })?;
-                Ok(Self(octets))
-            }
-        }
-
-        impl<C> Encode<C> for $name {
-            fn encode<W: minicbor::encode::Write>(
-                &self,
-                e: &mut minicbor::Encoder<W>,
-                _: &mut C,
-            ) -> Result<(), minicbor::encode::Error<W::Error>> {
-                e.bytes(&self.0)?.ok()
-            }
-        }
-
-        impl<'b, C> Decode<'b, C> for $name {
-            fn decode(
-                d: &mut minicbor::Decoder<'b>,
-                _: &mut C,
-            ) -> Result<Self, minicbor::decode::Error> {
-                let octets = d.bytes()?.try_into();
-                octets.map(Self).map_err(|_| minicbor::decode::Error::message("32 octets expected"))
-            }
-        }
-    };
-}
-
-hash! {
-    /// The hash of one leaf (32 octets).
-    LeafHash
-}
-
-hash! {
-    /// The hash of a subtree or of a whole tree, its root (32 octets).
-    TreeHash
-}
+sha256_word!(
+    /// The hash of a subtree or of a whole tree, its root (32 octets); prints as 64 lower-case hexadecimal characters.
+    TreeHash, "hash"
+);
 
 impl LeafHash {
     /// The hash of a leaf with this content.

@@ -3,6 +3,7 @@
 mod at_limits;
 mod bound;
 mod by_whom;
+mod circulars;
 mod cut_off;
 mod document;
 mod exact;
