@@ -9,6 +9,8 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use model::lengths::in_memory;
+
 use crate::Error;
 
 /// A key, a chain or a key ring is a few KiB; a larger file is not one of ours.
@@ -29,7 +31,7 @@ pub fn write_file(path: &Path, octets: &[u8], access: Access) -> Result<(), Erro
     let result = replace(path, &temporary, octets, access);
     if result.is_err() {
         // What was half written may be a secret; if it cannot be removed, the first error matters more.
-        let _ = fs::remove_file(&temporary);
+        fs::remove_file(&temporary).ok();
     }
     result.map_err(|source| Error::File { action: "write", path: path.to_owned(), source })
 }
@@ -106,7 +108,7 @@ fn read_all(file: File, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
         ));
     }
     // Room for all of it at once: a vector that grows would leave copies of a secret behind.
-    let mut octets = Zeroizing::new(Vec::with_capacity(FILE_MAX.min(size + 1) as usize));
+    let mut octets = Zeroizing::new(Vec::with_capacity(in_memory(FILE_MAX.min(size + 1))));
     file.take(FILE_MAX).read_to_end(&mut octets)?;
     Ok(octets)
 }

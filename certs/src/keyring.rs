@@ -225,7 +225,8 @@ impl Ring {
         octets.extend_from_slice(MAGIC);
         octets.extend_from_slice(&self.active.to_be_bytes());
         octets.extend_from_slice(&self.tokens_from.to_be_bytes());
-        octets.extend_from_slice(&(self.keys.len() as u16).to_be_bytes());
+        let count = u16::try_from(self.keys.len()).expect("at most VERSIONS_MAX versions");
+        octets.extend_from_slice(&count.to_be_bytes());
         for key in self.keys.values() {
             octets.extend_from_slice(&key.version().to_be_bytes());
             octets.extend_from_slice(&*key.octets());

@@ -3,9 +3,18 @@
 //! The authority is one ECDSA P-256 key; a node is known by its number and its
 //! own key, and the certificate ties them together. The
 //! cluster key seals secrets at rest and derives tokens. TLS settings for the mesh and for
-//! HTTPS are built here, always with one cryptographic provider and never a global one.
+//! the HTTPS server are built here, always with one cryptographic provider and never a global one.
 //! There is no network here, no clock (a moment is handed in) and no revocation list: a removed
 //! node is refused by the mesh, which asks the replicated state.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used,
+        reason = "a test that fails says enough"
+    )
+)]
 
 mod authority;
 mod error;
@@ -31,9 +40,7 @@ pub use key::{ClusterKey, SEAL_OVERHEAD, sealed_under};
 pub use keyring::Keyring;
 pub use pem::{certificates_from_pem, certificates_to_pem, chain_from_pem, key_from_pem};
 pub use pinned::{IsMember, mesh_client_config, mesh_server_config};
-pub use tls::{
-    Presented, Trust, https_client_config, https_server_config, pinned_authority, provider,
-};
+pub use tls::{Presented, https_server_config, provider};
 pub use token::JoinToken;
 
 /// The protocol that nodes speak to each other, as TLS negotiates it.

@@ -1,4 +1,4 @@
-//! TLS settings for the mesh and for HTTPS, with an identity that can be renewed while running.
+//! TLS settings of servers and of the mesh, with an identity that can be renewed while running.
 
 use std::{
     fmt,
@@ -6,20 +6,16 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, ServerConfig,
-    SignatureScheme,
-    client::{
-        ResolvesClientCert, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    RootCertStore, ServerConfig, SignatureScheme,
+    client::ResolvesClientCert,
+    crypto::{CryptoProvider, aws_lc_rs},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{Error, sha256};
+use crate::Error;
 
 const HTTP_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -118,42 +114,6 @@ pub fn https_server_config(presented: Arc<Presented>) -> Result<ServerConfig, Er
     Ok(config)
 }
 
-/// Whom an HTTPS client believes.
-#[derive(Debug, Clone)]
-pub enum Trust {
-    /// The cluster's authority.
-    Authority(CertificateDer<'static>),
-    /// Several authorities, for example of an operator's own certificate.
-    Authorities(Vec<CertificateDer<'static>>),
-    /// The authority with this SHA-256, which the server must send in its chain.
-    PinnedAuthority([u8; 32]),
-}
-
-/// An HTTPS client that believes only what it is told to.
-pub fn https_client_config(trust: Trust) -> Result<ClientConfig, Error> {
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(Error::Tls)?;
-    let builder = match trust {
-        Trust::Authority(authority) => builder.with_root_certificates(roots([&authority])?),
-        Trust::Authorities(all) => builder.with_root_certificates(roots(&all)?),
-        Trust::PinnedAuthority(pin) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Pinned { pin, provider: provider() })),
-    };
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = HTTP_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    Ok(config)
-}
-
-/// The authority with this SHA-256 in a chain, if it is there.
-pub fn pinned_authority<'a>(
-    chain: &'a [CertificateDer<'static>],
-    pin: &[u8; 32],
-) -> Option<&'a CertificateDer<'static>> {
-    chain.iter().find(|certificate| sha256(certificate) == *pin)
-}
-
 pub(crate) fn roots<'a>(
     authorities: impl IntoIterator<Item = &'a CertificateDer<'a>>,
 ) -> Result<Arc<RootCertStore>, Error> {
@@ -162,68 +122,4 @@ pub(crate) fn roots<'a>(
         roots.add(authority.clone().into_owned()).map_err(|_| Error::Certificate)?;
     }
     Ok(Arc::new(roots))
-}
-
-/// Believes the one authority whose digest is known, once the server has sent it, and then
-/// checks the chain, the name and the dates as for any authority.
-#[derive(Debug)]
-struct Pinned {
-    pin: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let authority = intermediates
-            .iter()
-            .find(|certificate| sha256(certificate) == self.pin)
-            .ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let other = |error: Error| CertificateError::Other(OtherError(Arc::new(error)));
-        let verifier = WebPkiServerVerifier::builder_with_provider(
-            roots([authority]).map_err(other)?,
-            self.provider.clone(),
-        )
-        .build()
-        .map_err(|error| other(Error::Verifier(error)))?;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

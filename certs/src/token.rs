@@ -36,7 +36,7 @@ impl JoinToken {
         Digest(sha256(&*self.secret))
     }
 
-    /// The SHA-256 of the authority's certificate, for `Trust::PinnedAuthority`.
+    /// The SHA-256 of the authority's certificate, for `https::Trust::PinnedAuthority`.
     pub const fn authority_pin(&self) -> [u8; 32] {
         self.authority
     }

@@ -1,6 +1,8 @@
 //! Properties: whatever octets a stranger sends as a certificate or as a request for one, the answer
 //! is a refusal and never a panic, and what passes the check is certified.
 
+#![allow(clippy::let_underscore_must_use, reason = "a test that fails says enough")]
+
 use std::net::IpAddr;
 
 use lgsp_certs::{

@@ -28,7 +28,7 @@ namespace Lgsp
     {
         // Headers that change what a request means: where one is sent, it is signed too.
         static readonly string[] Covered =
-            { "authorization", "idempotency-key", "upload-length", "upload-offset", "upload-metadata", "upload-concat" };
+            { "authorization", "idempotency-key", "packet-digest", "upload-length", "upload-offset", "upload-metadata", "upload-concat" };
 
         readonly string key;
         readonly byte[] secret;

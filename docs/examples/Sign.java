@@ -32,8 +32,8 @@ import javax.net.ssl.TrustManagerFactory;
 
 public class Sign {
     /** Headers that change what a request means: where one is sent, it is signed too. */
-    static final Set<String> COVERED = Set.of("authorization", "idempotency-key", "upload-length", "upload-offset",
-        "upload-metadata", "upload-concat");
+    static final Set<String> COVERED = Set.of("authorization", "idempotency-key", "packet-digest", "upload-length",
+        "upload-offset", "upload-metadata", "upload-concat");
 
     /** Signs requests. The secret is the text as it was issued: it is not decoded. */
     record Signer(String key, String secret) {

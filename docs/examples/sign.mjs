@@ -12,7 +12,7 @@ import https from 'node:https';
 import { fileURLToPath } from 'node:url';
 
 // Headers that change what a request means: where one is sent, it is signed too.
-const COVERED = ['authorization', 'idempotency-key', 'upload-length', 'upload-offset', 'upload-metadata', 'upload-concat'];
+const COVERED = ['authorization', 'idempotency-key', 'packet-digest', 'upload-length', 'upload-offset', 'upload-metadata', 'upload-concat'];
 
 export class Signer {
   constructor(key, secret) {

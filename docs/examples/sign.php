@@ -15,7 +15,7 @@ final class Signer
 {
     // Headers that change what a request means: where one is sent, it is signed too.
     private const COVERED =
-        ['authorization', 'idempotency-key', 'upload-length', 'upload-offset', 'upload-metadata', 'upload-concat'];
+        ['authorization', 'idempotency-key', 'packet-digest', 'upload-length', 'upload-offset', 'upload-metadata', 'upload-concat'];
 
     // The secret is the text as it was issued: it is not decoded.
     public function __construct(

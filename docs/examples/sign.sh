@@ -49,7 +49,7 @@ for ((i = 1; i < $#; i++)); do
   name=${header%%:*} value=${header#*:}
   value=${value#"${value%%[! ]*}"} name=${name,,}
   case $name in
-    authorization | idempotency-key | upload-length | upload-offset | upload-metadata | upload-concat)
+    authorization | idempotency-key | packet-digest | upload-length | upload-offset | upload-metadata | upload-concat)
       components+=" \"$name\""
       base+="\"$name\": $value"$'\n' ;;
     content-type) media_type= ;;

@@ -144,7 +144,7 @@ LIMITS = [
 # What the guides' words follow from: a quarter, half, twice the rate, some 1,900 pieces taken back, at two runs each.
 DERIVED = [
     ("node/api/src/shares.rs", ["APP_PART: usize = 4;", "UNIT_PART: usize = 2;", "BURST_SECS: u32 = 2;"]),
-    ("node/conductor/src/upload.rs", ["UPLOADS_AN_APP_PART: usize = 4;"]),
+    ("node/conductor/src/sessions.rs", ["UPLOADS_AN_APP_PART: usize = 4;"]),
     (MACHINE, ["FEED_SHARE: u64 = FEED_EVENTS_MAX / 4;"]),
     ("node/content/src/layout.rs", ["RUNS_MAX: usize = 4096;", "RUNS_KEPT: usize = 256;"]),
     ("node/api/src/limits.rs", ["self.connections_max / 4", "self.connections_max / 2"]),

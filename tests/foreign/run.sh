@@ -2,7 +2,8 @@
 # Clients that this project did not write, live, against three nodes on loopback: the guide's shell and Python,
 # requests-http-signature, httpsig (the legacy profile), tuspy, curl on a stream of events, tus-js-client where Node is,
 # and the signing examples in Java, C#, PHP and JavaScript where the runtime of each is; what is made from the OpenAPI
-# document, downloads by curl and wget, and an EventSource through an outage.
+# document, downloads by curl and wget, edXML at lxml and Java,
+# a token of the simulated gateway by requests-oauthlib, and an EventSource through an outage.
 #
 # Needs bash, curl, openssl and python3 with venv; the packages come from PyPI and npm into a directory that goes at the end.
 set -euo pipefail
@@ -62,7 +63,7 @@ eventually() { # Asks again and again whether something is so, for half a minute
   done
 }
 member() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
-for part in document downloads outage; do
+for part in document downloads national outage; do
   # shellcheck disable=SC1090 # they stand beside this file
   . "$here/$part.sh"
 done
@@ -71,7 +72,8 @@ step() { printf '\n-- [%s s] %s\n' "$SECONDS" "$*"; }
 step "packages"
 python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
-  requests-http-signature==2.0.0 httpsig==1.3.0 tuspy==1.1.0 &
+  requests-http-signature==2.0.0 httpsig==1.3.0 tuspy==1.1.0 lxml==6.0.2 \
+  requests-oauthlib==2.0.0 &
 packages=$!
 children+=("$packages")
 js=
@@ -163,6 +165,9 @@ count as 1 "$hmac" "$scratch/hmac.secret" pasted
 wait "$packages"
 from_guide() { cd "$scratch/guide" && "$python" guide.py | tee guide.out | grep -q '^200 ' && echo "ok   guide: the Python example"; }
 count as 2 "$hmac" "$scratch/hmac.secret" from_guide
+
+step "receipts"
+count bash "$here/receipts.sh" "$scratch/guide/receipts.json" "$scratch/guide/jwks.json"
 
 step "requests-http-signature 2.0.0"
 foreign() { LGSP_ALGORITHM=$1 "$python" "$here/requests_client.py"; }
@@ -263,6 +268,11 @@ by_events() {
   echo "ok   events: the same by long poll"
 }
 count as 2 "$hmac" "$scratch/hmac.secret" by_events
+
+step "edXML at lxml and Java, a token by requests-oauthlib"
+count by_lxml
+count by_oauth
+if command -v java > /dev/null; then count by_java_xml; else left_out "there is no java here"; fi
 
 by_downloads
 by_document

@@ -31,7 +31,7 @@ async fn bad_days_are_told_clearly_and_lose_nothing() {
     let traffic = Traffic::start(&cluster, 2).await.expect("traffic");
     traffic.progress(40).await.unwrap_or_else(|error| panic!("{error:#}"));
     well("a second process", second_process(&mut cluster).await);
-    well("a newer directory", newer_directory(&mut cluster).await);
+    well("a directory of another program", other_directory(&mut cluster).await);
     let ledger = traffic.stop().await.unwrap_or_else(|error| panic!("{error:#}"));
     well("all that was acknowledged", ledger.check(&cluster).await);
     // Nothing is live now that only the damaged node and one other hold, so it can be removed.
@@ -54,18 +54,21 @@ async fn second_process(cluster: &mut Cluster) -> Result<()> {
     cluster.whole().await
 }
 
-async fn newer_directory(cluster: &mut Cluster) -> Result<()> {
+async fn other_directory(cluster: &mut Cluster) -> Result<()> {
     let index = cluster.follower().await?;
     cluster.nodes[index].stop().await?;
     let path = cluster.nodes[index].data.join("identity.toml");
     let kept = fs::read_to_string(&path)?;
-    fs::write(&path, kept.replace("format = 1", "format = 99"))?;
-    ensure!(fs::read_to_string(&path)? != kept, "the version was changed");
-    let said = refuses(cluster, index).await?;
-    ensure!(
-        said.contains("identity.toml") && said.contains("99"),
-        "it names file and version: {said}"
-    );
+    // Of a later program, and of one before the first release.
+    for (other, word) in [("99", "99"), ("1", "format 1")] {
+        fs::write(&path, kept.replace("format = 2", &format!("format = {other}")))?;
+        ensure!(fs::read_to_string(&path)? != kept, "the version was changed");
+        let said = refuses(cluster, index).await?;
+        ensure!(
+            said.contains("identity.toml") && (said.contains(word) || said.contains("định dạng 1")),
+            "it names file and version: {said}"
+        );
+    }
     fs::write(&path, kept)?;
     cluster.restart(index).await?;
     cluster.whole().await

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use lgsp_tests::{
-    harness::{Cluster, NodeProcess, Party, Program, digest_of, eventually, forms_of, scan},
+    harness::{Cluster, Found, NodeProcess, Party, Program, digest_of, eventually, forms_of, scan},
     wire::{Conn, Request},
 };
 use model::{PacketId, SpaceId};
@@ -99,9 +99,17 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
     }
     let (found, _) = scan(cluster.root(), &cipher)?;
     ensure!(!found.is_empty(), "the samples of ciphertext are found while the content is held");
+    in_stores_alone(cluster, &found)?;
     for slot in &slots {
         let (found, _) = scan(cluster.root(), std::slice::from_ref(slot))?;
         ensure!(found.len() >= 2, "the {} is found while the content is held", slot.0);
+        in_stores_alone(cluster, &found)?;
+    }
+    // The search reads the logs: what the small one asked for stands there, beside what rode with it.
+    for node in &cluster.nodes {
+        let log = node.data.join("consensus").join("log");
+        let (found, read) = scan(&log, &[("title".into(), title.as_bytes().to_vec())])?;
+        ensure!(!found.is_empty(), "{read} octets of log without the title in {}", node.name);
     }
     eprintln!("canary: {read} octets searched, {} samples of ciphertext", cipher.len());
 
@@ -206,6 +214,15 @@ async fn debtors(
     })
     .await
     .with_context(|| format!("last seen: {last}"))
+}
+
+/// What is sealed lies where a purge reaches it, and nowhere else, not for a moment: neither log nor state has it.
+fn in_stores_alone(cluster: &Cluster, found: &[Found]) -> Result<()> {
+    let is_stored =
+        |file: &Path| cluster.nodes.iter().any(|node| file.starts_with(node.data.join("content")));
+    let astray: Vec<_> = found.iter().filter(|found| !is_stored(&found.file)).collect();
+    ensure!(astray.is_empty(), "sealed octets lie outside the stores of contents: {astray:?}");
+    Ok(())
 }
 
 fn nothing_in(root: &Path, needles: &[(String, Vec<u8>)]) -> Result<()> {

@@ -17,13 +17,15 @@ const SHARED_NAME: &str = "lgsp.example.test";
 /// Replays of one request at the same time.
 const REPLAYS: usize = 20;
 /// Routes that are open to everybody; all others must refuse the unsigned.
-const OPEN: [(&str, &str); 9] = [
+const OPEN: [(&str, &str); 11] = [
     ("GET", "/livez"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
     ("GET", "/.well-known/lgsp"),
     ("GET", "/.well-known/lgsp/authority.pem"),
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/v1/history/checkpoint"),
     ("POST", "/v1/cluster/join"),
     ("OPTIONS", "/v1/spaces/{id}"),
     ("OPTIONS", "/v1/spaces/{id}/content"),

@@ -20,6 +20,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use model::lengths::millis_of;
+
 use crate::{
     limits::{STRANGER_ANSWER_MAX, STRANGER_IDLE_MAX},
     linger::Linger,
@@ -227,7 +229,7 @@ impl Activity {
                 self.unread.store(false, Relaxed);
             };
             // Whether it came in time is what the flag says.
-            let _ = timeout(REST_TIME_MAX, read).await;
+            timeout(REST_TIME_MAX, read).await.ok();
         }
         !self.is_unread()
     }
@@ -241,7 +243,8 @@ impl Activity {
         let now = self.now();
         self.moved_at.store(now, Relaxed);
         if self.each_head.load(Relaxed) && self.busy_count.load(Relaxed) == 0 {
-            let _ = self.head_at.compare_exchange(0, now + 1, Relaxed, Relaxed);
+            // Where a head is being read already, its own beginning stands.
+            self.head_at.compare_exchange(0, now + 1, Relaxed, Relaxed).ok();
         }
     }
 
@@ -263,7 +266,7 @@ impl Activity {
         let head_at = self.head_at.load(Relaxed);
         head_at > 0
             && self.busy_count.load(Relaxed) == 0
-            && self.now().saturating_sub(head_at) > HEAD_TIME_MAX.as_millis() as u64
+            && self.now().saturating_sub(head_at) > millis_of(HEAD_TIME_MAX)
     }
 
     /// Nothing moves for longer than one like this may be quiet. What a stranger moves does not count,
@@ -278,7 +281,7 @@ impl Activity {
             (true, 0) => (&self.rested_at, STRANGER_IDLE_MAX),
             (true, _) => (&self.rested_at, STRANGER_ANSWER_MAX),
         };
-        self.now().saturating_sub(since.load(Relaxed)) > max.as_millis() as u64
+        self.now().saturating_sub(since.load(Relaxed)) > millis_of(max)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What every handler has at hand.
 
-use std::sync::{Arc, OnceLock, atomic::AtomicBool};
+use std::{
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    time::Instant,
+};
 
 use axum::http::HeaderValue;
 use conductor::Exchange;
@@ -8,8 +11,8 @@ use model::UnitCode;
 use tokio::sync::watch;
 
 use crate::{
-    limits::Reached, metrics::Metrics, settings::Settings, shares::Shares, slots::Slots,
-    streams::Streams, turns::Turns,
+    limits::Reached, metrics::Metrics, routes::Route, settings::Settings, shares::Shares,
+    slots::Slots, streams::Streams, turns::Turns,
 };
 
 /// What every handler has at hand. Cheap to clone.
@@ -61,13 +64,32 @@ impl std::ops::Deref for App {
     }
 }
 
-/// What a handler tells the front about its request.
-#[derive(Debug, Default)]
+/// What the front and a handler tell each other about a request.
 pub(crate) struct Notes {
+    /// When its head was here.
+    pub(crate) begun: Instant,
+    /// What was called; none where no route is.
+    pub(crate) route: Option<&'static Route>,
     /// Whose request it was.
     pub(crate) unit: OnceLock<UnitCode>,
     /// Whether it was signed by the legacy profile.
     pub(crate) legacy: AtomicBool,
     /// What is left to its application, as `RateLimit` says it.
     pub(crate) rate: OnceLock<HeaderValue>,
+    /// When the cluster had answered, where it was a packet in one round.
+    pub(crate) answered_at: OnceLock<Instant>,
+}
+
+impl Notes {
+    /// Of a request that came then.
+    pub(crate) fn of(route: Option<&'static Route>, begun: Instant) -> Self {
+        Self {
+            begun,
+            route,
+            unit: OnceLock::new(),
+            legacy: AtomicBool::new(false),
+            rate: OnceLock::new(),
+            answered_at: OnceLock::new(),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! CloudEvents 1.0 in structured JSON: attributes are ASCII, titles stay inside `data`.
 
+use conductor::Behind;
 use machine::{About, AccessNews, Event, EventKind, PacketNews};
 use model::{AccessKey, AppId, Digest, Importance, Moment, PacketId, Title, UnitCode};
 use serde::{Serialize, Serializer};
@@ -233,9 +234,9 @@ pub(crate) fn reset<'a>(
     unit: &'a UnitCode,
     source: &'a str,
     at: Moment,
-    asked: u64,
-    position: u64,
+    behind: Behind,
 ) -> CloudEvent<'a, Reset> {
+    let Behind { asked, position } = behind;
     let data = Reset { asked, position, inbox: "GET /v1/inbox", sent: "GET /v1/packets" };
     session(unit, source, at, "feed.reset", data)
 }

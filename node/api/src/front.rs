@@ -21,6 +21,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tower::Service;
 use tracing::Instrument;
 
+use model::lengths::micros_of;
+
 use crate::{
     answer,
     app::{App, Notes},
@@ -103,8 +105,10 @@ impl Front {
             *request.method_mut() = method;
         }
         let method = known(request.method());
-        let route = routes::pattern(request.uri().path());
-        let notes = Arc::new(Notes::default());
+        let place = routes::place(request.uri().path());
+        let route = place.map_or(routes::UNMATCHED, |place| place.pattern);
+        let called = place.and_then(|place| place.route(method));
+        let notes = Arc::new(Notes::of(called, started));
         let mut response = if origin.is_some() && is_preflight(&request) {
             answer::empty(StatusCode::NO_CONTENT)
         } else if let Some(name) = doubled(request.headers()) {
@@ -143,6 +147,9 @@ impl Front {
             response.headers_mut().insert(RATE_LIMIT, rate.clone());
             response.headers_mut().insert(RATE_LIMIT_POLICY, self.app.shares.policy().clone());
         }
+        if let Some(at) = notes.answered_at.get() {
+            self.app.metrics.path.answer.count(at.elapsed());
+        }
         let status = response.status().as_u16();
         let took = started.elapsed();
         self.app.metrics.answered(method, route, status, took);
@@ -150,7 +157,7 @@ impl Front {
             self.app.metrics.sent(octets);
         }
         let unit = notes.unit.get().map_or("-", |unit| unit.as_str());
-        tracing::debug!(trace = %trace.id(), method, route, status, unit, took_us = took.as_micros() as u64, "answered");
+        tracing::debug!(trace = %trace.id(), method, route, status, unit, took_us = micros_of(took), "answered");
         response
     }
 
@@ -162,9 +169,9 @@ impl Front {
             // They wait for nobody, or for a read that is given up by itself.
             "GET" | "HEAD" | "OPTIONS" => std::future::pending().await,
             // The octets of an upload would have to come again.
-            "PATCH" | "PUT" => exchange.lost_for(UPLOAD_GIVEN_UP_AFTER).await,
+            "PATCH" | "PUT" => exchange.gate().lost_for(UPLOAD_GIVEN_UP_AFTER).await,
             _ => {
-                exchange.out_of_touch().await;
+                exchange.gate().out_of_touch().await;
                 // Who waits in the consensus is answered by it, and knows more.
                 tokio::time::sleep(GIVEN_UP_AFTER).await;
             }

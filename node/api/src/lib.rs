@@ -3,6 +3,15 @@
 //! It decides nothing: what a request asks goes to [`conductor::Exchange`], and what comes back is put
 //! into words. [`serve`] runs it on sockets, [`router`] without any.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::let_underscore_must_use,
+        reason = "a test that fails says enough"
+    )
+)]
+
 mod activity;
 mod answer;
 mod app;
@@ -41,7 +50,10 @@ pub use limits::{
     CONNECTIONS_AN_ADDRESS_DEFAULT, CONNECTIONS_MAX_DEFAULT, Limits, REQUESTS_A_SECOND_DEFAULT,
 };
 pub use server::{Options, Server, serve};
-pub use settings::{CONTENT_MAX_DEFAULT, Gauge, Settings};
+pub use settings::{
+    BUFFERED_MAX_DEFAULT, BUFFERED_STRANGERS_MAX, CONTENT_MAX_DEFAULT, Gauge, PAGE_MAX, Settings,
+};
+pub use sse::COMMENT_EVERY;
 pub use texts::reason_vi;
 
 /// The whole API as a router, for those who bring their own connections (tests, simulation).

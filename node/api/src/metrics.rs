@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use model::{Histogram, Stage};
 use parking_lot::Mutex;
 
 use crate::{
@@ -36,6 +37,41 @@ pub(crate) struct Metrics {
     sent: AtomicU64,
     connections: Arc<AtomicI64>,
     streams: Arc<AtomicI64>,
+    /// The stages of a packet's path that this crate walks.
+    pub(crate) path: Path,
+}
+
+/// How long a packet takes from stage to stage, at the edge. The others come from the conductor.
+///
+/// Head, body, the conductor's `prepare` and `propose`, and answer make up the whole request of a packet that is sent
+/// in one round; what follows them is of packets that are picked up.
+#[derive(Default)]
+pub(crate) struct Path {
+    /// From the request's head until its signature is checked.
+    pub(crate) head: Histogram,
+    /// Until the body is here, its digest is compared and its parts are read.
+    pub(crate) body: Histogram,
+    /// From the cluster's answer to the answer of the request.
+    pub(crate) answer: Histogram,
+    /// A target says that it is ready: from the request's head to the cluster's answer.
+    pub(crate) accept: Histogram,
+    /// From when a content is asked of the store until its last octet is handed out.
+    pub(crate) content: Histogram,
+    /// A target confirms: from the request's head to the cluster's answer.
+    pub(crate) confirm: Histogram,
+}
+
+impl Path {
+    fn stages(&self) -> [Stage; 6] {
+        [
+            self.head.stage("head"),
+            self.body.stage("body"),
+            self.answer.stage("answer"),
+            self.accept.stage("accept"),
+            self.content.stage("content"),
+            self.confirm.stage("confirm"),
+        ]
+    }
 }
 
 #[derive(Default)]
@@ -106,11 +142,12 @@ impl Metrics {
         Counted::new(&self.streams)
     }
 
-    /// Everything, with the limits that were reached and the gauges of the other parts of the node.
-    pub(crate) fn render(&self, reached: &Reached, gauges: &[Gauge]) -> String {
-        let mut text = String::with_capacity(8 * 1024);
+    /// Everything, with the limits that were reached, and the stages and gauges of the other parts of the node.
+    pub(crate) fn render(&self, reached: &Reached, stages: &[Stage], gauges: &[Gauge]) -> String {
+        let mut text = String::with_capacity(32 * 1024);
         self.render_requests(&mut text);
         self.render_latencies(&mut text);
+        self.render_stages(&mut text, stages);
         head(&mut text, "lgsp_http_problems_total", "Problems answered, by word.", "counter");
         for (word, count) in self.problems.lock().iter() {
             line(&mut text, format_args!("lgsp_http_problems_total{{word=\"{word}\"}} {count}"));
@@ -162,23 +199,40 @@ impl Metrics {
         const NAME: &str = "lgsp_http_request_duration_seconds";
         head(text, NAME, "Time from a request's head to its answer's head.", "histogram");
         for (route, latency) in self.latencies.lock().iter() {
-            let mut below = 0;
-            for (bound, count) in BUCKETS_US.iter().zip(latency.buckets) {
-                below += count;
-                let bound = seconds(*bound);
-                line(
-                    text,
-                    format_args!("{NAME}_bucket{{route=\"{route}\",le=\"{bound}\"}} {below}"),
-                );
-            }
-            line(
-                text,
-                format_args!("{NAME}_bucket{{route=\"{route}\",le=\"+Inf\"}} {}", latency.count),
-            );
-            line(text, format_args!("{NAME}_sum{{route=\"{route}\"}} {}", seconds(latency.sum_us)));
-            line(text, format_args!("{NAME}_count{{route=\"{route}\"}} {}", latency.count));
+            let buckets =
+                BUCKETS_US.iter().zip(latency.buckets).scan(0, |below, (bound, count)| {
+                    *below += count;
+                    Some((*bound, *below))
+                });
+            histogram(text, NAME, ("route", route), buckets, (latency.count, latency.sum_us));
         }
     }
+
+    fn render_stages(&self, text: &mut String, others: &[Stage]) {
+        const NAME: &str = "lgsp_packet_stage_duration_seconds";
+        head(text, NAME, "Time that a packet takes, by stage of its path.", "histogram");
+        for Stage { name, spans } in self.path.stages().iter().chain(others) {
+            let total = (spans.total(), spans.sum_us);
+            histogram(text, NAME, ("stage", name), spans.up_to(), total);
+        }
+    }
+}
+
+/// One series of a histogram: bounds in microseconds with how many were not longer; how many in all, and their sum.
+fn histogram(
+    text: &mut String,
+    name: &str,
+    (label, word): (&str, &str),
+    buckets: impl Iterator<Item = (u64, u64)>,
+    (count, sum_us): (u64, u64),
+) {
+    for (bound, below) in buckets {
+        let bound = seconds(bound);
+        line(text, format_args!("{name}_bucket{{{label}=\"{word}\",le=\"{bound}\"}} {below}"));
+    }
+    line(text, format_args!("{name}_bucket{{{label}=\"{word}\",le=\"+Inf\"}} {count}"));
+    line(text, format_args!("{name}_sum{{{label}=\"{word}\"}} {}", seconds(sum_us)));
+    line(text, format_args!("{name}_count{{{label}=\"{word}\"}} {count}"));
 }
 
 fn positive(count: &AtomicI64) -> u64 {
@@ -219,12 +273,24 @@ mod tests {
         reached.count(Limit::Requests);
         let stream = metrics.stream();
         let gauge = Gauge { name: "lgsp_raft_term", help: "The term.", value: 7, counter: false };
-        let text = metrics.render(&reached, std::slice::from_ref(&gauge));
+        metrics.path.head.count(Duration::from_micros(20));
+        metrics.path.head.count(Duration::from_secs(60));
+        let other = Histogram::default();
+        other.count(Duration::from_millis(1));
+        let text = metrics.render(&reached, &[other.stage("apply")], std::slice::from_ref(&gauge));
         for expected in [
             "lgsp_http_requests_total{route=\"/v1/units\",method=\"GET\",status=\"200\"} 2",
             "lgsp_http_request_duration_seconds_bucket{route=\"/v1/units\",le=\"0.002500\"} 0",
             "lgsp_http_request_duration_seconds_bucket{route=\"/v1/units\",le=\"0.005000\"} 1",
             "lgsp_http_request_duration_seconds_bucket{route=\"/v1/units\",le=\"+Inf\"} 2",
+            "# TYPE lgsp_packet_stage_duration_seconds histogram",
+            "lgsp_packet_stage_duration_seconds_bucket{stage=\"head\",le=\"0.000016\"} 0",
+            "lgsp_packet_stage_duration_seconds_bucket{stage=\"head\",le=\"0.000032\"} 1",
+            "lgsp_packet_stage_duration_seconds_bucket{stage=\"head\",le=\"8.388608\"} 1",
+            "lgsp_packet_stage_duration_seconds_bucket{stage=\"head\",le=\"+Inf\"} 2",
+            "lgsp_packet_stage_duration_seconds_sum{stage=\"head\"} 60.000020",
+            "lgsp_packet_stage_duration_seconds_count{stage=\"head\"} 2",
+            "lgsp_packet_stage_duration_seconds_count{stage=\"apply\"} 1",
             "lgsp_http_problems_total{word=\"unit_unknown\"} 1",
             "lgsp_event_streams 1",
             "lgsp_limit_reached_total{limit=\"requests\"} 1",
@@ -233,6 +299,6 @@ mod tests {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
         drop(stream);
-        assert!(metrics.render(&reached, &[]).contains("lgsp_event_streams 0"));
+        assert!(metrics.render(&reached, &[], &[]).contains("lgsp_event_streams 0"));
     }
 }

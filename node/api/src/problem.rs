@@ -290,6 +290,19 @@ impl From<Rejection> for Problem {
     }
 }
 
+/// A door's own errors are some of those of all doors, so that each has one problem wherever it is met.
+macro_rules! of_doors {
+    ($($door:ident),*) => {$(
+        impl From<conductor::$door::Error> for Problem {
+            fn from(error: conductor::$door::Error) -> Self {
+                Error::from(error).into()
+            }
+        }
+    )*};
+}
+
+of_doors!(door, gate, history, hold, receipts, registry);
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
@@ -329,6 +342,9 @@ impl From<Error> for Problem {
             Error::JoinRequest { field, .. } => {
                 Self::new(Fault::JoinRequestMalformed).member("field", field)
             }
+            Error::BeyondHistory { size } => Self::new(Fault::QueryMalformed)
+                .member("parameter", "position")
+                .member("size", size),
             ours => Self::internal(&ours),
         }
     }

@@ -27,6 +27,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use model::lengths::in_form;
+
 use crate::{
     activity::{Heads, Receiving, Watched},
     app::App,
@@ -96,7 +98,7 @@ impl Server {
     pub async fn drain(mut self) {
         self.phase.send_replace(Phase::Draining);
         // The task ends within the drain's bound; a panic in it was told by the runtime.
-        let _ = (&mut self.task).await;
+        (&mut self.task).await.ok();
     }
 }
 
@@ -201,14 +203,14 @@ fn lacks_descriptors(error: &io::Error) -> bool {
 /// Waits until the server has come so far. One that was dropped has no sender any more: that is the
 /// end too.
 async fn reached(phases: &mut watch::Receiver<Phase>, awaited: Phase) {
-    let _ = phases.wait_for(|phase| *phase >= awaited).await;
+    phases.wait_for(|phase| *phase >= awaited).await.ok();
 }
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Front, slot: Slot) {
     let _counted = front.app().metrics.connection();
     let visitor = slot.visitor();
     // Answers are small and complete: waiting for more to send would only delay them.
-    let _ = stream.set_nodelay(true);
+    stream.set_nodelay(true).ok();
     let stream = tokio::select! {
         () = visitor.gave_way() => return,
         shaken = timeout(HANDSHAKE_TIME_MAX, shake(stream, acceptor)) => match shaken {
@@ -292,7 +294,7 @@ fn http2() -> conn::http2::Builder<TokioExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER_MAX)
-        .max_header_list_size(HEAD_SIZE_MAX as u32);
+        .max_header_list_size(in_form(HEAD_SIZE_MAX));
     builder
 }
 
@@ -336,7 +338,7 @@ async fn guard<C, E>(
 }
 
 async fn drained(draining: &mut watch::Receiver<bool>) {
-    let _ = draining.wait_for(|draining| *draining).await;
+    draining.wait_for(|draining| *draining).await.ok();
 }
 
 #[cfg(test)]

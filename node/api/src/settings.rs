@@ -11,7 +11,7 @@ pub(crate) const JSON_BULK_MAX: usize = 1024 * 1024;
 /// Multipart framing, request and policy beside the content of the one round trip.
 pub(crate) const MULTIPART_FRAME_MAX: usize = 64 * 1024;
 /// Items of one page of a list.
-pub(crate) const PAGE_MAX: usize = 200;
+pub const PAGE_MAX: usize = 200;
 /// Items of one page of a list when the caller does not say.
 pub(crate) const PAGE_DEFAULT: usize = 50;
 /// A client that sends nothing of its body for so long is given up.
@@ -19,10 +19,10 @@ pub(crate) const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Octets of bodies that callers with a key or a token may have collected at once, in sum: 64 of the
 /// largest collected bodies, and a share of a node's memory that it can spare. Who comes later waits.
-pub(crate) const BUFFERED_MAX_DEFAULT: usize = 256 * 1024 * 1024;
+pub const BUFFERED_MAX_DEFAULT: usize = 256 * 1024 * 1024;
 /// The same for strangers, apart, so that they cannot hold the room of the others: some hundred
 /// nodes that join at once.
-pub(crate) const BUFFERED_STRANGERS_MAX: usize = 8 * 1024 * 1024;
+pub const BUFFERED_STRANGERS_MAX: usize = 8 * 1024 * 1024;
 /// How long a body waits for room before its sender is told to come back.
 pub(crate) const BUFFER_WAIT_MAX: Duration = Duration::from_secs(2);
 

@@ -3,13 +3,16 @@
 //! Nothing acts on a body before its digest has matched: it is collected up to the route's limit, or
 //! streams into a space that nobody sees before the commit.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time,
+};
 
-use auth::{ContentDigest, Header, Rejection, RequestHead, VerifiedCaller};
+use auth::{ContentDigest, Head, Header, Rejection, RequestHead, Whole};
 use axum::{
     body::Body,
-    extract::Request,
-    http::{HeaderMap, header, request::Parts},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -22,6 +25,7 @@ use crate::{
     json::{check_json_type, from_json},
     limits::Limit,
     problem::Problem,
+    routes::Route,
     settings::{BODY_IDLE_MAX, JSON_MAX},
     shares::{Caller, Pace, Room, Sender},
     slots::Visitor,
@@ -29,14 +33,16 @@ use crate::{
     turns::Turn,
 };
 
-/// A request whose head was signed by its caller.
-pub(crate) struct Signed {
-    /// Who it is.
-    pub(crate) caller: VerifiedCaller,
+/// A request that was signed: its head, or all of it once the body was compared.
+pub(crate) struct Signed<Part = Head> {
+    /// Who it is, and how much is proven.
+    pub(crate) caller: auth::Signed<Part>,
     /// The head.
     pub(crate) head: Parts,
-    /// The body, not yet read.
+    /// The body, and the room that it takes.
     pub(crate) octets: Octets,
+    /// When the head was here.
+    pub(crate) begun: time::Instant,
 }
 
 /// A body as it arrives.
@@ -55,15 +61,20 @@ pub(crate) struct Octets {
     received: u64,
 }
 
-impl App {
-    /// Checks the signature of a request's head.
-    pub(crate) async fn signed(&self, request: Request) -> Result<Signed, Problem> {
-        let (head, mut octets) = self.unsigned(request);
-        let caller = self.caller(&head).await?;
-        octets.sent_by(self.shares.of(caller.app(), caller.unit()));
-        Ok(Signed { caller, head, octets })
-    }
+/// Checks the signature of a request's head: a handler that takes this is called only by who has signed.
+impl FromRequest<App> for Signed {
+    type Rejection = Problem;
 
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (head, mut octets) = app.unsigned(request);
+        let begun = notes(&head).map_or_else(time::Instant::now, |notes| notes.begun);
+        let caller = app.caller(&head).await?;
+        octets.sent_by(app.shares.of(caller.app(), caller.unit()));
+        Ok(Self { caller, head, octets, begun })
+    }
+}
+
+impl App {
     /// A request that shows who it is by other means, or need not.
     pub(crate) fn unsigned(&self, request: Request) -> (Parts, Octets) {
         let (head, body) = request.into_parts();
@@ -82,24 +93,25 @@ impl App {
     }
 
     /// Who signed the head.
-    pub(crate) async fn caller(&self, head: &Parts) -> Result<VerifiedCaller, Problem> {
+    pub(crate) async fn caller(&self, head: &Parts) -> Result<auth::Signed<Head>, Problem> {
         let headers: Vec<Header<'_>> =
             head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let as_received = request_head(head, &headers);
-        let without_majority = as_received.is_safe() && WITHOUT_MAJORITY.contains(&head.uri.path());
+        let notes = notes(head);
+        let without_majority = route(head).is_some_and(|route| route.without_majority);
         let caller = if without_majority {
-            self.exchange.verify_as_known(&as_received)?
+            self.exchange.gate().verify_as_known(&as_received)?
         } else {
-            self.exchange.await_fresh().await;
-            match self.exchange.verify(&as_received) {
-                Err(conductor::Error::Signature(Rejection::KeyUnknown)) => {
-                    self.exchange.look_for_strangers().await?;
-                    self.exchange.verify(&as_received)?
+            self.exchange.gate().await_fresh().await;
+            match self.exchange.gate().verify(&as_received) {
+                Err(conductor::gate::Error::Signature(Rejection::KeyUnknown)) => {
+                    self.exchange.gate().look_for_strangers().await?;
+                    self.exchange.gate().verify(&as_received)?
                 }
                 verified => verified?,
             }
         };
-        if let Some(notes) = head.extensions.get::<Arc<Notes>>() {
+        if let Some(notes) = notes {
             notes.legacy.store(caller.is_legacy(), Ordering::Relaxed);
         }
         self.count(head, caller.app(), caller.unit())?;
@@ -109,7 +121,7 @@ impl App {
     /// How URLs in the answer begin: with the name that the caller called, as it may know no other. Where
     /// that is none of ours (a token is no signature of a name), with our first.
     pub(crate) fn url_for(&self, head: &Parts) -> String {
-        let called = self.exchange.url_of_name(authority(head));
+        let called = self.exchange.gate().url_of_name(authority(head));
         called.unwrap_or_else(|| self.settings.public_url.clone())
     }
 
@@ -126,10 +138,10 @@ impl App {
         }
         let caller = self.shares.of(app, unit);
         let rate = self.shares.request(&caller);
-        if let Some(notes) = head.extensions.get::<Arc<Notes>>() {
-            let _ = notes.unit.set(unit.clone());
+        if let Some(notes) = notes(head) {
+            notes.unit.set(unit.clone()).ok();
             if let Ok(rate) = &rate {
-                let _ = notes.rate.set(rate.clone());
+                notes.rate.set(rate.clone()).ok();
             }
         }
         rate.map(|_| caller)
@@ -141,9 +153,20 @@ pub(crate) fn visitor(head: &Parts) -> Option<&Arc<Visitor>> {
     head.extensions.get::<Arc<Visitor>>()
 }
 
-/// What a node that is cut off from the majority goes on answering to signed callers: the status
-/// that an operator needs then, and the plain directory.
-const WITHOUT_MAJORITY: [&str; 2] = ["/v1/admin/status", "/v1/units"];
+/// What the front has noted of a request.
+pub(crate) fn notes(head: &Parts) -> Option<&Arc<Notes>> {
+    head.extensions.get::<Arc<Notes>>()
+}
+
+/// What the table says of the route that was called.
+fn route(head: &Parts) -> Option<&'static Route> {
+    notes(head)?.route
+}
+
+/// The longest body that is collected for a request.
+pub(crate) fn body_max(head: &Parts) -> usize {
+    route(head).map_or(JSON_MAX, |route| route.body_max)
+}
 
 /// Whom the caller believes it speaks to: HTTP/2 says so in the target, HTTP/1.1 in `Host`.
 fn authority(head: &Parts) -> &str {
@@ -175,6 +198,25 @@ pub(crate) fn idempotency_key(head: &Parts) -> Result<Option<IdempotencyKey>, Pr
         .map_err(|_| Problem::new(Fault::HeaderMalformed).member("header", "idempotency-key"))
 }
 
+/// Checks the form of the field that names the content of a packet; the machine compares what it says.
+pub(crate) fn check_packet_digest(head: &Parts) -> Result<(), Problem> {
+    const FIELD: &str = "packet-digest";
+    let is_read = |value: &HeaderValue| {
+        // An empty dictionary is none (RFC 9651, 3.2).
+        if value.is_empty() {
+            return true;
+        }
+        let digest = ContentDigest::parse(FIELD, value.as_bytes());
+        digest.is_ok_and(|digest| digest.sha256.is_some())
+    };
+    let mut values = head.headers.get_all(FIELD).iter();
+    let is_well = values.next().is_none_or(is_read) && values.next().is_none();
+    if is_well {
+        return Ok(());
+    }
+    Err(Problem::new(Fault::HeaderMalformed).member("header", FIELD))
+}
+
 /// The digest that goes with a request, whether it was signed or not.
 pub(crate) fn content_digest(head: &Parts) -> Result<Option<ContentDigest>, Rejection> {
     let values = head.headers.get_all("content-digest").iter();
@@ -184,43 +226,74 @@ pub(crate) fn content_digest(head: &Parts) -> Result<Option<ContentDigest>, Reje
 }
 
 impl Signed {
-    /// The whole body, once its digest has matched.
-    pub(crate) async fn body(&mut self, max: usize) -> Result<Bytes, Problem> {
+    /// The whole body, not yet compared.
+    async fn collected(&mut self, max: usize) -> Result<Bytes, Problem> {
         let body = self.octets.collect(&self.head.headers, max).await?;
         if !self.head.method.is_safe() {
             // Not before the body is whole: who sends slowly keeps nobody waiting.
             self.octets._turn = Some(self.octets.app.turns.take(self.caller.app()).await?);
         }
-        let mut digest = self.caller.content().checker();
-        digest.update(&body);
-        digest.finish()?;
         Ok(body)
     }
 
-    /// The body as JSON, once its digest has matched.
-    pub(crate) async fn json<T: DeserializeOwned>(&mut self, max: usize) -> Result<T, Problem> {
+    /// The request and its body, which carries a content, once its digest has matched.
+    pub(crate) async fn content(mut self) -> Result<(Signed<Whole>, Bytes), Problem> {
+        let body = self.collected(body_max(&self.head)).await?;
+        let Self { caller, head, octets, begun } = self;
+        let caller = caller.with_content(&body)?;
+        Ok((Signed { caller, head, octets, begun }, body))
+    }
+
+    /// The request and its body, once its digest has matched: what the caller states.
+    pub(crate) async fn body(self) -> Result<(Signed<Whole>, Bytes), Problem> {
+        let max = body_max(&self.head);
+        self.body_up_to(max).await
+    }
+
+    async fn body_up_to(mut self, max: usize) -> Result<(Signed<Whole>, Bytes), Problem> {
+        let body = self.collected(max).await?;
+        let Self { caller, head, octets, begun } = self;
+        let caller = caller.with_statement(&body)?;
+        Ok((Signed { caller, head, octets, begun }, body))
+    }
+
+    /// The request and its body as JSON, once its digest has matched.
+    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<(Signed<Whole>, T), Problem> {
+        let max = body_max(&self.head);
+        self.json_up_to(max).await
+    }
+
+    /// The same where the route has a larger body of another kind.
+    pub(crate) async fn json_up_to<T: DeserializeOwned>(
+        self,
+        max: usize,
+    ) -> Result<(Signed<Whole>, T), Problem> {
         check_json_type(&self.head.headers)?;
-        let body = self.body(max).await?;
-        from_json(&body)
+        let (signed, body) = self.body_up_to(max).await?;
+        Ok((signed, from_json(&body)?))
     }
 
     /// The same where all of it may be left out: no body, or `null`.
-    pub(crate) async fn json_or_default<T>(&mut self, max: usize) -> Result<T, Problem>
+    pub(crate) async fn json_or_default<T>(self) -> Result<(Signed<Whole>, T), Problem>
     where
         T: DeserializeOwned + Default,
     {
-        let body = self.body(max).await?;
+        let (signed, body) = self.body().await?;
         if body.is_empty() {
-            return Ok(T::default());
+            return Ok((signed, T::default()));
         }
-        check_json_type(&self.head.headers)?;
-        Ok(from_json::<Option<T>>(&body)?.unwrap_or_default())
+        check_json_type(&signed.head.headers)?;
+        let json = from_json::<Option<T>>(&body)?.unwrap_or_default();
+        Ok((signed, json))
     }
 
-    /// A body that says nothing: empty, or `{}`.
-    pub(crate) async fn no_body(&mut self) -> Result<(), Problem> {
-        let body = self.body(JSON_MAX).await?;
-        if body.is_empty() { Ok(()) } else { from_json::<Nothing>(&body).map(drop) }
+    /// The request, whose body says nothing: empty, or `{}`.
+    pub(crate) async fn no_body(self) -> Result<Signed<Whole>, Problem> {
+        let (signed, body) = self.body().await?;
+        if !body.is_empty() {
+            from_json::<Nothing>(&body)?;
+        }
+        Ok(signed)
     }
 }
 

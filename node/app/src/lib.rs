@@ -3,6 +3,16 @@
 //! `cli` is what people type and read, `verbs` does what they ask, `node` and `links` are the
 //! running node, `demo` is a whole cluster for the first minutes.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::let_underscore_must_use,
+        reason = "a test that fails says enough"
+    )
+)]
+
+mod agree;
 mod cli;
 pub mod config;
 mod demo;

@@ -297,7 +297,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     })();
     if written.is_err() {
         // The first error matters more; what stays behind holds no secret.
-        let _ = std::fs::remove_file(&fresh);
+        std::fs::remove_file(&fresh).ok();
     }
     written
 }
@@ -356,7 +356,7 @@ impl Drop for Reserved {
     fn drop(&mut self) {
         for path in &self.made {
             // An empty file that stays behind is told by the next try.
-            let _ = std::fs::remove_file(path);
+            std::fs::remove_file(path).ok();
         }
     }
 }

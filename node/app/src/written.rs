@@ -13,6 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use model::lengths::in_memory;
+
 use crate::texts::{Lang, Said, encoding as t, settings};
 
 /// What programs of Windows put before UTF-8.
@@ -80,25 +82,30 @@ const FILE_MAX: u64 = 1024 * 1024;
 
 /// The text of a file.
 pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
-    let octets = read_octets(path)?;
+    read_up_to(path, FILE_MAX)
+}
+
+/// The text of a file that may be longer than what a person writes.
+pub fn read_up_to(path: &Path, max: u64) -> io::Result<Zeroizing<String>> {
+    let octets = read_octets(path, max)?;
     let wrong = |encoding| io::Error::new(io::ErrorKind::InvalidData, encoding);
     text(&octets).map(|text| Zeroizing::new(text.to_owned())).map_err(wrong)
 }
 
 /// The octets of a PEM file: what stands between its blocks may be in any encoding that has ASCII's letters.
 pub fn read_pem(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let octets = read_octets(path)?;
+    let octets = read_octets(path, FILE_MAX)?;
     let wrong = |model::Utf16| io::Error::new(io::ErrorKind::InvalidData, Encoding::Utf16);
     model::without_mark(&octets).map(|octets| Zeroizing::new(octets.to_owned())).map_err(wrong)
 }
 
-fn read_octets(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read_octets(path: &Path, max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = std::fs::File::open(path)?;
     // Room for all of it at once: a vector that grows would leave copies of a secret behind.
-    let room = file.metadata()?.len().min(FILE_MAX) as usize + 1;
+    let room = in_memory(file.metadata()?.len().min(max)) + 1;
     let mut octets = Zeroizing::new(Vec::with_capacity(room));
-    file.take(FILE_MAX + 1).read_to_end(&mut octets)?;
-    if octets.len() as u64 > FILE_MAX {
+    file.take(max + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > max {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(octets)

@@ -222,8 +222,8 @@ fn recode(text: &str) -> String {
 }
 
 fn hex_octet(digits: &[u8]) -> Option<u8> {
-    let digit = |c: u8| (c as char).to_digit(16).map(|value| value as u8);
-    Some(digit(digits[0])? << 4 | digit(digits[1])?)
+    let digit = |c: u8| (c as char).to_digit(16);
+    u8::try_from(digit(digits[0])? << 4 | digit(digits[1])?).ok()
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use model::{AccessKey, Digest, KeyAlgorithm, KeyStatus, Moment};
+use model::{AccessKey, KeyAlgorithm, KeyStatus, Moment};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ContentDigest, Evidence, KeyLookup, KeyMaterial, Material, Policy, Rejection, RequestHead,
-    date, head::trim, raw, verify::Proven,
+    COVERED_WHEN_PRESENT, ContentDigest, Evidence, KeyLookup, KeyMaterial, Material, Policy,
+    Rejection, RequestHead, date, head::trim, raw, verify::Proven,
 };
 
 /// The longest signature header that is read: the largest RSA key and a dozen headers.
@@ -20,10 +20,6 @@ const HEADER_MAX: usize = 4096;
 const COVERED_MAX: usize = 64;
 /// What every signature covers.
 const REQUIRED: [&str; 3] = ["(request-target)", "host", "date"];
-/// Fields that change what a request means, so they must be covered when they are there.
-const REQUIRED_WHEN_PRESENT: [&str; 5] =
-    ["idempotency-key", "upload-length", "upload-offset", "upload-metadata", "upload-concat"];
-
 /// Whether the request is signed in the legacy way.
 pub(crate) fn is_present(head: &RequestHead<'_>) -> bool {
     header(head).is_some()
@@ -81,8 +77,7 @@ pub(crate) fn verify(
         nonce: format!("cavage-{}", hex::encode(Sha256::digest(&signature)))
             .parse()
             .expect("71 printable characters are a nonce"),
-        input: input.to_owned(),
-        base_digest: Digest(Sha256::digest(&base).into()),
+        base,
         signature,
     });
     Ok(Proven { key, material, is_legacy: true, evidence, content })
@@ -221,7 +216,8 @@ fn check_coverage(
         }
     };
     REQUIRED.into_iter().try_for_each(need)?;
-    for field in REQUIRED_WHEN_PRESENT {
+    // The signature itself stands in `Authorization`.
+    for field in COVERED_WHEN_PRESENT.into_iter().filter(|field| *field != "authorization") {
         if head.has(field) {
             need(field)?;
         }

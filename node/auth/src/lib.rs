@@ -1,4 +1,4 @@
-//! Proof of who calls: bytes and a time in, a [`VerifiedCaller`] or a [`Rejection`] out.
+//! Proof of who calls: bytes and a time in, a [`Signed`] request or a [`Rejection`] out.
 //!
 //! Requests are signed by RFC 9421 in the profile `lgsp-v1`, or by draft-cavage-12 where a key
 //! allows it. The head is checked first; the body streams through a [`BodyDigest`] afterwards.
@@ -24,10 +24,13 @@ pub use digest::{
 pub use head::{Header, PublicNames, RequestHead, Scheme};
 pub use idempotency::idempotency_key;
 pub use key::{KeyLookup, KeyMaterial, Material, PublicKey, Secret};
+pub use profile::COVERED_WHEN_PRESENT;
 pub use rejection::Rejection;
-pub use sign::{SignError, SignRequest, Signed, Signer, SigningKey};
+pub use sign::{SignError, SignRequest, SignatureFields, Signer, SigningKey};
 pub use tus::{ChecksumChecker, UploadChecksum};
-pub use verify::{Evidence, Policy, VerifiedCaller, verify};
+pub use verify::{
+    AGE_MAX, AHEAD_MAX, Evidence, Head, Policy, Signed, VerifiedCaller, Whole, verify,
+};
 
 /// The tag of our profile; a signature is found by it, never by its label.
 pub const TAG: &str = "lgsp-v1";

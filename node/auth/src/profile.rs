@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use model::{AccessKey, Digest, KeyAlgorithm, KeyStatus, Moment, Nonce};
+use model::{AccessKey, KeyAlgorithm, KeyStatus, Moment, Nonce};
 use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     ContentDigest, Evidence, KeyLookup, KeyMaterial, Policy, Rejection, RequestHead, base, raw,
@@ -21,9 +20,10 @@ const SIGNATURE_MAX: usize = 8192;
 const EXPIRES_MAX: Duration = Duration::from_secs(300);
 
 /// Fields that change what a request means, so they must be covered when they are there.
-const REQUIRED_WHEN_PRESENT: [&str; 6] = [
+pub const COVERED_WHEN_PRESENT: [&str; 7] = [
     "authorization",
     "idempotency-key",
+    "packet-digest",
     "upload-length",
     "upload-offset",
     "upload-metadata",
@@ -71,14 +71,8 @@ pub(crate) fn verify(
     }
 
     let Parameters { key, created, nonce, .. } = parameters;
-    let evidence = nonce.map(|nonce| Evidence {
-        key: key.clone(),
-        created,
-        nonce,
-        input,
-        signature,
-        base_digest: Digest(Sha256::digest(&base).into()),
-    });
+    let evidence =
+        nonce.map(|nonce| Evidence { key: key.clone(), created, nonce, base, signature });
     Ok(Proven { key, material, is_legacy: false, evidence, content })
 }
 
@@ -201,7 +195,7 @@ fn check_coverage(head: &RequestHead<'_>, list: &InnerList) -> Result<ContentDig
             need("@query")?;
         }
     }
-    for field in REQUIRED_WHEN_PRESENT {
+    for field in COVERED_WHEN_PRESENT {
         if head.has(field) {
             need(field)?;
         }

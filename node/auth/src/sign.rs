@@ -175,7 +175,7 @@ pub struct SignRequest<'a> {
 
 /// The two header values of a signed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signed {
+pub struct SignatureFields {
     /// The value of `Signature-Input`.
     pub signature_input: String,
     /// The value of `Signature`.
@@ -207,27 +207,24 @@ impl Signer {
     }
 
     /// Signs a request: method, target, the digest of its content and the headers given.
-    pub fn sign(&self, request: &SignRequest<'_>) -> Result<Signed, SignError> {
+    pub fn sign(&self, request: &SignRequest<'_>) -> Result<SignatureFields, SignError> {
         let name = PublicName::new(request.scheme, request.authority);
         let path = request.path_and_query;
         let slash = if path.starts_with('/') { "" } else { "/" };
         let mut base = String::with_capacity(512);
         let mut input = String::with_capacity(320);
-        let _ = write!(input, "{LABEL}=(\"@method\" \"@target-uri\"");
-        let _ = write!(
-            base,
-            "\"@method\": {}\n\"@target-uri\": {}://{}{slash}{path}\n",
-            request.method,
-            name.scheme.as_str(),
-            name.authority
-        );
+        const ROOM: &str = "a String takes all that is written";
+        write!(input, "{LABEL}=(\"@method\" \"@target-uri\"").expect(ROOM);
+        let (scheme, authority) = (name.scheme.as_str(), &name.authority);
+        writeln!(base, "\"@method\": {}", request.method).expect(ROOM);
+        writeln!(base, "\"@target-uri\": {scheme}://{authority}{slash}{path}").expect(ROOM);
         let digest = request.content_digest.map(|value| ("content-digest", value));
         for (name, value) in digest.into_iter().chain(request.headers.iter().copied()) {
             check_header(name, value)?;
-            let _ = write!(input, " \"{name}\"");
-            let _ = writeln!(base, "\"{name}\": {}", value.trim_matches([' ', '\t']));
+            write!(input, " \"{name}\"").expect(ROOM);
+            writeln!(base, "\"{name}\": {}", value.trim_matches([' ', '\t'])).expect(ROOM);
         }
-        let _ = write!(input, ");created={}", request.created.secs());
+        write!(input, ");created={}", request.created.secs()).expect(ROOM);
         if let Some(nonce) = request.nonce {
             input.push_str(";nonce=\"");
             for c in nonce.as_str().chars() {
@@ -238,8 +235,8 @@ impl Signer {
             }
             input.push('"');
         }
-        let _ = write!(input, ";keyid=\"{}\";tag=\"{}\"", self.access_key, self.tag);
-        let _ = write!(base, "\"@signature-params\": {}", &input[LABEL.len() + 1..]);
+        write!(input, ";keyid=\"{}\";tag=\"{}\"", self.access_key, self.tag).expect(ROOM);
+        write!(base, "\"@signature-params\": {}", &input[LABEL.len() + 1..]).expect(ROOM);
 
         let octets = self.key.sign(base.as_bytes())?;
         let mut signature = String::with_capacity(LABEL.len() + 3 + octets.len() * 4 / 3 + 4);
@@ -247,7 +244,7 @@ impl Signer {
         signature.push_str("=:");
         STANDARD.encode_string(&octets, &mut signature);
         signature.push(':');
-        Ok(Signed { signature_input: input, signature })
+        Ok(SignatureFields { signature_input: input, signature })
     }
 }
 

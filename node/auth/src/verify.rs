@@ -1,6 +1,10 @@
 //! The only door: [`verify`] is the only maker of a [`VerifiedCaller`].
+//!
+//! It proves the head. What was signed of the body is a digest, so a request is [`Signed<Head>`] until its body was
+//! compared, and [`Signed<Whole>`] then. Only the second proposes (D20); the claim of a space, whose body is content, is the
+//! one exception.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 use model::{AccessKey, AppId, Digest, Grants, Moment, Nonce, UnitCode};
 use sha2::{Digest as _, Sha256};
@@ -10,10 +14,10 @@ use crate::{
     profile,
 };
 
-/// The oldest signature that is accepted (the machine checks the same number against its own time).
-const AGE_MAX: Duration = Duration::from_secs(300);
+/// The oldest signature that is accepted. The machine checks the same against its own time.
+pub const AGE_MAX: Duration = Duration::from_secs(300);
 /// How far a signer's clock may be ahead of ours.
-const AHEAD_MAX: Duration = Duration::from_secs(60);
+pub const AHEAD_MAX: Duration = Duration::from_secs(60);
 
 /// The settings of the door.
 #[derive(Debug, Clone)]
@@ -75,17 +79,13 @@ pub struct Evidence {
     pub created: Moment,
     /// Passes once in the whole cluster; the machine sees to it.
     pub nonce: Nonce,
-    /// The signature's input: `@signature-params`, or the legacy header.
-    pub input: String,
+    /// The octets that were signed: the signature base.
+    pub base: Vec<u8>,
     /// The signature's octets.
     pub signature: Vec<u8>,
-    /// SHA-256 of the signature base.
-    pub base_digest: Digest,
 }
 
-/// Who calls, proven by a signature over this request. Only [`verify`] makes one.
-///
-/// The head is proven; the body is only after its [`ContentDigest`] was checked.
+/// Who calls, proven by a signature over the head of a request. Only [`verify`] makes one.
 #[derive(Debug, Clone)]
 pub struct VerifiedCaller {
     key: AccessKey,
@@ -93,8 +93,6 @@ pub struct VerifiedCaller {
     unit: UnitCode,
     grants: Grants,
     is_legacy: bool,
-    evidence: Option<Evidence>,
-    content: ContentDigest,
 }
 
 impl VerifiedCaller {
@@ -123,16 +121,92 @@ impl VerifiedCaller {
     pub fn is_legacy(&self) -> bool {
         self.is_legacy
     }
+}
+
+/// The head of a request was signed; its body was not compared yet.
+#[derive(Debug, Clone)]
+pub struct Head {
+    content: ContentDigest,
+}
+
+/// The head was signed, and the body is the one that was signed with it.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    statement: Vec<u8>,
+}
+
+/// A signed request, and how much of it is proven: [`Head`] or [`Whole`].
+#[derive(Debug, Clone)]
+pub struct Signed<Part> {
+    caller: VerifiedCaller,
+    evidence: Option<Evidence>,
+    part: Part,
+}
+
+impl<Part> Signed<Part> {
+    /// Who signed.
+    pub fn caller(&self) -> &VerifiedCaller {
+        &self.caller
+    }
 
     /// The evidence for a command; always there for methods that change something, and for
     /// others when the signature has a nonce.
     pub fn evidence(&self) -> Option<&Evidence> {
         self.evidence.as_ref()
     }
+}
 
+/// Functions that only need to know who calls take the caller.
+impl<Part> Deref for Signed<Part> {
+    type Target = VerifiedCaller;
+
+    fn deref(&self) -> &VerifiedCaller {
+        &self.caller
+    }
+}
+
+impl Signed<Head> {
     /// What the body must hash to; its checker also refuses a body where none was signed.
     pub fn content(&self) -> ContentDigest {
-        self.content
+        self.part.content
+    }
+
+    /// Compares the body, and keeps it as what the caller states (D18). Not for a body that carries a content.
+    ///
+    /// # Errors
+    ///
+    /// The body has another digest than the one that was signed, or none was signed and the body is not empty.
+    pub fn with_statement(self, body: &[u8]) -> Result<Signed<Whole>, Rejection> {
+        self.check(body)?;
+        Ok(self.whole(body.to_vec()))
+    }
+
+    /// Compares a body that carries a content: nothing of it is kept as a statement.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_statement`](Self::with_statement).
+    pub fn with_content(self, body: &[u8]) -> Result<Signed<Whole>, Rejection> {
+        self.check(body)?;
+        Ok(self.whole(Vec::new()))
+    }
+
+    fn check(&self, body: &[u8]) -> Result<(), Rejection> {
+        let mut digest = self.part.content.checker();
+        digest.update(body);
+        digest.finish()
+    }
+
+    fn whole(self, statement: Vec<u8>) -> Signed<Whole> {
+        let Self { caller, evidence, .. } = self;
+        Signed { caller, evidence, part: Whole { statement } }
+    }
+}
+
+impl Signed<Whole> {
+    /// The body as it was signed and compared; empty where there is none, or it carried a content.
+    pub fn statement(&self) -> &[u8] {
+        &self.part.statement
     }
 }
 
@@ -154,7 +228,7 @@ pub fn verify(
     now: Moment,
     keys: &(impl KeyLookup + ?Sized),
     policy: &Policy,
-) -> Result<VerifiedCaller, Rejection> {
+) -> Result<Signed<Head>, Rejection> {
     let proven = if head.has("signature-input") {
         profile::verify(head, now, keys, policy)?
     } else if cavage::is_present(head) {
@@ -164,5 +238,6 @@ pub fn verify(
     };
     let Proven { key, material, is_legacy, evidence, content } = proven;
     let KeyMaterial { app, unit, grants, .. } = material;
-    Ok(VerifiedCaller { key, app, unit, grants, is_legacy, evidence, content })
+    let caller = VerifiedCaller { key, app, unit, grants, is_legacy };
+    Ok(Signed { caller, evidence, part: Head { content } })
 }

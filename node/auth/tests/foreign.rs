@@ -5,7 +5,7 @@ extern crate lgsp_auth as auth;
 mod common;
 
 use auth::{KeyMaterial, Material};
-use auth::{Policy, PublicKey, PublicNames, Rejection, VerifiedCaller, verify};
+use auth::{Policy, PublicKey, PublicNames, Rejection, Signed, Whole, verify};
 use common::{Request, record, unbase64};
 use model::{AccessKey, KeyAlgorithm, Moment};
 use serde_json::Value;
@@ -60,13 +60,10 @@ fn vector(v: &Value) -> Vector {
 }
 
 impl Vector {
-    fn check(&self) -> Result<VerifiedCaller, Rejection> {
+    fn check(&self) -> Result<Signed<Whole>, Rejection> {
         let keys = |key: &AccessKey| (*key == self.key).then(|| self.record.clone());
-        let caller = self.request.with_head(|head| verify(head, self.now, &keys, &self.policy))?;
-        let mut body = caller.content().checker();
-        body.update(&self.request.body);
-        body.finish()?;
-        Ok(caller)
+        let head = self.request.with_head(|head| verify(head, self.now, &keys, &self.policy))?;
+        head.with_statement(&self.request.body)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Properties: whatever stands in a header, the answer is a refusal and never a panic.
 
+#![allow(clippy::let_underscore_must_use, reason = "a test that fails says enough")]
+
 extern crate lgsp_auth as auth;
 
 mod common;

@@ -2,21 +2,21 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use https::Method;
 use model::{AccessKey, NodeId, UnitCode};
-use reqwest::Method;
 use serde_json::json;
 
 use crate::{
     Added, App, Client, Error, IssuedKey, JoinRequest, JoinToken, Joined, Key, NewApp, NewKey,
-    NewUnit, NodeStatus, Page, Ready, Status, Unit,
+    NewUnit, NodeStatus, Page, Ready, Role, Status, Unit,
     packets::{query, segment},
     send::{Call, Proof},
 };
 
 /// The units that travel in one request, so that a body stays far below the API's limit.
 pub const UNITS_A_REQUEST: usize = 500;
-/// Items of a page when a list is looked through.
-const PAGE: u32 = 200;
+/// The largest page that the API gives.
+pub const PAGE_MAX: u32 = 200;
 
 /// Whether a registered unit is the one that was to be added.
 fn is_same_unit(new: &NewUnit, there: &Unit) -> bool {
@@ -74,7 +74,7 @@ impl Client {
     pub async fn remove_unit(&self, code: &UnitCode) -> Result<(), Error> {
         let path = format!("/v1/admin/units/{}/remove", segment(code.as_str()));
         let mut doubt = false;
-        match self.send_until(Call::new(Method::POST, path), &mut doubt).await {
+        match self.send_until(Call::new(Method::Post, path), &mut doubt).await {
             // Heard before its answer was lost: it is gone, as was asked.
             Err(error) if doubt && error.word() == Some("unit_unknown") => Ok(()),
             sent => sent.map(drop),
@@ -114,7 +114,7 @@ impl Client {
     async fn has_app(&self, app: &NewApp) -> Result<bool, Error> {
         let mut cursor = None;
         loop {
-            let page = self.apps(cursor.as_deref(), PAGE).await?;
+            let page = self.apps(cursor.as_deref(), PAGE_MAX).await?;
             if let Some(there) = page.items.iter().find(|there| there.app == app.app) {
                 return Ok(is_same_app(app, there));
             }
@@ -189,7 +189,7 @@ impl Client {
             Err(error) if doubt && error.word() == Some("node_unknown") => {
                 let members = self.members().await?;
                 let gone =
-                    members.iter().any(|there| there.node == node && there.role == "removed");
+                    members.iter().any(|there| there.node == node && there.role == Role::Removed);
                 if gone { Ok(()) } else { Err(error) }
             }
             sent => sent.map(drop),
@@ -223,8 +223,7 @@ impl Client {
         let mut call = Call::get("/livez").proof(Proof::Nothing);
         call.timeout = Some(Duration::from_secs(5));
         let answer = self.once(&call).await.map_err(|failed| failed.error)?;
-        let info = answer.response.extensions().get::<reqwest::tls::TlsInfo>();
-        let certificate = info.and_then(|info| info.peer_certificate()).map(<[u8]>::to_vec);
+        let certificate = answer.response.certificate().map(<[u8]>::to_vec);
         certificate
             .ok_or_else(|| Error::Protocol { url: answer.url, what: "no certificate".into() })
     }

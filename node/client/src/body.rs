@@ -1,30 +1,9 @@
-//! Bodies: bounded reading of answers, and the multipart form of small packets.
+//! Bodies: how long an answer may be, and the multipart form of small packets.
 
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use reqwest::Response;
-
-use crate::Error;
+use bytes::Bytes;
 
 /// The longest JSON answer that is read: a page of 200 packets with many targets is far below.
 pub(crate) const BODY_MAX: usize = 16 * 1024 * 1024;
-
-/// Reads a body whole, up to a limit.
-pub(crate) async fn read_whole(url: &str, response: Response, max: usize) -> Result<Bytes, Error> {
-    let mut whole = BytesMut::new();
-    let mut pieces = response.bytes_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| Error::of(url, std::time::Duration::ZERO, error))?;
-        if whole.len() + piece.len() > max {
-            return Err(Error::Protocol {
-                url: url.to_owned(),
-                what: format!("more than {max} octets"),
-            });
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole.freeze())
-}
 
 /// One part of a form.
 pub(crate) struct Part<'a> {

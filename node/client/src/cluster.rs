@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use https::Method;
 use model::NodeId;
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -118,7 +118,7 @@ impl Client {
 
     /// Ends the authorities before the one that certifies, whatever time they have left.
     pub async fn end_older_authorities(&self) -> Result<Status, Error> {
-        self.json(Call::new(Method::POST, "/v1/admin/authority/end-older")).await
+        self.json(Call::new(Method::Post, "/v1/admin/authority/end-older")).await
     }
 
     /// Where the nodes' APIs are and whom to trust; asked once, of the node that answered last.

@@ -7,23 +7,24 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt;
+use https::Method;
 use model::{Digest, FileName, PacketId};
-use reqwest::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     fs::{File, OpenOptions, remove_file},
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use crate::{
     Accepted, Client, Error, Secret,
-    body::read_whole,
     marks::{is_marked, mark},
     naming::{self, NUMBERS_MAX, PART},
     send::{Answer, Call, Failed, PAUSE_MAX, PAUSE_MIN, Proof},
 };
+
+/// The status of a part of a content.
+const PARTIAL_CONTENT: u16 = 206;
 
 /// A content that was fetched whole and has its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +95,14 @@ impl Client {
     /// The name that the sender gave a content. Without one it is kept under the packet's own.
     async fn file_name(&self, accepted: &Accepted) -> Option<FileName> {
         let mut call = content_call(accepted.packet, &accepted.token);
-        call.method = Method::HEAD;
+        call.method = Method::Head;
         file_name_of(&self.send(call).await.ok()?)
     }
 
     /// Fetches the content of an accepted packet into memory, up to a limit, and checks its digest.
     pub async fn content(&self, accepted: &Accepted, max: usize) -> Result<bytes::Bytes, Error> {
         let answer = self.send(content_call(accepted.packet, &accepted.token)).await?;
-        let octets = read_whole(&answer.url, answer.response, max).await?;
+        let octets = answer.response.whole(max).await?;
         check(Sha256::digest(&octets).into(), accepted.digest)?;
         Ok(octets)
     }
@@ -112,11 +113,11 @@ impl Client {
         packet: PacketId,
         max: usize,
     ) -> Result<(bytes::Bytes, Digest), Error> {
-        let call = Call::new(Method::POST, format!("/v1/packets/{packet}/accept"))
+        let call = Call::new(Method::Post, format!("/v1/packets/{packet}/accept"))
             .header("accept", "application/octet-stream");
         let answer = self.send(call).await?;
         let tagged = digest_of(&answer)?;
-        let octets = read_whole(&answer.url, answer.response, max).await?;
+        let octets = answer.response.whole(max).await?;
         check(Sha256::digest(&octets).into(), tagged)?;
         Ok((octets, tagged))
     }
@@ -136,23 +137,21 @@ impl Client {
                 .header("if-range", format!("\"sha256-{}\"", accepted.digest));
         }
         let answer = self.once(&call).await?;
-        if answer.response.status() != StatusCode::PARTIAL_CONTENT {
+        if answer.response.status() != PARTIAL_CONTENT {
             part.restart().await?;
         }
         part.file_name = file_name_of(&answer);
         let url = answer.url;
-        let mut pieces = answer.response.bytes_stream();
+        let mut pieces = answer.response.pieces();
         loop {
-            let next = timeout(silence_max, pieces.next()).await;
-            let octets = match next {
-                Err(_) => Err(Error::Timeout { url: url.clone(), after: silence_max }),
+            let octets = match pieces.next(silence_max).await {
                 Ok(None) if part.size == accepted.size => return Ok(()),
                 Ok(None) => Err(Error::Unreachable {
                     url: url.clone(),
                     source: std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into(),
                 }),
-                Ok(Some(Err(error))) => Err(Error::of(&url, silence_max, error)),
-                Ok(Some(Ok(octets))) => Ok(octets),
+                Ok(Some(octets)) => Ok(octets),
+                Err(error) => Err(error.into()),
             };
             // A node that dies in the middle of a stream is left for the next one.
             let octets = octets.inspect_err(|_| self.leave(&url))?;
@@ -254,7 +253,7 @@ impl Part {
         mark(&self.file, accepted.packet);
         self.file.sync_all().await.map_err(|source| self.fail(source))?;
         if let Err(error) = check(self.hasher.clone().finalize().into(), accepted.digest) {
-            let _ = remove_file(&self.path).await;
+            remove_file(&self.path).await.ok();
             return Err(error);
         }
         if !same_file(&self.file, &self.path).await.map_err(|source| self.fail(source))? {
@@ -298,7 +297,7 @@ impl Part {
         match placed {
             Ok(()) => {
                 // Were it left, it would be a second name, which a later call removes.
-                let _ = remove_file(&self.path).await;
+                remove_file(&self.path).await.ok();
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -318,7 +317,7 @@ impl Part {
         drop(created(to).await?);
         let renamed = tokio::fs::rename(&self.path, to).await;
         if renamed.is_err() {
-            let _ = remove_file(to).await;
+            remove_file(to).await.ok();
         }
         renamed
     }

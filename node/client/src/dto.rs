@@ -4,7 +4,7 @@
 use model::{AppId, Digest, Importance, MediaType, NodeId, PacketId, SpaceId, Title, UnitCode};
 use serde::{Deserialize, Serialize};
 
-use crate::{By, Secret};
+use crate::{By, Health, Role, Secret, WarningKind, Word};
 
 /// One page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -266,9 +266,9 @@ pub struct Status {
     /// Its zone.
     #[serde(default)]
     pub zone: String,
-    /// `healthy`, `degraded` or `unavailable`.
+    /// How it is.
     #[serde(default)]
-    pub health: String,
+    pub health: Word<Health>,
     /// How many more nodes it can lose.
     #[serde(default)]
     pub tolerates: u64,
@@ -315,9 +315,9 @@ pub struct NodeStatus {
     /// Its name.
     #[serde(default)]
     pub name: String,
-    /// `leader`, `voter`, `learner`, `removed` or `unknown`.
+    /// What it is to the cluster.
     #[serde(default)]
-    pub role: String,
+    pub role: Word<Role>,
     /// Whether the answering node reaches it.
     #[serde(default)]
     pub reachable: bool,
@@ -351,6 +351,9 @@ pub struct NodeStatus {
     /// The contents it should hold, and that no node that answers it has.
     #[serde(default)]
     pub contents_missing: Option<u64>,
+    /// The facts of the history it lacks, at most, and that no node that answers it has.
+    #[serde(default)]
+    pub facts_wanted: Option<u64>,
     /// Who issued the join token that it was admitted with.
     #[serde(default)]
     pub admitted_by: Option<By>,
@@ -377,11 +380,18 @@ pub struct NodeStatus {
     pub certificate_expires_at: Option<String>,
 }
 
+impl NodeStatus {
+    /// Whether it counts for a majority.
+    pub fn votes(&self) -> bool {
+        self.role.known().is_some_and(Role::votes)
+    }
+}
+
 /// Something an operator should look at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Warning {
-    /// What, as a word.
-    pub word: String,
+    /// What.
+    pub word: Word<WarningKind>,
     /// What, for people.
     #[serde(default)]
     pub detail: String,

@@ -2,10 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use https::Cause;
 use serde::{Deserialize, Serialize};
-
-/// A source that only its text is known of.
-pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a request has no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -113,66 +111,38 @@ impl Error {
                 matches!(problem.word.as_str(), "" | "outcome_unknown")
             }
             Self::Problem { status, .. } => matches!(status, 500 | 502 | 504),
-            Self::Unreachable { source, .. } => !is_unsent(source.as_ref()),
+            Self::Unreachable { source, .. } => !https::is_unsent(source.as_ref()),
             Self::Timeout { .. } | Self::Protocol { .. } => true,
             _ => false,
         }
     }
 
     /// Why a node's certificate was refused, if that is what went wrong.
-    pub fn refused_certificate(&self) -> Option<&rustls::CertificateError> {
+    pub fn refused_certificate(&self) -> Option<&https::CertificateError> {
         let Self::Tls { source, .. } = self else { return None };
-        match tls_error(source.as_ref()) {
-            Some(rustls::Error::InvalidCertificate(refused)) => Some(refused),
-            _ => None,
-        }
+        https::refused_certificate(source.as_ref())
     }
 
     /// Whether a node's certificate was refused for its dates alone. Certificates renew themselves, so
     /// that mostly a clock is wrong.
     pub fn is_about_dates(&self) -> bool {
-        use rustls::CertificateError as C;
-        let Some(refused) = self.refused_certificate() else { return false };
-        matches!(
-            refused,
-            C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. }
-        )
-    }
-
-    /// Sorts what the HTTP library says.
-    pub(crate) fn of(url: &str, after: Duration, error: reqwest::Error) -> Self {
-        let url = url.to_owned();
-        let unsent = error.is_connect();
-        // A connection that did not stand in its own, shorter time carried no request.
-        if error.is_timeout() && !unsent {
-            return Self::Timeout { url, after };
-        }
-        let tls = tls_error(&error).is_some();
-        // The address is already in our own sentence.
-        let source: Cause = Box::new(error.without_url());
-        if tls && unsent { Self::Tls { url, source } } else { Self::Unreachable { url, source } }
+        self.refused_certificate().is_some_and(https::is_about_dates)
     }
 }
 
-/// Whether the connection never stood, so that nobody can have heard the request.
-fn is_unsent(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    source.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
-}
-
-/// The TLS error at the bottom: the library hides it under its own.
-fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls);
+impl From<https::Error> for Error {
+    fn from(error: https::Error) -> Self {
+        use https::Error as E;
+        match error {
+            E::Unreachable { url, source } => Self::Unreachable { url, source },
+            E::Tls { url, source } => Self::Tls { url, source },
+            E::Timeout { url, after } => Self::Timeout { url, after },
+            E::TooLong { url, max } => {
+                Self::Protocol { url, what: format!("more than {max} octets") }
+            }
+            E::Options { what } => Self::Options { what },
         }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(tls) = inner.and_then(|inner| tls_error(inner)) {
-            return Some(tls);
-        }
-        next = error.source();
     }
-    None
 }
 
 /// A problem as RFC 9457 writes it, with the members of this API.

@@ -1,25 +1,26 @@
 //! Notices by server-sent events: an endless stream that comes back by itself where it broke off.
 
-use std::{collections::VecDeque, pin::Pin, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use https::Pieces;
 use model::PacketId;
-use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::{Client, Error, Problem, send::Call};
 
 /// How long a stream may be silent: the node comments every 15 s, so two were lost.
-const SILENCE_MAX: Duration = Duration::from_secs(40);
+pub const SILENCE_MAX: Duration = Duration::from_secs(40);
 /// How long to wait before coming back, until the node says otherwise.
 const RETRY: Duration = Duration::from_millis(500);
 /// The longest it may say.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// The longest event: a title and some codes are far below.
 const EVENT_MAX: usize = 256 * 1024;
+
+/// The status of a stream that is not to be taken up again.
+const NO_CONTENT: u16 = 204;
 
 /// Where a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,14 +90,9 @@ pub struct Events {
     retry: Duration,
     parser: Parser,
     waiting: VecDeque<Event>,
-    connection: Option<Connection>,
+    connection: Option<Pieces>,
     /// How often the stream was taken up again.
     pub reconnected: u32,
-}
-
-struct Connection {
-    url: String,
-    pieces: Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send>>,
 }
 
 impl Client {
@@ -143,10 +139,10 @@ impl Events {
                 self.connect().await?;
                 continue;
             };
-            match timeout(SILENCE_MAX, connection.pieces.next()).await {
-                Ok(Some(Ok(octets))) => self.read(&octets)?,
-                Ok(Some(Err(_)) | None) | Err(_) => {
-                    self.client.leave(&connection.url);
+            match connection.next(SILENCE_MAX).await {
+                Ok(Some(octets)) => self.read(&octets)?,
+                Ok(None) | Err(_) => {
+                    self.client.leave(connection.origin());
                     self.connection = None;
                     self.reconnected += 1;
                     sleep(self.retry).await;
@@ -176,11 +172,10 @@ impl Events {
         }
         call.streams = true;
         let answer = self.client.send(call).await?;
-        if answer.response.status() == StatusCode::NO_CONTENT {
+        if answer.response.status() == NO_CONTENT {
             return Err(key_disabled());
         }
-        self.connection =
-            Some(Connection { url: answer.url, pieces: Box::pin(answer.response.bytes_stream()) });
+        self.connection = Some(answer.response.pieces());
         Ok(())
     }
 

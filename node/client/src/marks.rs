@@ -13,7 +13,7 @@ const PACKET: &str = "user.lgsp.packet";
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 pub(crate) fn mark(file: &File, packet: PacketId) {
     let (packet, flags) = (packet.to_string(), rustix::fs::XattrFlags::empty());
-    let _ = rustix::fs::fsetxattr(file, PACKET, packet.as_bytes(), flags);
+    rustix::fs::fsetxattr(file, PACKET, packet.as_bytes(), flags).ok();
 }
 
 /// Whether a file is marked with this packet.

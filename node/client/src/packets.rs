@@ -1,17 +1,29 @@
 //! Packets: open, send, show, accept, confirm.
 
+use https::Method;
 use model::{Digest, FileName, IdempotencyKey, PacketId};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Accepted, Client, Error, NewPacket, Opened, Packet, Page, Policy, Receipt, ReceiptResult,
-    State, Submitted,
+    Accepted, Client, Error, NewPacket, Opened, PAGE_MAX, Packet, Page, Policy, Receipt,
+    ReceiptResult, State, Submitted,
     body::{Part, multipart},
     send::Call,
 };
+
+/// Receipts that are asked for of one packet: more than there are of the largest circular.
+const RECEIPTS_MAX: usize = 2_048;
+
+/// One page of receipts.
+#[derive(Deserialize)]
+struct ReceiptPage {
+    receipts: Vec<serde_json::Value>,
+    #[serde(default)]
+    next: Option<String>,
+}
 
 /// What stays as it is in a path segment and in a query value: the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -96,9 +108,14 @@ impl Client {
         ];
         let (media_type, body) = multipart(&parts, rand::random());
         let key = key.cloned().unwrap_or_else(fresh_idempotency_key).to_string();
-        let call = Call::new(Method::POST, "/v1/packets")
+        let call = Call::new(Method::Post, "/v1/packets")
             .body(&media_type, body)
-            .header("idempotency-key", key);
+            .header("idempotency-key", key)
+            // The body's digest proves nothing once the content is gone; this one does.
+            .header(
+                "packet-digest",
+                auth::content_digest_sha256(&Sha256::digest(file.octets).into()),
+            );
         self.json(call).await
     }
 
@@ -122,6 +139,28 @@ impl Client {
         self.json(Call::get(format!("/v1/packets/{packet}"))).await
     }
 
+    /// The receipts of a packet, as the platform answers them, all pages in one list: for `lgsp verify` and other
+    /// programs.
+    pub async fn receipts(&self, packet: PacketId) -> Result<serde_json::Value, Error> {
+        let (path, limit) = (format!("/v1/packets/{packet}/receipts"), PAGE_MAX.to_string());
+        let (mut all, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let paging = [("cursor", cursor.as_deref()), ("limit", Some(limit.as_str()))];
+            let page: ReceiptPage = self.json(Call::get(query(&path, &paging))).await?;
+            all.extend(page.receipts);
+            // Whoever goes on for ever is no node of ours.
+            if page.next.is_none() || all.len() >= RECEIPTS_MAX {
+                return Ok(json!({ "receipts": all, "next": page.next }));
+            }
+            cursor = page.next;
+        }
+    }
+
+    /// The platform's public keys, a JWK set, as the platform answers them.
+    pub async fn platform_keys(&self) -> Result<serde_json::Value, Error> {
+        self.json(Call::get("/.well-known/jwks.json".to_owned())).await
+    }
+
     /// A page of what the caller's unit has sent, newest first.
     pub async fn sent(&self, cursor: Option<&str>, limit: u32) -> Result<Page<Packet>, Error> {
         let limit = limit.to_string();
@@ -143,7 +182,7 @@ impl Client {
 
     /// Says that the caller's unit is ready for the content.
     pub async fn accept(&self, packet: PacketId) -> Result<Accepted, Error> {
-        let call = Call::new(Method::POST, format!("/v1/packets/{packet}/accept"));
+        let call = Call::new(Method::Post, format!("/v1/packets/{packet}/accept"));
         self.json(call.header("accept", "application/json")).await
     }
 

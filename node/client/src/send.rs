@@ -10,16 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use reqwest::{
-    Method, Response, StatusCode,
-    header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
-};
+use https::{CONNECT_MAX, Https, Method, Request, Response, Trust};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     Credentials, Error, Problem, Secret,
-    body::{BODY_MAX, read_whole},
+    body::BODY_MAX,
     sign::{self, ToSign},
     waiting::{Waiting, Watcher},
 };
@@ -31,10 +28,12 @@ pub const ATTEMPTS_MAX: usize = 12;
 pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause: a cluster elects a leader in less.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long a connection may take to stand, its TLS included.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
-/// The same where another node can be asked instead: one that is down blinds nobody for long.
+/// How long a connection may take to stand where another node can be asked instead: one that is down
+/// blinds nobody for long.
 const CONNECT_MAX_OF_SEVERAL: Duration = Duration::from_millis(1500);
+
+/// The status of what the caller has already.
+const NOT_MODIFIED: u16 = 304;
 
 /// The language that titles and details of problems are asked for in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,27 +51,6 @@ impl Language {
         match self {
             Self::Vi => "vi",
             Self::En => "en",
-        }
-    }
-}
-
-/// Whom to believe that they are the cluster.
-#[derive(Debug, Clone)]
-pub enum Trust {
-    /// The cluster's authority: its certificate in DER.
-    Authority(Vec<u8>),
-    /// Several authorities, for example of an operator's own certificate.
-    Authorities(Vec<Vec<u8>>),
-    /// The authority with this SHA-256, as a join token pins it.
-    PinnedAuthority([u8; 32]),
-}
-
-impl From<Trust> for certs::Trust {
-    fn from(trust: Trust) -> Self {
-        match trust {
-            Trust::Authority(der) => Self::Authority(der.into()),
-            Trust::Authorities(all) => Self::Authorities(all.into_iter().map(Into::into).collect()),
-            Trust::PinnedAuthority(pin) => Self::PinnedAuthority(pin),
         }
     }
 }
@@ -115,7 +93,7 @@ pub struct Client {
 }
 
 struct Inner {
-    http: reqwest::Client,
+    http: Https,
     urls: Vec<String>,
     /// The node that answered last.
     current: AtomicUsize,
@@ -177,12 +155,12 @@ impl Call {
     }
 
     pub fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path)
+        Self::new(Method::Get, path)
     }
 
     pub fn post(path: impl Into<String>, body: &impl serde::Serialize) -> Self {
         let octets = serde_json::to_vec(body).expect("bodies have text keys and no failing parts");
-        Self::new(Method::POST, path).body("application/json", octets)
+        Self::new(Method::Post, path).body("application/json", octets)
     }
 
     pub fn body(mut self, media_type: &str, octets: impl Into<Bytes>) -> Self {
@@ -215,7 +193,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name).and_then(|value| value.to_str().ok())
+        self.response.header(name)
     }
 
     pub fn number(&self, name: &str) -> Result<u64, Error> {
@@ -227,7 +205,7 @@ impl Answer {
     }
 
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let body = read_whole(&self.url, self.response, BODY_MAX).await?;
+        let body = self.response.whole(BODY_MAX).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Protocol {
             url: self.url,
             what: format!("unexpected JSON ({error})"),
@@ -238,34 +216,18 @@ impl Answer {
 impl Client {
     /// Sets a client up; nothing is sent yet.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let wrong = |what: String| Error::Options { what };
         if options.base_urls.is_empty() {
-            return Err(wrong("no node's address is given".into()));
+            return Err(Error::Options { what: "no node's address is given".into() });
         }
-        let mut urls = Vec::with_capacity(options.base_urls.len());
-        for url in options.base_urls {
-            let parsed =
-                reqwest::Url::parse(&url).map_err(|error| wrong(format!("{url}: {error}")))?;
-            if parsed.scheme() != "https" || parsed.host_str().is_none() || parsed.path() != "/" {
-                return Err(wrong(format!("{url}: https://host:port is expected")));
-            }
-            urls.push(parsed.as_str().trim_end_matches('/').to_owned());
-        }
-        let tls = certs::https_client_config(options.trust.into())
-            .map_err(|error| wrong(error.to_string()))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .connect_timeout(if urls.len() > 1 { CONNECT_MAX_OF_SEVERAL } else { CONNECT_MAX })
-            .tcp_nodelay(true)
-            // `check` looks at the certificates that nodes present.
-            .tls_info(true)
-            // A proxy of the surroundings would see what is meant for the cluster alone.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("lgsp-client/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| wrong(error.to_string()))?;
+        let urls: Vec<String> =
+            options.base_urls.iter().map(|url| https::origin(url)).collect::<Result<_, _>>()?;
+        let http = Https::new(&https::Options {
+            trust: options.trust,
+            // A request says by its signature who calls.
+            identity: None,
+            connect_max: if urls.len() > 1 { CONNECT_MAX_OF_SEVERAL } else { CONNECT_MAX },
+            user_agent: concat!("lgsp-client/", env!("CARGO_PKG_VERSION")),
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
@@ -281,7 +243,7 @@ impl Client {
     }
 
     pub(crate) fn set_watcher(&self, watcher: Watcher) {
-        let _ = self.inner.watcher.set(watcher);
+        self.inner.watcher.set(watcher).ok();
     }
 
     /// Tells who waits.
@@ -313,12 +275,8 @@ impl Client {
         if let Some(index) = self.inner.urls.iter().position(|u| u == url) {
             let next = (index + 1) % self.inner.urls.len();
             // Somebody else may have moved on already; then their choice stands.
-            let _ = self.inner.current.compare_exchange(
-                index,
-                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let (current, relaxed) = (&self.inner.current, Ordering::Relaxed);
+            current.compare_exchange(index, next, relaxed, relaxed).ok();
         }
     }
 
@@ -383,36 +341,31 @@ impl Client {
         let timeout = call.timeout.unwrap_or(self.inner.timeout);
         let target = format!("{url}{}", call.path);
         let headers = self.headers(&target, call)?;
-        let mut request = self.inner.http.request(call.method.clone(), &target).headers(headers);
-        if let Some((_, octets)) = &call.body {
-            request = request.body(octets.clone());
-        }
-        if !call.streams {
-            request = request.timeout(timeout);
-        }
-        let response = match tokio::time::timeout(timeout, request.send()).await {
-            Ok(sent) => sent.map_err(|error| Error::of(url, timeout, error))?,
-            Err(_) => return Err(Error::Timeout { url: url.to_owned(), after: timeout }.into()),
+        let request = Request {
+            method: call.method,
+            origin: url,
+            path: &call.path,
+            headers: &headers,
+            body: call.body.as_ref().map(|(_, octets)| octets.clone()),
+            timeout,
+            streams: call.streams,
         };
-        let status = response.status();
-        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        let response = self.inner.http.send(request).await.map_err(Error::from)?;
+        if matches!(response.status(), 200..=299 | NOT_MODIFIED) {
             return Ok(Answer { url: url.to_owned(), response });
         }
-        let wait = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
-        Err(Failed { error: problem_of(url, response).await, wait })
+        let wait = response.header("retry-after").and_then(|value| value.parse().ok());
+        let wait = wait.map(Duration::from_secs);
+        Err(Failed { error: problem_of(response).await, wait })
     }
 
-    fn headers(&self, target: &str, call: &Call) -> Result<HeaderMap, Error> {
+    fn headers(&self, target: &str, call: &Call) -> Result<Vec<(String, String)>, Error> {
         let mut plain: Vec<(String, String)> = Vec::with_capacity(call.headers.len() + 4);
         plain.extend(call.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         if let Some((media_type, _)) = &call.body {
-            plain.push((CONTENT_TYPE.as_str().into(), media_type.clone()));
+            plain.push(("content-type".into(), media_type.clone()));
         }
-        plain.push((ACCEPT_LANGUAGE.as_str().into(), self.inner.language.as_str().into()));
+        plain.push(("accept-language".into(), self.inner.language.as_str().into()));
         match &call.proof {
             Proof::Nothing => {}
             Proof::Bearer(token) => {
@@ -430,13 +383,7 @@ impl Client {
                 plain.extend(signed);
             }
         }
-        let mut headers = HeaderMap::with_capacity(plain.len());
-        for (name, value) in plain {
-            let fail = || Error::Options { what: format!("the header {name} cannot be sent") };
-            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| fail())?;
-            headers.append(key, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| fail())?);
-        }
-        Ok(headers)
+        Ok(plain)
     }
 }
 
@@ -479,11 +426,11 @@ fn is_tried_again(error: &Error, repeat: Repeat) -> bool {
 }
 
 /// Reads a problem; what is no problem document keeps at least its status.
-async fn problem_of(url: &str, response: Response) -> Error {
-    let status = response.status().as_u16();
-    let body = match read_whole(url, response, BODY_MAX).await {
+async fn problem_of(response: Response) -> Error {
+    let status = response.status();
+    let body = match response.whole(BODY_MAX).await {
         Ok(body) => body,
-        Err(error) => return error,
+        Err(error) => return error.into(),
     };
     let mut problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
     if problem.status == 0 {

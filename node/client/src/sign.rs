@@ -8,9 +8,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use auth::{Scheme, SignRequest, Signer, SigningKey};
+use auth::{COVERED_WHEN_PRESENT, Scheme, SignRequest, Signer, SigningKey};
 use model::{AccessKey, KeyAlgorithm, Moment, Nonce};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::Error;
 
@@ -76,16 +77,6 @@ pub(crate) struct ToSign<'a> {
     pub body: Option<&'a [u8]>,
 }
 
-/// The headers that the profile wants covered when they are sent.
-const COVERED: [&str; 6] = [
-    "authorization",
-    "idempotency-key",
-    "upload-length",
-    "upload-offset",
-    "upload-metadata",
-    "upload-concat",
-];
-
 /// The headers to add: digest of the content, signature and its input.
 pub(crate) fn sign(
     credentials: &Credentials,
@@ -93,11 +84,12 @@ pub(crate) fn sign(
 ) -> Result<Vec<(String, String)>, Error> {
     let rest = request.target.strip_prefix("https://").unwrap_or(request.target);
     let slash = rest.find('/').unwrap_or(rest.len());
-    let digest = request.body.map(|octets| auth::content_digest_sha256(&certs::sha256(octets)));
+    let digest =
+        request.body.map(|octets| auth::content_digest_sha256(&Sha256::digest(octets).into()));
     let covered: Vec<(&str, &str)> = request
         .headers
         .iter()
-        .filter(|(name, _)| COVERED.contains(&name.as_str()))
+        .filter(|(name, _)| COVERED_WHEN_PRESENT.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -4,8 +4,8 @@ use std::{io::SeekFrom, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use model::{Digest, FileName, MediaType};
-use reqwest::Method;
+use https::Method;
+use model::{Digest, FileName, MediaType, lengths::in_memory};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt},
@@ -44,7 +44,7 @@ impl Client {
         name: Option<&FileName>,
         media_type: &MediaType,
     ) -> Result<(), Error> {
-        let call = Call::new(Method::POST, format!("/v1/spaces/{}", space.id))
+        let call = Call::new(Method::Post, format!("/v1/spaces/{}", space.id))
             .header("tus-resumable", "1.0.0")
             .header("upload-length", size.to_string())
             .header("upload-metadata", metadata(name, media_type))
@@ -101,7 +101,7 @@ impl Client {
 
     /// The offset up to which a space's content is durable, from whichever node answers.
     pub async fn upload_offset(&self, space: &Space) -> Result<u64, Error> {
-        let call = Call::new(Method::HEAD, content_path(space))
+        let call = Call::new(Method::Head, content_path(space))
             .header("tus-resumable", "1.0.0")
             .proof(Proof::Bearer(space.token.clone()));
         self.send(call).await?.number("upload-offset")
@@ -113,7 +113,7 @@ impl Client {
         offset: u64,
         piece: Bytes,
     ) -> Result<(u64, String), Failed> {
-        let mut call = Call::new(Method::PATCH, content_path(space))
+        let mut call = Call::new(Method::Patch, content_path(space))
             .header("tus-resumable", "1.0.0")
             .header("upload-offset", offset.to_string())
             .proof(Proof::Bearer(space.token.clone()));
@@ -162,7 +162,7 @@ impl<R: AsyncRead + AsyncSeek + Unpin> Reader<'_, R> {
     /// The piece at an offset; what lies before it and was not hashed yet is read for that alone.
     async fn piece(&mut self, offset: u64) -> Result<Bytes, Error> {
         while self.hashed < offset {
-            self.read(self.hashed, PIECE.min((offset - self.hashed) as usize)).await?;
+            self.read(self.hashed, PIECE.min(in_memory(offset - self.hashed))).await?;
         }
         self.read(offset, PIECE).await
     }
@@ -178,7 +178,7 @@ impl<R: AsyncRead + AsyncSeek + Unpin> Reader<'_, R> {
         let end = offset + length as u64;
         self.at = Some(end);
         if end > self.hashed {
-            self.hasher.update(&octets[(self.hashed - offset) as usize..]);
+            self.hasher.update(&octets[in_memory(self.hashed - offset)..]);
             self.hashed = end;
         }
         Ok(octets.into())

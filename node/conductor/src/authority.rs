@@ -5,18 +5,21 @@
 //! the cluster key does not turn any more: its key is sealed under a version that no removed node
 //! holds. Each node then certifies itself anew, which is for its keeper to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use auth::VerifiedCaller;
-use certs::Authority;
+use auth::{Signed, Whole};
+use certs::{Authority, Keyring};
 use consensus::Role;
 use machine::{
     AuthorityRecord, Command, OlderAuthority, OrderAuthority, Refusal, Time, TurnAuthority, View,
 };
 use minicbor::bytes::ByteVec;
-use model::{Digest, Grant, Moment};
+use model::{Digest, Moment};
 
-use crate::{AUTHORITY_PURPOSE, Error, Exchange};
+use crate::door::{self, Core};
+
+/// What the authority's key is sealed to in the state.
+pub const AUTHORITY_PURPOSE: &[u8] = b"lgsp/authority-key/v1";
 
 /// A join token waits so long for a new authority that is wanted: a rotation takes some tenths of a second where
 /// every node is there. Where one is away it may take hours, and a machine that replaces it must be able
@@ -75,33 +78,44 @@ impl Authorities {
     }
 }
 
-impl Exchange {
+/// Why the authority does not turn.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster does not take it.
+    #[error(transparent)]
+    Door(#[from] door::Error),
+    /// A certificate, or the sealed key of one, failed.
+    #[error("a certificate or a sealed secret failed")]
+    Certs(#[from] certs::Error),
+}
+
+/// The door of the authority and those before it.
+pub struct AuthorityDoor {
+    core: Core,
+    cluster_key: Arc<Keyring>,
+}
+
+impl AuthorityDoor {
+    pub(crate) fn new(core: Core, cluster_key: Arc<Keyring>) -> Self {
+        Self { core, cluster_key }
+    }
+
     /// The authorities as this node's state knows them; none before the founding.
     pub fn authorities(&self) -> Option<Authorities> {
-        let latest = View::new(self.consensus().latest());
+        let latest = View::new(self.core.consensus.latest());
         latest.authority().map(|record| Authorities::of(&record, latest.clock()))
     }
 
     /// Asks for a new authority. Those before it are honoured for so long (milliseconds).
-    pub async fn rotate_authority(
-        &self,
-        caller: &VerifiedCaller,
-        overlap_ms: u64,
-    ) -> Result<(), Error> {
+    pub async fn rotate(&self, caller: &Signed<Whole>, overlap_ms: u64) -> Result<(), door::Error> {
         let order = OrderAuthority::Rotate { overlap_ms };
-        self.propose_for(caller, Command::OrderAuthority(order)).await.map(drop)
+        self.core.propose_for(caller, Command::OrderAuthority(order)).await.map(drop)
     }
 
     /// Ends the authorities before the one that certifies, whatever time they have left.
-    pub async fn end_older_authorities(&self, caller: &VerifiedCaller) -> Result<(), Error> {
+    pub async fn end_older(&self, caller: &Signed<Whole>) -> Result<(), door::Error> {
         let order = Command::OrderAuthority(OrderAuthority::EndOlder);
-        self.propose_for(caller, order).await.map(drop)
-    }
-
-    /// The authorities, for an administrator.
-    pub fn authority_status(&self, caller: &VerifiedCaller) -> Result<Option<Authorities>, Error> {
-        Self::require(caller, Grant::Admin)?;
-        Ok(self.authorities())
+        self.core.propose_for(caller, order).await.map(drop)
     }
 
     /// Waits for a rotation that is under way, but not for long: what is made now and pins the authority
@@ -109,42 +123,46 @@ impl Exchange {
     pub(crate) async fn rotated(&self) {
         // Where it takes longer, what is made now is good until then.
         let _is_rotated = self
+            .core
             .until(ROTATION_WAIT, || {
-                let record = View::new(self.consensus().latest()).authority();
+                let record = View::new(self.core.consensus.latest()).authority();
                 record.is_none_or(|record| record.wanted.is_none())
             })
             .await;
     }
 
     /// Takes the next step of a rotation, where this node leads.
-    pub(crate) async fn keep_authority(&self) -> Result<(), Error> {
-        let latest = View::new(self.consensus().latest());
+    pub(crate) async fn keep(&self) -> Result<(), Error> {
+        let latest = View::new(self.core.consensus.latest());
         let (Some(record), Some(key)) = (latest.authority(), latest.cluster_key()) else {
             return Ok(());
         };
-        if self.consensus().status().role != Role::Leader {
+        if self.core.consensus.status().role != Role::Leader {
             return Ok(());
         }
-        let now = self.consensus().tick();
+        let now = self.core.consensus.tick();
         if record.older.iter().any(|older| older.until.tick <= now) {
-            self.propose(None, Command::TurnAuthority(TurnAuthority::End)).await?;
+            self.core.propose(Command::TurnAuthority(TurnAuthority::End)).await?;
         }
         // Of two rotations the cluster key's is first.
-        let seals = self.inner.parts.cluster_key.active() == key.active && !key.wanted;
+        let seals = self.cluster_key.active() == key.active && !key.wanted;
         if record.wanted.is_none() || !seals {
             return Ok(());
         }
         let replace = self.next_authority(&record)?;
-        self.propose(None, Command::TurnAuthority(replace)).await.map(drop)
+        self.core.propose(Command::TurnAuthority(replace)).await?;
+        Ok(())
     }
 
     fn next_authority(&self, record: &AuthorityRecord) -> Result<TurnAuthority, Error> {
-        let (now, cluster) =
-            (self.now(), self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?);
-        let former = self.open_authority(record)?;
+        let (now, cluster) = (
+            self.core.now(),
+            self.core.cluster().ok_or(door::Error::Refused(Refusal::NotFounded))?,
+        );
+        let former = self.open(record)?;
         let number = record.number.saturating_add(1);
         let (next, by_former) = former.succeed(&cluster.cluster, number, now)?;
-        let sealing = self.inner.parts.cluster_key.sealing();
+        let sealing = self.cluster_key.sealing();
         Ok(TurnAuthority::Replace {
             number,
             certificate: ByteVec::from(next.certificate().to_vec()),
@@ -155,8 +173,8 @@ impl Exchange {
     }
 
     /// The authority that certifies, with its key.
-    pub(crate) fn open_authority(&self, record: &AuthorityRecord) -> Result<Authority, Error> {
-        let key = self.inner.parts.cluster_key.open(AUTHORITY_PURPOSE, &record.key_sealed)?;
+    pub(crate) fn open(&self, record: &AuthorityRecord) -> Result<Authority, Error> {
+        let key = self.cluster_key.open(AUTHORITY_PURPOSE, &record.key_sealed)?;
         Ok(Authority::from_parts(&record.certificate, &key)?)
     }
 }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use auth::VerifiedCaller;
+use auth::{Signed, VerifiedCaller, Whole};
 use certs::ClusterKey;
 use consensus::Role;
 use machine::{
@@ -18,7 +18,9 @@ use minicbor::bytes::ByteVec;
 use model::{Digest, Grant, NodeId};
 use zeroize::Zeroizing;
 
-use crate::{AUTHORITY_PURPOSE, Error, Exchange, KeyOctets, registry::secret_context};
+use crate::{
+    AUTHORITY_PURPOSE, Error, Exchange, KeyOctets, door::require, registry::secret_context,
+};
 
 /// How long the leader waits for members that do not hold a staged version yet, beyond the majority. A
 /// node that is away longer fetches it when it is back.
@@ -70,7 +72,7 @@ impl Exchange {
     /// before it die with the rotation, and not a day later.
     pub async fn rotate_cluster_key(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         ends_tokens: bool,
     ) -> Result<(), Error> {
         let rotate = Command::RotateClusterKey(RotateClusterKey { ends_tokens });
@@ -90,13 +92,6 @@ impl Exchange {
             return None;
         }
         Some(self.inner.parts.cluster_key.version(version)?.octets())
-    }
-
-    /// Whether this node lacks the version that seals: it can open nothing new until it has it.
-    pub(crate) fn lacks_cluster_key(&self) -> bool {
-        let record = View::new(self.consensus().latest()).cluster_key();
-        let ring = &self.inner.parts.cluster_key;
-        record.is_some_and(|record| !ring.holds(record.active, record.check))
     }
 
     /// How long the next look at the rotation has time, if nothing happens: what is waited for is noticed
@@ -280,7 +275,7 @@ impl Exchange {
     }
 
     async fn turn(&self, step: TurnClusterKey) -> Result<(), Error> {
-        self.propose(None, Command::TurnClusterKey(step)).await.map(drop)
+        self.propose(Command::TurnClusterKey(step)).await.map(drop)
     }
 
     /// Only administrators see how far a rotation is.
@@ -288,7 +283,7 @@ impl Exchange {
         &self,
         caller: &VerifiedCaller,
     ) -> Result<Option<ClusterKeyStatus>, Error> {
-        Self::require(caller, Grant::Admin)?;
+        require(caller, Grant::Admin)?;
         Ok(self.cluster_key())
     }
 }

@@ -7,10 +7,7 @@ use futures_util::{StreamExt, stream};
 use machine::View;
 use model::SpaceId;
 
-use crate::Exchange;
-
-/// Spaces that may wait here; under a flood of refusals the rest is left to reconciliation.
-pub(crate) const DISCARDS_MAX: usize = 10_000;
+use crate::{Error, Exchange};
 
 /// Spaces that the other nodes are told of at once.
 const TOLD_AT_ONCE: usize = 16;
@@ -51,29 +48,44 @@ impl Exchange {
         self.inner.discards.add(space);
     }
 
-    /// Destroys what has been left so far, here and on the other nodes.
-    pub(crate) async fn discard_waiting(&self) {
+    /// Leaves a content to be destroyed here that no command names or will name; one that a packet names stays.
+    pub fn destroy_unnamed(&self, space: SpaceId) {
+        self.inner.unwanted.add(space);
+    }
+
+    /// Tells the other nodes what has been left so far, and destroys it here with what they have told.
+    pub(crate) async fn discard_waiting(&self) -> Result<(), Error> {
         let spaces = self.inner.discards.take();
         stream::iter(spaces.clone())
             .for_each_concurrent(TOLD_AT_ONCE, |space| self.inner.parts.nodes.discard(space))
             .await;
+        let mut waiting = self.inner.unwanted.take();
+        waiting.extend(spaces);
+        let destroyed = self.destroy_all_unnamed(&waiting).await;
+        if destroyed.is_err() {
+            waiting.into_iter().for_each(|space| self.destroy_unnamed(space));
+        }
+        destroyed
+    }
+
+    async fn destroy_all_unnamed(&self, spaces: &[SpaceId]) -> Result<(), Error> {
+        // A content may have come with an entry that is not applied here yet, and that was answered elsewhere: once
+        // it is, the log can say that it had landed.
+        self.consensus().read_index().await?;
         for spaces in spaces.chunks(PURGED_AT_ONCE) {
-            self.destroy_all_unnamed(spaces).await;
+            // Each for itself: what is named once stays named.
+            let view = View::new(self.consensus().latest());
+            let named = |space: &SpaceId| view.packet_of_space(*space).is_some();
+            let unnamed = spaces.iter().copied().filter(|space| !named(space)).collect();
+            self.destroy(unnamed).await?;
         }
+        Ok(())
     }
 
-    /// Destroys this node's copy of a content that no packet names; one that a packet names stays.
-    pub async fn destroy_unnamed(&self, space: SpaceId) {
-        self.destroy_all_unnamed(&[space]).await;
-    }
-
-    async fn destroy_all_unnamed(&self, spaces: &[SpaceId]) {
-        // Each for itself: what is named once stays named.
-        let view = View::new(self.consensus().latest());
-        let named = |space: &SpaceId| view.packet_of_space(*space).is_some();
-        let unnamed = spaces.iter().copied().filter(|space| !named(space)).collect();
-        if let Err(error) = self.content().purge(unnamed).await {
-            tracing::warn!(%error, "contents that nobody names could not be destroyed yet");
-        }
+    /// Destroys contents here, those of packets that have ended and those that nothing names. What came with an entry
+    /// that is applied must not be missed at the next start.
+    pub(crate) async fn destroy(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
+        self.consensus().before_destroying().await?;
+        Ok(self.content().purge(spaces).await?)
     }
 }

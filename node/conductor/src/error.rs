@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use machine::Refusal;
 
+use crate::{authority, door, gate, history, hold, receipts, registry};
+
 /// What a door answers when it does not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -113,6 +115,18 @@ pub enum Error {
     /// The content store failed.
     #[error("the content store failed")]
     Content(#[source] content::Error),
+    /// No receipt could be made of a fact: a bug of ours.
+    #[error("no receipt could be made")]
+    Receipt(#[source] ::receipts::MakeError),
+    /// The history is not so long.
+    #[error("the history has {size} facts")]
+    BeyondHistory {
+        /// How many facts it has.
+        size: u64,
+    },
+    /// The history failed.
+    #[error("the history failed")]
+    History(#[source] ::history::Error),
     /// A certificate or a sealed secret failed.
     #[error("a certificate or a sealed secret failed")]
     Certs(#[source] certs::Error),
@@ -130,21 +144,84 @@ impl From<auth::Rejection> for Error {
     }
 }
 
+impl From<history::Error> for Error {
+    fn from(error: history::Error) -> Self {
+        match error {
+            history::Error::Door(error) => error.into(),
+            history::Error::Beyond { size } => Self::BeyondHistory { size },
+            history::Error::Failed(source) => Self::History(source),
+        }
+    }
+}
+
+impl From<receipts::Error> for Error {
+    fn from(error: receipts::Error) -> Self {
+        match error {
+            receipts::Error::History(error) => error.into(),
+            receipts::Error::Make(source) => Self::Receipt(source),
+        }
+    }
+}
+
 impl From<certs::Error> for Error {
     fn from(error: certs::Error) -> Self {
         Self::Certs(error)
     }
 }
 
+impl From<door::Error> for Error {
+    fn from(error: door::Error) -> Self {
+        match error {
+            door::Error::Refused(refusal) => Self::Refused(refusal),
+            door::Error::Unavailable { retry_after } => Self::Unavailable { retry_after },
+            door::Error::Unknown => Self::Unknown,
+            door::Error::TooLarge { max } => Self::TooLarge { max },
+        }
+    }
+}
+
+impl From<authority::Error> for Error {
+    fn from(error: authority::Error) -> Self {
+        match error {
+            authority::Error::Door(error) => error.into(),
+            authority::Error::Certs(source) => Self::Certs(source),
+        }
+    }
+}
+
+impl From<gate::Error> for Error {
+    fn from(error: gate::Error) -> Self {
+        match error {
+            gate::Error::Signature(rejection) => Self::Signature(rejection),
+            gate::Error::TokenInvalid => Self::TokenInvalid,
+            gate::Error::Door(error) => error.into(),
+        }
+    }
+}
+
+impl From<hold::Error> for Error {
+    fn from(error: hold::Error) -> Self {
+        match error {
+            hold::Error::KeyDisabled => Self::Signature(auth::Rejection::KeyDisabled),
+            hold::Error::NotGranted => Self::Refused(Refusal::NotGranted),
+            hold::Error::CutOff { retry_after } => Self::Unavailable { retry_after },
+        }
+    }
+}
+
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        match error {
+            registry::Error::Door(error) => error.into(),
+            registry::Error::PublicKey(source) => Self::PublicKey(source),
+            registry::Error::Seal(source) => Self::Certs(source),
+        }
+    }
+}
+
 impl From<consensus::ProposeError> for Error {
     fn from(error: consensus::ProposeError) -> Self {
-        match error {
-            consensus::ProposeError::Unavailable { retry_after } => {
-                Self::Unavailable { retry_after }
-            }
-            consensus::ProposeError::TooLarge { max, .. } => Self::TooLarge { max: max as u64 },
-            consensus::ProposeError::Unknown => Self::Unknown,
-        }
+        door::Error::from(error).into()
     }
 }
 

@@ -6,12 +6,10 @@
 
 use std::time::Duration;
 
-use auth::Rejection;
+use consensus::{Consensus, Unavailable};
 use machine::View;
 use model::{AccessKey, Grant, KeyStatus};
 use tokio::time::{Instant, sleep};
-
-use crate::{Error, Exchange};
 
 /// Between two looks. With the two seconds within which a node hears of a revoked key or stands
 /// still, nothing goes on for longer; and a step that moves megabytes does not notice it.
@@ -25,9 +23,32 @@ const STALE_PAUSE: Duration = Duration::from_millis(50);
 /// that fail in a row, so that only a real loss of the cluster sends every client elsewhere.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(3);
 
+/// Why something under way is over.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The key that began it may not be used any more.
+    #[error("the key may no longer be used")]
+    KeyDisabled,
+    /// Its application is no longer granted it.
+    #[error("the key's application is no longer granted this")]
+    NotGranted,
+    /// This node has not heard of a majority for a while.
+    #[error("no majority of the nodes can be reached")]
+    CutOff {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+impl From<Unavailable> for Error {
+    fn from(error: Unavailable) -> Self {
+        Self::CutOff { retry_after: error.retry_after }
+    }
+}
+
 /// What something under way holds on to: a key that may be used, and a node that hears of the cluster.
-pub struct Hold {
-    exchange: Exchange,
+pub(crate) struct Hold {
+    consensus: Consensus,
     key: AccessKey,
     /// What the key must be granted; none where any key of the unit will do.
     grant: Option<Grant>,
@@ -36,27 +57,25 @@ pub struct Hold {
     stale_since: Option<Instant>,
 }
 
-impl Exchange {
-    /// Holds on to a key that was looked up a moment ago.
-    pub fn hold_on(&self, key: &AccessKey, grant: Option<Grant>) -> Hold {
-        let (exchange, key) = (self.clone(), key.clone());
-        Hold { exchange, key, grant, looked_at: Instant::now(), stale_since: None }
-    }
-}
-
 impl Hold {
+    /// Holds on to a key that was looked up a moment ago.
+    pub(crate) fn on(consensus: &Consensus, key: &AccessKey, grant: Option<Grant>) -> Self {
+        let (consensus, key) = (consensus.clone(), key.clone());
+        Self { consensus, key, grant, looked_at: Instant::now(), stale_since: None }
+    }
+
     /// Whether it may go on now. `false`: not before this node has heard of a majority; an error: it
     /// is over.
-    pub fn look(&mut self) -> Result<bool, Error> {
+    pub(crate) fn look(&mut self) -> Result<bool, Error> {
         self.looked_at = Instant::now();
-        let record = View::new(self.exchange.consensus().latest()).key(&self.key);
+        let record = View::new(self.consensus.latest()).key(&self.key);
         let Some(record) = record.filter(|record| record.status == KeyStatus::Active) else {
-            return Err(Rejection::KeyDisabled.into());
+            return Err(Error::KeyDisabled);
         };
         if self.grant.is_some_and(|grant| !record.grants.has(grant)) {
-            return Err(machine::Refusal::NotGranted.into());
+            return Err(Error::NotGranted);
         }
-        let Err(stale) = self.exchange.fresh() else {
+        let Err(stale) = self.fresh() else {
             self.stale_since = None;
             return Ok(true);
         };
@@ -64,8 +83,13 @@ impl Hold {
         if self.looked_at.duration_since(since) < CUT_OFF_AFTER { Ok(false) } else { Err(stale) }
     }
 
+    /// Whether this node hears of the cluster now.
+    pub(crate) fn fresh(&self) -> Result<(), Error> {
+        Ok(self.consensus.fresh()?)
+    }
+
     /// Waits until the next step may be made. Most steps do not even look.
-    pub async fn step(&mut self) -> Result<(), Error> {
+    pub(crate) async fn step(&mut self) -> Result<(), Error> {
         if self.stale_since.is_none() && self.looked_at.elapsed() < LOOK_EVERY {
             return Ok(());
         }
@@ -76,7 +100,7 @@ impl Hold {
     }
 
     /// Waits until it is over, for those who wait for something else meanwhile; answers why.
-    pub async fn lost(&mut self) -> Error {
+    pub(crate) async fn lost(&mut self) -> Error {
         loop {
             sleep(LOOK_EVERY).await;
             if let Err(error) = self.look() {

@@ -1,21 +1,25 @@
 //! Intake: a source asks for a space, or sends a small packet in one round trip, Article 13.
 //!
-//! Content is durable on a majority before the command that speaks of it is proposed, never after.
-//! What will certainly be named by no command is destroyed at once (see `discard`); what an unknown
-//! outcome leaves behind is for reconciliation to judge.
+//! Content is durable on a majority before the command that speaks of it is accepted, never after: it goes ahead of
+//! its command, or, where it is small, rides with it (decision 0019). What will certainly be named by no command is
+//! destroyed at once (see `discard`); what an unknown outcome leaves behind is for reconciliation to judge.
+
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use consensus::ProposeError;
 use machine::{
-    CancelPacket, Command, Idempotency, OpenPacket, Outcome, PacketRow, Refusal, Request,
-    SealPacket, SubmitPacket, View,
+    CancelPacket, Command, Idempotency, OpenPacket, Outcome, PacketRow, RIDING_SIZE_MAX, Refusal,
+    Request, SealPacket, SubmitPacket, View,
 };
 use minicbor::{Decode, Encode};
 use model::{Digest, FileName, Grant, IdempotencyKey, Moment, NodeId, PacketId, SpaceId, UnitCode};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
-use auth::VerifiedCaller;
+use auth::{Signed, Whole};
 
-use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken, census::Asked};
+use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken, census::Asked, door::require, riding};
 
 /// How often a content is copied and proposed where the voters change in between. They change one at
 /// a time, seconds apart.
@@ -96,8 +100,8 @@ impl FileMeta {
 
 impl Exchange {
     /// Grants a space for a packet's content.
-    pub async fn open(&self, caller: &VerifiedCaller, open: OpenRequest) -> Result<Opened, Error> {
-        Self::require(caller, Grant::Send)?;
+    pub async fn open(&self, caller: &Signed<Whole>, open: OpenRequest) -> Result<Opened, Error> {
+        require(caller, Grant::Send)?;
         if let Some(size) = open.size.filter(|size| *size > self.inner.parts.content_max) {
             tracing::debug!(size, "an announced size is over the limit");
             return Err(Error::TooLarge { max: self.inner.parts.content_max });
@@ -137,10 +141,11 @@ impl Exchange {
     /// Takes a small packet whole: open, send and seal in one round trip.
     pub async fn submit(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         submission: &Submission,
     ) -> Result<Accepted, Error> {
-        Self::require(caller, Grant::Send)?;
+        let mut begun = Instant::now();
+        require(caller, Grant::Send)?;
         if submission.content.len() > ONE_ROUND_MAX {
             return Err(Error::TooLarge { max: ONE_ROUND_MAX as u64 });
         }
@@ -148,7 +153,7 @@ impl Exchange {
         let key = submission.idempotency_key.as_ref();
         let targets = machine::foreseen_targets(self.consensus().latest(), app, request, key);
         if targets.is_none()
-            && let Some(answer) = self.ask_without_copies(caller, submission).await
+            && let Some(answer) = self.ask_without_copies(caller, submission, begun).await
         {
             return answer;
         }
@@ -156,11 +161,12 @@ impl Exchange {
         self.take_in(caller, targets.as_ref().unwrap_or(&request.targets), Some(size))?;
         let mut tries = 1;
         loop {
-            match self.submit_once(caller, submission).await {
+            match self.submit_once(caller, submission, begun).await {
                 // Others vote since the content was copied: it goes to those who vote now. The
                 // signature is still good, as this refusal uses no nonce up (decision 0006).
                 Err(Error::Refused(Refusal::HoldersTooFew)) if tries < HOLDER_TRIES_MAX => {
                     tries += 1;
+                    begun = Instant::now();
                     self.tell_voters();
                 }
                 answer => return answer,
@@ -173,8 +179,9 @@ impl Exchange {
     /// None where only the holders are wanting: that refusal uses no nonce up (decision 0006).
     async fn ask_without_copies(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         submission: &Submission,
+        begun: Instant,
     ) -> Option<Result<Accepted, Error>> {
         let (digest, size) =
             (Digest(Sha256::digest(&submission.content).into()), submission.content.len() as u64);
@@ -182,6 +189,7 @@ impl Exchange {
         let packet = PacketId::mint(now, self.random_bits());
         let space = SpaceId::mint(now, self.random_bits());
         let stored = content::Stored { digest, size, holders: Vec::new() };
+        self.inner.path.prepare.count(begun.elapsed());
         match self.propose_submission(caller, submission, (packet, space), stored).await {
             Err(Error::Refused(Refusal::HoldersTooFew)) => None,
             answer => Some(answer),
@@ -192,7 +200,7 @@ impl Exchange {
     /// unit may have other codes, and has one share.
     fn take_in(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         targets: &[UnitCode],
         size: Option<u64>,
     ) -> Result<(), Error> {
@@ -202,13 +210,18 @@ impl Exchange {
 
     async fn submit_once(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         submission: &Submission,
+        begun: Instant,
     ) -> Result<Accepted, Error> {
         let now = self.now();
         let packet = PacketId::mint(now, self.random_bits());
         let space = SpaceId::mint(now, self.random_bits());
         let meta = FileMeta { file_name: submission.file_name.clone() };
+        let ids = (packet, space);
+        if let Some(answer) = self.submit_riding(caller, submission, ids, &meta, begun).await {
+            return answer;
+        }
         let unnamed = self.unnamed(space);
         let content = submission.content.clone();
         let put = self.content().put_small(space, packet, meta.to_bytes(), content).await;
@@ -216,6 +229,7 @@ impl Exchange {
             unnamed.leave();
         }
         let stored = put?;
+        self.inner.path.prepare.count(begun.elapsed());
         let answer = self.propose_submission(caller, submission, (packet, space), stored).await;
         let useless = match &answer {
             Ok(accepted) => accepted.repeated,
@@ -229,20 +243,82 @@ impl Exchange {
         answer
     }
 
+    /// Proposes a small content with the command that speaks of it. None where it is not small, or where a node
+    /// lacks room for it: then it goes ahead, which needs a majority that has room. Nothing has happened then.
+    async fn submit_riding(
+        &self,
+        caller: &Signed<Whole>,
+        submission: &Submission,
+        (packet, space): (PacketId, SpaceId),
+        meta: &FileMeta,
+        begun: Instant,
+    ) -> Option<Result<Accepted, Error>> {
+        let content = submission.content.clone();
+        if content.len() as u64 > RIDING_SIZE_MAX || !self.content().has_room() {
+            return None;
+        }
+        let record = match self.content().seal_small(space, packet, meta.to_bytes(), content) {
+            Ok(record) => record,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let (digest, size) = (record.digest(), record.size());
+        let stored = content::Stored { digest, size, holders: Vec::new() };
+        let command = Self::submission(submission, (packet, space), stored, true);
+        let proposal = match self.core().proposal_for(caller, command) {
+            Ok(proposal) => proposal,
+            Err(refusal) => return Some(Err(refusal.into())),
+        };
+        let prepared = Instant::now();
+        let proposed = self.consensus().propose_with(proposal, riding::attachment(&record)).await;
+        if !matches!(proposed, Err(ProposeError::NoRide)) {
+            self.inner.path.prepare.count(prepared - begun);
+            self.inner.path.propose.count(prepared.elapsed());
+        }
+        let outcome = match proposed {
+            Err(ProposeError::NoRide) => return None,
+            Err(error) => return Some(Err(error.into())),
+            Ok(outcome) => outcome,
+        };
+        match &outcome {
+            Ok(Outcome::Accepted { repeated: false, .. }) => {
+                self.content().metrics().bytes_in.fetch_add(size, Relaxed);
+            }
+            // Every node that has applied it knows; of a refusal that leaves nothing only this one does.
+            _ => self.discard(space),
+        }
+        Some(outcome.map_err(Error::from).map(|outcome| accepted(outcome, digest, size)))
+    }
+
     async fn propose_submission(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
+        submission: &Submission,
+        ids: (PacketId, SpaceId),
+        stored: content::Stored,
+    ) -> Result<Accepted, Error> {
+        let (digest, size) = (stored.digest, stored.size);
+        let command = Self::submission(submission, ids, stored, false);
+        let prepared = Instant::now();
+        let outcome = self.propose_for(caller, command).await;
+        self.inner.path.propose.count(prepared.elapsed());
+        let outcome = outcome?;
+        Ok(accepted(outcome, digest, size))
+    }
+
+    fn submission(
         submission: &Submission,
         (packet, space): (PacketId, SpaceId),
         content::Stored { digest, size, holders }: content::Stored,
-    ) -> Result<Accepted, Error> {
+        rides: bool,
+    ) -> Command {
         let request = submission.request.clone();
-        let command = Command::SubmitPacket(SubmitPacket {
+        Command::SubmitPacket(SubmitPacket {
             packet,
             space,
             digest,
             size,
             holders,
+            rides,
             idempotency: submission.idempotency_key.clone().map(|key| Idempotency {
                 key,
                 fingerprint: fingerprint(
@@ -253,25 +329,19 @@ impl Exchange {
                 ),
             }),
             request,
-        });
-        match self.propose_for(caller, command).await? {
-            Outcome::Accepted { packet, at, repeated } => {
-                Ok(Accepted { packet, at, size, digest, repeated })
-            }
-            other => unreachable!("a submitted packet is accepted, not {other:?}"),
-        }
+        })
     }
 
     /// Seals a space whose content has arrived: the source signs size and digest of the whole.
     pub async fn seal(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         packet: PacketId,
         digest: Digest,
         size: u64,
         policy: Option<machine::ExchangePolicy>,
     ) -> Result<Accepted, Error> {
-        Self::require(caller, Grant::Send)?;
+        require(caller, Grant::Send)?;
         self.consensus().read_index().await?;
         let record = View::new(self.consensus().latest()).packet_row(packet);
         let record = record.filter(|record| record.source == *caller.unit());
@@ -323,9 +393,18 @@ impl Exchange {
     }
 
     /// Takes a packet back.
-    pub async fn cancel(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<(), Error> {
+    pub async fn cancel(&self, caller: &Signed<Whole>, packet: PacketId) -> Result<(), Error> {
         let command = Command::CancelPacket(CancelPacket { packet });
         self.propose_for(caller, command).await.map(drop)
+    }
+}
+
+fn accepted(outcome: Outcome, digest: Digest, size: u64) -> Accepted {
+    match outcome {
+        Outcome::Accepted { packet, at, repeated } => {
+            Accepted { packet, at, size, digest, repeated }
+        }
+        other => unreachable!("a submitted packet is accepted, not {other:?}"),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use consensus::{Role, Standing};
+use content::Holding;
 use futures_util::future::join_all;
 use machine::{Command, NodeRecord, Outcome, Refusal, ReleaseHoldings, RemoveNode, View};
-use model::NodeId;
+use model::{NodeId, SpaceId};
 
 use crate::{Error, Exchange, MemberStatus, Vitals};
 
@@ -37,8 +38,13 @@ impl Exchange {
 
     async fn release(&self, node: NodeId) -> Result<(), Error> {
         loop {
+            if let Some(space) = self.held_by_too_few(node).await {
+                // Whoever lacks it fetches it; the next round goes on here.
+                tracing::debug!(%node, %space, "a content of a node that leaves is with too few others");
+                return Ok(());
+            }
             let release = ReleaseHoldings { node, packets_max: RELEASED_A_COMMAND };
-            match self.propose(None, Command::ReleaseHoldings(release)).await? {
+            match self.propose(Command::ReleaseHoldings(release)).await? {
                 Outcome::HoldingsReleased { is_released: true, .. } => break,
                 // The others copy its content; the next round goes on here.
                 Outcome::HoldingsReleased { needed_for: Some(packet), .. } => {
@@ -62,7 +68,51 @@ impl Exchange {
                 return Ok(());
             }
         }
-        self.propose(None, Command::RemoveNode(RemoveNode { node })).await.map(drop)
+        self.propose(Command::RemoveNode(RemoveNode { node })).await.map(drop)
+    }
+
+    /// A content that the next command would take off a leaving member, and that too few members have.
+    ///
+    /// All members count as holders of a content that rode with its entry, those too that lag behind: who leaves
+    /// because its disk goes, say, leaves nothing with them. So they are asked.
+    async fn held_by_too_few(&self, node: NodeId) -> Option<SpaceId> {
+        let (members, spaces) = {
+            let reader = self.consensus().shared_view().await;
+            let view = View::new(&*reader);
+            let leaving = view.node(node)?.leaving?;
+            // Who is given up is not waited for.
+            if leaving.gives_up || !leaving.was_member || leaving.is_released {
+                return None;
+            }
+            let held = |packet| {
+                let row = view.packet_row(packet)?;
+                let is_held = row.sealed_at.is_some() && row.lost_at.is_none();
+                (is_held && row.holders.contains(&node)).then_some(row.space)
+            };
+            let next = view.live(leaving.released_to, RELEASED_A_COMMAND as usize);
+            (view.members(), next.into_iter().filter_map(held).collect::<Vec<_>>())
+        };
+        if spaces.is_empty() {
+            return None;
+        }
+        let answers = members.iter().map(|member| self.holdings_of(*member, spaces.clone()));
+        let answers: Vec<Vec<Holding>> = join_all(answers).await.into_iter().flatten().collect();
+        let wanting = spaces.into_iter().enumerate().find(|(at, _)| {
+            let whole = answers.iter().filter(|answer| answer.get(*at) == Some(&Holding::Whole));
+            whole.count() * 2 <= members.len()
+        });
+        wanting.map(|(_, space)| space)
+    }
+
+    async fn holdings_of(&self, member: NodeId, spaces: Vec<SpaceId>) -> Option<Vec<Holding>> {
+        if member != self.node() {
+            return self.content().ask_holdings(member, spaces).await;
+        }
+        let mut holdings = Vec::with_capacity(spaces.len());
+        for space in spaces {
+            holdings.push(self.content().holding(space).await);
+        }
+        Some(holdings)
     }
 
     /// Notes in a status which members have told of entries that no other holds.

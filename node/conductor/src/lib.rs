@@ -4,58 +4,84 @@
 //! heads and octets, contents go through the content store, and what it needs of other nodes beyond
 //! consensus and content it asks through [`Nodes`].
 
+#![cfg_attr(
+    test,
+    allow(clippy::cast_possible_truncation, reason = "a test that fails says enough")
+)]
+
 mod authority;
 mod backlog;
 mod census;
 mod cluster_key;
+mod directory;
 mod discard;
+pub mod door;
 mod error;
+mod evidence;
+mod feed;
 mod fetches;
-mod hold;
+pub mod gate;
+mod handed;
+pub mod history;
+pub mod hold;
+mod hub;
 mod intake;
 mod leaving;
 mod loops;
 mod lost;
 mod members;
 mod notices;
+mod packets;
 mod pickup;
-mod queries;
+mod ports;
+pub mod receipts;
 mod reconcile;
-mod registry;
+pub mod registry;
+mod riding;
+mod sessions;
 mod sweep;
 mod tokens;
 mod upload;
-mod verify;
+mod words;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use certs::Keyring;
 use consensus::Consensus;
 use content::Content;
-use futures_util::future::BoxFuture;
-use model::{CommandId, Moment, NodeId, SpaceId};
+use model::{Histogram, Moment, NodeId, SpaceId, Stage, Tick};
 use parking_lot::Mutex;
 
-use crate::backlog::Backlog;
+use crate::{backlog::Backlog, door::Core};
 
-pub use authority::Authorities;
+pub use authority::{AUTHORITY_PURPOSE, Authorities, AuthorityDoor};
 pub use census::OpenMax;
 pub use cluster_key::ClusterKeyStatus;
+pub use directory::{Directory, StrangeUnit};
+pub use door::Random;
 pub use error::Error;
+pub use feed::{Begin, End, FeedStream, Reader, Told};
 pub use fetches::HandedPart;
-pub use hold::Hold;
+pub use gate::{Bearer, Gate};
+pub use history::{HistoryLog, HistoryStatus, Past, history_keys};
 pub use intake::{Accepted, OpenRequest, Opened, Submission};
 pub use loops::Conductor;
+pub use lost::Lost;
 pub use members::{
-    AUTHORITY_PURPOSE, Admission, JOIN_TOKEN_TIME_MAX, JoinRequest, MemberStatus, Status, Warning,
+    Admission, DISK_FREE_WARNED_PERCENT, JOIN_TOKEN_TIME_MAX, JoinRequest, MemberStatus, Status,
+    TRUST_AHEAD_WARNED_MS, TRUST_BEHIND_WARNED_MS, Warning,
 };
-pub use notices::{Heard, Listener, Waiting};
+pub use notices::{Behind, Heard, Notices, Waiting};
+pub use packets::Packets;
 pub use pickup::{Download, Part, Pickup, PickupProof};
-pub use queries::StrangeUnit;
-pub use registry::{IssuedKey, NewKey, seal_secret};
+pub use ports::{KeyOctets, Nodes, SecondLife, Vitals};
+pub use receipts::{FactProof, GrowthProof, Receipts};
+pub use registry::{IssuedKey, NewKey, Registry, seal_secret};
+pub use riding::Riding;
+pub use sessions::UPLOADS_MAX;
 pub use tokens::{DownloadToken, SpaceToken};
-pub use upload::{NewUpload, SpaceAccess, SpaceStatus, UPLOADS_MAX, Upload};
-pub use verify::Bearer;
+pub use upload::{NewUpload, SpaceAccess, SpaceStatus, Upload};
+pub use words::{Health, MemberRole, WarningKind};
 
 /// The largest content that may travel inside the first request: what the store takes whole (1 MiB).
 ///
@@ -63,98 +89,14 @@ pub use verify::Bearer;
 /// under the 8 MiB that one transfer may take.
 pub const ONE_ROUND_MAX: usize = content::SMALL_MAX;
 
-/// Randomness that comes in from outside, so that a simulation can steer it.
-pub trait Random: Send + Sync + 'static {
-    /// Fills the octets with random ones fit for keys.
-    fn fill(&self, octets: &mut [u8]);
-}
-
-/// A version of the cluster key on its way to a member that lacks it.
-pub type KeyOctets = zeroize::Zeroizing<[u8; 32]>;
-
-/// What other nodes tell of themselves; the mesh answers it in production.
-pub trait Nodes: Send + Sync + 'static {
-    /// Asks one node; none when it does not answer in time.
-    fn vitals(&self, node: NodeId) -> BoxFuture<'static, Option<Vitals>>;
-
-    /// This node's own.
-    fn own_vitals(&self) -> Vitals;
-
-    /// Asks one member for a version of the cluster key; none when it does not answer or has none.
-    fn cluster_key(&self, node: NodeId, version: u32) -> BoxFuture<'static, Option<KeyOctets>>;
-
-    /// Asks the other nodes to destroy a content that no command will ever name. Best effort: what
-    /// is not heard is destroyed by reconciliation, a day later.
-    fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()>;
-
-    /// Tells the other nodes which parts of contents this one has handed out. Best effort: what is not heard
-    /// leaves a delivery `accepted` until its receipt comes.
-    fn tell_handed(&self, parts: Vec<HandedPart>) -> BoxFuture<'static, ()>;
-}
-
-/// What a node tells of itself.
-#[derive(Debug, Clone, Default, PartialEq, minicbor::Encode, minicbor::Decode)]
-#[cbor(map)]
-pub struct Vitals {
-    /// Its wall clock.
-    #[n(0)]
-    pub now: Moment,
-    /// The log index that its state has applied.
-    #[n(1)]
-    pub applied: u64,
-    /// Contents that it holds.
-    #[n(2)]
-    pub contents_count: u64,
-    /// Free octets on the disk of its data directory.
-    #[n(3)]
-    pub disk_free: u64,
-    /// All octets of that disk.
-    #[n(4)]
-    pub disk_total: u64,
-    /// The version of its program.
-    #[n(5)]
-    pub version: String,
-    /// Free octets below which it takes no contents.
-    #[n(6)]
-    pub disk_reserve: u64,
-    /// Whether it takes part in votes and acknowledgements, as a word of [`consensus::Standing`].
-    #[n(7)]
-    pub standing: String,
-    /// Contents that it should hold, and that nobody who answered it has.
-    #[n(8)]
-    pub contents_missing: u64,
-    /// Second lives that it has met and refused in the last minutes.
-    #[n(9)]
-    pub second_lives: Vec<SecondLife>,
-    /// Connections that it can serve with the descriptors that its system grants.
-    #[n(10)]
-    pub connections_max: u64,
-    /// Connections that its configuration asks for.
-    #[n(11)]
-    pub connections_wanted: u64,
-}
-
-/// A node that was met in two places, as the one who met it tells.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-#[cbor(map)]
-pub struct SecondLife {
-    /// The node.
-    #[n(0)]
-    pub node: NodeId,
-    /// Where the one lives that was known.
-    #[n(1)]
-    pub lives_at: String,
-    /// Where the other one was refused.
-    #[n(2)]
-    pub refused_at: String,
-}
-
 /// What the conductor is made of.
 pub struct Parts {
     /// This node.
     pub node: NodeId,
     /// What all nodes agree on.
     pub consensus: Consensus,
+    /// The history, which consensus adds to.
+    pub history: Arc<::history::History>,
     /// The contents.
     pub content: Content,
     /// Seals secrets and derives tokens; it turns with the state.
@@ -169,11 +111,18 @@ pub struct Parts {
     pub public_names: auth::PublicNames,
     /// The largest content, in octets of plaintext.
     pub content_max: u64,
+    /// How long a packet stays in the state after its end; then the history alone knows it.
+    pub ended_kept: std::time::Duration,
     /// What one source may have under way.
     pub open_max: OpenMax,
     /// Contents that this node takes in at once, [`UPLOADS_MAX`] at the most.
     pub uploads_max: usize,
+    /// Where the conductor notes the facts that this node lacks and nobody gives, for [`Vitals::facts_wanted`].
+    pub facts_wanted: Arc<std::sync::atomic::AtomicU64>,
 }
+
+/// Since which tick contents that look old have been seen here without a packet that claims them.
+type Unclaimed = BTreeMap<SpaceId, Tick>;
 
 /// The doors of the platform. Cheap to clone.
 #[derive(Clone)]
@@ -183,105 +132,184 @@ pub struct Exchange {
 
 struct Inner {
     parts: Parts,
-    hub: notices::Hub,
-    uploads: upload::Uploads,
+    core: Core,
+    registry: Registry,
+    directory: Directory,
+    lost: Lost,
+    notices: Notices,
+    past: Past,
+    packets: Packets,
+    receipts: Receipts,
+    hub: hub::Hub,
+    uploads: sessions::Uploads,
     census: census::Census,
-    policy: auth::Policy,
+    gate: Gate,
+    authority: AuthorityDoor,
     pickups: Backlog<(model::PacketId, model::UnitCode)>,
     fetches: fetches::Fetches,
     handed: Backlog<HandedPart>,
     discards: Backlog<SpaceId>,
-    unclaimed: Mutex<reconcile::Unclaimed>,
-    /// When the last look for unknown keys and join tokens began.
-    strangers_look: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    unwanted: Backlog<SpaceId>,
+    unclaimed: Mutex<Unclaimed>,
     /// When the log last said that contents are gone or not found.
     missing_said: Mutex<Option<tokio::time::Instant>>,
-    /// When it was looked last whether the active version of the cluster key is lacking, and whether it was.
-    key_looked: Mutex<Option<(tokio::time::Instant, bool)>>,
-    /// When the doors were opened.
-    opened_at: tokio::time::Instant,
-    /// Room for requests that wait until a majority is there.
-    waiting: tokio::sync::Semaphore,
+    /// Held by whoever tells the content store who votes.
+    telling: Mutex<()>,
+    path: Path,
+}
+
+/// How long a packet that is sent in one round takes here.
+#[derive(Default)]
+struct Path {
+    /// Whether it will be taken is foreseen, and its content is sealed, or copied where it goes ahead.
+    prepare: Histogram,
+    /// The cluster's answer to the command is awaited.
+    propose: Histogram,
 }
 
 impl Exchange {
     /// Opens the doors; [`Conductor::run`] does what must be done behind them.
     pub fn new(parts: Parts) -> Self {
+        let core = Core {
+            node: parts.node,
+            consensus: parts.consensus.clone(),
+            clock: parts.clock.clone(),
+            random: parts.random.clone(),
+        };
+        let hub = hub::Hub::default();
+        let past = Past::new(
+            core.clone(),
+            parts.history.clone(),
+            parts.nodes.clone(),
+            parts.facts_wanted.clone(),
+        );
+        let packets = Packets::new(core.clone(), past.clone());
+        let keyring = parts.cluster_key.clone();
         Self {
             inner: Arc::new(Inner {
-                policy: auth::Policy::new(parts.public_names.clone()),
-                uploads: upload::Uploads::new(parts.uploads_max),
+                gate: Gate::new(core.clone(), keyring.clone(), parts.public_names.clone()),
+                authority: AuthorityDoor::new(core.clone(), keyring.clone()),
+                registry: Registry::new(core.clone(), keyring.clone()),
+                directory: Directory::new(core.clone()),
+                lost: Lost::new(core.clone()),
+                notices: Notices::new(core.clone(), hub.clone()),
+                hub,
+                receipts: Receipts::new(core.clone(), past.clone(), packets.clone(), keyring),
+                past,
+                packets,
+                core,
+                uploads: sessions::Uploads::new(parts.uploads_max),
                 parts,
-                hub: notices::Hub::default(),
                 census: census::Census::default(),
-                pickups: Backlog::new(sweep::PICKUPS_WAITING_MAX),
+                pickups: Backlog::new(backlog::PICKUPS_WAITING_MAX),
                 fetches: fetches::Fetches::default(),
-                handed: Backlog::new(fetches::HANDED_MAX),
-                discards: Backlog::new(discard::DISCARDS_MAX),
+                handed: Backlog::new(backlog::HANDED_MAX),
+                discards: Backlog::new(backlog::DISCARDS_MAX),
+                unwanted: Backlog::new(backlog::DISCARDS_MAX),
                 unclaimed: Mutex::default(),
-                strangers_look: tokio::sync::Mutex::default(),
                 missing_said: Mutex::default(),
-                key_looked: Mutex::default(),
-                opened_at: tokio::time::Instant::now(),
-                waiting: tokio::sync::Semaphore::new(verify::FRESH_WAITING_MAX),
+                telling: Mutex::default(),
+                path: Path::default(),
             }),
         }
     }
 
     /// This node.
     pub fn node(&self) -> NodeId {
-        self.inner.parts.node
+        self.core().node
+    }
+
+    /// How long packets take here and in the consensus, by stage, since the start.
+    pub fn stages(&self) -> Vec<Stage> {
+        let Path { prepare, propose } = &self.inner.path;
+        let mut stages = vec![prepare.stage("prepare"), propose.stage("propose")];
+        stages.extend(self.consensus().stages());
+        stages
+    }
+
+    /// The door that every request comes in by.
+    pub fn gate(&self) -> &Gate {
+        &self.inner.gate
+    }
+
+    /// The door of the authority and those before it.
+    pub fn authority(&self) -> &AuthorityDoor {
+        &self.inner.authority
+    }
+
+    /// The door of units, applications and keys.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// The door of whoever looks for a unit.
+    pub fn directory(&self) -> &Directory {
+        &self.inner.directory
+    }
+
+    /// The door of contents that are gone.
+    pub fn lost(&self) -> &Lost {
+        &self.inner.lost
+    }
+
+    /// The door of whoever wants to hear what happens.
+    pub fn notices(&self) -> &Notices {
+        &self.inner.notices
+    }
+
+    /// The door of the history: what it has, and what others ask of it.
+    pub fn past(&self) -> &Past {
+        &self.inner.past
+    }
+
+    /// The door of whoever asks for packets.
+    pub fn packets(&self) -> &Packets {
+        &self.inner.packets
+    }
+
+    /// The door of receipts, proofs and the keys that they are checked with.
+    pub fn receipts(&self) -> &Receipts {
+        &self.inner.receipts
+    }
+
+    /// The cluster's own record, once it is founded.
+    pub fn cluster(&self) -> Option<machine::ClusterRecord> {
+        self.core().cluster()
     }
 
     /// The cluster's date, whatever this node's own clock shows; its own clock before it has heard of
     /// one since its start.
     pub fn now(&self) -> Moment {
-        self.consensus().date().unwrap_or_else(|| self.inner.parts.clock.now())
+        self.core().now()
+    }
+
+    fn core(&self) -> &Core {
+        &self.inner.core
     }
 
     fn consensus(&self) -> &Consensus {
-        &self.inner.parts.consensus
+        &self.core().consensus
     }
 
     fn content(&self) -> &Content {
         &self.inner.parts.content
     }
 
-    /// Waits until the state says something, for at most so long; answers whether it does.
-    async fn until(&self, wait_max: std::time::Duration, holds: impl Fn() -> bool) -> bool {
-        let mut applied = self.consensus().watch_applied();
-        let applying = async {
-            while !holds() {
-                if applied.changed().await.is_err() {
-                    return false;
-                }
-            }
-            true
-        };
-        tokio::time::timeout(wait_max, applying).await.unwrap_or(false)
-    }
-
     fn random_bits(&self) -> u128 {
-        let mut octets = [0; 16];
-        self.inner.parts.random.fill(&mut octets);
-        u128::from_be_bytes(octets)
+        self.core().random_bits()
     }
 
-    fn command_id(&self) -> CommandId {
-        CommandId::mint(self.now(), self.random_bits())
-    }
-
-    /// Proposes a command of the caller, or of this node itself where there is no proof.
-    async fn propose(
+    /// Proposes a caller's command; its nonce rides in it.
+    async fn propose_for(
         &self,
-        proof: Option<machine::Proof>,
+        caller: &auth::Signed<auth::Whole>,
         command: machine::Command,
     ) -> Result<machine::Outcome, Error> {
-        let by = match proof {
-            Some(proof) => machine::Proposer::Signed(proof),
-            None => machine::Proposer::Node(self.node()),
-        };
-        let proposal = machine::Proposal { id: self.command_id(), by, command };
-        Ok(self.consensus().propose(proposal).await??)
+        Ok(self.core().propose_for(caller, command).await?)
+    }
+
+    /// Proposes a command of this node itself.
+    async fn propose(&self, command: machine::Command) -> Result<machine::Outcome, Error> {
+        Ok(self.core().propose(command).await?)
     }
 }

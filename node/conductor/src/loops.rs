@@ -75,6 +75,9 @@ impl Conductor {
         tasks.spawn(admission_loop(self.exchange.clone()));
         tasks.spawn(pickup_loop(self.exchange.clone()));
         tasks.spawn(handed_loop(self.exchange.clone()));
+        tasks.spawn(derive_loop(self.exchange.clone()));
+        tasks.spawn(fill_loop(self.exchange.clone()));
+        tasks.spawn(check_loop(self.exchange.clone()));
         tasks.spawn(reconcile_loop(self.exchange, members));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
@@ -84,6 +87,18 @@ impl Conductor {
             }
         }
     }
+}
+
+async fn derive_loop(exchange: Exchange) {
+    exchange.past().derive().await;
+}
+
+async fn fill_loop(exchange: Exchange) {
+    exchange.past().fill().await;
+}
+
+async fn check_loop(exchange: Exchange) {
+    exchange.past().check().await;
 }
 
 /// What wakes the loops.
@@ -105,7 +120,6 @@ impl Wakes {
 
 async fn listen(exchange: Exchange, wakes: Wakes) {
     let mut effects = exchange.consensus().subscribe();
-    let mut status = exchange.consensus().watch_status();
     let mut replaced = exchange.consensus().watch_replaced();
     exchange.tell_voters();
     loop {
@@ -134,10 +148,6 @@ async fn listen(exchange: Exchange, wakes: Wakes) {
                 }
                 Err(_) => return,
             },
-            changed = status.changed() => match changed {
-                Ok(()) => exchange.tell_voters(),
-                Err(_) => return,
-            },
         }
     }
 }
@@ -146,6 +156,7 @@ fn act(exchange: &Exchange, effect: &Effect, wakes: &Wakes) {
     match effect {
         Effect::Notice { unit, position } => exchange.inner.hub.grown(unit, *position),
         Effect::Purge => wakes.purge.notify_one(),
+        Effect::Unwanted(space) => exchange.destroy_unnamed(*space),
         // Streams look at their key when they are woken.
         Effect::KeyRevoked(_) => exchange.inner.hub.wake_all(),
         Effect::NodesChanged => {
@@ -185,8 +196,14 @@ async fn purge_loop(exchange: Exchange, purge: Arc<Notify>) {
 
 async fn discard_loop(exchange: Exchange) {
     loop {
-        exchange.inner.discards.added().await;
-        exchange.discard_waiting().await;
+        tokio::select! {
+            () = exchange.inner.discards.added() => {}
+            () = exchange.inner.unwanted.added() => {}
+        }
+        if let Err(error) = exchange.discard_waiting().await {
+            report("contents that nobody names could not be destroyed yet", &error);
+            sleep(LOOK_EVERY).await;
+        }
     }
 }
 
@@ -197,8 +214,8 @@ async fn turning_loop(exchange: Exchange, keys: Arc<Notify>) {
         if let Err(error) = exchange.keep_cluster_key().await {
             report("the cluster key could not be turned yet", &error);
         }
-        if let Err(error) = exchange.keep_authority().await {
-            report("the authority could not be turned yet", &error);
+        if let Err(error) = exchange.authority().keep().await {
+            report("the authority could not be turned yet", &error.into());
         }
         tokio::select! {
             () = keys.notified() => {}
@@ -221,6 +238,9 @@ async fn lead_loop(exchange: Exchange) {
         }
         if let Err(error) = exchange.adopt_rules().await {
             report("newer rules could not be adopted yet", &error);
+        }
+        if let Err(error) = exchange.receipts().keep_keys().await {
+            report("the keys of receipts could not be recorded yet", &error.into());
         }
         next = next.max(Instant::now());
     }

@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use auth::VerifiedCaller;
+use auth::{Signed, VerifiedCaller, Whole};
 use certs::{JoinToken, NodeRequest};
 use consensus::Role;
 use futures_util::future::join_all;
@@ -15,10 +15,10 @@ use model::{Grant, Label, Moment, NodeId};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::{Authorities, ClusterKeyStatus, Error, Exchange, Vitals};
-
-/// What the authority's key is sealed to in the state.
-pub const AUTHORITY_PURPOSE: &[u8] = b"lgsp/authority-key/v1";
+use crate::{
+    Authorities, ClusterKeyStatus, Error, Exchange, Health, MemberRole, Vitals, WarningKind,
+    door::require,
+};
 
 /// The longest life of a join token; the usual one is 30 minutes.
 pub const JOIN_TOKEN_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -27,13 +27,13 @@ pub const JOIN_TOKEN_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 const CLOCK_OFFSET_WARNED_MS: i64 = 500;
 
 /// Less than this part of the disk free is worth a warning.
-const DISK_FREE_WARNED_PERCENT: u64 = 15;
+pub const DISK_FREE_WARNED_PERCENT: u64 = 15;
 
 /// The trusted date ahead of the cluster's by more refuses signatures that are good.
-const TRUST_AHEAD_WARNED_MS: i64 = 60_000;
+pub const TRUST_AHEAD_WARNED_MS: i64 = 60_000;
 
 /// Behind by more, nonces are kept for a day longer than they need be.
-const TRUST_BEHIND_WARNED_MS: i64 = 24 * 3_600_000;
+pub const TRUST_BEHIND_WARNED_MS: i64 = 24 * 3_600_000;
 
 /// A node that wants to join.
 #[derive(Debug)]
@@ -75,8 +75,8 @@ const REMOVAL_WAIT: Duration = Duration::from_secs(45);
 pub struct MemberStatus {
     /// What the state says of it.
     pub record: NodeRecord,
-    /// `leader`, `voter`, `learner`, `leaving`, `removed`, or `waiting` (admitted, not yet seen).
-    pub role: &'static str,
+    /// What it is to the cluster.
+    pub role: MemberRole,
     /// What it says of itself; none when it does not answer.
     pub vitals: Option<Vitals>,
     /// How far its clock is ahead of the cluster's date, in milliseconds.
@@ -114,11 +114,11 @@ pub struct Clocks {
 /// Something that an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// A stable word.
-    pub word: &'static str,
+    /// What it is about.
+    pub kind: WarningKind,
     /// Which node it is about.
     pub node: NodeId,
-    /// A number that belongs to the word (milliseconds, per cent, packets).
+    /// A number that belongs to the kind (milliseconds, per cent, packets).
     pub value: i64,
     /// What else is to be known, for people.
     pub note: String,
@@ -129,8 +129,8 @@ pub struct Warning {
 pub struct Status {
     /// The cluster's record.
     pub cluster: ClusterRecord,
-    /// `healthy`, `degraded` (works, but tolerates less than it should), `unavailable`.
-    pub health: &'static str,
+    /// How it is.
+    pub health: Health,
     /// How many more nodes may die.
     pub tolerates: usize,
     /// The cluster's date.
@@ -158,7 +158,7 @@ pub struct Status {
 impl Exchange {
     /// The cluster as this node sees it; answered even without a majority.
     pub async fn status(&self, caller: &VerifiedCaller) -> Result<Status, Error> {
-        Self::require(caller, Grant::Admin)?;
+        require(caller, Grant::Admin)?;
         let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
         let status = self.consensus().status();
         let now = self.now();
@@ -167,7 +167,7 @@ impl Exchange {
             join_all(nodes.into_iter().map(|record| self.member_status(record, &status))).await;
         self.tell_who_holds_more(&mut members);
         let present = |member: &&MemberStatus| member.record.removed_at.is_none();
-        let voters = members.iter().filter(|member| matches!(member.role, "leader" | "voter"));
+        let voters = members.iter().filter(|member| member.role.votes());
         let (voter_count, alive_count) = voters.fold((0usize, 0usize), |(all, alive), member| {
             (all + 1, alive + usize::from(member.takes_part()))
         });
@@ -184,15 +184,15 @@ impl Exchange {
         let lost_count = View::new(&*rows).lost_count();
         if lost_count > 0 {
             let value = lost_count as i64;
-            let (word, note) = ("content_lost", String::new());
-            warnings.push(Warning { word, node: self.node(), value, note });
+            let (kind, note) = (WarningKind::ContentLost, String::new());
+            warnings.push(Warning { kind, node: self.node(), value, note });
         }
         Ok(Status {
             cluster,
             health: match (fresh, all_well && warnings.is_empty()) {
-                (false, _) => "unavailable",
-                (true, true) => "healthy",
-                (true, false) => "degraded",
+                (false, _) => Health::Unavailable,
+                (true, true) => Health::Healthy,
+                (true, false) => Health::Degraded,
             },
             tolerates: alive_count.saturating_sub(majority),
             now,
@@ -204,7 +204,7 @@ impl Exchange {
             lost_count,
             warnings,
             cluster_key: self.cluster_key(),
-            authorities: self.authorities(),
+            authorities: self.authority().authorities(),
         })
     }
 
@@ -220,12 +220,12 @@ impl Exchange {
         let middle = self.now().minus(asked.elapsed() / 2);
         MemberStatus {
             role: match () {
-                () if record.removed_at.is_some() => "removed",
-                () if record.leaving.is_some() => "leaving",
-                () if status.leader == Some(node) => "leader",
-                () if status.voters.contains(&node) => "voter",
-                () if status.learners.contains(&node) => "learner",
-                () => "waiting",
+                () if record.removed_at.is_some() => MemberRole::Removed,
+                () if record.leaving.is_some() => MemberRole::Leaving,
+                () if status.leader == Some(node) => MemberRole::Leader,
+                () if status.voters.contains(&node) => MemberRole::Voter,
+                () if status.learners.contains(&node) => MemberRole::Learner,
+                () => MemberRole::Waiting,
             },
             clock_offset_ms: vitals.as_ref().map(|vitals| vitals.now.0 as i64 - middle.0 as i64),
             standing: vitals.as_ref().map(|vitals| vitals.standing.clone()),
@@ -257,7 +257,7 @@ impl Exchange {
     /// Whoever is at this node has seen that the clocks are right; see [`machine::ConfirmTime`].
     pub async fn confirm_time(&self) -> Result<(), Error> {
         let confirm = Command::ConfirmTime(ConfirmTime {});
-        self.propose(None, confirm).await.map(|_| ())
+        self.propose(confirm).await.map(|_| ())
     }
 
     fn trusted_ahead_ms(&self) -> Option<i64> {
@@ -269,12 +269,12 @@ impl Exchange {
     }
 
     fn warning_of_time(&self, trusted_ahead_ms: Option<i64>) -> Option<Warning> {
-        let word = match trusted_ahead_ms? {
-            ahead if ahead > TRUST_AHEAD_WARNED_MS => "time_ahead",
-            ahead if ahead < -TRUST_BEHIND_WARNED_MS => "time_behind",
+        let kind = match trusted_ahead_ms? {
+            ahead if ahead > TRUST_AHEAD_WARNED_MS => WarningKind::TimeAhead,
+            ahead if ahead < -TRUST_BEHIND_WARNED_MS => WarningKind::TimeBehind,
             _ => return None,
         };
-        Some(Warning { word, node: self.node(), value: trusted_ahead_ms?, note: String::new() })
+        Some(Warning { kind, node: self.node(), value: trusted_ahead_ms?, note: String::new() })
     }
 
     /// Whether this node can take requests now, and if not, why.
@@ -293,7 +293,7 @@ impl Exchange {
         if !standing.is_full() {
             reasons.push(standing.word());
         }
-        if self.lacks_cluster_key() {
+        if self.gate().lacks_cluster_key() {
             reasons.push("cluster_key_missing");
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
@@ -302,14 +302,14 @@ impl Exchange {
     /// Makes a join token; answers it and its end. It is shown once.
     pub async fn join_token(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         valid: Duration,
     ) -> Result<(Zeroizing<String>, Moment), Error> {
-        Self::require(caller, Grant::Admin)?;
+        require(caller, Grant::Admin)?;
         // A node that is behind would pin an authority that is none any more.
         self.consensus().read_index().await?;
-        self.rotated().await;
-        let authority = self.authority()?;
+        self.authority().rotated().await;
+        let authority = self.authority_record()?;
         let random = &self.inner.parts.random;
         let token = JoinToken::generate(&authority.certificate, &mut |octets| random.fill(octets));
         let expires_at = self.now().plus(valid.min(JOIN_TOKEN_TIME_MAX));
@@ -322,7 +322,7 @@ impl Exchange {
     /// Admits a node that shows a join token. It becomes a voter once it is up and has caught up.
     pub async fn join(&self, join: JoinRequest) -> Result<Admission, Error> {
         let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
-        let authority = self.authority()?;
+        let authority = self.authority_record()?;
         let older = authority.older.iter().map(|older| &older.certificate);
         let is_ours = std::iter::once(&authority.certificate).chain(older);
         if !is_ours.into_iter().any(|certificate| join.token.pins(certificate)) {
@@ -347,10 +347,10 @@ impl Exchange {
         // Nothing is spent by a node that cannot certify. If the authority is rotated from here on, the one that
         // the token pins vouches still: the machine that joins believes no other, and renews its
         // certificate once it runs.
-        let certifying = self.open_authority(&authority)?;
+        let certifying = self.authority().open(&authority)?;
         let secret_digest = join.token.secret_digest();
         let admit = AdmitNode { secret_digest, node: join.node, key };
-        let outcome = self.propose(None, Command::AdmitNode(admit)).await?;
+        let outcome = self.propose(Command::AdmitNode(admit)).await?;
         let Outcome::NodeAdmitted(node) = outcome else {
             unreachable!("an admitted node has a number, not {outcome:?}")
         };
@@ -378,7 +378,7 @@ impl Exchange {
         let found = match known() {
             // It may have been issued at another node a moment ago.
             None => {
-                self.look_for_strangers().await?;
+                self.gate().look_for_strangers().await?;
                 known()
             }
             found => found,
@@ -394,14 +394,14 @@ impl Exchange {
     /// Renews the certificate of a member that asks over the mesh, for the key that its record pins:
     /// a request for another key is not the member's.
     pub fn renew_certificate(&self, request: &NodeRequest) -> Result<Vec<u8>, Error> {
-        let authority = self.authority()?;
+        let authority = self.authority_record()?;
         let asked = certs::requested_key(&request.request)?;
         let record = self.consensus().peek(|rows| View::new(rows).node(request.node));
         let is_member = |record: &NodeRecord| record.removed_at.is_none() && record.key == asked;
         if !record.as_ref().is_some_and(is_member) {
             return Err(Error::Refused(Refusal::NodeUnknown));
         }
-        Ok(self.open_authority(&authority)?.issue(request, self.now())?.to_vec())
+        Ok(self.authority().open(&authority)?.issue(request, self.now())?.to_vec())
     }
 
     /// Removes a member for ever; its certificate is worth nothing from then on. A member that holds
@@ -411,11 +411,11 @@ impl Exchange {
     /// than a caller waits it goes on, and [`Refusal::NodeNeeded`] says so.
     pub async fn remove_member(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         node: NodeId,
         force: bool,
     ) -> Result<(), Error> {
-        Self::require(caller, Grant::Admin)?;
+        require(caller, Grant::Admin)?;
         let record = self.consensus().peek(|rows| View::new(rows).node(node));
         if !force && record.is_some_and(|record| record.leaving.is_none()) {
             self.nothing_goes_with(node).await?;
@@ -428,11 +428,11 @@ impl Exchange {
             let record = View::new(self.consensus().latest()).node(node);
             record.is_none_or(|record| !record.is_present())
         };
-        if self.until(REMOVAL_WAIT, removed).await {
+        if self.core().until(REMOVAL_WAIT, removed).await {
             return Ok(());
         }
         // A node that is removed may not hear of it: another one knows.
-        match node == self.node() || self.fresh().is_err() {
+        match node == self.node() || self.gate().fresh().is_err() {
             true => Err(Error::Unknown),
             false => Err(Error::Refused(Refusal::NodeNeeded)),
         }
@@ -445,7 +445,7 @@ impl Exchange {
         if known.is_some_and(|record| record.now == now) {
             return Ok(());
         }
-        self.propose(None, Command::UpdateNode(UpdateNode { now })).await.map(drop)
+        self.propose(Command::UpdateNode(UpdateNode { now })).await.map(drop)
     }
 
     /// Members that were not removed.
@@ -464,7 +464,7 @@ impl Exchange {
         }
     }
 
-    fn authority(&self) -> Result<AuthorityRecord, Error> {
+    fn authority_record(&self) -> Result<AuthorityRecord, Error> {
         let authority = View::new(self.consensus().latest()).authority();
         authority.ok_or(Error::Refused(Refusal::NotFounded))
     }
@@ -475,39 +475,42 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
     for member in members.iter().filter(|member| member.record.removed_at.is_none()) {
         let node = member.record.node;
         let mut warn =
-            |word, value| warnings.push(Warning { word, node, value, note: String::new() });
+            |kind, value| warnings.push(Warning { kind, node, value, note: String::new() });
         match member.standing.as_deref() {
-            Some("copied") => warn("node_copied", 0),
-            Some("went_back") => warn("node_went_back", 0),
-            Some("catching_up") => warn("node_catching_up", 0),
-            Some("apart") => warn("node_apart", 0),
-            _ if member.holds_more => warn("node_holds_more", 0),
+            Some("copied") => warn(WarningKind::NodeCopied, 0),
+            Some("went_back") => warn(WarningKind::NodeWentBack, 0),
+            Some("catching_up") => warn(WarningKind::NodeCatchingUp, 0),
+            Some("apart") => warn(WarningKind::NodeApart, 0),
+            _ if member.holds_more => warn(WarningKind::NodeHoldsMore, 0),
             _ => {}
         }
         let Some(vitals) = &member.vitals else {
-            warn("node_unreachable", 0);
+            warn(WarningKind::NodeUnreachable, 0);
             continue;
         };
         if let Some(offset) = member.clock_offset_ms.filter(|ms| ms.abs() > CLOCK_OFFSET_WARNED_MS)
         {
-            warn("clock_offset", offset);
+            warn(WarningKind::ClockOffset, offset);
         }
         if vitals.disk_free <= vitals.disk_reserve {
-            warn("disk_full", (vitals.disk_free >> 20) as i64);
+            warn(WarningKind::DiskFull, (vitals.disk_free >> 20) as i64);
         }
         if let Some(percent) = (vitals.disk_free * 100).checked_div(vitals.disk_total)
             && percent < DISK_FREE_WARNED_PERCENT
         {
-            warn("disk_free", percent as i64);
+            warn(WarningKind::DiskFree, percent as i64);
         }
         if vitals.contents_missing > 0 {
-            warn("content_missing", vitals.contents_missing as i64);
+            warn(WarningKind::ContentMissing, vitals.contents_missing as i64);
+        }
+        if vitals.facts_wanted > 0 {
+            warn(WarningKind::HistoryMissing, vitals.facts_wanted as i64);
         }
         if vitals.connections_max < vitals.connections_wanted {
-            warn("connections_few", vitals.connections_max as i64);
+            warn(WarningKind::ConnectionsFew, vitals.connections_max as i64);
         }
-        if member.role == "learner" || member.role == "waiting" {
-            warn("not_a_voter", 0);
+        if matches!(member.role, MemberRole::Learner | MemberRole::Waiting) {
+            warn(WarningKind::NotAVoter, 0);
         }
     }
     let mut met: Vec<_> = members
@@ -515,7 +518,7 @@ fn warnings(members: &[MemberStatus]) -> Vec<Warning> {
         .flat_map(|member| member.vitals.iter().flat_map(|vitals| &vitals.second_lives))
         .map(|second| {
             let note = format!("{}, {}", second.lives_at, second.refused_at);
-            Warning { word: "second_life", node: second.node, value: 2, note }
+            Warning { kind: WarningKind::SecondLife, node: second.node, value: 2, note }
         })
         .collect();
     // Several nodes meet the same one.

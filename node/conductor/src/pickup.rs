@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use auth::VerifiedCaller;
+use auth::{Signed, Whole};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use machine::{
@@ -14,7 +14,10 @@ use model::{
     UnitCode,
 };
 
-use crate::{DownloadToken, Error, Exchange, fetches::Handed, intake::FileMeta};
+use crate::{
+    DownloadToken, Error, Exchange, door::require, gate, handed::Handed, hold::Hold,
+    intake::FileMeta,
+};
 
 /// A target may fetch a packet's content.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ pub enum PickupProof<'a> {
     /// Whoever holds a target's download token.
     Token(&'a str),
     /// A target, by its signature.
-    Caller(&'a VerifiedCaller),
+    Caller(&'a Signed<Whole>),
 }
 
 /// Part of a content that a client asks for (RFC 9110 section 14.1.2).
@@ -88,7 +91,7 @@ struct Holder {
 
 impl Exchange {
     /// A target says that it is ready, Article 14(2).
-    pub async fn accept(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<Pickup, Error> {
+    pub async fn accept(&self, caller: &Signed<Whole>, packet: PacketId) -> Result<Pickup, Error> {
         let record = self.granted(caller, packet).await?;
         let (size, digest) = sealed(&record)?;
         Ok(Pickup {
@@ -106,7 +109,7 @@ impl Exchange {
     /// The grant was decided by all of the cluster a moment ago, so nothing more is asked.
     pub async fn accept_and_download(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         packet: PacketId,
     ) -> Result<Download, Error> {
         let record = self.granted(caller, packet).await?;
@@ -115,8 +118,8 @@ impl Exchange {
     }
 
     /// Records that a target is ready; gives the packet as it was then or is now.
-    async fn granted(&self, caller: &VerifiedCaller, packet: PacketId) -> Result<PacketRow, Error> {
-        Self::require(caller, Grant::Receive)?;
+    async fn granted(&self, caller: &Signed<Whole>, packet: PacketId) -> Result<PacketRow, Error> {
+        require(caller, Grant::Receive)?;
         let grant = Command::GrantPickup(GrantPickup { packet });
         let outcome = self.propose_for(caller, grant).await?;
         let Outcome::PickupGranted { .. } = outcome else {
@@ -149,7 +152,7 @@ impl Exchange {
         let mut reader =
             self.content().read(record.space, Some(range.clone()), Some(digest)).await?;
         let meta = FileMeta::from_bytes(&reader.meta().await?);
-        let hold = self.hold_on(&key, Some(Grant::Receive));
+        let hold = Hold::on(self.consensus(), &key, Some(Grant::Receive));
         let handed = Handed::new(self, record.packet, target, size, &range);
         let state = (reader, hold, handed);
         let octets =
@@ -158,10 +161,10 @@ impl Exchange {
                 let piece = tokio::select! {
                     biased;
                     piece = reader.next() => piece?.map_err(Error::from),
-                    lost = hold.lost() => Err(lost),
+                    lost = hold.lost() => Err(lost.into()),
                 };
                 let piece = match piece {
-                    Ok(octets) => hold.step().await.map(|()| octets),
+                    Ok(octets) => hold.step().await.map(|()| octets).map_err(Error::from),
                     Err(error) => Err(error),
                 };
                 if let Ok(octets) = &piece {
@@ -187,10 +190,10 @@ impl Exchange {
     /// A target holds contents whole, Article 14(3). Each receipt has its own answer.
     pub async fn confirm(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         receipts: Vec<Receipt>,
     ) -> Result<Vec<ReceiptAnswer>, Error> {
-        Self::require(caller, Grant::Receive)?;
+        require(caller, Grant::Receive)?;
         let confirm = Command::ConfirmReceipts(ConfirmReceipts { receipts });
         match self.propose_for(caller, confirm).await? {
             Outcome::Receipts(answers) => Ok(answers),
@@ -201,11 +204,11 @@ impl Exchange {
     /// A target refuses a packet.
     pub async fn reject(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         packet: PacketId,
         reason: Label,
     ) -> Result<(), Error> {
-        Self::require(caller, Grant::Receive)?;
+        require(caller, Grant::Receive)?;
         let reject = Command::RejectDelivery(RejectDelivery { packet, reason });
         self.propose_for(caller, reject).await.map(drop)
     }
@@ -220,16 +223,17 @@ impl Exchange {
         let (key, stranger) = match proof {
             PickupProof::Caller(caller) => (caller.key().clone(), Refusal::PacketUnknown.into()),
             PickupProof::Token(token) => {
-                let key = self.key_of_token(|ring| DownloadToken::holder(ring, packet, token))?;
+                let key =
+                    self.gate().key_of_token(|ring| DownloadToken::holder(ring, packet, token))?;
                 (key, Error::TokenInvalid)
             }
         };
         // What grants something is a linearizable read (D5): a revoked key and an ended delivery are
         // known here. A node that is cut off says so at once.
-        self.fresh()?;
+        self.gate().fresh()?;
         self.consensus().read_index().await?;
         let view = View::new(self.consensus().latest());
-        let target = Self::holder(view, &key, Grant::Receive)?.unit;
+        let target = gate::holder(view, &key, Grant::Receive)?.unit;
         let record = view.packet_row(packet).ok_or(Error::Refused(Refusal::PacketUnknown))?;
         let delivery = view.delivery(packet, &target).ok_or(stranger)?;
         match delivery.state {

@@ -14,10 +14,10 @@ use futures_util::future::join_all;
 use machine::{
     Command, LOST_A_COMMAND_MAX, PacketRow, RecordHolding, RecordLost, SPACE_TIME_MS, View,
 };
-use model::{NodeId, PacketId, SpaceId, Tick};
+use model::{NodeId, PacketId, SpaceId};
 use tokio::time::Instant;
 
-use crate::{Error, Exchange, census::Tally};
+use crate::{Error, Exchange, Unclaimed, census::Tally};
 
 /// Contents that are looked at in one go; between two the task gives way, so that a sweep does not
 /// hold up the exchange.
@@ -33,9 +33,6 @@ const UNCLAIMED_MIN: Duration = Duration::from_secs(3600);
 /// An identifier may be so much ahead of the date that this node knows, as clocks that show the same date
 /// may differ.
 const MINTED_AHEAD_MAX: Duration = Duration::from_secs(60);
-
-/// Since which tick contents that look old have been seen here without a packet that claims them.
-pub(crate) type Unclaimed = BTreeMap<SpaceId, Tick>;
 
 /// Holdings that one record names.
 const HOLDINGS_A_RECORD_MAX: usize = 500;
@@ -123,7 +120,7 @@ impl Exchange {
                     count = orphans.len(),
                     "contents without a live packet are destroyed"
                 );
-                self.content().purge(orphans).await?;
+                self.destroy(orphans).await?;
             }
             tokio::task::yield_now().await;
         }
@@ -190,7 +187,7 @@ impl Exchange {
         }
         for packets in held.chunks(HOLDINGS_A_RECORD_MAX) {
             let packets = packets.to_vec();
-            self.propose(None, Command::RecordHolding(RecordHolding { packets })).await?;
+            self.propose(Command::RecordHolding(RecordHolding { packets })).await?;
         }
         // One node says so for all, and it is the one whose state is never behind.
         if self.consensus().status().role != Role::Leader {
@@ -199,7 +196,7 @@ impl Exchange {
         }
         for packets in gone.chunks(LOST_A_COMMAND_MAX) {
             let packets = packets.to_vec();
-            self.propose(None, Command::RecordLost(RecordLost { packets })).await?;
+            self.propose(Command::RecordLost(RecordLost { packets })).await?;
         }
         Ok(())
     }

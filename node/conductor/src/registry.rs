@@ -1,6 +1,9 @@
 //! The registry's doors: units, applications, keys. The machine checks the grant.
 
-use auth::VerifiedCaller;
+use std::sync::Arc;
+
+use auth::{Signed, VerifiedCaller, Whole};
+use certs::Keyring;
 use machine::{
     AddApp, AddUnits, AppRecord, Command, IssueKey, KeyRecord, NewUnit, RemoveUnit, RenameUnit,
     RevokeKey, View,
@@ -8,7 +11,7 @@ use machine::{
 use model::{AccessKey, AppId, Grant, KeyAlgorithm, Label, Moment, UnitCode};
 use zeroize::Zeroizing;
 
-use crate::{Error, Exchange};
+use crate::door::{self, Core, require};
 
 /// What a sealed application secret is bound to.
 pub(crate) const SECRET_PURPOSE: &[u8] = b"lgsp/app-secret/v1/";
@@ -38,51 +41,78 @@ pub struct IssuedKey {
     pub algorithm: KeyAlgorithm,
 }
 
-impl Exchange {
+/// Why the registry does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster does not take it.
+    #[error(transparent)]
+    Door(#[from] door::Error),
+    /// A public key that cannot be used.
+    #[error("the public key cannot be used")]
+    PublicKey(#[source] auth::Rejection),
+    /// A secret could not be sealed.
+    #[error("a secret could not be sealed")]
+    Seal(#[source] certs::Error),
+}
+
+/// The door of units, applications and keys (Articles 11 and 15).
+pub struct Registry {
+    core: Core,
+    cluster_key: Arc<Keyring>,
+}
+
+impl Registry {
+    pub(crate) fn new(core: Core, cluster_key: Arc<Keyring>) -> Self {
+        Self { core, cluster_key }
+    }
+
     /// Adds units; all or none.
     pub async fn add_units(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         units: Vec<NewUnit>,
-    ) -> Result<(), Error> {
-        self.propose_for(caller, Command::AddUnits(AddUnits { units })).await.map(drop)
+    ) -> Result<(), door::Error> {
+        self.core.propose_for(caller, Command::AddUnits(AddUnits { units })).await.map(drop)
     }
 
     /// Gives a unit another name.
     pub async fn rename_unit(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         code: UnitCode,
         name: Label,
-    ) -> Result<(), Error> {
-        self.propose_for(caller, Command::RenameUnit(RenameUnit { code, name })).await.map(drop)
+    ) -> Result<(), door::Error> {
+        self.core
+            .propose_for(caller, Command::RenameUnit(RenameUnit { code, name }))
+            .await
+            .map(drop)
     }
 
     /// Removes a unit that nothing refers to. Its record goes; who did it stands in this node's log alone.
-    pub async fn remove_unit(&self, caller: &VerifiedCaller, code: UnitCode) -> Result<(), Error> {
+    pub async fn remove_unit(
+        &self,
+        caller: &Signed<Whole>,
+        code: UnitCode,
+    ) -> Result<(), door::Error> {
         let command = Command::RemoveUnit(RemoveUnit { code: code.clone() });
-        self.propose_for(caller, command).await?;
+        self.core.propose_for(caller, command).await?;
         tracing::info!(unit = %code, app = %caller.app(), "a unit was removed");
         Ok(())
     }
 
     /// Registers an application, Article 11(1)(a).
-    pub async fn add_app(&self, caller: &VerifiedCaller, app: AddApp) -> Result<(), Error> {
-        self.propose_for(caller, Command::AddApp(app)).await.map(drop)
+    pub async fn add_app(&self, caller: &Signed<Whole>, app: AddApp) -> Result<(), door::Error> {
+        self.core.propose_for(caller, Command::AddApp(app)).await.map(drop)
     }
 
     /// Issues a pair of keys, Article 15.
-    pub async fn issue_key(
-        &self,
-        caller: &VerifiedCaller,
-        new: NewKey,
-    ) -> Result<IssuedKey, Error> {
+    pub async fn issue_key(&self, caller: &Signed<Whole>, new: NewKey) -> Result<IssuedKey, Error> {
         let mut octets = [0; 20];
-        self.inner.parts.random.fill(&mut octets);
+        self.core.random.fill(&mut octets);
         let access_key = AccessKey::from_random(octets);
         let (material, secret) = self.material(&access_key, &new)?;
         let sealed_under = match secret {
-            Some(_) => certs::sealed_under(&material)?,
+            Some(_) => certs::sealed_under(&material).map_err(Error::Seal)?,
             None => 0,
         };
         let command = Command::IssueKey(IssueKey {
@@ -94,18 +124,18 @@ impl Exchange {
             hmac_sha1: new.hmac_sha1,
             sealed_under,
         });
-        self.propose_for(caller, command).await?;
+        self.core.propose_for(caller, command).await?;
         Ok(IssuedKey { access_key, secret, algorithm: new.algorithm })
     }
 
     /// Revokes a key for ever: at once, or at a moment until which another may take its place.
     pub async fn revoke_key(
         &self,
-        caller: &VerifiedCaller,
+        caller: &Signed<Whole>,
         key: AccessKey,
         at: Option<Moment>,
-    ) -> Result<(), Error> {
-        self.propose_for(caller, Command::RevokeKey(RevokeKey { key, at })).await.map(drop)
+    ) -> Result<(), door::Error> {
+        self.core.propose_for(caller, Command::RevokeKey(RevokeKey { key, at })).await.map(drop)
     }
 
     /// Applications in the order of their names.
@@ -114,9 +144,9 @@ impl Exchange {
         caller: &VerifiedCaller,
         after: Option<&AppId>,
         limit: usize,
-    ) -> Result<Vec<AppRecord>, Error> {
-        Self::require(caller, Grant::Admin)?;
-        let rows = self.consensus().read_view().await?;
+    ) -> Result<Vec<AppRecord>, door::Error> {
+        require(caller, Grant::Admin)?;
+        let rows = self.core.consensus.read_view().await?;
         Ok(View::new(&*rows).apps(after, limit))
     }
 
@@ -126,9 +156,9 @@ impl Exchange {
         caller: &VerifiedCaller,
         after: Option<&AccessKey>,
         limit: usize,
-    ) -> Result<Vec<KeyRecord>, Error> {
-        Self::require(caller, Grant::Admin)?;
-        let rows = self.consensus().read_view().await?;
+    ) -> Result<Vec<KeyRecord>, door::Error> {
+        require(caller, Grant::Admin)?;
+        let rows = self.core.consensus.read_view().await?;
         Ok(View::new(&*rows).keys(after, limit))
     }
 
@@ -143,9 +173,9 @@ impl Exchange {
             return Ok((spki, None));
         }
         let mut octets = Zeroizing::new([0; 32]);
-        self.inner.parts.random.fill(&mut *octets);
+        self.core.random.fill(&mut *octets);
         let secret = auth::Secret::from_random(&octets);
-        let sealed = seal_secret(&self.inner.parts.cluster_key, access_key, secret.expose());
+        let sealed = seal_secret(&self.cluster_key, access_key, secret.expose());
         Ok((sealed, Some(secret)))
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use consensus::Role;
 use machine::{AdoptRules, Command, NodeRecord, PassTime, Reader, RecordPickup, RecordPurge, View};
-use model::{DeliveryState, NodeId, PacketId, SpaceId, UnitCode};
+use model::{DeliveryState, NodeId, PacketId, SpaceId, UnitCode, lengths::millis_of};
 use tokio::time::{Instant, sleep};
 
 use crate::{Error, Exchange};
@@ -17,9 +17,6 @@ const DEBTS_A_PEEK_MAX: usize = 100;
 
 /// Contents that are destroyed with one sync and one record.
 const PURGE_BATCH_MAX: usize = 500;
-
-/// Pickups that wait to be recorded; more are left out of the record.
-pub(crate) const PICKUPS_WAITING_MAX: usize = 10_000;
 
 /// Pickups that one record names.
 const PICKUPS_A_RECORD_MAX: usize = 500;
@@ -48,8 +45,8 @@ impl Exchange {
             self.inner.uploads.forget(*space);
         }
         let more = spaces.len() == PURGE_BATCH_MAX;
-        self.content().purge(spaces).await?;
-        self.propose(None, Command::RecordPurge(RecordPurge { below })).await?;
+        self.destroy(spaces).await?;
+        self.propose(Command::RecordPurge(RecordPurge { below })).await?;
         Ok(more)
     }
 
@@ -74,7 +71,8 @@ impl Exchange {
     pub(crate) async fn pass_time(&self) -> Result<(), Error> {
         let mut more = false;
         for _ in 0..PASS_TIMES_A_SWEEP_MAX {
-            let due = self.consensus().peek(|rows| View::new(rows).next_due());
+            let kept_ms = millis_of(self.inner.parts.ended_kept);
+            let due = self.consensus().peek(|rows| View::new(rows).next_due(kept_ms));
             let Some(due) = due else { return Ok(()) };
             let wait = due.since(self.consensus().tick());
             if !wait.is_zero() {
@@ -85,8 +83,9 @@ impl Exchange {
                 }
                 sleep(wait).await;
             }
-            let command = Command::PassTime(PassTime { due_max: DUE_A_COMMAND_MAX });
-            let outcome = self.propose(None, command).await?;
+            let pass = PassTime { due_max: DUE_A_COMMAND_MAX, ended_kept_ms: kept_ms };
+            let command = Command::PassTime(pass);
+            let outcome = self.propose(command).await?;
             more = matches!(outcome, machine::Outcome::TimePassed { more: true, .. });
             if !more {
                 return Ok(());
@@ -110,7 +109,7 @@ impl Exchange {
                 continue;
             }
             let command = Command::RecordPickup(RecordPickup { pickups });
-            if let Err(error) = self.propose(None, command).await {
+            if let Err(error) = self.propose(command).await {
                 // Without a majority for the moment: what is recorded twice is recorded once.
                 for (packet, target) in waiting.into_iter().skip(index * PICKUPS_A_RECORD_MAX) {
                     self.picked_up(packet, target);
@@ -131,7 +130,7 @@ impl Exchange {
         if known <= adopted {
             return Ok(());
         }
-        self.propose(None, Command::AdoptRules(AdoptRules { rules: known })).await?;
+        self.propose(Command::AdoptRules(AdoptRules { rules: known })).await?;
         tracing::info!(rules = known.0, "the cluster has adopted newer rules");
         Ok(())
     }
@@ -175,13 +174,12 @@ impl Exchange {
         }
     }
 
-    /// Tells the content store who votes: a majority of these makes a content durable. A node that
-    /// leaves, or was removed, counts no more, even while consensus still lets it go.
+    /// Tells the content store who votes, as the state of this node knows it: a majority of these makes a content
+    /// durable. A node that leaves, or was removed, counts no more, even while consensus still lets it go.
     pub(crate) fn tell_voters(&self) {
-        let mut voters = self.consensus().status().voters;
-        let view = View::new(self.consensus().latest());
-        let counts = |node: NodeRecord| node.is_present() && node.leaving.is_none();
-        voters.retain(|voter| view.node(*voter).is_none_or(counts));
+        // Whoever comes later tells what is newer.
+        let _telling = self.inner.telling.lock();
+        let voters = View::new(self.consensus().latest()).members();
         if !voters.is_empty() {
             self.content().set_members(self.node(), &voters);
         }

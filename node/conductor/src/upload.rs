@@ -4,151 +4,45 @@
 //! command that gives it a higher epoch; holders then refuse the former writer, so two nodes may
 //! both believe that they write and no octet is ever acknowledged twice with different content.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use auth::VerifiedCaller;
+use auth::{Head, Signed, Whole};
 use bytes::Bytes;
-use content::{Stored, Writer};
+use content::{Claim, Stored};
 use machine::{ClaimSpace, Command, Outcome, PacketRow, Refusal, View};
-use model::{AccessKey, AppId, Digest, FileName, Grant, Moment, PacketId, SpaceId};
-use parking_lot::Mutex;
-use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
-    time::Instant,
+use model::{AccessKey, Digest, FileName, Grant, Moment, NodeId, PacketId, SpaceId};
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use crate::{
+    Error, Exchange, SpaceToken, gate,
+    hold::Hold,
+    intake::FileMeta,
+    sessions::{Intent, Open, Turn},
 };
-
-use crate::{Error, Exchange, Hold, SpaceToken, intake::FileMeta};
-
-/// Writers that a node keeps open between requests at the most: as many as its store writes at once; fewer
-/// where its memory does not reach. Beyond that the one that was idle longest gives way, which costs its upload a takeover; if none is idle,
-/// the client is asked to come again.
-pub const UPLOADS_MAX: usize = content::SESSIONS_MAX;
-
-/// Writers that one application may keep open on a node, as a part of all: a quarter, so that one that opens
-/// many and finishes none does not shut the others out.
-const UPLOADS_AN_APP_PART: usize = 4;
-
-/// A writer that nobody has used for so long is closed; the next request takes the space over anew,
-/// which costs reading it back.
-pub(crate) const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(300);
 
 /// How long a request waits for another one that writes the same space. The other one is told to end, and
 /// what has come of it is made durable first, which a cluster in good health does in far less.
 const TAKE_OVER_GRACE: Duration = Duration::from_secs(2);
 
-pub(crate) struct Uploads {
-    sessions: Mutex<HashMap<SpaceId, Session>>,
-    max: usize,
-}
-
-struct Session {
-    app: AppId,
-    writer: Arc<AsyncMutex<Option<Open>>>,
-    /// Counts the requests that came to write: the newest is the writer, and the one before it ends.
-    newest: watch::Sender<u64>,
-    used_at: Instant,
-}
-
-/// Why a request takes a space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Intent {
-    /// It writes, or finishes: with the same right, the newer one is where the client is now. The older may
-    /// hang on a connection of which this node does not know yet that it is dead.
-    Write,
-    /// It only asks how far the space is, and ends nobody.
-    Ask,
-}
-
-impl Session {
-    /// No request has it or waits for it.
-    fn is_idle(&self) -> bool {
-        Arc::strong_count(&self.writer) == 1
-    }
-}
-
-/// One request's turn to write.
-struct Turn {
-    writer: Arc<AsyncMutex<Option<Open>>>,
-    newer: watch::Receiver<u64>,
-}
-
-struct Open {
-    writer: Writer,
-    epoch: u32,
-    packet: PacketId,
-    size: Option<u64>,
-}
-
-impl Uploads {
-    /// Room for so many at once, [`UPLOADS_MAX`] at the most.
-    pub(crate) fn new(max: usize) -> Self {
-        Self { sessions: Mutex::default(), max: max.min(UPLOADS_MAX) }
-    }
-
-    fn an_app_max(&self) -> usize {
-        self.max.div_ceil(UPLOADS_AN_APP_PART)
-    }
-
-    /// The writer of a space, and what tells whoever waits for it of a newer request.
-    fn session(&self, space: SpaceId, app: &AppId, intent: Intent) -> Result<Turn, Error> {
-        let mut sessions = self.sessions.lock();
-        if !sessions.contains_key(&space) {
-            let own = |session: &Session| session.app == *app;
-            if sessions.values().filter(|session| own(session)).count() >= self.an_app_max()
-                && !give_way(&mut sessions, own)
-            {
-                let what = "uploads_of_application";
-                return Err(Error::ShareUsed { what, max: self.an_app_max() as u64 });
-            }
-            if sessions.len() >= self.max && !give_way(&mut sessions, |_| true) {
-                let what = "uploads";
-                return Err(Error::TooMany { what, max: self.max });
-            }
-        }
-        let session = sessions.entry(space).or_insert_with(|| Session {
-            app: app.clone(),
-            writer: Arc::default(),
-            newest: watch::Sender::new(0),
-            used_at: Instant::now(),
-        });
-        session.used_at = Instant::now();
-        if intent == Intent::Write {
-            session.newest.send_modify(|newest| *newest += 1);
-        }
-        Ok(Turn { writer: session.writer.clone(), newer: session.newest.subscribe() })
-    }
-
-    pub(crate) fn forget(&self, space: SpaceId) {
-        self.sessions.lock().remove(&space);
-    }
-
-    /// Closes writers that nobody uses.
-    pub(crate) fn close_idle(&self) {
-        self.sessions.lock().retain(|_, session| {
-            session.used_at.elapsed() < UPLOAD_IDLE_MAX || session.writer.try_lock().is_err()
-        });
-    }
-}
-
-/// Closes the writer that was idle longest; answers whether there was one.
-fn give_way(sessions: &mut HashMap<SpaceId, Session>, of: impl Fn(&Session) -> bool) -> bool {
-    let idle = sessions.iter().filter(|(_, session)| session.is_idle() && of(session));
-    let oldest = idle.min_by_key(|(_, session)| session.used_at).map(|(space, _)| *space);
-    oldest.is_some_and(|space| sessions.remove(&space).is_some())
-}
-
-/// Who writes into a space.
-#[derive(Clone, Copy)]
-pub enum SpaceAccess<'a> {
+/// Who writes into a space, whose body streams, or does something else with it.
+pub enum SpaceAccess<'a, Part = Head> {
     /// Whoever shows a token of the space.
     Token(&'a str),
     /// The source, by its signature.
-    Caller(&'a VerifiedCaller),
+    Caller(&'a Signed<Part>),
 }
 
-impl<'a> SpaceAccess<'a> {
+impl<Part> Clone for SpaceAccess<'_, Part> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Part> Copy for SpaceAccess<'_, Part> {}
+
+impl<'a, Part> SpaceAccess<'a, Part> {
     /// Who has signed, if anybody has.
-    fn caller(self) -> Option<&'a VerifiedCaller> {
+    fn caller(self) -> Option<&'a Signed<Part>> {
         match self {
             Self::Token(_) => None,
             Self::Caller(caller) => Some(caller),
@@ -263,7 +157,7 @@ impl Upload {
         };
         tokio::select! {
             biased;
-            error = held => error,
+            lost = held => lost.into(),
             () = fenced => Error::SpaceBusy,
         }
     }
@@ -334,7 +228,7 @@ impl Exchange {
         let create = create.unwrap_or_default();
         let taken = self.take_space(&record, access.caller(), offset, create, Intent::Write);
         let mut upload = taken.await?;
-        upload.hold = Some(self.hold_on(&key, Some(Grant::Send)));
+        upload.hold = Some(Hold::on(self.consensus(), &key, Some(Grant::Send)));
         Ok(upload)
     }
 
@@ -348,7 +242,7 @@ impl Exchange {
         let sealed = record.sealed_at.is_some();
         let offset = match record.size.filter(|_| sealed) {
             Some(size) => size,
-            None => match self.content().offset(space).await? {
+            None => match self.content().offset(space, self.former_members(&record)).await? {
                 content::Offset::At(offset) => offset,
                 // Its writer is gone: who writes next learns from the holders where it stands.
                 // This node claims it in its own name: who only asks need not sign for a command.
@@ -368,36 +262,41 @@ impl Exchange {
     }
 
     /// Gives a space up before its packet is sealed (tus termination).
-    pub async fn terminate(&self, space: SpaceId, access: SpaceAccess<'_>) -> Result<(), Error> {
+    pub async fn terminate(
+        &self,
+        space: SpaceId,
+        access: SpaceAccess<'_, Whole>,
+    ) -> Result<(), Error> {
         let (record, _) = self.space(space, access).await?;
         self.inner.uploads.forget(space);
         let abandon = Command::AbandonSpace(machine::AbandonSpace { space: record.space });
         match access.caller() {
-            None => self.propose(None, abandon).await.map(drop),
+            None => self.propose(abandon).await.map(drop),
             Some(caller) => self.propose_for(caller, abandon).await.map(drop),
         }
     }
 
     /// The live packet of a space, and the access key that may write it: one that signs, or one whose
     /// token is shown and that could sign now.
-    async fn space(
+    async fn space<Part>(
         &self,
         space: SpaceId,
-        access: SpaceAccess<'_>,
+        access: SpaceAccess<'_, Part>,
     ) -> Result<(PacketRow, AccessKey), Error> {
         let (key, stranger) = match access {
             SpaceAccess::Caller(caller) => (caller.key().clone(), Refusal::SpaceUnknown.into()),
             SpaceAccess::Token(token) => {
-                let key = self.key_of_token(|ring| SpaceToken::holder(ring, space, token))?;
+                let key =
+                    self.gate().key_of_token(|ring| SpaceToken::holder(ring, space, token))?;
                 (key, Error::TokenInvalid)
             }
         };
-        self.fresh()?;
+        self.gate().fresh()?;
         self.consensus().read_index().await?;
         let record = self.consensus().peek(|rows| {
             let view = View::new(rows);
             // Writing on into an open space is no command, so nobody else asks for the grant.
-            let holder = Self::holder(view, &key, Grant::Send)?;
+            let holder = gate::holder(view, &key, Grant::Send)?;
             let record = view.packet_of_space(space);
             let record = record.ok_or(Error::Refused(Refusal::SpaceUnknown))?;
             if record.source != holder.unit {
@@ -419,7 +318,7 @@ impl Exchange {
     async fn take_space(
         &self,
         record: &PacketRow,
-        caller: Option<&VerifiedCaller>,
+        caller: Option<&Signed<Head>>,
         offset: Option<u64>,
         create: NewUpload,
         intent: Intent,
@@ -456,14 +355,13 @@ impl Exchange {
     async fn claim(
         &self,
         record: &PacketRow,
-        caller: Option<&VerifiedCaller>,
+        caller: Option<&Signed<Head>>,
         size: Option<u64>,
     ) -> Result<Claimed, Error> {
-        let claim =
-            Command::ClaimSpace(ClaimSpace { space: record.space, node: self.node(), size });
+        let claim = ClaimSpace { space: record.space, node: self.node(), size };
         let outcome = match caller {
-            None => self.propose(None, claim).await?,
-            Some(caller) => self.propose_for(caller, claim).await?,
+            None => self.propose(Command::ClaimSpace(claim)).await?,
+            Some(caller) => self.core().propose_upload(caller, claim).await?,
         };
         let Outcome::SpaceClaimed { packet, epoch, size } = outcome else {
             unreachable!("a claimed space is claimed, not {outcome:?}")
@@ -477,10 +375,20 @@ impl Exchange {
         Claimed { packet, epoch, size }: Claimed,
         create: NewUpload,
     ) -> Result<Open, Error> {
-        let meta = FileMeta { file_name: create.file_name };
-        let writer =
-            self.content().open_writer(record.space, packet, epoch, meta.to_bytes(), None).await?;
+        let meta = FileMeta { file_name: create.file_name }.to_bytes();
+        // As of the claim: whoever took the octets before it is in the state, too. And whoever votes then is who what
+        // comes is counted by.
+        self.consensus().read_index().await?;
+        self.tell_voters();
+        let claim = Claim { space: record.space, packet, epoch };
+        let former = self.former_members(record);
+        let writer = self.content().open_writer(claim, former, meta, None).await?;
         Ok(Open { writer, epoch, packet, size })
+    }
+
+    /// Who voted at any time since a space was granted.
+    fn former_members(&self, record: &PacketRow) -> Vec<Vec<NodeId>> {
+        self.consensus().peek(|rows| machine::former_members(rows, record))
     }
 
     /// Finishes the content of a packet, here or after taking it over from another node.
@@ -510,47 +418,5 @@ impl Exchange {
         let epoch = open.epoch;
         upload.failed |= finished.is_err();
         Ok(Finished { stored: finished?, epoch })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn app(number: usize) -> AppId {
-        format!("app-{number}").parse().expect("an application")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_upload_that_was_idle_longest_gives_way() {
-        let uploads = Uploads::new(UPLOADS_MAX);
-        let open =
-            |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app, Intent::Write);
-        for space in 0..UPLOADS_MAX {
-            open(space, &app(space)).expect("there is room");
-            tokio::time::advance(Duration::from_secs(1)).await;
-        }
-        let busy = open(0, &app(0)).expect("it is open");
-        open(UPLOADS_MAX, &app(9)).expect("another gives way");
-        let sessions = uploads.sessions.lock();
-        assert_eq!(sessions.len(), UPLOADS_MAX);
-        assert!(sessions.contains_key(&SpaceId(0)) && !sessions.contains_key(&SpaceId(1)));
-        drop((sessions, busy));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_application_does_not_shut_the_others_out() {
-        let uploads = Uploads::new(UPLOADS_MAX);
-        let open =
-            |space: usize, app: &AppId| uploads.session(SpaceId(space as u128), app, Intent::Write);
-        let busy: Vec<_> = (0..uploads.an_app_max())
-            .map(|space| open(space, &app(1)).expect("there is room"))
-            .collect();
-        let refused = open(9_000, &app(1));
-        assert!(matches!(refused, Err(Error::ShareUsed { max: 32, .. })));
-        open(9_000, &app(2)).expect("another application has its own share");
-        drop(busy);
-        open(9_001, &app(1)).expect("its own idle one gives way");
-        assert!(uploads.sessions.lock().contains_key(&SpaceId(9_000)));
     }
 }

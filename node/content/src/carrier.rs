@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::{NodeId, SpaceId};
+use model::{NodeId, SpaceId, lengths::in_memory};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, timeout, timeout_at},
@@ -23,7 +23,6 @@ use crate::{
     files::{Files, SYNC_EVERY},
     frames::{PIECE, walk},
     layout::Layout,
-    lengths::in_memory,
     progress::Progress,
     protocol::{self, AskAppend, Operation, Signal},
     record::FrameHead,

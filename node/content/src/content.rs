@@ -26,7 +26,7 @@ use crate::{
     purge::Purger,
     reading::Readings,
     seal::{Sealer, SmallContent},
-    segments::Segments,
+    segments::{Segments, Verdict},
     serve::Responder,
     takeover::Takeover,
     tasks::Tasks,
@@ -254,26 +254,35 @@ impl Content {
         Ok(self.parts.ground.sealer.record(&content, &[])?.record)
     }
 
-    /// Writes a sealed record here with the next group commit; never waits, and asks no other node.
+    /// Writes sealed records here with the next group commit; never waits, and asks no other node.
     ///
-    /// `done` is told when the record is durable, or why it will not be; it is dropped untold when
-    /// the store ends first. Where too much waits for the disk it is given back: trying again helps.
-    pub fn submit_sealed<F>(&self, record: &SealedRecord, done: F) -> Result<(), F>
+    /// They are agreed on, so they may take of the reserve, and go beyond the cap on contents: whoever takes in
+    /// new ones asks [`Content::has_room`] first. `done` is told for each of them, in order, that it is durable,
+    /// or why it will not be; it is dropped untold when the store ends first.
+    pub fn keep_sealed<F>(&self, records: Vec<SealedRecord>, done: F)
     where
-        F: FnOnce(Result<(), Error>) + Send + 'static,
+        F: FnOnce(Vec<Result<(), Error>>) + Send + 'static,
     {
-        let volume = &self.parts.ground.volume;
+        let ground = &self.parts.ground;
+        let spaces: Vec<_> = records.iter().map(SealedRecord::space).collect();
+        if ground.volume.alive().is_err() {
+            return done(spaces.iter().map(|_| Err(Error::Failed)).collect());
+        }
+        let answer = move |verdicts: Vec<Verdict>| {
+            let told = verdicts.into_iter().zip(spaces);
+            done(told.map(|(verdict, space)| verdict.into_result(space)).collect());
+        };
+        ground.segments.keep(&ground.tasks, records, Box::new(answer));
+    }
+
+    /// Whether new contents may come in, as of the last look at the disk; a look that is due begins now.
+    pub fn has_room(&self) -> bool {
+        let Ground { volume, index, tasks, .. } = &self.parts.ground;
         if volume.room_is_due() {
             let volume = volume.clone();
-            self.parts.ground.tasks.spawn(async move { volume.ask_room().await });
+            tasks.spawn(async move { volume.ask_room().await });
         }
-        match volume.alive().and_then(|()| volume.has_room()) {
-            Ok(()) => self.parts.ground.segments.submit(record, done),
-            Err(error) => {
-                done(Err(error));
-                Ok(())
-            }
-        }
+        volume.alive().and_then(|()| volume.has_room()).and_then(|()| index.check_room()).is_ok()
     }
 
     /// The sealed record of a small content that this node holds, as it was written.
@@ -288,21 +297,26 @@ impl Content {
     /// A session that this node already has under that epoch goes on; else the holders are fenced
     /// and what a majority holds is taken over. `Fenced` means: claim the space again. With
     /// `expected`, a content that ends elsewhere is refused as `Offset`.
+    ///
+    /// `former` are the lists of voters since the space was granted, other than the present one. A majority of any
+    /// of them may hold what was acknowledged; so a half of each has to answer, or the space stays as it is.
     pub fn open_writer(
         &self,
-        space: SpaceId,
-        packet: PacketId,
-        epoch: u32,
+        claim: Claim,
+        former: Vec<Vec<NodeId>>,
         meta: Bytes,
         expected: Option<u64>,
     ) -> BoxFuture<'_, Result<Writer, Error>> {
-        let claim = Claim { space, packet, epoch };
-        Box::pin(self.parts.writers.open(claim, meta, expected))
+        Box::pin(async move { self.parts.writers.open(claim, &former, meta, expected).await })
     }
 
-    /// Where the upload of a space stands, confirmed by a majority.
-    pub fn offset(&self, space: SpaceId) -> BoxFuture<'_, Result<Offset, Error>> {
-        Box::pin(self.parts.writers.offset(space))
+    /// Where the upload of a space stands, confirmed by a majority; `former` as in [`Content::open_writer`].
+    pub fn offset(
+        &self,
+        space: SpaceId,
+        former: Vec<Vec<NodeId>>,
+    ) -> BoxFuture<'_, Result<Offset, Error>> {
+        Box::pin(async move { self.parts.writers.offset(space, &former).await })
     }
 
     /// Opens a complete content for reading, from this node's copy or from another holder's.

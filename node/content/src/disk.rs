@@ -3,7 +3,7 @@
 //! Paths are relative to the store's directory, with `/` between their parts. Nothing is durable
 //! before a sync: a file's octets by `sync_data` (or a durable write), a name by `sync_dir`.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
@@ -72,6 +72,9 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
 }
+
+/// Between two tries of what must be done, while the system gives no descriptor.
+pub(crate) const SHORT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Whether the process, or the system, has no descriptor left. Only opening asks for one, so no
 /// octet was written.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use model::{Digest, NodeId, SpaceId};
+use model::{Digest, NodeId, SpaceId, lengths::in_memory};
 
 use crate::{
     Error, SealedRecord,
@@ -14,7 +14,6 @@ use crate::{
     frames::PIECE,
     incoming::Incoming,
     index::{Index, Location},
-    lengths::in_memory,
     membership::Membership,
     opener::{Opened, Opener},
     protocol::Description,

@@ -7,10 +7,17 @@
 mod log;
 mod part;
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use bytes::Bytes;
-use model::{PacketId, SpaceId};
+use model::{
+    PacketId, SpaceId,
+    lengths::{in_form, in_memory},
+};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMappedMutexGuard, OwnedMutexGuard},
@@ -20,11 +27,10 @@ use tokio::{
 use self::{log::Log, part::PART};
 use crate::{
     Error, KeySealer,
-    disk::{File, Write},
+    disk::{File, SHORT_PAUSE, Write},
     frames::walk,
     index::{Entered, Index, Located, Location},
     layout::{Layout, Tenure, cursor_at},
-    lengths::{in_form, in_memory},
     protocol::{AskFence, Standing},
     record::{
         FENCE_PLACES, FILE_HEAD, Fence, FrameHead, Identity, SEAL, SEAL_PLACE, SealMark, WIPED,
@@ -40,8 +46,6 @@ pub(crate) use self::part::{FileHeader, Part};
 pub(crate) const SYNC_EVERY: usize = 8 << 20;
 /// Logs kept open. Beyond it, logs that are not in use are closed, and scanned again when needed.
 const OPEN_MAX: usize = 256;
-/// Between two tries to open a file that must be wiped, while the system gives no descriptor.
-const SHORT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The log of a space, if it is open.
 type Cell = Arc<AsyncMutex<Option<Log>>>;
@@ -141,6 +145,17 @@ impl Files {
     async fn lock_for(&self, space: SpaceId, begin: Option<PacketId>) -> Result<LockedLog, Error> {
         self.check(space)?;
         let mut cell = self.cell(space).lock_owned().await;
+        self.fill(&mut cell, space, begin).await?;
+        Ok(OwnedMutexGuard::map(cell, |log| log.as_mut().expect("opened above")))
+    }
+
+    /// Opens the log of a space into its cell, if it is not there.
+    async fn fill(
+        &self,
+        cell: &mut Option<Log>,
+        space: SpaceId,
+        begin: Option<PacketId>,
+    ) -> Result<(), Error> {
         self.check(space)?;
         if cell.is_none() {
             *cell = Some(match self.index.location(space) {
@@ -149,7 +164,7 @@ impl Files {
                 None => self.begin(space, begin.ok_or(Error::Missing { space })?).await?,
             });
         }
-        Ok(OwnedMutexGuard::map(cell, |log| log.as_mut().expect("opened above")))
+        Ok(())
     }
 
     async fn begin(&self, space: SpaceId, packet: PacketId) -> Result<Log, Error> {
@@ -343,12 +358,15 @@ impl Files {
     /// Finishes a copy and puts it in the place of what was here.
     pub async fn put_in_place(&self, part: Part, header: &FileHeader) -> Result<(), Error> {
         let space = part.space;
-        // The promise that an incomplete log here has made; the complete copy keeps it.
-        let fence = self.lock(space).await.ok().and_then(|log| log.fence);
-        part.finish(header, fence).await?;
+        // Held from here on: no promise is made that the copy would forget, and a purge waits for its end.
         let cell = self.cell(space);
         let mut cell = cell.lock().await;
-        *cell = None;
+        // Until now its key was nowhere here.
+        self.check(space)?;
+        // The promise that an incomplete log here has made; the complete copy keeps it.
+        let filled = self.fill(&mut cell, space, None).await;
+        let fence = filled.ok().and(cell.take()).and_then(|log| log.fence);
+        part.finish(header, fence).await?;
         let path = space_path(space);
         if matches!(self.index.location(space), Some(Location::Record(_))) {
             return Err(Error::Exists { space });
@@ -389,7 +407,23 @@ impl Files {
             }
             self.open.lock().remove(space);
         }
-        self.volume.sync_dir("spaces", "sync a purge").await
+        while let Err(error) = self.volume.sync_dir("spaces", "sync a purge").await {
+            let Error::Short { .. } = error else { return Err(error) };
+            sleep(SHORT_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until whoever holds a log of these spaces, or puts a copy in its place, has ended. A purged space
+    /// has left the index, so that whoever comes later finds it gone.
+    pub async fn settle(&self, spaces: &BTreeSet<SpaceId>) {
+        let cells: Vec<_> = {
+            let open = self.open.lock();
+            spaces.iter().filter_map(|space| open.get(space).cloned()).collect()
+        };
+        for cell in cells {
+            drop(cell.lock().await);
+        }
     }
 
     /// Overwrites a file's key and head, durably, and removes it; the caller syncs the directory.

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
+use model::lengths::in_memory;
+
 use crate::{
     Error,
     layout::FrameCursor,
-    lengths::in_memory,
     record::{FRAME, FRAME_HEAD, FrameHead, FrameKind, frame_total},
     seal::Cipher,
     source::Source,

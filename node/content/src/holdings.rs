@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use model::{NodeId, SpaceId};
+use model::{NodeId, SpaceId, lengths::in_memory};
 
 use crate::{
     Error, Holding, Peers, Stat,
     files::Files,
     frames::PIECE,
     index::{Index, Location},
-    lengths::in_memory,
     opener::{Opened, Opener},
     protocol::{self, AskHolds, Description, HOLDS_MAX, Operation, ReadRaw},
     source::Source,

@@ -9,10 +9,9 @@
 //! The runs are the log as it was written; what counts as content (a cut takes back what came before
 //! it) follows from them.
 
-use crate::{
-    lengths::in_form,
-    record::{FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, TAG, frame_total},
-};
+use model::lengths::in_form;
+
+use crate::record::{FILE_HEAD, FRAME, FRAME_HEAD, FrameHead, FrameKind, TAG, frame_total};
 
 /// Runs of one content: the table takes less than one frame.
 pub const RUNS_MAX: usize = 4096;

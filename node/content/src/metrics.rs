@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::lengths::micros_of;
+use model::lengths::micros_of;
 
 /// Counters of one store since its start.
 #[derive(Debug, Default)]

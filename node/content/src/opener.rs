@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::{Digest, NodeId, PacketId, SpaceId};
+use model::{
+    Digest, NodeId, PacketId, SpaceId,
+    lengths::{in_form, in_memory},
+};
 
 use crate::{
     Error, KeySealer, Peers, SLOT_MAX,
@@ -15,7 +18,6 @@ use crate::{
     frames::open_frames,
     index::{Index, Location, RecordAt},
     layout::{Run, cursor_at},
-    lengths::{in_form, in_memory},
     protocol::{self, About, Description, Operation},
     record::{
         FILE_HEAD, FRAME, FrameKind, Identity, RECORD_HEAD, RecordHead, SEAL_PLACE, SealMark,

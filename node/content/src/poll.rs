@@ -1,6 +1,6 @@
 //! Asks all voters how the log of a space stands, and counts their answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use model::{NodeId, SpaceId};
@@ -23,6 +23,14 @@ pub(crate) struct Poll {
     membership: Arc<Membership>,
 }
 
+/// What is asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub space: SpaceId,
+    /// Who voted at any time since the space was granted; see [`crate::Content::open_writer`].
+    pub former: &'a [Vec<NodeId>],
+}
+
 /// How the log stands at one node.
 pub(crate) struct Answer {
     pub node: NodeId,
@@ -32,6 +40,8 @@ pub(crate) struct Answer {
 /// The answers of the nodes that answered in time, this one's among them.
 pub(crate) struct Answers {
     pub members: Arc<Members>,
+    /// Who voted before, where what they hold alone may count.
+    former: Vec<Vec<NodeId>>,
     pub all: Vec<Answer>,
 }
 
@@ -42,9 +52,16 @@ impl Answers {
         self.all.iter().filter(votes).map(|answer| &answer.standing)
     }
 
-    /// Whether a majority of the voters answered so.
+    /// Whether a majority of the voters answered so, and a half of each list of those before: what was acknowledged
+    /// was with a majority of one of these lists, which meets each half of it; and a writer of that time has no
+    /// majority left.
     pub fn majority(&self, test: impl Fn(&Standing) -> bool) -> bool {
-        self.of_voters().filter(|standing| test(standing)).count() >= self.members.majority()
+        let so = self.all.iter().filter(|answer| test(&answer.standing));
+        let so: Vec<NodeId> = so.map(|answer| answer.node).collect();
+        let of =
+            |voters: &Vec<NodeId>| voters.iter().filter(|voter| so.contains(voter)).count() * 2;
+        let present = &self.members.voters;
+        of(present) > present.len() && self.former.iter().all(|list| of(list) >= list.len())
     }
 }
 
@@ -53,26 +70,29 @@ impl Poll {
         Self { peers, membership }
     }
 
-    /// Asks all other voters; waits for a majority, and a little for the rest.
+    /// Asks all other voters, and those who voted before; waits for a majority, and a little for the rest.
     pub async fn ask(
         &self,
-        space: SpaceId,
+        About { space, former }: About<'_>,
         operation: Operation,
         body: &impl minicbor::Encode<()>,
         here: Standing,
     ) -> Answers {
         let members = self.membership.get();
         let message = protocol::message(operation, body);
-        let mut asked: FuturesUnordered<_> = members
-            .others()
+        let voters = members.voters.iter().chain(former.iter().flatten()).copied();
+        let others: BTreeSet<NodeId> = voters.filter(|voter| *voter != members.node).collect();
+        let mut asked: FuturesUnordered<_> = others
+            .into_iter()
             .map(|node| {
                 let answer = self.peers.request(node, message.clone());
                 async move { (node, answer.await) }
             })
             .collect();
-        let mut votes = usize::from(members.votes(members.node));
-        let mut all = vec![Answer { node: members.node, standing: here }];
-        let mut deadline = Instant::now() + ASK_TIME;
+        let all = vec![Answer { node: members.node, standing: here }];
+        let mut answers = Answers { members, former: former.to_vec(), all };
+        let is_enough = answers.majority(|_| true);
+        let mut deadline = Instant::now() + if is_enough { ASK_GRACE } else { ASK_TIME };
         while let Ok(Some((node, answer))) = timeout_at(deadline, asked.next()).await {
             let body = answer.ok().and_then(|answer| protocol::accepted(&answer, space).ok());
             let standing: Option<Standing> = body.and_then(|body| protocol::decode(&body).ok());
@@ -80,13 +100,13 @@ impl Poll {
             else {
                 continue;
             };
-            all.push(Answer { node, standing });
-            votes += 1;
-            if votes == members.majority() {
+            let was_majority = answers.majority(|_| true);
+            answers.all.push(Answer { node, standing });
+            if !was_majority && answers.majority(|_| true) {
                 deadline = deadline.min(Instant::now() + ASK_GRACE);
             }
         }
         drop(asked);
-        Answers { members, all }
+        answers
     }
 }

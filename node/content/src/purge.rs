@@ -6,14 +6,18 @@
 //! lives is removed. A large file loses its header, slot, meta and the head of its ciphertext in the
 //! same way, is synced, removed, and its directory synced. What remains on the medium until the file
 //! system uses the blocks again is ciphertext whose key is nowhere.
+//!
+//! A content leaves the index before it is wiped. So whoever purges it a second time finds nothing there, and
+//! waits for the first.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use model::SpaceId;
-use tokio::sync::oneshot;
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     Error, Metrics,
@@ -34,6 +38,9 @@ pub(crate) struct Purger {
     volume: Arc<Volume>,
     tasks: Arc<Tasks>,
     metrics: Arc<Metrics>,
+    /// Spaces that have left the index and are not wiped yet: turns true when they are. Those of a purge that
+    /// failed stay here, and nobody is told any more that they are gone.
+    unwiped: Mutex<HashMap<SpaceId, watch::Receiver<bool>>>,
 }
 
 impl Purger {
@@ -46,7 +53,8 @@ impl Purger {
         tasks: Arc<Tasks>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { index, segments, files, writers, volume, tasks, metrics }
+        let unwiped = Mutex::default();
+        Self { index, segments, files, writers, volume, tasks, metrics, unwiped }
     }
 
     /// Destroys contents here; returns when no key of them can be read from the disk any more.
@@ -61,20 +69,42 @@ impl Purger {
     async fn destroy(&self, spaces: Vec<SpaceId>) -> Result<(), Error> {
         self.volume.alive()?;
         let spaces: BTreeSet<SpaceId> = spaces.into_iter().collect();
+        let (done, is_done) = watch::channel(false);
+        let (buried, others) = {
+            let mut unwiped = self.unwiped.lock();
+            let others: Vec<_> = spaces.iter().filter_map(|it| unwiped.get(it).cloned()).collect();
+            let buried = self.index.bury(spaces.iter().copied());
+            unwiped.extend(buried.iter().map(|(space, _)| (*space, is_done.clone())));
+            (buried, others)
+        };
+        spaces.iter().for_each(|space| self.writers.end(*space));
+        self.wipe(&buried).await?;
+        {
+            let mut unwiped = self.unwiped.lock();
+            buried.iter().for_each(|(space, _)| drop(unwiped.remove(space)));
+        }
+        done.send_replace(true);
+        self.metrics.purged.fetch_add(buried.len() as u64, Relaxed);
+        // Those wipe without waiting for anybody, so that no two purges wait for each other.
+        for mut other in others {
+            other.wait_for(|is_done| *is_done).await.map_err(|_| Error::Failed)?;
+        }
+        // A put under way found no tombstone when it was queued; it finds it before it is answered.
+        self.segments.settle().await?;
+        self.files.settle(&spaces).await;
+        Ok(())
+    }
+
+    /// Wipes what has left the index.
+    async fn wipe(&self, buried: &[(SpaceId, Location)]) -> Result<(), Error> {
         let (mut records, mut large) = (Vec::new(), Vec::new());
-        let buried = self.index.bury(spaces.iter().copied());
-        let count = buried.len();
         for (space, location) in buried {
             match location {
-                Location::Record(at) => records.push(at),
-                Location::File { .. } => large.push(space),
+                Location::Record(at) => records.push(*at),
+                Location::File { .. } => large.push(*space),
             }
         }
-        spaces.iter().for_each(|space| self.writers.end(*space));
         self.segments.destroy(&records).await?;
-        self.files.destroy(&large).await?;
-        self.metrics.purged.fetch_add(count as u64, Relaxed);
-        // A put under way found no tombstone when it was queued; it finds it before it is answered.
-        self.segments.settle().await
+        self.files.destroy(&large).await
     }
 }

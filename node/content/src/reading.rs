@@ -12,7 +12,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use model::{Digest, NodeId};
+use model::{Digest, NodeId, lengths::in_memory};
 
 use crate::{
     Error, Metrics,
@@ -22,7 +22,6 @@ use crate::{
     heal::Healer,
     index::Index,
     layout::{FrameCursor, locate},
-    lengths::in_memory,
     membership::Membership,
     opener::{Opened, Opener},
 };

@@ -8,9 +8,9 @@
 //!   then frames in the order of their sequence.
 
 use bytes::Bytes;
-use model::{Digest, PacketId, SpaceId};
+use model::{Digest, PacketId, SpaceId, lengths::in_memory};
 
-use crate::{META_MAX, SLOT_MAX, SMALL_MAX, lengths::in_memory};
+use crate::{META_MAX, SLOT_MAX, SMALL_MAX};
 
 /// The version of all forms here.
 pub const VERSION: u8 = 1;

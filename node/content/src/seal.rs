@@ -11,13 +11,12 @@ use aws_lc_rs::{
     digest::{Context, SHA256},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use model::{Digest, PacketId, SpaceId};
+use model::{Digest, PacketId, SpaceId, lengths::in_form};
 use zeroize::Zeroizing;
 
 use crate::{
     ContentKey, Error, KeySealer, META_MAX, Random, SLOT_MAX, SMALL_MAX, SealedRecord,
     layout::Layout,
-    lengths::in_form,
     record::{
         FRAME, FRAME_HEAD, FrameHead, FrameKind, Identity, RECORD_HEAD, RecordHead, RecordKind,
         TAG, VERSION,

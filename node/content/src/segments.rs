@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use model::SpaceId;
+use model::{SpaceId, lengths::in_form};
 use tokio::sync::oneshot;
 
 use self::{
@@ -31,7 +31,6 @@ use crate::{
     Error, Metrics, SealedRecord,
     disk::File,
     index::{Index, Location, RecordAt},
-    lengths::in_form,
     queue::{Closed, Queue, queue},
     record::RECORD_MAX,
     tasks::{Tasks, tell},
@@ -96,18 +95,19 @@ impl Segments {
         self.put(vec![record], first(done)).await
     }
 
-    /// Queues one record without waiting. `done` is told when the record is durable, or why it will
-    /// not be; it is dropped untold when the store ends first, and given back when the queue is full.
-    pub fn submit<F>(&self, record: &SealedRecord, done: F) -> Result<(), F>
-    where
-        F: FnOnce(Result<(), Error>) + Send + 'static,
-    {
-        let Some(place) = self.jobs.try_reserve(record.octets().len()) else { return Err(done) };
+    /// Queues records that others have agreed on, beside the index's cap. The answer comes when they are durable;
+    /// it is dropped untold when the store ends first. Where the queue is full a task waits for room.
+    pub fn keep(self: &Arc<Self>, tasks: &Arc<Tasks>, records: Vec<SealedRecord>, answer: Answer) {
+        let job = Job::Put { records, rule: Rule::Agreed, answer };
+        let Some(place) = self.jobs.try_reserve(job.octets()) else {
+            let segments = self.clone();
+            tasks.spawn(async move {
+                segments.queue_put(job).await.ok();
+            });
+            return;
+        };
         self.unanswered.fetch_add(1, Relaxed);
-        let space = record.space();
-        let answer = first(move |verdict| done(verdict.into_result(space)));
-        place.send(Job::Put { records: vec![record.clone()], rule: Rule::Keep, answer });
-        Ok(())
+        place.send(job);
     }
 
     /// Puts a record and waits until it is durable. It replaces `bad`, if that is there: a record that

@@ -1,6 +1,7 @@
 //! Takeover: a node that was given an epoch makes itself the writer of a space.
 //!
-//! 1. *Fence.* A majority promises the epoch durably and tells how its log stands. A promise is
+//! 1. *Fence.* A majority promises the epoch durably and tells how its log stands: of those who vote, and of each list
+//!    of voters since the space was granted, for they may have acknowledged what nobody else has. A promise is
 //!    given once, so an epoch has one writer, even if a node lost its memory in between.
 //! 2. *Choose.* Of the nodes that promised, the log with the highest (epoch of its last frame, length)
 //!    holds everything that was ever acknowledged: that needed a majority, and two meet.
@@ -12,15 +13,14 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use model::{NodeId, SpaceId};
+use model::{NodeId, SpaceId, lengths::in_memory};
 
 use crate::{
     Error, Metrics, Peers,
     files::{Admission, Files, LockedLog},
     frames::{PIECE, open_frames},
     layout::{Layout, cursor_at},
-    lengths::in_memory,
-    poll::{Answer, Answers, Poll},
+    poll::{About, Answer, Answers, Poll},
     protocol::{self, AskFence, Operation, Standing},
     record::FrameHead,
     seal::{Cipher, Hash, Sealer},
@@ -53,9 +53,15 @@ impl Takeover {
     }
 
     /// Makes this node the writer of the claim. `meta` is used if nothing was written before.
-    pub async fn run(&self, claim: Claim, meta: &[u8], live: Arc<Live>) -> Result<Session, Error> {
+    pub async fn run(
+        &self,
+        claim: Claim,
+        former: &[Vec<NodeId>],
+        meta: &[u8],
+        live: Arc<Live>,
+    ) -> Result<Session, Error> {
         let Claim { space, packet, epoch } = claim;
-        let granted = self.fence(claim).await?;
+        let granted = self.fence(claim, former).await?;
         let best = granted.all.iter().max_by_key(|answer| answer.standing.position());
         let Answer { node: holder, standing: best } = best.ok_or(Error::Unavailable { space })?;
         let is_fresh = best.position() == (0, 0);
@@ -86,14 +92,15 @@ impl Takeover {
     }
 
     /// Fences a majority at an epoch; gives the answers of the nodes that promised it.
-    async fn fence(&self, claim: Claim) -> Result<Answers, Error> {
+    async fn fence(&self, claim: Claim, former: &[Vec<NodeId>]) -> Result<Answers, Error> {
         let Claim { space, packet, epoch } = claim;
         let ask = AskFence { space, packet, epoch };
         let here = self.files.fence(&ask).await?;
         if !here.granted {
             return Err(Error::Fenced { space, epoch: here.promised });
         }
-        let mut answers = self.poll.ask(space, Operation::Fence, &ask, here).await;
+        let mut answers =
+            self.poll.ask(About { space, former }, Operation::Fence, &ask, here).await;
         if !answers.majority(|standing| standing.granted) {
             let standings = || answers.all.iter().map(|answer| &answer.standing);
             let higher = standings().map(|standing| standing.promised).max().unwrap_or(0);

@@ -42,5 +42,5 @@ impl Tasks {
 
 /// Answers a waiting task. One that has gone away meanwhile needs no answer.
 pub(crate) fn tell<T>(waiting: oneshot::Sender<T>, answer: T) {
-    drop(waiting.send(answer));
+    waiting.send(answer).ok();
 }

@@ -76,7 +76,12 @@ impl Volume {
 
     /// Ends the store after a failed write, unless the disk was only full.
     pub fn write_failed(&self, what: &'static str, source: io::Error) -> Error {
-        if is_full(&source) { Error::Full } else { self.fail(what, source) }
+        if !is_full(&source) {
+            return self.fail(what, source);
+        }
+        // Known before the next look: whoever asks now is refused before anything is granted.
+        self.has_room.store(false, Relaxed);
+        Error::Full
     }
 
     /// Whether the disk should be asked for its free space; true once for each time that it should.

@@ -65,8 +65,11 @@ pub enum Offset {
 
 /// The writing of a space under an epoch, as the state gave it to one node.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Claim {
+pub struct Claim {
+    /// The space.
     pub space: SpaceId,
+    /// Its packet.
     pub packet: PacketId,
+    /// Whoever has a lower one writes no more.
     pub epoch: u32,
 }

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use model::{Digest, SpaceId};
+use model::{Digest, NodeId, SpaceId};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::{
     Error, META_MAX, Offset, Stored,
     files::Files,
-    poll::Poll,
+    poll::{self, Poll},
     protocol::{About, Operation, Standing},
     seal::digest_of,
     session::{Live, Session},
@@ -86,6 +86,7 @@ impl Writers {
     pub async fn open(
         &self,
         claim: Claim,
+        former: &[Vec<NodeId>],
         meta: Bytes,
         expected: Option<u64>,
     ) -> Result<Writer, Error> {
@@ -106,7 +107,7 @@ impl Writers {
             _ => {
                 seat.live.lose();
                 *held = None;
-                *held = Some(self.takeover.run(claim, &meta, seat.live).await?);
+                *held = Some(self.takeover.run(claim, former, &meta, seat.live).await?);
             }
         }
         let writer = Writer { session: held };
@@ -148,7 +149,7 @@ impl Writers {
     /// acknowledged more. Where no writer answers, either nothing was ever begun, or the content is
     /// complete on a majority, or the space must be claimed: a guess from the holders' logs could go
     /// back later.
-    pub async fn offset(&self, space: SpaceId) -> Result<Offset, Error> {
+    pub async fn offset(&self, space: SpaceId, former: &[Vec<NodeId>]) -> Result<Offset, Error> {
         if let Some(seat) = self.find(space)
             && let Ok(mut held) = seat.session.try_lock_owned()
             && let Some(session) = held.as_mut().filter(|session| session.is_open())
@@ -157,7 +158,8 @@ impl Writers {
             session.sync().await?;
         }
         let here = self.stand(space).await?;
-        let answers = self.poll.ask(space, Operation::Stand, &About { space }, here).await;
+        let (about, body) = (poll::About { space, former }, About { space });
+        let answers = self.poll.ask(about, Operation::Stand, &body, here).await;
         if !answers.majority(|_| true) {
             return Err(Error::Unavailable { space });
         }

@@ -62,7 +62,7 @@ impl Drop for Sender {
         // By itself the library would end the stream well, and a cut content would look whole.
         if !self.finished {
             // The connection may be gone: then the reader has failed already.
-            let _ = self.stream.reset(VarInt::from_u32(1));
+            self.stream.reset(VarInt::from_u32(1)).ok();
         }
     }
 }

@@ -148,7 +148,7 @@ async fn read(
         let waiter = waiting.lock().as_mut().and_then(|waiting| waiting.remove(&frame.number));
         if let Some(waiter) = waiter {
             // Whoever waited may have given up just now.
-            let _ = waiter.send(frame);
+            waiter.send(frame).ok();
         }
     }
     // A lane lives as long as its connection: without one of them the other is of no use.

@@ -6,6 +6,15 @@
 //! its own, held back by flow control. A node that is not a member gets nothing.
 //! Nothing here knows what the messages mean, how certificates are made or who is a member.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used,
+        reason = "a test that fails says enough"
+    )
+)]
+
 mod addresses;
 mod bulk;
 mod error;

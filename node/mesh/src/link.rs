@@ -192,7 +192,7 @@ impl Link {
         };
         let (send, recv) = opened.map_err(lost)?;
         // A lane's small messages go first where both wait.
-        let _ = send.set_priority(-1);
+        send.set_priority(-1).ok();
         let mut outbox = Outbox::default();
         outbox.push(Frame { kind: Kind::Bulk, number: 0, body: header });
         let mut sender = Sender::new(self.node, send);

@@ -47,7 +47,7 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
     while let Some(incoming) = shared.endpoint.clone().accept().await {
         if shared.handshakes.count() >= HANDSHAKES_UNPROVEN_MAX && incoming.may_retry() {
             // It fails only for one that has retried already, which `may_retry` excludes.
-            let _ = incoming.retry();
+            incoming.retry().ok();
             continue;
         }
         let Some(handshake) = shared.handshakes.begin(incoming.remote_address().ip()) else {
@@ -111,7 +111,7 @@ async fn stream(shared: Arc<Shared>, caller: Caller, mut send: SendStream, mut r
             shared.counters.broken();
         }
         // Dropped, it would look like an answer that is whole and empty.
-        let _ = send.reset(CLOSE_BROKEN);
+        send.reset(CLOSE_BROKEN).ok();
         return;
     };
     let channel = first.body.first().and_then(|code| Channel::from_code(*code));
@@ -196,7 +196,7 @@ impl Serving {
             && let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(handling.poll_unpin(cx))).await
         {
             // The queue has room for every permit; it fails only when the writer has ended.
-            let _ = answers.send((framed(number, answer), Some(permit))).await;
+            answers.send((framed(number, answer), Some(permit))).await.ok();
             return;
         }
         let (answers, mut stopped) = (answers.clone(), self.shared.stopped());
@@ -206,7 +206,7 @@ impl Serving {
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             };
             // It fails only when the writer has ended, and the lane with it.
-            let _ = answers.send((framed(number, answer), Some(permit))).await;
+            answers.send((framed(number, answer), Some(permit))).await.ok();
         });
     }
 

@@ -122,8 +122,8 @@ pub(crate) fn endpoint(listen: SocketAddr, identity: &Identity) -> Result<Endpoi
 fn socket(listen: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
     // The system may grant less; the mesh works with what it gets.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    socket.set_recv_buffer_size(SOCKET_BUFFER).ok();
+    socket.set_send_buffer_size(SOCKET_BUFFER).ok();
     if listen.is_ipv6() && listen.ip().is_unspecified() {
         // Open to both families, whatever the system's default says.
         socket.set_only_v6(false)?;

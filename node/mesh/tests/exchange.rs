@@ -1,5 +1,12 @@
 //! Requests and bulk between nodes that trust each other.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::let_underscore_must_use,
+    clippy::unwrap_used,
+    reason = "a test that fails says enough"
+)]
+
 mod common;
 
 use std::{

@@ -1,5 +1,12 @@
 //! What nodes tell each other before anything else, and how one finds another whose address changed.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::let_underscore_must_use,
+    clippy::unwrap_used,
+    reason = "a test that fails says enough"
+)]
+
 mod common;
 
 use bytes::Bytes;

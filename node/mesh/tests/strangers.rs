@@ -1,5 +1,12 @@
 //! Who is no member gets nothing, and what is no protocol harms nobody.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::let_underscore_must_use,
+    clippy::unwrap_used,
+    reason = "a test that fails says enough"
+)]
+
 mod common;
 
 use std::{
@@ -128,8 +135,8 @@ async fn nobody_calls_a_node_in_its_own_name() {
 #[tokio::test]
 async fn a_caller_without_a_certificate_gets_nothing() {
     let cluster = Cluster::new();
-    let trust = certs::Trust::Authority(cluster.authority.certificate().clone());
-    let mut client = certs::https_client_config(trust).unwrap();
+    let trust = https::Trust::Authority(cluster.authority.certificate().to_vec());
+    let mut client = https::tls_config(&trust, None).unwrap();
     client.alpn_protocols = vec![certs::MESH_PROTOCOL.to_vec()];
     is_refused(&cluster, Identity { client: Arc::new(client), ..cluster.identity(1, CLUSTER) })
         .await;

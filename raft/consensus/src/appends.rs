@@ -235,7 +235,7 @@ mod tests {
     /// An append of one entry, or a notice behind the entry before it.
     fn request(index: u64, octets: Option<usize>) -> AppendEntriesRequest<Types> {
         let entry = |octets| {
-            let payload = Payload::Normal(EntryBytes(Bytes::from(vec![7; octets])));
+            let payload = Payload::Normal(EntryBytes::bare(Bytes::from(vec![7; octets])));
             LogEntry::new(id(index), payload)
         };
         AppendEntriesRequest {

@@ -8,19 +8,21 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use machine::{Answer, Effect, Proposal, Reader};
-use model::{Moment, NodeId, Tick};
+use model::{Moment, NodeId, Stage, Tick};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
-    Clock, Error, FoundError, Heard, MemberError, Network, Options, ProposeError, StateView,
-    Status, Unavailable,
+    Attachment, Clock, Error, FactLog, FoundError, Heard, MemberError, Network, Options,
+    ProposeError, StateView, Status, Unavailable, directory,
     log::file::FileLog,
     member,
     node::{self, Inner},
     options::RETRY_AFTER,
     pledge::greet::Pledges,
-    propose, read, serve, sim,
-    state::disk::DiskState,
+    propose, read,
+    riders::Riders,
+    serve, sim,
+    state::{StateDisk, disk::DiskState},
     views::Few,
 };
 
@@ -38,16 +40,19 @@ impl Consensus {
     /// new one.
     pub fn start(
         options: Options,
+        facts: Arc<dyn FactLog>,
         network: Arc<dyn Network>,
         clock: Arc<dyn Clock>,
     ) -> BoxFuture<'static, Result<Self, Error>> {
         Box::pin(async move {
-            let begun = node::claim(&options.directory, options.node)?;
+            let begun = directory::claim(&options.directory, options.node)?;
             let (hold, released) = mpsc::channel(1);
+            let riders = Riders::new(options.attachments.clone());
             let log = FileLog::open(&options.directory, begun, hold.clone())?;
-            let pledges = node::pledge(&options, &log, begun, clock.clone())?;
+            let log = log.with_riders(riders.clone());
+            let pledges = directory::pledge(&options, &log, begun, clock.clone())?;
             if !begun {
-                node::begin(&options.directory, options.node)?;
+                directory::begin(&options.directory, options.node)?;
             }
             let room = FileLog::room(&options.directory, options.spare_bytes);
             // Without it the node works as long as the disk has room.
@@ -57,11 +62,12 @@ impl Consensus {
             let state = Arc::new(DiskState::open(
                 &options.directory,
                 options.state_files_max,
-                Some(room.clone()),
+                (facts.clone(), Some(room.clone())),
             )?);
             let (mark, log) = (Some(log.mark()), (log, hold, released));
-            let kept = (mark, Arc::new(pledges));
-            let inner = Inner::start(options, log, kept, state, network, clock).await?;
+            let kept = (mark, Arc::new(pledges), riders);
+            let stores = (state as Arc<dyn StateDisk>, facts);
+            let inner = Inner::start(options, log, kept, stores, network, clock).await?;
             inner.spawn(node::watch(room));
             Ok(Self { inner })
         })
@@ -71,22 +77,25 @@ impl Consensus {
     /// Everything else is the same code.
     pub fn start_with(
         options: Options,
-        log: &sim::Log,
-        state: &sim::State,
+        (log, state): (&sim::Log, &sim::State),
+        facts: Arc<dyn FactLog>,
         network: Arc<dyn Network>,
         clock: Arc<dyn Clock>,
     ) -> BoxFuture<'static, Result<Self, Error>> {
-        let state = Arc::new(state.session());
+        let state = Arc::new(state.session(facts.clone()));
         let (hold, released) = mpsc::channel(1);
         let blind = log.is_blind();
         let log = log.session();
         Box::pin(async move {
+            let riders = Riders::new(options.attachments.clone());
+            let log = log.with_riders(riders.clone());
             let vault = Arc::new(log.clone());
             let born = crate::types::draw();
             let pledges = Pledges::begin(options.node, vault, clock.clone(), born, blind);
             let pledges = pledges.map_err(|error| Error::Stopped { reason: error.to_string() })?;
-            let (kept, log) = ((None, Arc::new(pledges)), (log, hold, released));
-            let inner = Inner::start(options, log, kept, state, network, clock).await?;
+            let (kept, log) = ((None, Arc::new(pledges), riders), (log, hold, released));
+            let stores = (state as Arc<dyn StateDisk>, facts);
+            let inner = Inner::start(options, log, kept, stores, network, clock).await?;
             Ok(Self { inner })
         })
     }
@@ -100,7 +109,29 @@ impl Consensus {
     ///
     /// Repeating the same proposal, with the same command id, is harmless and gets the same answer.
     pub fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Answer, ProposeError>> {
-        Box::pin(async move { propose::propose(&self.inner, proposal).await })
+        Box::pin(async move { propose::propose(&self.inner, proposal, None).await })
+    }
+
+    /// Proposes a command with something that rides with it: once the answer comes, a majority holds it as
+    /// durably as its log. [`ProposeError::NoRide`] where some node lacks room for it.
+    pub fn propose_with(
+        &self,
+        proposal: Proposal,
+        attachment: Attachment,
+    ) -> BoxFuture<'_, Result<Answer, ProposeError>> {
+        Box::pin(async move { propose::propose(&self.inner, proposal, Some(attachment)).await })
+    }
+
+    /// Before attachments of applied entries are destroyed: the log must say first that these have landed, or a
+    /// start would take a destroyed one for one that never came.
+    pub fn before_destroying(&self) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async move {
+            let applied = *self.inner.shared.applied.borrow();
+            self.inner.riders.note(applied).await.map_err(|error| {
+                tracing::warn!(%error, "the log does not say how far it has landed");
+                Unavailable { retry_after: RETRY_AFTER }
+            })
+        })
     }
 
     /// Returns once this node's state holds everything that had been acknowledged anywhere before
@@ -188,6 +219,22 @@ impl Consensus {
     /// earlier one.
     pub fn heard(&self) -> Vec<(NodeId, Heard)> {
         self.inner.pledges.heard()
+    }
+
+    /// How long proposals and entries of all kinds take, by stage, since the start.
+    ///
+    /// `gather`: a proposal waits for its batch, here or at the leader. `forward`: a batch goes to the leader and
+    /// its answers come back. `log`: entries, and what rides with them, are on this node's disk. `commit`: an entry of
+    /// this leader, until a majority has it. `apply`: committed entries, until they are in this node's state.
+    pub fn stages(&self) -> [Stage; 5] {
+        let inner = &self.inner;
+        [
+            inner.spans.gather.stage("gather"),
+            inner.spans.forward.stage("forward"),
+            inner.riders.landing.stage("log"),
+            inner.spans.commit.stage("commit"),
+            inner.shared.applying.stage("apply"),
+        ]
     }
 
     /// The status as it changes.

@@ -5,7 +5,7 @@
 //! that jumps, here or there, moves neither. A tick heard is never older than the leader's own, so what
 //! is carried on here is never ahead of it: whoever leads next goes on counting and skips nothing.
 
-use model::{Moment, Tick};
+use model::{Moment, Tick, lengths::millis_of};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -74,7 +74,7 @@ impl Dates {
 impl Known {
     fn tick_now(&self) -> Tick {
         let (tick, at) = self.tick;
-        tick.plus_ms(at.elapsed().as_millis() as u64)
+        tick.plus_ms(millis_of(at.elapsed()))
     }
 }
 

@@ -118,6 +118,9 @@ pub enum ProposeError {
         /// The largest.
         max: usize,
     },
+    /// Some node has no room for what would ride with it. It has not happened: it may be proposed alone.
+    #[error("nothing rides with proposals now: a node lacks room")]
+    NoRide,
     /// It may happen or have happened: the same proposal, with the same command id, may be repeated.
     #[error("it is not known whether the proposal has been or will be accepted")]
     Unknown,

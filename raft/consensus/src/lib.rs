@@ -4,9 +4,15 @@
 //! The Raft library, the log on disk and the store of the state stay inside. No rules of the
 //! exchange, no sockets, no wall clock of its own: see [`Network`] and [`Clock`].
 
+#![cfg_attr(
+    test,
+    allow(clippy::cast_possible_truncation, reason = "a test that fails says enough")
+)]
+
 mod appends;
 mod consensus;
 mod dates;
+mod directory;
 mod error;
 mod log;
 mod member;
@@ -19,6 +25,7 @@ mod propose;
 mod pulse;
 mod read;
 mod recover;
+mod riders;
 mod room;
 mod serve;
 pub mod sim;
@@ -34,9 +41,12 @@ mod wire;
 
 pub use consensus::Consensus;
 pub use error::{Error, FoundError, MemberError, ProposeError, Unavailable};
-pub use options::{Options, SNAPSHOT_ENTRIES, Timing};
+pub use options::{ATTACHMENT_BYTES_MAX, Options, SNAPSHOT_ENTRIES, Timing};
 pub use pledge::{Heard, Standing};
-pub use ports::{Clock, Lane, Network, NetworkError, SystemClock};
+pub use ports::{
+    Attachment, AttachmentKey, Attachments, Clock, FactLog, Kept, Lane, Network, NetworkError,
+    NoAttachments, SystemClock, TellKept,
+};
 pub use recover::{Held, inspect, make_source, trust};
 pub use state::StateView;
 pub use status::{Role, Status};

@@ -51,7 +51,7 @@ pub(crate) async fn found(inner: &Inner, proposal: Proposal) -> Result<Answer, F
         }
         Err(error) => return Err(stopped(&error)),
     }
-    propose::propose(inner, proposal).await.map_err(FoundError::Propose)
+    propose::propose(inner, proposal, None).await.map_err(FoundError::Propose)
 }
 
 /// See [`crate::Consensus::admit`].

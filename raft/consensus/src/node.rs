@@ -2,8 +2,7 @@
 
 use std::{
     convert::Infallible,
-    fs, io,
-    path::{Path, PathBuf},
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +11,7 @@ use std::{
 };
 
 use machine::Time;
-use model::NodeId;
+use model::{NodeId, lengths::millis_of};
 use openraft::{
     Config, Instant as _, ServerState, SnapshotPolicy, async_runtime::WatchReceiver as _,
     storage::RaftLogStorage,
@@ -25,23 +24,21 @@ use tokio::{
 };
 
 use crate::{
-    Clock, Error, Network, Options, Role, Status, Timing,
+    Clock, Error, FactLog, Network, Options, Role, Status, Timing,
     dates::Dates,
-    log::{file::FileLog, mark::Mark, read::Entries},
+    log::{mark::Mark, read::Entries},
     options::{KEEP_ENTRIES, PAYLOAD_ENTRIES, PURGE_BATCH, WAITING_PROPOSALS, WAITING_READS},
     peer::Peers,
-    pledge::{
-        greet::{self, Pledges},
-        vault,
-    },
-    propose::{self, Waiting},
+    pledge::greet::{self, Pledges},
+    propose::{self, Spans, Waiting},
     pulse::Pulse,
     read::{self, Reader},
+    riders::{self, Riders},
     room::{self, Room},
     serve::Incoming,
     state::{Machine, Shared, StateDisk},
     touch,
-    types::{LogId, Raft, Types, draw},
+    types::{LogId, Raft, Types},
     views::Views,
 };
 
@@ -55,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) proposals: mpsc::Sender<Waiting>,
+    pub(crate) spans: Spans,
     pub(crate) reads: mpsc::Sender<Reader>,
     /// What lists share.
     pub(crate) views: Views,
@@ -66,9 +64,15 @@ pub(crate) struct Inner {
     pub(crate) lost: watch::Sender<bool>,
     pub(crate) may_lead: AtomicBool,
     pub(crate) pledges: Arc<Pledges>,
+    /// What rides with entries.
+    pub(crate) riders: Arc<Riders>,
     /// The id of the entry at an index of the log, if it is there. It holds the log, so it goes with
     /// the core.
     pub(crate) id_at: Mutex<Option<IdAt>>,
+    /// A difference was found, and it is waited for whether the logs have forked.
+    differs: AtomicBool,
+    /// The core is being stopped for it.
+    stopped: AtomicBool,
     mark: Option<Mark>,
     tasks: Mutex<Option<JoinSet<()>>>,
     released: Mutex<Released>,
@@ -82,6 +86,9 @@ pub(crate) type Released = mpsc::Receiver<Infallible>;
 
 /// Held by whoever uses the stores.
 pub(crate) type Hold = mpsc::Sender<Infallible>;
+
+/// How long it is waited for peers to say that the logs have forked: they greet one another within less.
+const DIFFERENCE_WAIT: Duration = Duration::from_secs(3);
 
 /// The core's tasks end by themselves after its stop; they are given so long.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
@@ -97,9 +104,9 @@ fn config(options: &Options, may_elect: bool) -> Result<Arc<Config>, Error> {
     timing.check()?;
     let config = Config {
         cluster_name: "lgsp".into(),
-        heartbeat_interval: timing.heartbeat.as_millis() as u64,
-        election_timeout_min: timing.election_min.as_millis() as u64,
-        election_timeout_max: timing.election_max.as_millis() as u64,
+        heartbeat_interval: millis_of(timing.heartbeat),
+        election_timeout_min: millis_of(timing.election_min),
+        election_timeout_max: millis_of(timing.election_max),
         // The peer has its own deadlines for each block.
         install_snapshot_timeout: 600_000,
         max_payload_entries: PAYLOAD_ENTRIES,
@@ -126,18 +133,21 @@ impl Inner {
     /// Starts a node on its stores.
     pub(crate) async fn start<L: RaftLogStorage<Types> + Entries>(
         options: Options,
-        (log, hold, released): (L, Hold, Released),
-        (mark, pledges): (Option<Mark>, Arc<Pledges>),
-        disk: Arc<dyn StateDisk>,
+        (mut log, hold, released): (L, Hold, Released),
+        (mark, pledges, riders): (Option<Mark>, Arc<Pledges>, Arc<Riders>),
+        (disk, facts): (Arc<dyn StateDisk>, Arc<dyn FactLog>),
         network: Arc<dyn Network>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Error> {
         let config = config(&options, pledges.standing().is_full())?;
         let dates = Arc::new(Dates::new());
         let shared = Arc::new(Shared::new(dates.clone()));
-        let machine = Machine::open(disk.clone(), shared.clone(), hold).map_err(|e| stopped(&e))?;
-        let pulse = Arc::new(Pulse::new(clock, dates));
+        let machine = Machine::open((disk.clone(), facts), shared.clone(), hold);
+        let machine = machine.map_err(|e| stopped(&e))?;
+        let pulse = Arc::new(Pulse::new(clock, dates, shared.sums.clone()));
         let own = options.node.0;
+        let applied = *shared.applied.borrow();
+        riders::forget_unlanded(&mut log, applied, &riders).await.map_err(|e| stopped(&e))?;
         let retry_every = options.timing.heartbeat;
         let more = Arc::new(AtomicBool::new(false));
         let peers = Peers::new(
@@ -146,7 +156,7 @@ impl Inner {
             pulse.clone(),
             pledges.clone(),
             retry_every,
-            more.clone(),
+            (more.clone(), riders.clone()),
         );
         let id_at: IdAt = {
             let log = log.clone();
@@ -155,9 +165,12 @@ impl Inner {
                 Ok(found.first().map(|entry| entry.log_id).filter(|id| id.index() == index))
             })
         };
-        let raft = Raft::new(own, config, peers.clone(), log, machine)
-            .await
-            .map_err(|error| stopped(&error))?;
+        let notes = log.clone();
+        riders.attach(Box::new(move |applied| notes.note_landed(applied)));
+        let raft = Raft::new(own, config, peers.clone(), log, machine).await.map_err(|error| {
+            riders.detach();
+            stopped(&error)
+        })?;
         peers.attach(raft.clone());
         pledges.attach(raft.clone());
         let (proposals, proposal_queue) = mpsc::channel(WAITING_PROPOSALS);
@@ -171,6 +184,7 @@ impl Inner {
             network,
             pulse,
             proposals,
+            spans: Spans::default(),
             reads,
             views: Views::default(),
             incoming: Mutex::new(None),
@@ -179,7 +193,10 @@ impl Inner {
             lost: watch::Sender::new(false),
             may_lead: AtomicBool::new(true),
             pledges,
+            riders,
             id_at: Mutex::new(Some(id_at)),
+            differs: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             mark,
             tasks: Mutex::new(Some(JoinSet::new())),
             released: Mutex::new(released),
@@ -241,7 +258,7 @@ impl Inner {
             }
         };
         // Both ends mean the same to the caller: look again.
-        drop(timeout_at(deadline, changed).await);
+        timeout_at(deadline, changed).await.ok();
     }
 
     /// Waits until this node's state holds an entry; false when it is too late.
@@ -311,13 +328,38 @@ impl Inner {
             clock_offset_ms: self.pulse.offset_ms(),
             may_lead: self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted(),
             standing: self.pledges.standing(),
-            failure: now.running_state.as_ref().err().map(ToString::to_string),
+            failure: match self.stopped.load(Ordering::Acquire) {
+                true => self.shared.sums.difference(),
+                false => now.running_state.as_ref().err().map(ToString::to_string),
+            },
         }
     }
 
     /// Tells the status anew.
     pub(crate) fn refresh(&self) {
         self.status.send_replace(self.read_status());
+    }
+
+    /// The state of this node is not the leader's: it takes part no longer, unless it is found meanwhile that the logs
+    /// have forked, which has its own end.
+    pub(crate) fn stop_differing(self: &Arc<Self>) {
+        if self.differs.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let inner = self.clone();
+        self.spawn(async move {
+            tokio::time::sleep(DIFFERENCE_WAIT).await;
+            if !inner.pledges.standing().is_full() {
+                return;
+            }
+            let difference = inner.shared.sums.difference().unwrap_or_default();
+            tracing::error!("{difference}");
+            inner.stopped.store(true, Ordering::Release);
+            inner.refresh();
+            if let Err(error) = inner.raft.shutdown().await {
+                tracing::warn!(%error, "the Raft core did not stop cleanly");
+            }
+        });
     }
 
     /// Stops everything and brings what is written to the disk.
@@ -342,6 +384,7 @@ impl Inner {
         }
         *self.incoming.lock() = None;
         *self.id_at.lock() = None;
+        self.riders.detach();
         let gone = std::future::poll_fn(|context| self.released.lock().poll_recv(context));
         if timeout(RELEASE_DEADLINE, gone).await.is_err() {
             tracing::warn!("a part of the Raft core still holds the stores");
@@ -351,6 +394,10 @@ impl Inner {
 
     async fn persist(&self) -> io::Result<()> {
         self.disk.persist().await?;
+        if let Err(error) = self.riders.note(self.riders.landed(0).upto).await {
+            // A start then looks at more of the log; whoever destroys says it first.
+            tracing::debug!(%error, "the log does not say how far it has landed");
+        }
         if let Err(error) = self.pledges.aside(Pledges::keep).await {
             // A memory that is a little older notices less, and accuses nobody.
             tracing::warn!(%error, "what peers have promised was not kept");
@@ -431,12 +478,13 @@ async fn keep(inner: Arc<Inner>) {
                 Err(error) => {
                     // A disk that fails to sync is not asked again: the node stops.
                     tracing::error!(%error, "the state cannot be synced: the node stops");
-                    drop(inner.raft.shutdown().await);
+                    inner.raft.shutdown().await.ok();
                     return;
                 }
             }
         }
         inner.views.forget();
+        inner.riders.forget();
         inner.lead_or_not().await;
     }
 }
@@ -457,91 +505,4 @@ impl Inner {
             self.hand_over_here().await;
         }
     }
-}
-
-/// The format of a node's directory.
-const FORMAT: u32 = 1;
-
-/// Checks that a directory is of a known format and belongs to this node, or makes it so.
-///
-/// A node that has taken part may not vote without its log, which says what it has promised. Whether
-/// it has, this answers: a word beside the directory outlives it and says so.
-pub(crate) fn claim(directory: &Path, node: NodeId) -> Result<bool, Error> {
-    let path = directory.join("format");
-    let begun = word_of(directory).exists();
-    let open = |source| Error::Open { path: path.clone(), source };
-    let malformed = || Error::CorruptState {
-        path: path.clone(),
-        reason: "it should say `lgsp-consensus`, a version and a node".into(),
-    };
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let mut words = text.split_whitespace();
-            if words.next() != Some("lgsp-consensus") {
-                return Err(malformed());
-            }
-            let found = words.next().and_then(|word| word.parse().ok()).ok_or_else(malformed)?;
-            if found > FORMAT {
-                let directory = directory.to_owned();
-                return Err(Error::NewerFormat { directory, found, known: FORMAT });
-            }
-            let owner = words.next().and_then(|word| word.parse().ok()).ok_or_else(malformed)?;
-            if NodeId(owner) != node {
-                let directory = directory.to_owned();
-                return Err(Error::OtherNode { directory, found: NodeId(owner), expected: node });
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if begun {
-                return Err(Error::LogGone { directory: directory.to_owned() });
-            }
-            fs::create_dir_all(directory).map_err(open)?;
-            write_word(&path, node).map_err(open)?;
-        }
-        Err(source) => return Err(open(source)),
-    }
-    Ok(begun)
-}
-
-/// Says, once the log is there, that this node may take part with it.
-pub(crate) fn begin(directory: &Path, node: NodeId) -> Result<(), Error> {
-    let path = word_of(directory);
-    write_word(&path, node).map_err(|source| Error::Open { path: path.clone(), source })
-}
-
-/// Takes up what a node has promised, beside its log.
-pub(crate) fn pledge(
-    options: &Options,
-    log: &FileLog,
-    begun: bool,
-    clock: Arc<dyn Clock>,
-) -> Result<Pledges, Error> {
-    let path = vault::own_path(&options.directory);
-    if begun && !path.exists() {
-        let reason = "it is missing, and nothing else says what this node has promised".into();
-        return Err(Error::CorruptLog { file: path, reason });
-    }
-    let files = log.vault(&options.directory);
-    Pledges::begin(options.node, Arc::new(files), clock, draw(), false).map_err(|source| {
-        match source.kind() {
-            io::ErrorKind::InvalidData => {
-                Error::CorruptLog { file: path, reason: source.to_string() }
-            }
-            _ => Error::Open { path, source },
-        }
-    })
-}
-
-fn word_of(directory: &Path) -> PathBuf {
-    directory.with_extension("begun")
-}
-
-/// Writes whose directory it is, on disk from the moment that the file has its name.
-fn write_word(path: &Path, node: NodeId) -> io::Result<()> {
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    fs::write(&fresh, format!("lgsp-consensus {FORMAT} {node}\n"))?;
-    fs::File::open(&fresh)?.sync_all()?;
-    fs::rename(&fresh, path)?;
-    path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
 }

@@ -1,10 +1,10 @@
 //! What a node of the consensus is told at its start, and its named limits.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use model::NodeId;
 
-use crate::Error;
+use crate::{Attachments, Error, NoAttachments};
 
 /// How a node takes part.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Options {
     pub state_files_max: usize,
     /// Octets of disk that are kept for log and state alone.
     pub spare_bytes: u64,
+    /// Where this node keeps what rides with entries.
+    pub attachments: Arc<dyn Attachments>,
 }
 
 impl Options {
@@ -33,6 +35,7 @@ impl Options {
             snapshot_entries: SNAPSHOT_ENTRIES,
             state_files_max: STATE_FILES_MAX,
             spare_bytes: 0,
+            attachments: Arc::new(NoAttachments),
         }
     }
 }
@@ -111,6 +114,24 @@ pub(crate) const BATCH_PROPOSALS: usize = 512;
 
 /// Octets of proposals in one entry; a message to a follower stays small beside heartbeats.
 pub(crate) const BATCH_BYTES: usize = 1 << 20;
+
+/// Octets of one attachment: a content of 32 KiB, sealed, with its name and room. An entry with what rides with it
+/// goes between two heartbeats, so what is larger goes ahead of its command, on another connection.
+pub const ATTACHMENT_BYTES_MAX: usize = 48 << 10;
+
+/// Octets of attachments with one entry. They travel on the connection of votes and heartbeats: on a line of
+/// 10 Mbit/s so many take as long as the shortest wait before an election.
+pub(crate) const RIDING_BYTES: usize = 256 << 10;
+
+/// Octets of attachments that a node remembers for its next appends; what is not there is read from where it is
+/// kept. Some entries that are full of them.
+pub(crate) const RIDERS_REMEMBERED: usize = 2 << 20;
+
+/// Between two tries to keep what rides with an entry, where there is no room.
+pub(crate) const ROOM_AGAIN: Duration = Duration::from_millis(250);
+
+/// What a peer has said of its room is believed so long: many heartbeats, each of which says it anew.
+pub(crate) const ROOM_KNOWN: Duration = Duration::from_secs(5);
 
 /// Octets of one proposal; above it the proposal could not travel. An import of units is the
 /// largest and is far below.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, future::BoxFuture, stream::BoxStream};
+use futures_util::{Stream, StreamExt as _, future::BoxFuture, stream::BoxStream};
 use model::NodeId;
 use openraft::{
     EmptyNode, Instant as _, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2,
@@ -39,6 +39,7 @@ use crate::{
     options::{APPEND_TIME, LINE_MIN},
     pledge::greet::Pledges,
     pulse::Pulse,
+    riders::Riders,
     state::snapshot::{self, SnapshotData},
     types::{LogId, Raft, Types, Vote},
     wire::{
@@ -70,6 +71,7 @@ struct Shared {
     tokens: AtomicU64,
     /// An entry waits for the one that is on its way.
     more: Arc<AtomicBool>,
+    riders: Arc<Riders>,
 }
 
 impl Peers {
@@ -79,17 +81,19 @@ impl Peers {
         pulse: Arc<Pulse>,
         pledges: Arc<Pledges>,
         retry_every: Duration,
-        more: Arc<AtomicBool>,
+        (more, riders): (Arc<AtomicBool>, Arc<Riders>),
     ) -> Self {
         let raft = OnceLock::new();
         let tokens = AtomicU64::new(1);
-        Self(Arc::new(Shared { own, network, pulse, pledges, raft, retry_every, tokens, more }))
+        let shared =
+            Shared { own, network, pulse, pledges, raft, retry_every, tokens, more, riders };
+        Self(Arc::new(shared))
     }
 
     /// The Raft node that the peers belong to, once there is one.
     pub(crate) fn attach(&self, raft: Raft) {
         // A second node would be a second start on the same peers, which nobody makes.
-        drop(self.0.raft.set(raft));
+        self.0.raft.set(raft).ok();
     }
 }
 
@@ -181,7 +185,7 @@ impl Peer {
             let answer = tokio::time::timeout(LATE_MAX, peer.met_ask(Kind::Append, &body)).await;
             let answer = answer.map_err(|error| unreachable(&error))??;
             let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
-            peer.shared.pulse.hear(peer.target, head);
+            peer.heard(head);
             Ok(Bytes::copy_from_slice(rest))
         });
         match tokio::time::timeout(limit, heard).await {
@@ -196,6 +200,11 @@ impl Peer {
         }
     }
 
+    fn heard(&self, head: AnswerHead) {
+        self.shared.pulse.hear(self.target, head);
+        self.shared.riders.hear(self.target, head.is_short);
+    }
+
     /// What the leader says with an append: the head, and how many entries are committed.
     fn head(&self) -> (Vec<u8>, u64) {
         let Some(raft) = self.shared.raft.get() else {
@@ -207,7 +216,10 @@ impl Peer {
             let quorum = now.last_quorum_acked.map(|at| Instant::now() - at.elapsed());
             let in_term = |id: &&LogId| id.committed_leader_id().term() == now.current_term;
             let committed = match now.local_committed.as_ref().filter(in_term) {
-                Some(id) => Some(id.index()),
+                Some(id) => {
+                    self.shared.riders.committed(id.index().saturating_add(1));
+                    Some(id.index())
+                }
                 // A new leader does not know yet what is committed; all of it is in its log.
                 None => now.last_log_index,
             };
@@ -282,7 +294,7 @@ impl appends::Way for Peer {
         Box::pin(async move {
             let answer = peer.body(Kind::Append, body, RPCTypes::AppendEntries, limit).await?;
             let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
-            peer.shared.pulse.hear(peer.target, head);
+            peer.heard(head);
             wire::from_body(rest).map_err(|error| unreachable(&error))
         })
     }
@@ -300,9 +312,10 @@ impl RaftNetworkV2<Types> for Peer {
 
     async fn append_entries(
         &mut self,
-        request: AppendEntriesRequest<Types>,
+        mut request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        self.shared.riders.give(&mut request.entries).await;
         if request.entries.is_empty() {
             let answer = self.heartbeat(self.said(&request), option.hard_ttl()).await?;
             return wire::from_body(&answer).map_err(|error| unreachable(&error));
@@ -318,7 +331,16 @@ impl RaftNetworkV2<Types> for Peer {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
-        Box::pin(std::future::ready(Ok(appends::answers(requests, self.clone()))))
+        let riders = self.shared.riders.clone();
+        // One after the other, so that they keep their order.
+        let requests = requests.then(move |mut request| {
+            let riders = riders.clone();
+            async move {
+                riders.give(&mut request.entries).await;
+                request
+            }
+        });
+        Box::pin(std::future::ready(Ok(appends::answers(Box::pin(requests), self.clone()))))
     }
 
     async fn vote(

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use machine::{Answer, Proposal, Refusal, Time};
 use minicbor::Encoder;
-use model::NodeId;
+use model::{Histogram, NodeId, lengths::millis_of};
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -22,23 +22,36 @@ use tokio::{
 };
 
 use crate::{
-    Lane, NetworkError, ProposeError,
+    Attachment, Lane, NetworkError, ProposeError,
     node::Inner,
     options::{
-        BATCH_BYTES, BATCH_PROPOSALS, ENTRIES_IN_FLIGHT, FORWARDS_IN_FLIGHT, PROPOSAL_BYTES_MAX,
-        RETRY_AFTER,
+        ATTACHMENT_BYTES_MAX, BATCH_BYTES, BATCH_PROPOSALS, ENTRIES_IN_FLIGHT, FORWARDS_IN_FLIGHT,
+        PROPOSAL_BYTES_MAX, RETRY_AFTER, RIDING_BYTES,
     },
     touch::HELD_MIN,
-    types::EntryBytes,
-    wire::{self, Fate, Kind, Propose, WireError},
+    types::{Answers, EntryBytes, Rider},
+    wire::{self, Fate, Kind, Propose, Riding, WireError},
 };
 
 /// Before a proposal is tried again although nothing is known to have changed.
 const RETRY_PAUSE: Duration = Duration::from_millis(25);
 
+/// How long proposals take here.
+#[derive(Default)]
+pub(crate) struct Spans {
+    /// A proposal waits for its batch.
+    pub(crate) gather: Histogram,
+    /// A batch goes to the leader, and its answers come back.
+    pub(crate) forward: Histogram,
+    /// An entry of this leader waits for a majority.
+    pub(crate) commit: Histogram,
+}
+
 /// A proposal that waits for its answer.
 pub(crate) struct Waiting {
     proposal: Bytes,
+    /// What rides with it.
+    attachment: Option<Attachment>,
     begun: Instant,
     deadline: Instant,
     /// Came from another node, which tries again itself.
@@ -55,23 +68,36 @@ pub(crate) enum Failed {
     NotTaken,
     /// It may be.
     Unknown,
+    /// What rides with it finds no room; it is not in the log and will not be.
+    NoRide,
 }
 
 impl Waiting {
     /// A proposal that another node has sent.
     pub(crate) fn forwarded(
         proposal: Bytes,
+        attachment: Option<Attachment>,
         deadline: Instant,
         reply: oneshot::Sender<Result<(u64, Answer), Failed>>,
     ) -> Self {
         let begun = Instant::now();
-        Self { proposal, begun, deadline, forwarded: true, maybe: false, reply }
+        Self { proposal, attachment, begun, deadline, forwarded: true, maybe: false, reply }
+    }
+
+    /// Octets of what rides with it.
+    fn riding(&self) -> usize {
+        self.attachment.as_ref().map_or(0, |attachment| attachment.record.len())
     }
 
     fn fail(self) {
         let failed = if self.maybe { Failed::Unknown } else { Failed::NotTaken };
         // A caller that went away no longer cares.
-        drop(self.reply.send(Err(failed)));
+        self.reply.send(Err(failed)).ok();
+    }
+
+    /// It goes without what rides with it, or not at all.
+    fn turn_away(self) {
+        self.reply.send(Err(Failed::NoRide)).ok();
     }
 
     /// Nobody here can say what became of it.
@@ -81,12 +107,16 @@ impl Waiting {
     }
 
     fn done(self, index: u64, answer: Answer) {
-        drop(self.reply.send(Ok((index, answer))));
+        self.reply.send(Ok((index, answer))).ok();
     }
 }
 
 /// See [`crate::Consensus::propose`].
-pub(crate) async fn propose(inner: &Inner, proposal: Proposal) -> Result<Answer, ProposeError> {
+pub(crate) async fn propose(
+    inner: &Inner,
+    proposal: Proposal,
+    attachment: Option<Attachment>,
+) -> Result<Answer, ProposeError> {
     let unavailable = || ProposeError::Unavailable { retry_after: RETRY_AFTER };
     let Proposal { id, by, command } = proposal;
     let proposal = Proposal { id, by: by.carried_by(inner.node), command };
@@ -99,12 +129,22 @@ pub(crate) async fn propose(inner: &Inner, proposal: Proposal) -> Result<Answer,
     if proposal.len() > PROPOSAL_BYTES_MAX {
         return Err(ProposeError::TooLarge { octets: proposal.len(), max: PROPOSAL_BYTES_MAX });
     }
+    if let Some(attachment) = &attachment {
+        let (octets, max) = (attachment.record.len(), ATTACHMENT_BYTES_MAX);
+        if octets > max {
+            return Err(ProposeError::TooLarge { octets, max });
+        }
+        if !inner.riders.has_room() {
+            return Err(ProposeError::NoRide);
+        }
+    }
     let begun = Instant::now();
     let deadline = begun + inner.timing.propose_deadline;
     let answered = loop {
         let (reply, answer) = oneshot::channel();
-        let proposal = proposal.clone();
-        let waiting = Waiting { proposal, begun, deadline, forwarded: false, maybe: false, reply };
+        let (proposal, attachment) = (proposal.clone(), attachment.clone());
+        let (forwarded, maybe) = (false, false);
+        let waiting = Waiting { proposal, attachment, begun, deadline, forwarded, maybe, reply };
         inner.proposals.try_send(waiting).map_err(|_| unavailable())?;
         match answer.await {
             // Others had more to do than an entry may; it spent nothing and goes into the next one.
@@ -126,6 +166,7 @@ pub(crate) async fn propose(inner: &Inner, proposal: Proposal) -> Result<Answer,
             }
         }
         Ok(Err(Failed::NotTaken)) => Err(unavailable()),
+        Ok(Err(Failed::NoRide)) => Err(ProposeError::NoRide),
         // The node stops while the proposal is on its way.
         Ok(Err(Failed::Unknown)) | Err(_) => Err(ProposeError::Unknown),
     }
@@ -149,11 +190,17 @@ pub(crate) async fn gather(
         // Whoever is ready to propose in this moment does so first: one batch instead of several.
         tokio::task::yield_now().await;
         let (mut batch, mut size) = (Vec::new(), first.proposal.len());
+        let mut riding = first.riding();
         batch.push(first);
-        while batch.len() < BATCH_PROPOSALS && size < BATCH_BYTES {
+        let has_room = |size, riding| size + riding < BATCH_BYTES && riding < RIDING_BYTES;
+        while batch.len() < BATCH_PROPOSALS && has_room(size, riding) {
             let Ok(next) = queue.try_recv() else { break };
             size += next.proposal.len();
+            riding += next.riding();
             batch.push(next);
+        }
+        for waiting in &batch {
+            inner.spans.gather.count(waiting.begun.elapsed());
         }
         inner.spawn(submit(inner.clone(), batch, slot));
     }
@@ -193,18 +240,33 @@ async fn submit(inner: Arc<Inner>, mut batch: Vec<Waiting>, _slot: OwnedSemaphor
 
 /// As leader: one entry for the whole batch. Gives back what has no answer.
 async fn write(inner: &Inner, mut batch: Vec<Waiting>, deadline: Instant) -> Vec<Waiting> {
+    let rides = batch.iter().any(|waiting| waiting.attachment.is_some());
+    if rides && !inner.riders.may_ride(&inner.members().0) {
+        // What may be in the log already goes on as it began.
+        let turned = |waiting: &mut Waiting| waiting.attachment.is_some() && !waiting.maybe;
+        batch.extract_if(.., turned).for_each(Waiting::turn_away);
+        if batch.is_empty() {
+            return batch;
+        }
+    }
     // Certainly not taken: it is tried again in a moment, when the followers' clocks are known.
     let Some(time) = inner.stamp() else { return batch };
     let entry = encode_entry(time, batch.iter().map(|waiting| &waiting.proposal));
+    let riders = batch.iter().filter_map(|waiting| waiting.attachment.clone()).map(Rider::from);
+    let entry = EntryBytes(entry, riders.collect());
+    let begun = Instant::now();
     let written = tokio::select! {
         biased;
-        written = timeout_at(deadline, inner.raft.client_write(EntryBytes(entry))) => written.ok(),
+        written = timeout_at(deadline, inner.raft.client_write(entry)) => written.ok(),
         () = inner.lost() => None,
     };
     match written {
         Some(Ok(written)) => {
             let index = written.log_id.index();
-            let answers = written.data.0;
+            let Answers(answers, committed_at) = written.data;
+            if let Some(committed_at) = committed_at {
+                inner.spans.commit.count(committed_at.saturating_duration_since(begun));
+            }
             debug_assert_eq!(answers.len(), batch.len(), "one answer for each proposal");
             for (waiting, answer) in batch.drain(..).zip(answers) {
                 waiting.done(index, answer);
@@ -229,8 +291,14 @@ async fn forward(
 ) -> Vec<Waiting> {
     let patience = deadline.saturating_duration_since(Instant::now());
     let proposals = batch.iter().map(|waiting| waiting.proposal.to_vec().into()).collect();
-    let message = Propose { proposals, patience_ms: patience.as_millis() as u64 };
+    let riding = (0..).zip(&batch).filter_map(|(proposal, waiting)| {
+        let Attachment { key, record } = waiting.attachment.as_ref()?;
+        Some(Riding { proposal, key: *key, record: record.to_vec() })
+    });
+    let riding = riding.collect();
+    let message = Propose { proposals, patience_ms: millis_of(patience), riding };
     let message = wire::request(Kind::Propose, &wire::to_cbor(&message));
+    let begun = Instant::now();
     let asked = inner.network.request(NodeId(leader), Lane::Control, message);
     let answer = tokio::select! {
         answer = asked => answer,
@@ -253,6 +321,7 @@ async fn forward(
     if answer.is_empty() {
         return batch;
     }
+    inner.spans.forward.count(begun.elapsed());
     settle(leader, batch, wire::parse_answer(&answer).and_then(|body| wire::fates(&body)))
 }
 
@@ -288,6 +357,8 @@ fn settle(
                 left.push(waiting);
             }
             Some(Fate::Unreadable) => waiting.fail(),
+            Some(Fate::NoRide) if !waiting.maybe => waiting.turn_away(),
+            Some(Fate::NoRide) => left.push(waiting),
             None => {
                 tracing::warn!(leader, "the leader's answer to a proposal cannot be read");
                 waiting.lose();

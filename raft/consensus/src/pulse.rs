@@ -20,7 +20,7 @@ use std::{
 };
 
 use machine::Time;
-use model::{Moment, Tick};
+use model::{Moment, Tick, lengths::millis_of};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ use crate::{
     Clock,
     dates::{Agreed, Dates, judge},
     options::{CLOCKS_NEAR, CLOCKS_WAIT_MAX},
+    state::sums::Sums,
     wire::{AnswerHead, AppendHead, Sign},
 };
 
@@ -44,6 +45,7 @@ const UNKNOWN: i64 = i64::MIN;
 pub(crate) struct Pulse {
     clock: Arc<dyn Clock>,
     dates: Arc<Dates>,
+    sums: Arc<Sums>,
     born: Instant,
     life: u64,
     peers: Mutex<BTreeMap<u64, Peer>>,
@@ -91,12 +93,13 @@ struct Peer {
 }
 
 impl Pulse {
-    pub(crate) fn new(clock: Arc<dyn Clock>, dates: Arc<Dates>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, dates: Arc<Dates>, sums: Arc<Sums>) -> Self {
         // No two lives of a node have one number, whatever its clock shows; zero is kept for "no sign".
         let life = crate::types::draw().max(1);
         Self {
             clock,
             dates,
+            sums,
             born: Instant::now(),
             life,
             peers: Mutex::default(),
@@ -127,7 +130,7 @@ impl Pulse {
                 peer.proven = sign;
             }
         }
-        AppendHead { proven: peer.proven, clock, tick, by_majority }
+        AppendHead { proven: peer.proven, clock, tick, by_majority, mark: self.sums.newest() }
     }
 
     /// As leader, when a follower has answered.
@@ -146,6 +149,7 @@ impl Pulse {
     /// was accepted, so that an old leader proves nothing.
     pub(crate) fn accept(&self, head: AppendHead, committed: u64, applied: u64) {
         self.dates.ticked(Tick(head.tick));
+        self.sums.hear(head.mark);
         if head.clock > 0 {
             let date = Moment(head.clock);
             self.dates.set(date);
@@ -173,8 +177,9 @@ impl Pulse {
 
     /// As follower, with the answer to an append.
     pub(crate) fn answer(&self) -> AnswerHead {
-        let at = self.born.elapsed().as_millis() as u64;
-        AnswerHead { sign: Sign { life: self.life, at }, clock: self.clock.now().0 }
+        let at = millis_of(self.born.elapsed());
+        let sign = Sign { life: self.life, at };
+        AnswerHead { sign, clock: self.clock.now().0, is_short: false }
     }
 
     /// As follower: the last moment at which a majority is known to have followed the leader.
@@ -274,7 +279,7 @@ impl Pulse {
 
     fn compare(&self, agreed: Option<Agreed>) {
         let offset = agreed.map(|agreed| signed_ms(self.clock.now().0, agreed.date.0));
-        let far = |offset: i64| offset.unsigned_abs() > CLOCKS_NEAR.as_millis() as u64;
+        let far = |offset: i64| offset.unsigned_abs() > millis_of(CLOCKS_NEAR);
         let astray = agreed.is_some_and(|agreed| agreed.by_majority) && offset.is_some_and(far);
         self.offset.store(offset.unwrap_or(UNKNOWN), Ordering::Relaxed);
         if self.astray.swap(astray, Ordering::Relaxed) != astray {
@@ -320,17 +325,18 @@ impl Pulse {
 }
 
 fn signed_ms(a: u64, b: u64) -> i64 {
-    let difference = i128::from(a) - i128::from(b);
-    difference.clamp(i128::from(UNKNOWN + 1), i128::from(i64::MAX)) as i64
+    // What no number holds is as far as a number goes; `UNKNOWN` is no difference.
+    a.checked_signed_diff(b).unwrap_or(if a > b { i64::MAX } else { UNKNOWN }).max(UNKNOWN + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::SystemClock;
+    use crate::state::sums::Mark;
 
     fn pulse() -> Pulse {
-        Pulse::new(Arc::new(SystemClock), Arc::new(Dates::new()))
+        Pulse::new(Arc::new(SystemClock), Arc::new(Dates::new()), Arc::default())
     }
 
     #[tokio::test(start_paused = true)]
@@ -363,9 +369,11 @@ mod tests {
         let life = pulse.answer().sign.life;
         for at in [u64::MAX, u64::MAX / 2] {
             let proven = Sign { life, at };
-            let head = AppendHead { proven, clock: u64::MAX, tick: u64::MAX, by_majority: true };
+            let mark = Mark { index: u64::MAX, term: u64::MAX, sum: u32::MAX };
+            let (clock, tick) = (u64::MAX, u64::MAX);
+            let head = AppendHead { proven, clock, tick, by_majority: true, mark };
             pulse.accept(head, u64::MAX, u64::MAX);
-            pulse.hear(2, AnswerHead { sign: proven, clock: u64::MAX });
+            pulse.hear(2, AnswerHead { sign: proven, clock: u64::MAX, is_short: false });
             tokio::time::advance(Duration::from_millis(1)).await;
             pulse.stamp(&[1, 2], 1);
             pulse.measure(&[1, 2], 1);
@@ -386,7 +394,7 @@ mod tests {
         assert_eq!(pulse.stamp(&[1, 2, 3], 1).map(|time| time.date), Some(gone_on));
         pulse.forget_signs();
         assert_eq!(pulse.stamp(&[1, 2, 3], 1), None);
-        pulse.hear(2, AnswerHead { sign: Sign::default(), clock: now.0 });
+        pulse.hear(2, AnswerHead { sign: Sign::default(), clock: now.0, is_short: false });
         let stamped = pulse.stamp(&[1, 2, 3], 1).expect("two of three agree");
         assert!(stamped.date >= now && stamped.tick >= Tick(1_000));
         // The next leadership waits anew, and not for ever.

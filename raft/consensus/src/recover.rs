@@ -15,9 +15,8 @@ use openraft::{
 use tokio::sync::mpsc;
 
 use crate::{
-    Error, Standing,
+    Error, FactLog, Standing, directory,
     log::file::FileLog,
-    node,
     pledge::{
         Own,
         vault::{self, Vault, Word},
@@ -59,7 +58,7 @@ impl Stores {
         if !directory.join("format").exists() {
             return Err(Error::LogGone { directory: directory.to_owned() });
         }
-        let begun = node::claim(directory, node)?;
+        let begun = directory::claim(directory, node)?;
         let log = FileLog::open(directory, begun, mpsc::channel(1).0)?;
         let vault = Arc::new(log.vault(directory));
         let path = vault::own_path(directory);
@@ -90,10 +89,28 @@ impl Stores {
     }
 }
 
+/// The history of a node that does not run: nothing is applied, so nothing is added.
+struct Unchanged;
+
+impl FactLog for Unchanged {
+    fn begin(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn append(&self, _: u64, _: &[Vec<u8>]) -> io::Result<()> {
+        Err(io::Error::other("the node does not run"))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What the directory of a node that does not run holds.
 pub async fn inspect(directory: &Path, node: NodeId) -> Result<Held, Error> {
     let mut stores = Stores::open(directory, node)?;
-    let state = DiskState::open(directory, crate::options::STATE_FILES_MAX, None)?;
+    let facts = Arc::new(Unchanged);
+    let state = DiskState::open(directory, crate::options::STATE_FILES_MAX, (facts, None))?;
     let (_, position) = state.view().map_err(|source| stores.failed(source))?;
     let position = Position::decode(position.as_deref()).map_err(|source| stores.failed(source))?;
     let logged = stores.log.get_log_state().await.map_err(|source| stores.failed(source))?;

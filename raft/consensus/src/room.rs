@@ -119,22 +119,28 @@ impl Room {
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Gives a half of the whole spare back to the disk, or what is left of it.
-    fn give_back(&self) {
+    /// Gives a half of the whole spare back to the disk, or what is left of it; whether there was something.
+    pub(crate) fn give_back(&self) -> bool {
         let _changing = self.spare.lock();
         let path = self.directory.join(SPARE);
-        let Ok(length) = fs::metadata(&path).map(|metadata| metadata.len()) else { return };
+        let Ok(length) = fs::metadata(&path).map(|metadata| metadata.len()) else {
+            return false;
+        };
         if length == 0 {
-            return;
+            return false;
         }
         let left = length.saturating_sub(self.spare_bytes.div_ceil(2));
         let given = File::options().write(true).open(&path).and_then(|file| file.set_len(left));
         match given {
             Ok(()) => {
-                tracing::warn!(given = length - left, left, "room was given back to the disk")
+                tracing::warn!(given = length - left, left, "room was given back to the disk");
             }
-            Err(error) => tracing::warn!(%error, "the spare room cannot be given back"),
+            Err(error) => {
+                tracing::warn!(%error, "the spare room cannot be given back");
+                return false;
+            }
         }
+        true
     }
 
     /// Makes the spare whole, where that leaves enough.
@@ -197,10 +203,10 @@ mod tests {
         let chunk = fs::metadata(chunks.join("r-00.wal")).expect("there");
         assert_eq!(chunk.len(), 8, "its length says what was written");
         assert!(chunk.blocks() * 512 >= CHUNK_BLOCKS, "its blocks are its own");
-        room.give_back();
+        assert!(room.give_back());
         assert_eq!(length(), 1 << 19);
-        room.give_back();
-        room.give_back();
+        assert!(room.give_back());
+        assert!(!room.give_back());
         assert_eq!(length(), 0);
         room.look().expect("there is room");
         assert_eq!(length(), 1 << 20);

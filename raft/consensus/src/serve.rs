@@ -1,6 +1,10 @@
 //! Answers the messages of peers.
 
-use std::{cmp::Ordering, sync::atomic};
+use std::{
+    cmp::Ordering,
+    collections::BTreeMap,
+    sync::{Arc, atomic},
+};
 
 use bytes::Bytes;
 use model::NodeId;
@@ -15,17 +19,18 @@ use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
 
 use crate::{
+    Attachment,
     node::Inner,
-    options::{BATCH_PROPOSALS, PROPOSAL_BYTES_MAX},
+    options::{ATTACHMENT_BYTES_MAX, BATCH_PROPOSALS, PROPOSAL_BYTES_MAX},
     pledge::Standing,
     propose::{Failed, Waiting},
     state::{
         Stage,
         snapshot::{self, Pending, SnapshotData},
     },
-    types::{SnapshotMeta, Types, Vote},
+    types::{Payload, SnapshotMeta, Types, Vote},
     wire::{
-        self, AppendHead, Fate, Kind, Propose, ReadIndex, SnapshotBlock, SnapshotHead,
+        self, AnswerHead, AppendHead, Fate, Kind, Propose, ReadIndex, SnapshotBlock, SnapshotHead,
         SnapshotTail, WireError,
     },
 };
@@ -40,7 +45,7 @@ pub(crate) struct Incoming {
 }
 
 /// Answers one message; whatever is wrong with it becomes a refusal.
-pub(crate) async fn handle(inner: &Inner, from: NodeId, message: Bytes) -> Bytes {
+pub(crate) async fn handle(inner: &Arc<Inner>, from: NodeId, message: Bytes) -> Bytes {
     let answered = async {
         let (kind, body) = wire::parse_request(&message)?;
         match kind {
@@ -121,11 +126,12 @@ fn no_part(standing: Standing) -> WireError {
     WireError::Refused(format!("this node takes no part: {}", standing.word()))
 }
 
-async fn append(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
+async fn append(inner: &Arc<Inner>, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
     let (head, rest) = AppendHead::read(body)?;
     let (request, committed): (AppendEntriesRequest<Types>, u64) =
         wire::from_body_with_committed(rest)?;
     may_follow(inner, from, request.vote.leader_id.term())?;
+    check_riders(inner, &request)?;
     if let Some(index) = inner.contradicted(&request) {
         inner.pledges.part(index).map_err(|e| refused(&e))?;
         inner.refresh();
@@ -133,13 +139,37 @@ async fn append(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, Wir
     }
     // Taken before the answer waits for the disk: the sign must not be younger than the follower's
     // agreement.
-    let sign = inner.pulse.answer();
+    let sign = AnswerHead { is_short: !inner.riders.has_room(), ..inner.pulse.answer() };
     let answer = inner.raft.append_entries(request).await.map_err(|e| refused(&e))?;
     if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
         let applied = *inner.shared.applied.borrow();
         inner.pulse.accept(head, committed, applied);
+        if inner.shared.sums.difference().is_some() {
+            inner.stop_differing();
+        }
     }
     Ok(wire::to_body(sign.written(), &answer))
+}
+
+/// What rides with entries goes to the disk as it came, so it must be what its name says.
+fn check_riders(inner: &Inner, request: &AppendEntriesRequest<Types>) -> Result<(), WireError> {
+    for entry in &request.entries {
+        let Payload::Normal(bytes) = &entry.payload else { continue };
+        let records = bytes.1.iter().filter_map(|it| Some((it.key, it.record.clone()?.0)));
+        for (key, record) in records {
+            if !is_sound(inner, &Attachment { key, record }) {
+                return Err(WireError::Malformed("what rides with an entry is not what it says"));
+            }
+        }
+    }
+    if let Some(committed) = &request.leader_commit {
+        inner.riders.committed(committed.index().saturating_add(1));
+    }
+    Ok(())
+}
+
+fn is_sound(inner: &Inner, attachment: &Attachment) -> bool {
+    attachment.record.len() <= ATTACHMENT_BYTES_MAX && inner.riders.is_sound(attachment)
 }
 
 async fn propose(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, WireError> {
@@ -150,15 +180,23 @@ async fn propose(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, Wi
     let patience = Duration::from_millis(message.patience_ms).min(inner.timing.propose_deadline);
     let deadline = Instant::now() + patience;
     let mut replies = Vec::with_capacity(message.proposals.len());
-    for proposal in message.proposals {
-        if !is_proposal_of(from, &proposal) {
+    let mut riding: BTreeMap<u32, Attachment> = message
+        .riding
+        .into_iter()
+        .map(|it| (it.proposal, Attachment { key: it.key, record: it.record.into() }))
+        .collect();
+    for (number, proposal) in (0..).zip(message.proposals) {
+        let attachment = riding.remove(&number);
+        let sound = attachment.as_ref().is_none_or(|attachment| is_sound(inner, attachment));
+        if !sound || !is_proposal_of(from, &proposal) {
             // It alone is not taken: others of the batch may stand in the log already.
             tracing::warn!(%from, "a proposal that cannot be read, or names another node, was not taken");
             replies.push(Err(Fate::Unreadable));
             continue;
         }
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting::forwarded(Vec::from(proposal).into(), deadline, reply);
+        let proposal = Vec::from(proposal).into();
+        let waiting = Waiting::forwarded(proposal, attachment, deadline, reply);
         let taken = inner.proposals.try_send(waiting);
         replies.push(taken.map(|()| answer).map_err(|_| Fate::NotTaken));
     }
@@ -169,6 +207,7 @@ async fn propose(inner: &Inner, from: NodeId, body: &[u8]) -> Result<Vec<u8>, Wi
             Ok(reply) => match reply.await {
                 Ok(Ok((index, answer))) => Fate::Applied(index, answer),
                 Ok(Err(Failed::NotTaken)) => Fate::NotTaken,
+                Ok(Err(Failed::NoRide)) => Fate::NoRide,
                 // This node stops, and the proposal may stand in its log.
                 Ok(Err(Failed::Unknown)) | Err(_) => Fate::Unknown,
             },

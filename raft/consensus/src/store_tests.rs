@@ -14,10 +14,11 @@ use openraft::{
 use tempfile::TempDir;
 
 use crate::{
-    Error,
+    Error, FactLog,
     dates::Dates,
+    directory::{begin, claim},
     log::file::FileLog,
-    node::{Hold, begin, claim},
+    node::Hold,
     sim,
     sim::log::LogSession,
     state::{Machine, Shared, disk::DiskState},
@@ -36,14 +37,19 @@ fn open(directory: &Path) -> Result<FileLog, Error> {
     FileLog::open(directory, false, hold())
 }
 
+fn facts() -> Arc<dyn FactLog> {
+    Arc::new(sim::Facts::new())
+}
+
 struct OnDisk;
 
 impl StoreBuilder<Types, FileLog, Machine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, FileLog, Machine), StorageError<Types>> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = open(directory.path()).expect("a fresh log opens");
-        let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
-        let machine = Machine::open(Arc::new(state), Arc::new(shared()), hold());
+        let state =
+            DiskState::open(directory.path(), 32, (facts(), None)).expect("a fresh state opens");
+        let machine = Machine::open((Arc::new(state), facts()), Arc::new(shared()), hold());
         Ok((directory, log, machine.expect("a fresh machine opens")))
     }
 }
@@ -52,8 +58,8 @@ struct InMemory;
 
 impl StoreBuilder<Types, LogSession, Machine, ()> for InMemory {
     async fn build(&self) -> Result<((), LogSession, Machine), StorageError<Types>> {
-        let state = Arc::new(sim::State::new().session());
-        let machine = Machine::open(state, Arc::new(shared()), hold());
+        let state = Arc::new(sim::State::new().session(facts()));
+        let machine = Machine::open((state, facts()), Arc::new(shared()), hold());
         Ok(((), sim::Log::new().session(), machine.expect("a fresh machine opens")))
     }
 }
@@ -73,7 +79,8 @@ fn id(index: u64) -> LogId {
 }
 
 fn entries(range: std::ops::Range<u64>) -> Vec<LogEntry> {
-    let payload = |n: u64| Payload::Normal(EntryBytes(Bytes::from(n.to_be_bytes().repeat(32))));
+    let payload =
+        |n: u64| Payload::Normal(EntryBytes::bare(Bytes::from(n.to_be_bytes().repeat(32))));
     range.map(|n| LogEntry::new(id(n), payload(n))).collect()
 }
 
@@ -180,7 +187,7 @@ async fn a_purge_frees_chunks_and_survives_a_restart() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(directory.path()).expect("a fresh log opens");
     let large = |n| {
-        let payload = Payload::Normal(EntryBytes(Bytes::from(vec![n as u8; 1 << 20])));
+        let payload = Payload::Normal(EntryBytes::bare(Bytes::from(vec![n as u8; 1 << 20])));
         LogEntry::new(id(n), payload)
     };
     for n in 0..40 {

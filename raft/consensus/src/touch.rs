@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use model::NodeId;
+use model::{NodeId, lengths::millis_of};
 use openraft::{async_runtime::WatchReceiver as _, raft::TransferLeaderRequest};
 use tokio::{
     sync::watch,
@@ -50,7 +50,7 @@ pub(crate) async fn watch_over(inner: Arc<Inner>, lost: watch::Sender<bool>) {
         let is_lost = led.silence > inner.timing.touch_max() && !begins && led.is_member;
         let changed = lost.send_if_modified(|known| std::mem::replace(known, is_lost) != is_lost);
         if changed && is_lost {
-            let silence_ms = led.silence.as_millis() as u64;
+            let silence_ms = millis_of(led.silence);
             tracing::warn!(silence_ms, "no majority is heard: what waits here is answered so");
         } else if changed {
             tracing::info!("a majority is heard again");
@@ -145,7 +145,9 @@ impl Inner {
             let asked = self.network.request(NodeId(other), Lane::Raft, offer.clone());
             let limit = self.timing.election_min;
             // An answer says nothing: whether somebody has taken it shows in the votes.
-            self.spawn(async move { drop(timeout(limit, asked).await) });
+            self.spawn(async move {
+                timeout(limit, asked).await.ok();
+            });
         }
     }
 

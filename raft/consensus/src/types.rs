@@ -10,6 +10,9 @@ use machine::Answer;
 use openraft::{AsyncRuntime, OptionalSend, impls::TokioRuntime};
 use rand::{Rng, SeedableRng, TryRng, rngs::SmallRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use tokio::time::Instant;
+
+use crate::{Attachment, AttachmentKey};
 
 openraft::declare_raft_types!(
     /// Numbers for nodes, nothing known about a node, encoded entries, answers.
@@ -31,13 +34,21 @@ pub(crate) type StoredMembership = openraft::type_config::alias::StoredMembershi
 pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<Types>;
 pub(crate) type Raft = openraft::Raft<Types, crate::state::Machine>;
 
-/// An encoded [`machine::Entry`].
+/// An encoded [`machine::Entry`], and what rides with it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct EntryBytes(pub(crate) Bytes);
+pub(crate) struct EntryBytes(pub(crate) Bytes, pub(crate) Vec<Rider>);
+
+impl EntryBytes {
+    /// An entry with which nothing rides.
+    #[cfg(test)]
+    pub(crate) const fn bare(entry: Bytes) -> Self {
+        Self(entry, Vec::new())
+    }
+}
 
 impl fmt::Display for EntryBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} octets", self.0.len())
+        write!(f, "{} octets, {} riders", self.0.len(), self.1.len())
     }
 }
 
@@ -47,31 +58,69 @@ impl fmt::Debug for EntryBytes {
     }
 }
 
+/// What rides with an entry. The log keeps its name and never its octets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rider {
+    pub(crate) key: AttachmentKey,
+    /// How long it is, for limits, also where it is not at hand.
+    pub(crate) octets: u32,
+    /// Its octets on the way from node to node; none in the log, and none of what is gone.
+    pub(crate) record: Option<Octets>,
+    /// Whether it came here with its entry, as the log knows.
+    #[serde(skip)]
+    pub(crate) came: bool,
+}
+
+impl From<Attachment> for Rider {
+    fn from(attachment: Attachment) -> Self {
+        let octets = u32::try_from(attachment.record.len()).unwrap_or(u32::MAX);
+        let record = Some(Octets(attachment.record));
+        Self { key: attachment.key, octets, record, came: false }
+    }
+}
+
+/// Octets that travel as such.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Octets(pub(crate) Bytes);
+
 impl Serialize for EntryBytes {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_bytes(&self.0)
+        (Octets(self.0.clone()), &self.1).serialize(s)
     }
 }
 
 impl<'de> Deserialize<'de> for EntryBytes {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct Octets;
-        impl<'de> de::Visitor<'de> for Octets {
-            type Value = EntryBytes;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("octets")
-            }
-            fn visit_bytes<E: de::Error>(self, v: &[u8]) -> Result<EntryBytes, E> {
-                Ok(EntryBytes(Bytes::copy_from_slice(v)))
-            }
-        }
-        d.deserialize_bytes(Octets)
+        let (Octets(entry), riders) = Deserialize::deserialize(d)?;
+        Ok(Self(entry, riders))
     }
 }
 
-/// The answers to the proposals of one entry, in their order.
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Octets;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("octets")
+            }
+            fn visit_bytes<E: de::Error>(self, v: &[u8]) -> Result<Octets, E> {
+                Ok(Octets(Bytes::copy_from_slice(v)))
+            }
+        }
+        d.deserialize_bytes(Visitor)
+    }
+}
+
+/// The answers to the proposals of one entry, in their order, and when this node knew it to be committed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Answers(pub(crate) Vec<Answer>);
+pub(crate) struct Answers(pub(crate) Vec<Answer>, pub(crate) Option<Instant>);
 
 impl Serialize for Answers {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -82,8 +131,9 @@ impl Serialize for Answers {
 
 impl<'de> Deserialize<'de> for Answers {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let bytes = EntryBytes::deserialize(d)?;
-        minicbor::decode(&bytes.0).map(Self).map_err(de::Error::custom)
+        let bytes = Octets::deserialize(d)?;
+        let answers = minicbor::decode(&bytes.0).map_err(de::Error::custom)?;
+        Ok(Self(answers, None))
     }
 }
 

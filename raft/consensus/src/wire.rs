@@ -9,6 +9,8 @@ use machine::Answer;
 use minicbor::{Decode, Encode};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::state::sums::Mark;
+
 /// The version of every message; a node of another version says so instead of guessing.
 pub(crate) const VERSION: u8 = 1;
 
@@ -184,13 +186,17 @@ pub(crate) struct AppendHead {
     pub(crate) tick: u64,
     /// Whether a majority of the clocks shows the date.
     pub(crate) by_majority: bool,
+    /// The sum of what the leader has written, behind its newest entry.
+    pub(crate) mark: Mark,
 }
 
-/// What a follower says with every answer to an append: a sign of life, and its wall clock.
+/// What a follower says with every answer to an append: a sign of life, its wall clock, and whether it has room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct AnswerHead {
     pub(crate) sign: Sign,
     pub(crate) clock: u64,
+    /// Whether it lacks room for what rides with entries.
+    pub(crate) is_short: bool,
 }
 
 /// A moment of a node's own monotonic time, meaningful to that node alone.
@@ -222,28 +228,32 @@ fn read<const N: usize>(mut body: &[u8]) -> Result<([u64; N], &[u8]), WireError>
 impl AppendHead {
     /// In front of the body of an append.
     pub(crate) fn written(self) -> Vec<u8> {
-        let Self { proven, clock, tick, by_majority } = self;
-        written([proven.life, proven.at, clock, tick, by_majority.into()])
+        let Self { proven, clock, tick, by_majority, mark } = self;
+        let flags = u64::from(by_majority);
+        let Mark { index, term, sum } = mark;
+        written([proven.life, proven.at, clock, tick, flags, index, term, sum.into()])
     }
 
     /// The head and the rest of a body.
     pub(crate) fn read(body: &[u8]) -> Result<(Self, &[u8]), WireError> {
-        let ([life, at, clock, tick, by_majority], rest) = read(body)?;
+        let ([life, at, clock, tick, flags, index, term, sum], rest) = read(body)?;
         let proven = Sign { life, at };
-        Ok((Self { proven, clock, tick, by_majority: by_majority != 0 }, rest))
+        let sum = sum.try_into().map_err(|_| WireError::Malformed("a sum of more than 32 bits"))?;
+        let mark = Mark { index, term, sum };
+        Ok((Self { proven, clock, tick, by_majority: flags != 0, mark }, rest))
     }
 }
 
 impl AnswerHead {
     /// In front of the body of an answer to an append.
     pub(crate) fn written(self) -> Vec<u8> {
-        written([self.sign.life, self.sign.at, self.clock])
+        written([self.sign.life, self.sign.at, self.clock, self.is_short.into()])
     }
 
     /// The head and the rest of a body.
     pub(crate) fn read(body: &[u8]) -> Result<(Self, &[u8]), WireError> {
-        let ([life, at, clock], rest) = read(body)?;
-        Ok((Self { sign: Sign { life, at }, clock }, rest))
+        let ([life, at, clock, short], rest) = read(body)?;
+        Ok((Self { sign: Sign { life, at }, clock, is_short: short != 0 }, rest))
     }
 }
 
@@ -257,6 +267,24 @@ pub(crate) struct Propose {
     /// How long the sender still waits.
     #[n(1)]
     pub(crate) patience_ms: u64,
+    /// What rides with them.
+    #[n(2)]
+    pub(crate) riding: Vec<Riding>,
+}
+
+/// What rides with a proposal on its way to the leader.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Riding {
+    /// With which of them, from zero.
+    #[n(0)]
+    pub(crate) proposal: u32,
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) key: crate::AttachmentKey,
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) record: Vec<u8>,
 }
 
 /// What became of a forwarded proposal.
@@ -274,6 +302,9 @@ pub(crate) enum Fate {
     /// This node cannot read it, so it has not happened and asking again does not help.
     #[n(3)]
     Unreadable,
+    /// What rides with it finds no room, so it has not happened.
+    #[n(4)]
+    NoRide,
 }
 
 /// The fates in an answer, in the order of the proposals. One that cannot be read here is none, and

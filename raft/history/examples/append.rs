@@ -1,5 +1,7 @@
 //! How many facts a second a history takes: `append [directory] [facts] [octets] [batch]`.
 
+#![allow(clippy::cast_possible_truncation, reason = "a test that fails says enough")]
+
 use std::{env, error::Error, path::PathBuf, time::Instant};
 
 use lgsp_history::{History, Key, Keys};

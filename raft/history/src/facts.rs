@@ -18,6 +18,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use model::lengths::{in_form, in_memory};
+
 use crate::{
     Error, FACT_OCTETS_MAX, Limits,
     disk::{Disk, File},
@@ -212,8 +214,12 @@ impl Facts {
         state.advance();
         let Some(Segment::Open(open)) = state.segments.get_mut(&first) else { return Ok(()) };
         open.is_full |= is_joined;
-        // The fact is added whatever becomes of this: the next sync hands it on again.
-        open.flush_if_large()
+        // The fact is added whatever becomes of this: the next sync hands it on again, and says so if it
+        // cannot. A disk that is full for a moment stops nobody who only adds.
+        if let Err(error) = open.flush_if_large() {
+            tracing::debug!(%error, "facts wait in memory");
+        }
+        Ok(())
     }
 
     /// Checks that this fact is the one that is recorded. If that one is damaged, this one mends it.
@@ -265,7 +271,7 @@ impl Facts {
                 state.segments.insert(first, Segment::Closed { next });
                 state.open.remove(&first);
             } else if let Some(Segment::Open(open)) = state.segments.get_mut(&first) {
-                open.durable = octets as u32;
+                open.durable = in_form(octets);
                 open.is_new = false;
             }
         }
@@ -358,7 +364,7 @@ impl Facts {
         }
         let (first, _) = state.segments.range(..=position).next_back().expect("it is here");
         let first = *first;
-        let from = (position - first) as usize;
+        let from = in_memory(position - first);
         let part = |offsets: &[u32]| {
             let to =
                 offsets.len().min(from + 1 + usize::try_from(range.end - position).unwrap_or(0));
@@ -384,7 +390,7 @@ impl Facts {
             state.tables.push(known);
         } else {
             let next = state.segments.get(&first).map_or(first, Segment::next);
-            let table = self.open_table(Name::Closed { first, next }, (next - first) as usize)?;
+            let table = self.open_table(Name::Closed { first, next }, in_memory(next - first))?;
             if state.tables.len() == TABLES {
                 state.tables.remove(0);
             }

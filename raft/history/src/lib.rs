@@ -6,6 +6,15 @@
 //!
 //! All of it blocks, and nothing here starts a thread: the caller's threads write, sync and derive.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::unwrap_used,
+        reason = "a test that fails says enough"
+    )
+)]
+
 mod copies;
 pub mod disk;
 mod error;
@@ -14,7 +23,12 @@ mod index;
 mod tiles;
 mod v1;
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{
+    fs::{File, TryLockError},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
 
 use model::tree::{Consistency, Frontier, Inclusion, LeafHash, Subtree, TreeHash};
 use parking_lot::Mutex;
@@ -22,24 +36,27 @@ use parking_lot::Mutex;
 pub use crate::{
     copies::{RUN_FACTS_MAX, RUN_OCTETS_MAX, Run},
     error::Error,
-    index::{KEY_OCTETS_MAX, Key, Keys, POSITIONS_MAX},
+    index::{KEY_OCTETS_MAX, Key, Keys, POSITIONS_MAX, Ranked},
 };
 use crate::{
     disk::{Disk, real::RealDisk},
     facts::Facts,
-    index::Index,
+    index::{Index, Late},
     tiles::{Kept, Tiles},
 };
 
 #[cfg(test)]
 mod tests;
 
-/// Octets of one fact. An entry of the log carries 1 MiB of proposals, and a fact repeats no more than
-/// one of them.
+/// Octets of one fact: more than the machine makes. The largest is that of a packet of 512 targets, each with a
+/// reason, or of a signature with the longest body that is kept; both have about half of it.
 pub const FACT_OCTETS_MAX: usize = 1 << 20;
 
 /// The directory of the history in a node's directory.
 const HISTORY: &str = "history";
+
+/// The file in it that a process locks.
+const LOCK: &str = "lock";
 
 /// Facts that are read together when tree and index are brought further: a tile's.
 const DERIVED_TOGETHER: u64 = 256;
@@ -56,12 +73,15 @@ pub struct Limits {
     pub segment_octets: usize,
     /// Facts of a segment. Each has four octets in a table that is held in memory.
     pub segment_facts: usize,
+    /// Rows of the index in memory before they become a file of it.
+    pub index_rows: usize,
 }
 
 impl Default for Limits {
-    /// 8 MiB and 16,384 facts: a table of 64 KiB.
+    /// 8 MiB and 16,384 facts: a table of 64 KiB. 32,768 rows: some 3 MiB, and some tenths of a second of reading
+    /// at a start.
     fn default() -> Self {
-        Self { segment_octets: 8 << 20, segment_facts: 16_384 }
+        Self { segment_octets: 8 << 20, segment_facts: 16_384, index_rows: 32_768 }
     }
 }
 
@@ -76,7 +96,7 @@ pub struct Progress {
     pub durable: u64,
     /// The tree has so many leaves.
     pub hashed: u64,
-    /// The index has all facts before this position.
+    /// The index has all facts before this position; zero until somebody has needed it since the start.
     pub indexed: u64,
     /// Damaged tiles of the tree that were made again since the start.
     pub mended: u64,
@@ -93,7 +113,9 @@ impl Progress {
 pub struct History {
     facts: Facts,
     tiles: Tiles,
-    index: Index,
+    index: Late,
+    /// Keeps other processes out.
+    _lock: Option<File>,
     /// Held by whoever adds facts, so that tree and facts are added to in one order.
     writing: Mutex<()>,
 }
@@ -106,12 +128,21 @@ impl History {
     /// [`Error::Locked`] if another process has it; [`Error::Strange`] for files that nobody put
     /// there; [`Error::Io`]. Damaged facts are found when they are read, or [checked](Self::check).
     pub fn open(directory: &Path, keys: Keys) -> Result<Self, Error> {
+        Self::open_with(directory, Limits::default(), keys)
+    }
+
+    fn open_with(directory: &Path, limits: Limits, keys: Keys) -> Result<Self, Error> {
         let directory = directory.join(HISTORY);
         let disk = RealDisk::new(directory.clone());
         disk.make_dir("").map_err(Error::io("create", ""))?;
-        // First, for it locks the directory.
-        let index = Index::open(&directory.join("index"), keys)?;
-        Self::with(Arc::new(disk), index, Limits::default())
+        let lock = File::create(directory.join(LOCK)).map_err(Error::io("create", LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", LOCK)(error)),
+        }
+        let index = Late::at(directory.join("index"), keys, limits.index_rows);
+        Self::with(Arc::new(disk), index, limits, Some(lock))
     }
 
     /// Opens a history on another disk, with its index in memory: for simulations.
@@ -120,17 +151,18 @@ impl History {
     ///
     /// As [`open`](Self::open).
     pub fn open_on(disk: Arc<dyn Disk>, limits: Limits, keys: Keys) -> Result<Self, Error> {
-        Self::with(disk, Index::in_memory(keys), limits)
+        Self::with(disk, Late::ready(Index::in_memory(keys, limits.index_rows)), limits, None)
     }
 
-    fn with(disk: Arc<dyn Disk>, index: Index, limits: Limits) -> Result<Self, Error> {
+    fn with(
+        disk: Arc<dyn Disk>,
+        index: Late,
+        limits: Limits,
+        lock: Option<File>,
+    ) -> Result<Self, Error> {
         let facts = Facts::open(disk.clone(), limits)?;
         let tiles = Tiles::open(disk, &facts)?;
-        let history = Self { facts, tiles, index, writing: Mutex::new(()) };
-        // The disk went back, or facts were cut that were thought to be synced.
-        if history.index.indexed() > history.facts.whole() {
-            history.index.reset()?;
-        }
+        let history = Self { facts, tiles, index, _lock: lock, writing: Mutex::new(()) };
         let hashed = history.tiles.size();
         let most = history.facts.whole().min(hashed.saturating_add(HASHED_AT_OPEN));
         // A fact that is damaged here keeps the tree behind; the node starts, and it is repaired.
@@ -156,7 +188,14 @@ impl History {
         for (position, fact) in (position..).zip(facts) {
             self.facts.write(position, fact.as_ref())?;
         }
-        self.tiles.push(position, &leaves)
+        match self.tiles.push(position, &leaves) {
+            // The tree is made of the facts again; a disk that is full for a moment stops nobody who adds.
+            Err(error @ Error::Io { .. }) => {
+                tracing::warn!(%error, "the tree of the history waits");
+                Ok(())
+            }
+            pushed => pushed,
+        }
     }
 
     /// Notes that the facts between the end of the history and `want` are missing, because this node took
@@ -203,15 +242,31 @@ impl History {
     pub fn derive(&self, most: u64) -> Result<Progress, Error> {
         let hashed = self.tiles.size();
         self.derive_tree(hashed..self.facts.whole().min(hashed.saturating_add(most)))?;
-        let mut at = self.index.indexed();
+        let index = self.index()?;
+        let mut at = index.indexed();
         // A fact that a crash could still take must not be found: the index would keep its row.
         let to = self.facts.durable().whole.min(at.saturating_add(most));
         while at < to {
             let facts = self.facts.read(at..to.min(at + DERIVED_TOGETHER))?;
-            self.index.add(at, &facts)?;
+            index.add(at, &facts)?;
             at += facts.len() as u64;
         }
         Ok(self.progress())
+    }
+
+    /// Opens the index, if it was not: it takes seconds where it is large, and threads and descriptors that a node may
+    /// not be granted later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; the index is then opened by whoever needs it first.
+    pub fn open_index(&self) -> Result<(), Error> {
+        self.index().map(drop)
+    }
+
+    /// The index, opened now if it was not.
+    fn index(&self) -> Result<&Index, Error> {
+        self.index.get(self.facts.whole())
     }
 
     fn derive_tree(&self, range: Range<u64>) -> Result<(), Error> {
@@ -357,7 +412,7 @@ impl History {
     ///
     /// [`Error::Io`].
     pub fn positions(&self, key: &Key, after: Option<u64>, most: usize) -> Result<Vec<u64>, Error> {
-        self.index.after(key, after, most)
+        self.index()?.after(key, after, most)
     }
 
     /// Where the facts with a key are, before a position, the latest first; at most [`POSITIONS_MAX`].
@@ -366,16 +421,24 @@ impl History {
     ///
     /// [`Error::Io`].
     pub fn latest(&self, key: &Key, before: Option<u64>, most: usize) -> Result<Vec<u64>, Error> {
-        self.index.before(key, before, most)
+        self.index()?.before(key, before, most)
     }
 
-    /// Empties the index, so that [`derive`](Self::derive) makes it again from the facts.
+    /// Facts by keys that begin with a family's octets and have so many octets more, by which they are
+    /// ordered: the last first, only those before `before`, at most [`POSITIONS_MAX`]. Facts from
+    /// [`indexed`](Self::indexed) on are not found yet.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
-    pub fn rebuild_index(&self) -> Result<(), Error> {
-        self.index.reset()
+    pub fn ranked(
+        &self,
+        family: &[u8],
+        rest: usize,
+        before: Option<&[u8]>,
+        most: usize,
+    ) -> Result<Vec<Ranked>, Error> {
+        self.index()?.ranked(family, rest, before, most)
     }
 
     /// Reads facts of a range and compares them with the tree: which of them are damaged, and up to where

@@ -16,6 +16,8 @@ use std::{
 use model::tree::{Frontier, LeafHash, Subtree, TreeHash, cover, range_hash};
 use parking_lot::Mutex;
 
+use model::lengths::in_memory;
+
 use crate::{
     Error,
     disk::{Disk, File},
@@ -147,7 +149,7 @@ impl Tiles {
         if position > edge.size {
             return Ok(());
         }
-        let known = (edge.size - position) as usize;
+        let known = in_memory(edge.size - position);
         leaves.iter().skip(known).try_for_each(|leaf| self.push_one(&mut edge, *leaf))
     }
 
@@ -255,7 +257,7 @@ impl Tiles {
         let tier = (subtree.level / TILE_LEVELS) as usize;
         let height = subtree.level % TILE_LEVELS;
         let first = subtree.index << height;
-        let (index, at) = (first / TILE_HASHES as u64, (first % TILE_HASHES as u64) as usize);
+        let (index, at) = (first / TILE_HASHES as u64, in_memory(first % TILE_HASHES as u64));
         let within = at..at + (1 << height);
         let edge = self.edge.lock();
         if edge.tiers.get(tier).is_none_or(|tier| index >= tier.tiles) {

@@ -6,6 +6,8 @@
 use crc32fast::Hasher;
 use model::tree::{LeafHash, RunProof, SIDE_MAX, TreeHash};
 
+use model::lengths::in_form;
+
 use crate::{Error, FACT_OCTETS_MAX, RUN_FACTS_MAX, RUN_OCTETS_MAX, copies::Run};
 
 /// What a segment begins with: kind and version.
@@ -68,7 +70,7 @@ pub(crate) struct Frame<'a> {
 pub(crate) fn put_frame(octets: &mut Vec<u8>, position: u64, durable: u32, fact: &[u8]) {
     let start = octets.len();
     octets.extend([0; 4]);
-    octets.extend((fact.len() as u32).to_le_bytes());
+    octets.extend(in_form(fact.len()).to_le_bytes());
     octets.extend(position.to_le_bytes());
     octets.extend(durable.to_le_bytes());
     octets.extend(fact);
@@ -96,7 +98,7 @@ pub(crate) fn frame(octets: &[u8], position: u64) -> Option<Frame<'_>> {
 /// The table of a closed segment: where each frame begins, and where the last one ends.
 pub(crate) fn table(offsets: &[u32]) -> Vec<u8> {
     let mut octets: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-    let count = (offsets.len() as u32).to_le_bytes();
+    let count = in_form(offsets.len()).to_le_bytes();
     let sum = checksum(&[&octets, &count, &TABLE]);
     octets.extend(sum.to_le_bytes());
     octets.extend(count);
@@ -107,16 +109,17 @@ pub(crate) fn table(offsets: &[u32]) -> Vec<u8> {
 /// Reads a table of so many offsets; none if it is damaged.
 pub(crate) fn read_table(octets: &[u8], count: usize) -> Option<Vec<u32>> {
     let (offsets, end) = octets.split_at_checked(count * 4)?;
-    let sum = checksum(&[offsets, &(count as u32).to_le_bytes(), &TABLE]);
+    let sum = checksum(&[offsets, &in_form(count).to_le_bytes(), &TABLE]);
     let is_whole = end.len() == TABLE_END
         && u32_at(end, 0) == Some(sum)
-        && u32_at(end, 4) == Some(count as u32)
+        && u32_at(end, 4) == Some(in_form(count))
         && end[8..] == TABLE;
     is_whole.then(|| (0..count).filter_map(|n| u32_at(offsets, n * 4)).collect())
 }
 
 fn tile_sum(tier: usize, index: u64, hashes: &[u8]) -> u32 {
-    checksum(&[&TILE, &[tier as u8], &index.to_le_bytes(), hashes])
+    let tier_octet = u8::try_from(tier).expect("a tree of 64 bits has eight tiers");
+    checksum(&[&TILE, &[tier_octet], &index.to_le_bytes(), hashes])
 }
 
 /// A tile of 256 hashes.

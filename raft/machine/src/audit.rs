@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AppId, DeliveryState, NodeId, PacketId, UnitCode};
+use model::{AppId, DeliveryState, NodeId, PacketId, UnitCode, lengths::in_form};
 
 use crate::{
     authority::OLDER_AUTHORITIES_MAX,
@@ -13,13 +13,15 @@ use crate::{
     keys::{Band, Key, Newest, Timer},
     limits::{FEED_EVENTS_MAX, FEED_SHARE},
     memory::generation,
+    receipt_keys::RECEIPT_KEYS_MAX,
     store::Reader,
     tables::{
-        ALIASES, ANSWERS, APPS, AUTHORITY, CLOCK, CLUSTER, CLUSTER_KEY, CURSORS, DELIVERIES, ENDED,
-        ENDED_NEXT, ENDING, EVIDENCE, FEEDS, FLOORS, HEADS, HELD, IDEMPOTENCY, IDEMPOTENCY_AGES,
-        IDEMPOTENCY_COUNTS, KEYS, LEASES, LETTER_NEXT, LETTERS, LIVE, LOST, MEMBERS, NODES, NONCES,
-        OUTBOX, PACKETS, PRUNED, PULSES, PURGES, QUEUE, QUEUE_FLOORS, RULES, SEALED, SENT, SPACES,
-        TAG_MAX, TIMER_FLOOR, TIMERS, TOKENS, TOLD, TRUST, Table, UNITS, Value,
+        ALIASES, ANSWERS, APPS, AUTHORITY, CLOCK, CLOSING, CLUSTER, CLUSTER_KEY, CURSORS,
+        DELIVERIES, ENDED, ENDED_NEXT, ENDING, FEEDS, FLOORS, GUESTS, HEADS, HELD, IDEMPOTENCY,
+        IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, KEYS, LEASES, LETTER_NEXT, LETTERS, LIVE, LOST,
+        MEMBERS, NODES, NONCES, OUTBOX, PACKETS, PRUNED, PULSES, PURGES, QUEUE, QUEUE_FLOORS,
+        RECEIPT_KEYS, RULES, SEALED, SENT, SPACES, TAG_MAX, TIMER_FLOOR, TIMERS, TOKENS, TOLD,
+        TRUST, Table, UNITS, Value,
     },
     v1::{Counts, DeliveryRow, LetterState, PacketRow},
 };
@@ -31,6 +33,7 @@ type Deliveries = BTreeMap<PacketId, BTreeMap<UnitCode, DeliveryRow>>;
 pub fn audit<R: Reader + ?Sized>(reader: &R) -> Vec<String> {
     let mut audit = Audit { reader, broken: Vec::new() };
     audit.cluster();
+    audit.receipt_keys();
     audit.registry();
     let (packets, deliveries) = audit.packets();
     audit.lists(&packets, &deliveries);
@@ -77,6 +80,9 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         let belong = members.iter().all(|node| present.contains(node));
         self.check(belong, || format!("of the members {members:?} only {present:?} are here"));
         self.check(members.is_sorted_by(|a, b| a < b), || "the members are unsorted".into());
+        let guests = GUESTS.get(self.reader, &()).unwrap_or_default();
+        let strangers = present.iter().filter(|node| !members.contains(node));
+        self.check(strangers.eq(&guests), || format!("the guests are not {guests:?}"));
         let founded = CLUSTER.has(self.reader, &());
         self.check(founded != members.is_empty(), || "a founded cluster has members".into());
         let cluster = CLUSTER.get(self.reader, &());
@@ -113,6 +119,18 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         for (_, token) in self.rows(&TOKENS) {
             let spent = token.node.is_none_or(|node| NODES.has(self.reader, &node));
             self.check(spent, || "a join token was spent by no node".into());
+        }
+    }
+
+    fn receipt_keys(&mut self) {
+        let active = CLUSTER_KEY.get(self.reader, &()).map_or(0, |key| key.active);
+        let keys = self.rows(&RECEIPT_KEYS);
+        self.check(keys.len() <= RECEIPT_KEYS_MAX, || "receipts have too many keys".into());
+        for (version, key) in keys {
+            let ended = key.ended.is_some() == (key.keys.version < active);
+            let fits =
+                version == u64::from(key.keys.version) && key.keys.version <= active && ended;
+            self.check(fits, || format!("receipts have a key of version {version}"));
         }
     }
 
@@ -196,7 +214,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         self.check(stray.is_none(), || format!("{stray:?} is lost and no packet"));
         let (mut sent, mut spaces, mut ended) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         let (mut live, mut timers) = (BTreeSet::new(), BTreeSet::new());
-        let (mut queue, mut signed) = (BTreeSet::new(), BTreeSet::new());
+        let mut queue = BTreeSet::new();
         for (id, packet) in packets {
             sent.insert((packet.source.clone(), *id));
             spaces.insert(packet.space, *id);
@@ -218,9 +236,6 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
                 let waits = packet.sealed_tick.filter(|_| !delivery.state.is_final());
                 let band = Band::of(packet.importance);
                 queue.extend(waits.map(|at| (target.clone(), band, packet.due_tick, at, *id)));
-                if [DeliveryState::Confirmed, DeliveryState::Rejected].contains(&delivery.state) {
-                    signed.insert((*id, target.clone()));
-                }
             }
         }
         let rows = self.keys(&SENT).into_iter().map(|(unit, Newest(packet))| (unit, packet));
@@ -248,8 +263,6 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
             self.check(floor <= *due, || format!("{id} lies below the floor of {unit}"));
         }
         self.check(rows == queue, || "the queues differ from the open deliveries".into());
-        let rows: BTreeSet<_> = self.keys(&EVIDENCE).into_iter().collect();
-        self.check(rows == signed, || "the evidence differs from what was signed".into());
     }
 
     /// What nodes have destroyed, and what they owe.
@@ -258,6 +271,13 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         let numbers = self.keys(&ENDED);
         let last = numbers.last().map_or(0, |number| number + 1);
         self.check(last <= next, || format!("a packet ended as {last} and the next one is {next}"));
+        let closing = CLOSING.get(self.reader, &()).unwrap_or_default();
+        let ordered = closing.left <= closing.recorded
+            && closing.recorded <= closing.destroyed
+            && closing.destroyed <= next;
+        self.check(ordered, || format!("ended packets leave in disorder: {closing:?}"));
+        let kept = numbers == (closing.left..next).collect::<Vec<_>>();
+        self.check(kept, || format!("the ended packets are not those from {}", closing.left));
         let present = self.present();
         for (node, cursor) in self.rows(&CURSORS) {
             let step = PURGES.has(self.reader, &(node, cursor));
@@ -347,9 +367,10 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
         for ((app, key), record) in self.rows(&IDEMPOTENCY) {
             *counts.entry(app.clone()).or_default() += 1;
             ages.insert((record.tick, app, key));
+            // The packet may have left the state.
             let first = PACKETS.get(self.reader, &record.packet);
-            let first = first.is_some_and(|packet| packet.space == record.space);
-            self.check(first, || "an idempotency key stands for no packet".into());
+            let first = first.is_none_or(|packet| packet.space == record.space);
+            self.check(first, || "an idempotency key stands for another packet".into());
         }
         let rows: BTreeSet<_> = self.keys(&IDEMPOTENCY_AGES).into_iter().collect();
         self.check(rows == ages, || "the ages differ from the idempotency keys'".into());
@@ -382,7 +403,7 @@ impl<R: Reader + ?Sized> Audit<'_, R> {
 }
 
 fn counts(deliveries: &BTreeMap<UnitCode, DeliveryRow>) -> Counts {
-    let mut counts = Counts::of(DeliveryState::Planned, deliveries.len() as u32);
+    let mut counts = Counts::of(DeliveryState::Planned, in_form(deliveries.len()));
     for delivery in deliveries.values() {
         counts.step(DeliveryState::Planned, delivery.state);
     }

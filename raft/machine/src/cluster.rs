@@ -3,21 +3,21 @@
 //! Two lists: the nodes that belong (admitted and not removed), and the members, those of them that
 //! vote (decision 0006). Who votes is for consensus, which says so here by [`seat_voters`].
 
-use model::{Digest, Grant, NodeId};
+use model::{Digest, Grant, NodeId, Tick, lengths::millis_of};
 
 use crate::{
     authority,
     caller::Caller,
-    cluster_key, holdings,
-    limits::{JOIN_TOKEN_TIME_MAX_MS, TOKENS_LOOKED_AT_MAX},
+    cluster_key, debts,
+    limits::{JOIN_TOKEN_TIME_MAX_MS, SPACE_TIME_MS, TOKENS_LOOKED_AT_MAX},
     refusal::Refusal,
     registry,
     rules::adopted,
     store::{Reader, Store},
-    tables::{CLUSTER, MEMBERS, NODES, RULES, TOKENS, Tables},
+    tables::{CLOCK, CLUSTER, FORMER, GUESTS, MEMBERS, NODES, RULES, TOKENS, Tables},
     v1::{
         AdmitNode, Answer, By, ClusterRecord, Effect, Found, IssueJoinToken, JoinTokenRecord,
-        NewNode, NodeRecord, Outcome, UpdateNode,
+        NewNode, NodeChange, NodeKind, NodeRecord, Outcome, PacketRow, UpdateNode, What,
     },
 };
 
@@ -50,6 +50,7 @@ pub(crate) fn found(tables: &mut Tables, command: &Found) -> Answer {
     let node = add_node(tables, cluster, &command.node, (command.node_key, None));
     // A cluster is founded by the one node that votes.
     tables.put(&MEMBERS, &(), &vec![node]);
+    note_guests(&mut tables.store);
     registry::add_zone_unit(tables, &command.admin.unit, &command.name)?;
     registry::add_app(tables, None, &command.admin)?;
     registry::issue_key(tables, None, &command.admin_key)?;
@@ -76,11 +77,12 @@ fn add_node(
         admitted_by,
         removed_by: None,
         removed_tick: None,
-        owes_from: holdings::next(&tables.store),
+        owes_from: debts::next(&tables.store),
         leaving: None,
         owing: None,
     };
     tables.put(&NODES, &id, &node);
+    tables.record(What::Node(NodeChange { node: id, kind: NodeKind::Admitted }));
     tables.effects.push(Effect::NodesChanged);
     id
 }
@@ -102,7 +104,63 @@ pub fn seat_voters<S: Store>(store: &mut S, voters: &[NodeId]) {
     members.dedup();
     // Without a member nothing could be durable any more; such an entry is no cluster's of ours.
     if !members.is_empty() && MEMBERS.get(store, &()).as_ref() != Some(&members) {
-        MEMBERS.put(store, &(), &members);
+        seat(store, &members);
+    }
+}
+
+/// Seats the members. Those before are remembered for as long as a space may be open whose content they hold.
+pub(crate) fn seat<S: Store + ?Sized>(store: &mut S, members: &Vec<NodeId>) {
+    let now = CLOCK.get(store, &()).unwrap_or_default().tick;
+    let forgotten = Tick(now.0.saturating_sub(SPACE_TIME_MS));
+    // The members change a few times a day at the most.
+    let old = FORMER.all().below(FORMER.prefix(&forgotten));
+    FORMER.keys(store, &old, usize::MAX).iter().for_each(|key| FORMER.delete(store, key));
+    if let Some(before) = MEMBERS.get(store, &()) {
+        let count = FORMER.keys(store, &FORMER.under(&now), usize::MAX).len() as u64;
+        FORMER.put(store, &(now, count), &before);
+    }
+    MEMBERS.put(store, &(), members);
+    note_guests(store);
+}
+
+/// Who else the members were at any time since an unsealed packet was opened. What was acknowledged of its content may
+/// be with a majority of any of these, and with nobody else: a node that begins to write counts by members at least
+/// as new as the packet.
+pub fn former_members<R: Reader + ?Sized>(reader: &R, packet: &PacketRow) -> Vec<Vec<NodeId>> {
+    let opened = packet.due_tick.0.saturating_sub(SPACE_TIME_MS);
+    let since = FORMER.prefix(&Tick(opened));
+    let rows = FORMER.rows(reader, &FORMER.all().from(since), usize::MAX);
+    let mut former: Vec<_> = rows.into_iter().map(|(_, members)| members).collect();
+    former.sort();
+    former.dedup();
+    former
+}
+
+/// A node was given up with all that only it has: nobody waits for what it may hold of an upload.
+pub(crate) fn forget_former<S: Store + ?Sized>(store: &mut S, node: NodeId) {
+    for (key, mut members) in FORMER.rows(store, &FORMER.all(), usize::MAX) {
+        let before = members.len();
+        members.retain(|member| *member != node);
+        match members.len() {
+            0 => FORMER.delete(store, &key),
+            left if left < before => FORMER.put(store, &key, &members),
+            _ => {}
+        }
+    }
+}
+
+/// Notes who belongs and does not vote, after a change of either.
+pub(crate) fn note_guests<S: Store + ?Sized>(store: &mut S) {
+    let members = MEMBERS.get(store, &()).unwrap_or_default();
+    let nodes = NODES.rows(store, &NODES.all(), usize::MAX);
+    let present = nodes.into_iter().filter(|(_, node)| node.is_present()).map(|(id, _)| id);
+    let guests: Vec<_> = present.filter(|node| !members.contains(node)).collect();
+    if guests == GUESTS.get(store, &()).unwrap_or_default() {
+        return;
+    }
+    match guests.is_empty() {
+        true => GUESTS.delete(store, &()),
+        false => GUESTS.put(store, &(), &guests),
     }
 }
 
@@ -112,7 +170,7 @@ pub(crate) fn issue_join_token(
     caller: &Caller,
     command: &IssueJoinToken,
 ) -> Answer {
-    let span = command.expires_at.since(tables.at).as_millis() as u64;
+    let span = millis_of(command.expires_at.since(tables.at));
     if !(1..=JOIN_TOKEN_TIME_MAX_MS).contains(&span) {
         return Err(Refusal::DeadlineMalformed);
     }
@@ -157,6 +215,7 @@ pub(crate) fn admit_node(tables: &mut Tables, command: &AdmitNode) -> Answer {
     }
     let admitted = (command.key, token.issued_by.clone());
     let node = add_node(tables, cluster, &command.node, admitted);
+    note_guests(&mut tables.store);
     token.node = Some(node);
     tables.put(&TOKENS, &command.secret_digest, &token);
     Ok(Outcome::NodeAdmitted(node))

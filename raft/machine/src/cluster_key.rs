@@ -10,7 +10,7 @@ use model::{Digest, Moment, NodeId};
 
 use crate::{
     limits::{DELIVERY_TIME_MAX_MS, SPACE_TIME_MS},
-    packets,
+    packets, receipt_keys,
     refusal::Refusal,
     store::Reader,
     tables::{AUTHORITY, CLUSTER_KEY, KEYS, SEALED, Tables},
@@ -148,6 +148,7 @@ fn activate(tables: &mut Tables, mut record: ClusterKeyRecord, version: u32) -> 
         true => (version, None),
         false => (record.tokens_from, Some(after(now, SPACE_TIME_MS))),
     };
+    receipt_keys::end(tables, record.active);
     let until = after(now, CONTENT_TIME_MS);
     record.older.push(OlderKey { version: record.active, until, check: record.check });
     record = ClusterKeyRecord {

@@ -275,7 +275,7 @@ mod tests {
         fn tell_in(&mut self, by: u8, room: &Room) {
             let mut tables = Tables::new(&self.state, Time::default());
             append(&mut tables, &self.unit, event(&source(by)), room);
-            let (writes, _) = tables.into_parts();
+            let (writes, ..) = tables.into_parts();
             let writes: Vec<_> = writes.collect();
             for (key, value) in writes {
                 match value {

@@ -1,44 +1,25 @@
-//! Which nodes hold contents, and what they have destroyed (D15).
-//!
-//! A packet that ends gets the next number. Each node destroys in that order and tells one number: «I hold
-//! nothing of all below it». So a purge costs no command a packet and no row a packet and node, a debt is a
-//! distance, and a node that was away goes on where it was.
+//! What nodes tell of the contents that they hold and have destroyed.
 
 use model::NodeId;
 
 use crate::{
+    closing, debts,
     limits::{PACKETS_A_COMMAND_MAX, SETTLED_ROWS_MAX},
     lost, packets,
     refusal::Refusal,
-    store::Reader,
-    tables::{CURSORS, ENDED_NEXT, PACKETS, PURGES, Tables},
-    v1::{Answer, NodeRecord, Outcome, Owing, RecordHolding, RecordPurge},
+    tables::{CURSORS, PACKETS, PURGES, Tables},
+    v1::{Answer, Outcome, RecordHolding, RecordPurge},
 };
-
-/// The number that the next packet gets that ends.
-pub(crate) fn next<R: Reader + ?Sized>(reader: &R) -> u64 {
-    ENDED_NEXT.get(reader, &()).unwrap_or_default()
-}
-
-/// The number below which a node has destroyed everything.
-pub(crate) fn cursor<R: Reader + ?Sized>(reader: &R, node: &NodeRecord) -> u64 {
-    CURSORS.get(reader, &node.node).unwrap_or_default().max(node.owes_from)
-}
-
-/// What a node has yet to destroy.
-pub(crate) fn owing<R: Reader + ?Sized>(reader: &R, node: &NodeRecord) -> Option<Owing> {
-    let owing = Owing { from: cursor(reader, node), to: next(reader) };
-    (owing.from < owing.to).then_some(owing)
-}
 
 /// Records that a node has destroyed the contents of all ended packets below a number, Article 9(3). A
 /// cursor never goes back.
 pub(crate) fn record_purge(tables: &mut Tables, node: NodeId, command: &RecordPurge) -> Answer {
-    let below = command.below.min(next(&tables.store));
+    let below = command.below.min(debts::next(&tables.store));
     if tables.get(&CURSORS, &node).is_none_or(|cursor| cursor < below) {
         tables.put(&CURSORS, &node, &below);
         let at = tables.at;
         tables.put(&PURGES, &(node, below), &at);
+        closing::advance(tables);
     }
     Ok(Outcome::Done)
 }

@@ -9,13 +9,16 @@ use model::{NodeId, PacketId};
 use crate::{
     authority,
     caller::Caller,
-    cluster, cluster_key, holdings,
+    closing, cluster, cluster_key, debts,
     limits::SETTLED_ROWS_MAX,
     lost,
     packets::{self, is_majority},
     refusal::Refusal,
-    tables::{CURSORS, LIVE, MEMBERS, NODES, PACKETS, Tables},
-    v1::{Answer, Effect, LeaveNode, Leaving, Outcome, ReleaseHoldings, RemoveNode},
+    tables::{CURSORS, LIVE, NODES, PACKETS, Tables},
+    v1::{
+        Answer, Effect, LeaveNode, Leaving, NodeChange, NodeKind, Outcome, ReleaseHoldings,
+        RemoveNode, What,
+    },
 };
 
 /// Live packets that one command looks at, at most: some milliseconds of work.
@@ -42,9 +45,14 @@ pub(crate) fn leave(tables: &mut Tables, caller: &Caller, command: &LeaveNode) -
     let gives_up = begun.gives_up || command.gives_up;
     let leaving = Leaving { gives_up, ..begun };
     if before.as_ref() != Some(&leaving) {
+        tables.signed(caller);
+        tables.record(What::Node(NodeChange { node: command.node, kind: NodeKind::Leaving }));
         node.leaving = Some(leaving);
         tables.put(&NODES, &command.node, &node);
-        tables.put(&MEMBERS, &(), &members);
+        match was_member {
+            true => cluster::seat(&mut tables.store, &members),
+            false => cluster::note_guests(&mut tables.store),
+        }
         tables.effects.push(Effect::NodesChanged);
     }
     Ok(Outcome::Done)
@@ -137,12 +145,19 @@ pub(crate) fn remove(tables: &mut Tables, command: &RemoveNode) -> Answer {
     }
     // Its disk is out of our reach: what it had not destroyed opens to whoever has that disk with the cluster key of
     // its last day (decision 0001). That is recorded and never forgiven.
-    node.owing = holdings::owing(&tables.store, &node);
+    node.owing = debts::owing(&tables.store, &node);
     node.removed_at = Some(tables.at);
     node.removed_tick = Some(tables.tick);
     node.removed_by = Some(leaving.by);
     tables.put(&NODES, &command.node, &node);
     tables.delete(&CURSORS, &command.node);
+    cluster::note_guests(&mut tables.store);
+    if leaving.gives_up {
+        cluster::forget_former(&mut tables.store, command.node);
+    }
+    tables.record(What::Node(NodeChange { node: command.node, kind: NodeKind::Removed }));
+    // What it alone still owed is destroyed as far as it ever will be.
+    closing::advance(tables);
     tables.effects.push(Effect::NodesChanged);
     // It knows the cluster key of its last day and the authority's, and so does whoever has its disk.
     cluster_key::member_removed(tables);

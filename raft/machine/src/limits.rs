@@ -34,10 +34,21 @@ pub const FEED_EVENTS_MAX: u64 = 10_000;
 /// way first, so that one source cannot push out what the others told, and three together cannot either.
 pub const FEED_SHARE: u64 = FEED_EVENTS_MAX / 4;
 
+/// How long a packet stays in the state after its end unless told otherwise: a day, in which a repeated receipt is
+/// answered as the first one was. Content and file name have gone long before.
+pub const ENDED_KEPT_MS: u64 = 24 * 3_600_000;
+
+/// Octets of a body that is kept as evidence: a thousand receipts in one confirmation. A longer one is known by
+/// its digest alone, which the signature base names.
+pub const STATEMENT_OCTETS_MAX: usize = 256 << 10;
+
+/// Octets of a signature base: a request's head has half as many at most.
+pub const BASE_OCTETS_MAX: usize = 64 << 10;
+
 /// Packets that one confirmation or record may name.
 pub const PACKETS_A_COMMAND_MAX: usize = 1000;
-/// Rows that the rules of one entry write, before what is left of it is put off: some tens of milliseconds of
-/// work, a small part of the time in which a follower misses its leader.
+/// Rows that the rules of one entry write, or that its commands name where that is more, before what is left of it is
+/// put off: some tens of milliseconds of work, a small part of the time in which a follower misses its leader.
 pub const ROWS_AN_ENTRY_MAX: usize = 8_192;
 /// Rows that one command may write: a thousand receipts, each of which ends a packet of several targets. So no
 /// entry writes more than this and [`ROWS_AN_ENTRY_MAX`] together.
@@ -56,3 +67,7 @@ pub(crate) const TOKENS_LOOKED_AT_MAX: usize = 1_000;
 /// Rows that a command writes which settles, marks or frees packets of many targets, before it leaves the rest for the
 /// next such command; one packet more may be under way. With what is pruned it stays within a command's budget.
 pub(crate) const SETTLED_ROWS_MAX: usize = 4096;
+
+/// Octets of the largest content that rides with its entry. What every node writes beside its log stays small beside
+/// a heartbeat; above it the octets cost more than the round that riding saves.
+pub const RIDING_SIZE_MAX: u64 = 32 << 10;

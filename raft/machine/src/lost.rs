@@ -7,12 +7,13 @@
 use model::DeliveryState;
 
 use crate::{
+    caller::Caller,
     feed::tell,
     limits::SETTLED_ROWS_MAX,
     packets::{self, open_targets, settle_open},
     refusal::Refusal,
     tables::{LOST, PACKETS, Tables},
-    v1::{Answer, CloseLost, EventKind, LOST_A_COMMAND_MAX, Outcome, PacketRow, RecordLost},
+    v1::{Answer, CloseLost, EventKind, LOST_A_COMMAND_MAX, Outcome, PacketRow, RecordLost, What},
 };
 
 /// What stands as the reason at a delivery that ended so.
@@ -43,6 +44,7 @@ pub(crate) fn mark(tables: &mut Tables, packet: &mut PacketRow) {
         packet.touch(holder);
     }
     tables.put(&LOST, &packet.packet, &at);
+    tables.record(What::ContentLost(packet.packet));
     tell_all(tables, EventKind::ContentLost, packet);
 }
 
@@ -50,13 +52,14 @@ pub(crate) fn mark(tables: &mut Tables, packet: &mut PacketRow) {
 pub(crate) fn found_again(tables: &mut Tables, packet: &mut PacketRow) {
     if packet.lost_at.take().is_some() {
         tables.delete(&LOST, &packet.packet);
+        tables.record(What::ContentFound(packet.packet));
         tell_all(tables, EventKind::ContentFound, packet);
     }
 }
 
 /// Ends packets whose content is lost: their open deliveries have failed. Packets that are not lost,
 /// or were found again meanwhile, are ignored.
-pub(crate) fn close_lost(tables: &mut Tables, command: &CloseLost) -> Answer {
+pub(crate) fn close_lost(tables: &mut Tables, caller: &Caller, command: &CloseLost) -> Answer {
     check_list(command.packets.len())?;
     for id in &command.packets {
         // What is left is closed by the next such command.
@@ -67,6 +70,7 @@ pub(crate) fn close_lost(tables: &mut Tables, command: &CloseLost) -> Answer {
             continue;
         }
         let mut packet = tables.get(&PACKETS, id).expect("every loss belongs to a packet");
+        tables.signed(caller);
         let failed = DeliveryState::Failed;
         let open = settle_open(tables, &mut packet, failed, Some(LOST_REASON));
         for target in &open {
@@ -75,7 +79,7 @@ pub(crate) fn close_lost(tables: &mut Tables, command: &CloseLost) -> Answer {
         // One event for the source, whatever the number of targets; it names the target if it is one.
         let target = if let [target] = &open[..] { Some(target) } else { None };
         tell(tables, &packet.source, EventKind::Failed, &packet, target);
-        packets::advance(tables, &mut packet);
+        packets::advance(tables, &mut packet, Some(failed));
         packets::put(tables, &packet);
     }
     Ok(Outcome::Done)

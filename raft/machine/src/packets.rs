@@ -3,7 +3,7 @@
 //! No rule about who may ask: the commands' own files have those. Whoever changes a packet's row here puts it
 //! back at the end of the rule, once.
 
-use model::{DeliveryState, Digest, Moment, NodeId, PacketId, UnitCode};
+use model::{DeliveryState, Digest, Moment, NodeId, PacketId, UnitCode, lengths::millis_of};
 
 use crate::{
     feed::tell,
@@ -14,7 +14,7 @@ use crate::{
     tables::{
         DELIVERIES, ENDED, ENDED_NEXT, LIVE, LOST, NODES, PACKETS, TIMER_FLOOR, TIMERS, Tables,
     },
-    v1::{DeliveryRow, Effect, EndedRow, EventKind, PacketRow, TARGETS_MAX},
+    v1::{DeliveryRow, Effect, Ended, EndedRow, EventKind, PacketRow, TARGETS_MAX, What},
 };
 
 /// Whether these holders, distinct and all of them members, are a majority of the members.
@@ -27,7 +27,7 @@ pub(crate) fn is_majority(holders: &[NodeId], members: &[NodeId]) -> bool {
 /// How long deliveries may take, in milliseconds, that are sealed (or asked for) at a date.
 pub(crate) fn delivery_ms(at: Moment, deliver_by: Option<Moment>) -> Result<u64, Refusal> {
     let Some(deadline) = deliver_by else { return Ok(DELIVERY_TIME_MAX_MS) };
-    let span = deadline.since(at).as_millis() as u64;
+    let span = millis_of(deadline.since(at));
     if (1..=DELIVERY_TIME_MAX_MS).contains(&span) {
         Ok(span)
     } else {
@@ -160,7 +160,9 @@ pub(crate) fn settle_open(
 
 /// Ends the packet if its last delivery has settled: its content goes, and every node that may hold an octet
 /// of it destroys it when its cursor comes there.
-pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRow) {
+///
+/// `open` is what has just become of the deliveries that were open, where they settled together.
+pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRow, open: Option<DeliveryState>) {
     let state = packet.state();
     if !state.is_terminal() {
         return;
@@ -173,7 +175,8 @@ pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRow) {
     // Article 9(3): nothing is kept after the exchange. All nodes of this moment owe it, those that vote, those
     // that learn and those that leave: each may hold parts without being named a holder.
     let number = tables.get(&ENDED_NEXT, &()).unwrap_or_default();
-    tables.put(&ENDED, &number, &EndedRow { packet: packet.packet, space: packet.space });
+    let ended = EndedRow { packet: packet.packet, space: packet.space, tick: tables.tick };
+    tables.put(&ENDED, &number, &ended);
     tables.put(&ENDED_NEXT, &(), &(number + 1));
     packet.ended = Some(number);
     packet.ended_at = Some(tables.at);
@@ -181,6 +184,7 @@ pub(crate) fn advance(tables: &mut Tables, packet: &mut PacketRow) {
     // Those that were removed before cannot: the packet keeps them, and says so.
     packet.touched.retain(|node| !NODES.get(&tables.store, node).is_some_and(|n| n.is_present()));
     tables.effects.push(Effect::Purge);
+    tables.record(What::Ended(Ended { packet: packet.packet, state, open }));
     if state == model::PacketState::Completed {
         tell(tables, &packet.source, EventKind::Completed, packet, None);
     }

@@ -3,7 +3,7 @@
 //! No clock, no content: the digest compared here was recorded when the packet was sealed.
 //! A deadline ends a delivery when time is passed, not before: a receipt that comes first counts.
 
-use model::{DeliveryState, PacketId};
+use model::{DeliveryState, PacketId, UnitCode};
 
 use crate::{
     caller::Caller,
@@ -11,10 +11,10 @@ use crate::{
     limits::PACKETS_A_COMMAND_MAX,
     packets,
     refusal::Refusal,
-    tables::{DELIVERIES, EVIDENCE, PACKETS, Tables},
+    tables::{DELIVERIES, PACKETS, Tables},
     v1::{
         Answer, ConfirmReceipts, DeliveryRow, EventKind, GrantPickup, Outcome, PacketRow, Receipt,
-        ReceiptAnswer, RecordPickup, RejectDelivery,
+        ReceiptAnswer, RecordPickup, RejectDelivery, Step, What,
     },
 };
 
@@ -35,6 +35,8 @@ pub(crate) fn grant(tables: &mut Tables, caller: &Caller, command: &GrantPickup)
         let accepted = DeliveryState::Accepted;
         packets::step(tables, &mut packet, &caller.unit, &mut delivery, accepted);
         packets::put(tables, &packet);
+        tables.signed(caller);
+        tables.record(What::Ready(step(&packet, &caller.unit)));
     }
     Ok(Outcome::PickupGranted { packet: packet.packet, space: packet.space })
 }
@@ -73,16 +75,22 @@ fn confirm_one(tables: &mut Tables, caller: &Caller, receipt: &Receipt) -> Resul
             let source = &packet.source;
             feed::tell(tables, source, EventKind::Mismatched, &packet, Some(&caller.unit));
             tables.put(&DELIVERIES, &own, &delivery);
+            tables.signed(caller);
+            let digest = Some(receipt.digest);
+            tables.record(What::Mismatched(Step { digest, ..step(&packet, &caller.unit) }));
         }
         return Err(Refusal::DigestMismatch);
     }
-    tables.put(&EVIDENCE, &own, &caller.proof);
     packets::step(tables, &mut packet, &caller.unit, &mut delivery, DeliveryState::Confirmed);
+    tables.signed(caller);
+    let (digest, size) = (Some(receipt.digest), packet.size);
+    let source = Some(packet.source.clone());
+    tables.record(What::Confirmed(Step { digest, size, source, ..step(&packet, &caller.unit) }));
     // With a single target the completion says the same, at half the cost.
     if packet.counts.sum() > 1 {
         feed::tell(tables, &packet.source, EventKind::Confirmed, &packet, Some(&caller.unit));
     }
-    packets::advance(tables, &mut packet);
+    packets::advance(tables, &mut packet, None);
     packets::put(tables, &packet);
     Ok(())
 }
@@ -99,10 +107,13 @@ pub(crate) fn reject(tables: &mut Tables, caller: &Caller, command: &RejectDeliv
         _ => {}
     }
     delivery.reason = Some(command.reason.clone());
-    tables.put(&EVIDENCE, &(packet.packet, caller.unit.clone()), &caller.proof);
     packets::step(tables, &mut packet, &caller.unit, &mut delivery, DeliveryState::Rejected);
+    tables.signed(caller);
+    let reason = Some(command.reason.clone());
+    let source = Some(packet.source.clone());
+    tables.record(What::Rejected(Step { reason, source, ..step(&packet, &caller.unit) }));
     feed::tell(tables, &packet.source, EventKind::Rejected, &packet, Some(&caller.unit));
-    packets::advance(tables, &mut packet);
+    packets::advance(tables, &mut packet, None);
     packets::put(tables, &packet);
     Ok(Outcome::Done)
 }
@@ -118,8 +129,21 @@ pub(crate) fn record_pickup(tables: &mut Tables, command: &RecordPickup) -> Answ
         };
         packets::step(tables, &mut packet, target, &mut delivery, DeliveryState::PickedUp);
         packets::put(tables, &packet);
+        tables.record(What::PickedUp(step(&packet, target)));
     }
     Ok(Outcome::Done)
+}
+
+/// A step of a delivery that says nothing more.
+fn step(packet: &PacketRow, target: &UnitCode) -> Step {
+    Step {
+        packet: packet.packet,
+        target: target.clone(),
+        digest: None,
+        size: None,
+        reason: None,
+        source: None,
+    }
 }
 
 /// A packet and the caller's own delivery. A stranger learns nothing; the source learns that it is no

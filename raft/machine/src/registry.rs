@@ -2,7 +2,7 @@
 //!
 //! Nothing is taken away here except a key's validity; what may still happen to a unit is in `units`.
 
-use model::{Grant, KeyStatus, Label, UnitCode, UnitKind, Zone};
+use model::{AccessKey, AppId, Grant, KeyStatus, Label, Moment, UnitCode, UnitKind, Zone};
 
 use crate::{
     caller::Caller,
@@ -10,8 +10,9 @@ use crate::{
     refusal::Refusal,
     tables::{ALIASES, APPS, CLUSTER, ENDING, KEYS, SEALED, Tables, UNITS},
     v1::{
-        AddApp, AddUnits, Answer, AppRecord, Effect, EventKind, IssueKey, KeyRecord, NewUnit,
-        Outcome, RevokeKey, TARGETS_MAX, Time, UNITS_A_COMMAND_MAX, UnitRecord,
+        AccessChange, AccessKind, AddApp, AddUnits, Answer, AppRecord, Effect, EventKind, IssueKey,
+        KeyRecord, NewUnit, Outcome, RevokeKey, TARGETS_MAX, Time, UNITS_A_COMMAND_MAX, UnitRecord,
+        What,
     },
 };
 
@@ -154,6 +155,7 @@ pub(crate) fn add_app(tables: &mut Tables, caller: Option<&Caller>, command: &Ad
     };
     tables.put(&APPS, &command.app, &app);
     let about = (&app.app, None, None);
+    record_access(tables, caller, AccessKind::AppAdded, &app.unit, about);
     feed::tell_of_access(tables, &app.unit, caller, EventKind::AppAdded, about);
     Ok(Outcome::Done)
 }
@@ -194,6 +196,7 @@ pub(crate) fn issue_key(
     }
     tables.put(&KEYS, &command.key, &key);
     let about = (&key.app, Some(&key.key), None);
+    record_access(tables, caller, AccessKind::KeyIssued, &key.unit, about);
     feed::tell_of_access(tables, &key.unit, caller, EventKind::KeyIssued, about);
     Ok(Outcome::Done)
 }
@@ -218,6 +221,7 @@ pub(crate) fn revoke_key(tables: &mut Tables, caller: &Caller, command: &RevokeK
     }
     key.revoked_by = Some(caller.by());
     let about = (&key.app, Some(&key.key), later);
+    record_access(tables, Some(caller), AccessKind::KeyRevoked, &key.unit, about);
     feed::tell_of_access(tables, &key.unit, Some(caller), EventKind::KeyRevoked, about);
     match later {
         Some(at) => {
@@ -230,6 +234,21 @@ pub(crate) fn revoke_key(tables: &mut Tables, caller: &Caller, command: &RevokeK
         None => end_key(tables, key),
     }
     Ok(Outcome::Done)
+}
+
+/// Records a change of what may act for a unit, with the signature of the administrator.
+fn record_access(
+    tables: &mut Tables,
+    caller: Option<&Caller>,
+    kind: AccessKind,
+    unit: &UnitCode,
+    (app, key, ends_at): (&AppId, Option<&AccessKey>, Option<Moment>),
+) {
+    if let Some(caller) = caller {
+        tables.signed(caller);
+    }
+    let (unit, app, key) = (unit.clone(), app.clone(), key.cloned());
+    tables.record(What::Access(AccessChange { kind, unit, app, key, ends_at }));
 }
 
 /// Revokes keys whose time is over; answers whether there are more.

@@ -5,8 +5,8 @@ use model::{Grant, NodeId};
 use crate::{
     authority,
     caller::Caller,
-    cluster, cluster_key, holdings, leases, leaving, lost, outbox, receiving, registry, rules,
-    sending,
+    cluster, cluster_key, holdings, leases, leaving, lost, outbox, receipt_keys, receiving,
+    registry, rules, sending,
     tables::Tables,
     time, timers, units,
     v1::{Answer, Command},
@@ -23,11 +23,11 @@ type ByEither<'c> = Box<dyn FnOnce(&mut Tables, Option<&Caller>) -> Answer + 'c>
 /// A rule that answers the node that holds a lease.
 type ByCarrier<'c> = Box<dyn FnOnce(&mut Tables, &leases::Held) -> Answer + 'c>;
 
-/// Who may propose a command, and the rule that answers.
+/// Who may propose a command, and the rule that answers. A node always is one that belongs to the cluster.
 pub(crate) enum Ruling<'c> {
     /// An application with this grant.
     Signed(Grant, BySigner<'c>),
-    /// A node that belongs to the cluster, about itself.
+    /// A node, about itself.
     Node(ByNode<'c>),
     /// Any node, for the cluster: the rule asks the state alone.
     Cluster(ByCluster<'c>),
@@ -81,6 +81,7 @@ pub(crate) fn ruling(command: &Command) -> Ruling<'_> {
         Command::AddApp(c) => signed(ADMIN, move |t, who| registry::add_app(t, Some(who), c)),
         Command::IssueKey(c) => signed(ADMIN, move |t, who| registry::issue_key(t, Some(who), c)),
         Command::RevokeKey(c) => signed(ADMIN, move |t, who| registry::revoke_key(t, who, c)),
+        Command::RecordReceiptKey(c) => cluster(move |t| receipt_keys::record(t, c)),
         Command::RotateClusterKey(c) => signed(ADMIN, move |t, _| cluster_key::rotate(t, c)),
         Command::TurnClusterKey(c) => node(move |t, n| cluster_key::turn(t, n, c)),
         Command::OrderAuthority(c) => signed(ADMIN, move |t, _| authority::order(t, c)),
@@ -98,7 +99,7 @@ pub(crate) fn ruling(command: &Command) -> Ruling<'_> {
         Command::RecordHolding(c) => node(move |t, n| holdings::record_holding(t, n, c)),
         Command::RecordPurge(c) => node(move |t, n| holdings::record_purge(t, n, c)),
         Command::RecordLost(c) => cluster(move |t| lost::record_lost(t, c)),
-        Command::CloseLost(c) => signed(ADMIN, move |t, _| lost::close_lost(t, c)),
+        Command::CloseLost(c) => signed(ADMIN, move |t, who| lost::close_lost(t, who, c)),
         Command::PassTime(c) => cluster(move |t| timers::pass_time(t, c)),
         Command::ConfirmTime(_) => node(|t, _| time::confirm(t)),
         Command::Pulse => node(leases::pulse),

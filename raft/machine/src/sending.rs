@@ -3,7 +3,8 @@
 //! No content passes here: only its digest, its size, and who holds it.
 
 use model::{
-    AppId, DeliveryState, IdempotencyKey, NodeId, PacketId, PacketState, SpaceId, UnitCode,
+    AppId, DeliveryState, Digest, IdempotencyKey, NodeId, PacketId, PacketState, SpaceId, UnitCode,
+    lengths::in_form,
 };
 
 use crate::{
@@ -15,13 +16,13 @@ use crate::{
     refusal::Refusal,
     store::Reader,
     tables::{
-        APPS, CLOCK, DELIVERIES, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS, PACKETS,
-        REACHES, SENT, SPACES, Tables, UNITS,
+        APPS, CLOCK, DELIVERIES, GUESTS, IDEMPOTENCY, IDEMPOTENCY_AGES, IDEMPOTENCY_COUNTS,
+        PACKETS, REACHES, SENT, SPACES, Tables, UNITS,
     },
     v1::{
         AbandonSpace, Answer, CancelPacket, ClaimSpace, Counts, EventKind, Granted, Idempotency,
-        IdempotencyRecord, OpenPacket, Outcome, PacketRow, Request, SealPacket, SubmitPacket,
-        TARGETS_MAX,
+        IdempotencyRecord, Lapse, OpenPacket, Opening, Outcome, PacketRow, Request, SealPacket,
+        Sending, SubmitPacket, TARGETS_MAX, What,
     },
 };
 
@@ -40,8 +41,11 @@ pub(crate) fn open(tables: &mut Tables, caller: &Caller, command: &OpenPacket) -
     packets::enter(tables, &packet);
     packets::plan(tables, &packet, &targets);
     packets::schedule(tables, &packet);
-    register(tables, caller, &packet);
+    register(tables, &packet);
     packets::put(tables, &packet);
+    tables.signed(caller);
+    let source = packet.source.clone();
+    tables.record(What::Requested(Opening { packet: packet.packet, source }));
     Ok(Outcome::SpaceGranted(Granted {
         packet: packet.packet,
         space: packet.space,
@@ -102,26 +106,32 @@ pub(crate) fn seal(tables: &mut Tables, caller: &Caller, command: &SealPacket) -
     packets::give(tables, &mut packet, span);
     hold(tables, &mut packet, &command.holders)?;
     packet.sealed_by = Some(caller.app.clone());
-    keep_proof(tables, caller, &packet);
-    accept(tables, packet, &targets, command.digest, command.size)
+    accept(tables, caller, packet, targets, (command.digest, command.size))
 }
 
-/// Opens and seals together, for a small content that is durable on a majority already.
+/// Opens and seals together, for a small content that is durable on a majority already, or as soon as the entry is.
 pub(crate) fn submit(tables: &mut Tables, caller: &Caller, command: &SubmitPacket) -> Answer {
     if let Some(first) = first_answer(tables, caller, command.idempotency.as_ref(), true)? {
         return Ok(first);
     }
+    if caller.signed_another_content(command.digest) {
+        return Err(Refusal::DigestMismatch);
+    }
     let ids = (command.packet, command.space);
     let (mut packet, targets) = requested(tables, caller, ids, &command.request)?;
-    hold(tables, &mut packet, &command.holders)?;
+    if command.rides {
+        hold_riding(tables, &mut packet);
+    } else {
+        hold(tables, &mut packet, &command.holders)?;
+    }
     packet.sealed_by = Some(caller.app.clone());
     packet.writer = packet.holders[0];
     let span = delivery_ms(tables.at, packet.policy.deliver_by)?;
     packets::give(tables, &mut packet, span);
     remember(tables, caller, command.idempotency.as_ref(), &packet, true)?;
     packets::enter(tables, &packet);
-    register(tables, caller, &packet);
-    accept(tables, packet, &targets, command.digest, command.size)
+    register(tables, &packet);
+    accept(tables, caller, packet, targets, (command.digest, command.size))
 }
 
 /// The targets of a request under their main codes, where nothing in one state speaks against it: neither
@@ -154,6 +164,7 @@ pub(crate) fn cancel(tables: &mut Tables, caller: &Caller, command: &CancelPacke
     if packet.state().is_terminal() {
         return Err(Refusal::AlreadyEnded);
     }
+    tables.signed(caller);
     take_back(tables, packet)
 }
 
@@ -170,7 +181,12 @@ pub(crate) fn abandon(
     match packet.state() {
         PacketState::Cancelled => Ok(Outcome::Done),
         PacketState::Expired => Err(Refusal::SpaceExpired),
-        _ => take_back(tables, packet),
+        _ => {
+            if let Some(caller) = caller {
+                tables.signed(caller);
+            }
+            take_back(tables, packet)
+        }
     }
 }
 
@@ -182,7 +198,7 @@ fn take_back(tables: &mut Tables, mut packet: PacketRow) -> Answer {
             feed::tell(tables, target, EventKind::Cancelled, &packet, Some(target));
         }
     }
-    packets::advance(tables, &mut packet);
+    packets::advance(tables, &mut packet, Some(DeliveryState::Cancelled));
     packets::put(tables, &packet);
     Ok(Outcome::Done)
 }
@@ -208,7 +224,7 @@ fn requested(
         importance: request.importance,
         media_type: request.media_type.clone(),
         policy: request.policy.clone(),
-        counts: Counts::of(DeliveryState::Planned, targets.len() as u32),
+        counts: Counts::of(DeliveryState::Planned, in_form(targets.len())),
         size: None,
         digest: None,
         writer: NodeId(0),
@@ -251,28 +267,30 @@ fn targets(tables: &Tables, app: &AppId, asked: &[UnitCode]) -> Result<Vec<UnitC
     Ok(targets)
 }
 
-/// Makes the packet findable by its space and in its source's list, and keeps who asked for it.
-fn register(tables: &mut Tables, caller: &Caller, packet: &PacketRow) {
+/// Makes the packet findable by its space and in its source's list.
+fn register(tables: &mut Tables, packet: &PacketRow) {
     tables.put(&SPACES, &packet.space, &packet.packet);
-    keep_proof(tables, caller, packet);
-}
-
-fn keep_proof(tables: &mut Tables, caller: &Caller, packet: &PacketRow) {
-    tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &caller.proof);
+    tables.put(&SENT, &(packet.source.clone(), Newest(packet.packet)), &());
 }
 
 /// What follows from a seal.
 fn accept(
     tables: &mut Tables,
+    caller: &Caller,
     mut packet: PacketRow,
-    targets: &[UnitCode],
-    digest: model::Digest,
-    size: u64,
+    targets: Vec<UnitCode>,
+    (digest, size): (Digest, u64),
 ) -> Answer {
-    packets::notify(tables, &mut packet, digest, size, targets);
+    packets::notify(tables, &mut packet, digest, size, &targets);
     packets::schedule(tables, &packet);
     packets::put(tables, &packet);
-    Ok(Outcome::Accepted { packet: packet.packet, at: tables.at, repeated: false })
+    tables.signed(caller);
+    let due = Lapse::between(tables.at, packet.due_at);
+    let PacketRow { packet, source, title, importance, media_type, .. } = packet;
+    let sending =
+        Sending { packet, source, targets, title, importance, media_type, size, digest, due };
+    tables.record(What::Accepted(sending));
+    Ok(Outcome::Accepted { packet, at: tables.at, repeated: false })
 }
 
 /// A packet of the caller's own unit that the caller's application may act on; of others' packets a
@@ -354,6 +372,17 @@ fn hold(tables: &Tables, packet: &mut PacketRow, named: &[NodeId]) -> Result<(),
         packet.touch(node);
     }
     Ok(())
+}
+
+/// Takes all members for holders: each has the content as soon as it has the entry, and a majority has both by now.
+/// One that comes by a snapshot sees that it should hold the content, and fetches it at once. Those that learn or
+/// leave have it too, and owe its destruction.
+fn hold_riding(tables: &Tables, packet: &mut PacketRow) {
+    packet.holders = tables.members();
+    packet.holders.sort();
+    for guest in tables.get(&GUESTS, &()).unwrap_or_default() {
+        packet.touch(guest);
+    }
 }
 
 /// The answer that was given when this idempotency key was first used, if it was.

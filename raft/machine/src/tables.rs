@@ -7,17 +7,20 @@ use std::{cell::RefCell, marker::PhantomData, ops::ControlFlow};
 use minicbor::{Decode, Encode, bytes::ByteVec};
 use model::{
     AccessKey, AppId, CommandId, Digest, IdempotencyKey, LeaseName, Moment, NodeId, Nonce,
-    PacketId, SpaceId, Tick, UnitCode,
+    PacketId, SpaceId, Tick, UnitCode, tree::Frontier,
 };
 
+use sha2::{Digest as _, Sha256};
+
 use crate::{
+    caller::Caller,
     keys::{Band, Key, Newest, Timer},
     store::{Overlay, Reader, Store, Write},
     v1::{
-        Answer, AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, DeliveryRow, Effect,
-        EndedRow, Event, EventSource, IdempotencyRecord, JoinTokenRecord, KeyRecord, LeaseRecord,
-        Letter, LetterId, NodeRecord, PacketRow, Proof, Reach, Rules, Signer, Spent, Time, Told,
-        Trust, UnitHead, UnitRecord,
+        Answer, AppRecord, AuthorityRecord, Closing, ClusterKeyRecord, ClusterRecord, DeliveryRow,
+        Effect, EndedRow, Event, EventSource, Fact, IdempotencyRecord, JoinTokenRecord, KeyRecord,
+        LeaseRecord, Letter, LetterId, NodeRecord, PacketRow, Reach, ReceiptKeyRecord, Rules,
+        SALT_OCTETS, Signer, Spent, Sum, Time, Told, Trust, UnitHead, UnitRecord, What,
     },
 };
 
@@ -44,9 +47,8 @@ pub(crate) const KEYS: Table<AccessKey, KeyRecord> = Table::new(9);
 pub(crate) const PACKETS: Table<PacketId, PacketRow> = Table::new(10);
 /// Which packet a space belongs to.
 pub(crate) const SPACES: Table<SpaceId, PacketId> = Table::new(11);
-/// Packets of a source, newest first, with the signature under the request, or under the seal where
-/// that was another.
-pub(crate) const SENT: Table<(UnitCode, Newest), Proof> = Table::new(12);
+/// Packets of a source, newest first.
+pub(crate) const SENT: Table<(UnitCode, Newest), ()> = Table::new(12);
 /// What a target is offered next: the target, the band of importance, the deadline, the seal, the packet.
 /// Sealed packets whose delivery to the unit is not final.
 pub(crate) const QUEUE: Table<(UnitCode, Band, Tick, Tick, PacketId), ()> = Table::new(13);
@@ -76,9 +78,6 @@ pub(crate) const IDEMPOTENCY_COUNTS: Table<AppId, u64> = Table::new(24);
 pub(crate) const FLOORS: Table<u8, ByteVec> = Table::new(25);
 /// When something was pruned last.
 pub(crate) const PRUNED: Table<(), Tick> = Table::new(26);
-/// Signatures kept as evidence: each delivery's receipt or refusal. They are written once and seldom
-/// read, so the delivery's row, which every step rewrites, does not carry them.
-pub(crate) const EVIDENCE: Table<(PacketId, UnitCode), Proof> = Table::new(27);
 /// When a node's cursor reached this number of [`ENDED`]: one row a step and not one a packet.
 pub(crate) const PURGES: Table<(NodeId, u64), Moment> = Table::new(28);
 /// How far clocks are believed; see `time`.
@@ -117,8 +116,20 @@ pub(crate) const OUTBOX: Table<(LeaseName, Tick, LetterId), ()> = Table::new(44)
 pub(crate) const LETTERS: Table<LetterId, Letter> = Table::new(45);
 /// The number that the next letter gets.
 pub(crate) const LETTER_NEXT: Table<(), u64> = Table::new(46);
+/// The right edge of the history's tree: how many facts there are, and what their root follows from (D17).
+pub(crate) const HISTORY: Table<(), Frontier> = Table::new(47);
+/// How far ended packets are on their way out of the state.
+pub(crate) const CLOSING: Table<(), Closing> = Table::new(48);
+/// The public keys of receipts, by the versions of the cluster key.
+pub(crate) const RECEIPT_KEYS: Table<u64, ReceiptKeyRecord> = Table::new(49);
+/// The sum of all writes, so that nodes find out that they disagree.
+pub(crate) const SUM: Table<(), Sum> = Table::new(50);
+/// Nodes that belong and do not vote: they learn, or leave. Nearly always there are none, so there is no row.
+pub(crate) const GUESTS: Table<(), Vec<NodeId>> = Table::new(51);
+/// Who the members were before others took their place: at which tick, and how many changes that tick had before.
+pub(crate) const FORMER: Table<(Tick, u64), Vec<NodeId>> = Table::new(52);
 /// The highest tag of a table; audits find rows above it.
-pub(crate) const TAG_MAX: u8 = LETTER_NEXT.tag;
+pub(crate) const TAG_MAX: u8 = FORMER.tag;
 /// The rows of [`FEEDS`], read for one thing; never written by this name.
 pub(crate) const EVENT_SOURCES: Table<(UnitCode, u64), EventSource> = Table::new(FEEDS.tag);
 /// The rows of [`KEYS`], read for one thing; never written by this name.
@@ -308,6 +319,39 @@ impl Span {
     }
 }
 
+/// What salts are derived for.
+const SALT: &[u8] = b"lgsp fact salt, 1";
+
+/// What a command adds to the history.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// The command's identifier.
+    command: [u8; 16],
+    /// Where the next one stands.
+    pub(crate) next: u64,
+    /// Where the command's signature stands, once it was recorded.
+    evidence: Option<u64>,
+    octets: Vec<Vec<u8>>,
+}
+
+impl Facts {
+    /// The identifier of a command has 80 random bits that no caller ever sees.
+    fn salt(&self) -> [u8; SALT_OCTETS] {
+        let hash = Sha256::new().chain_update(SALT).chain_update(self.command);
+        let hash = hash.chain_update(self.next.to_be_bytes()).finalize();
+        hash[..SALT_OCTETS].try_into().expect("a SHA-256 has more octets")
+    }
+
+    fn push(&mut self, at: Moment, what: What, evidence: Option<u64>) -> usize {
+        let fact = Fact { at, what, evidence, salt: self.salt() };
+        let octets = fact.to_octets();
+        let length = octets.len();
+        self.octets.push(octets);
+        self.next += 1;
+        length
+    }
+}
+
 /// What a rule sees: the state, what it has written so far, the entry's moment, and its effects.
 pub(crate) struct Tables<'a> {
     /// Kept only if the rule says yes.
@@ -318,13 +362,15 @@ pub(crate) struct Tables<'a> {
     pub(crate) tick: Tick,
     /// Kept only if the rule says yes.
     pub(crate) effects: Vec<Effect>,
+    /// The same.
+    pub(crate) facts: Facts,
 }
 
 impl<'a> Tables<'a> {
     /// The state as it is at a time.
     pub(crate) fn new(below: &'a (dyn Reader + 'a), time: Time) -> Self {
         let Time { date: at, tick } = time;
-        Self { store: Overlay::new(below), at, tick, effects: Vec::new() }
+        Self { store: Overlay::new(below), at, tick, effects: Vec::new(), facts: Facts::default() }
     }
 
     /// The entry's time.
@@ -332,9 +378,32 @@ impl<'a> Tables<'a> {
         Time { date: self.at, tick: self.tick }
     }
 
-    /// What the rule wrote, and its effects.
-    pub(crate) fn into_parts(self) -> (impl Iterator<Item = Write> + use<>, Vec<Effect>) {
-        (self.store.into_writes(), self.effects)
+    /// Facts that are recorded are of this command, and follow those that the history has before this position.
+    pub(crate) fn recording(mut self, command: CommandId, position: u64) -> Self {
+        (self.facts.command, self.facts.next) = (command.to_bytes(), position);
+        self
+    }
+
+    /// What the rule wrote, its effects, and the facts.
+    pub(crate) fn into_parts(
+        self,
+    ) -> (impl Iterator<Item = Write> + use<>, Vec<Effect>, Vec<Vec<u8>>) {
+        (self.store.into_writes(), self.effects, self.facts.octets)
+    }
+
+    /// Records what happened, with the signature that [`Tables::signed`] has recorded. Answers how many
+    /// octets it has.
+    pub(crate) fn record(&mut self, what: What) -> usize {
+        self.facts.push(self.at, what, self.facts.evidence)
+    }
+
+    /// Records the signature under the facts that follow, once.
+    pub(crate) fn signed(&mut self, caller: &Caller) {
+        if self.facts.evidence.is_none() {
+            let (at, position) = (self.at, self.facts.next);
+            self.facts.push(at, What::Signed(caller.evidence()), None);
+            self.facts.evidence = Some(position);
+        }
     }
 
     /// How many rows the rule has written so far.

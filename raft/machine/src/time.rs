@@ -10,7 +10,7 @@
 //! only as fast as a bad crystal drifts. It is behind the truth after an outage, so nonces are kept for
 //! longer, and never ahead of it because of a clock that jumped, so nobody is shut out.
 
-use model::{Moment, Tick};
+use model::{Moment, Tick, lengths::millis_of};
 
 use crate::{
     limits::{NONCE_TIME_MS, PROOF_AGE_MAX_MS, PROOF_AHEAD_MAX_MS},
@@ -40,7 +40,7 @@ pub(crate) fn may_pass<S: Store>(store: &S, now: Time, created: Moment) -> bool 
 /// Lets an entry's time begin.
 pub(crate) fn begin<S: Store>(store: &mut S, entry: &Entry) -> Time {
     let last = CLOCK.get(store, &()).unwrap_or_default();
-    let behind = last.date.since(entry.at).as_millis() as u64;
+    let behind = millis_of(last.date.since(entry.at));
     let date = if behind <= DATE_STILL_MS { last.date.max(entry.at) } else { entry.at };
     let time = Time { date, tick: entry.tick.max(last.tick) };
     if time != last {
@@ -56,7 +56,7 @@ fn follow<S: Store>(store: &mut S, now: Time) {
         let trust = Trust { time: now, floor: Moment::default() };
         return TRUST.put(store, &(), &trust);
     };
-    let span = now.tick.since(trust.time.tick).as_millis() as u64;
+    let span = millis_of(now.tick.since(trust.time.tick));
     if span >= TRUST_STEP_MS {
         let date = trust.date_at(now.tick).0;
         let most = span / TRUST_DRIFT;

@@ -6,10 +6,10 @@
 //! for it: no timer lies before it. It is lowered when an earlier timer is set, and raised
 //! when time passes, by a bounded look ahead; so a `PassTime` is sometimes proposed with nothing due.
 
-use model::{DeliveryState, Tick};
+use model::{DeliveryState, Tick, lengths::in_form};
 
 use crate::{
-    feed,
+    closing, feed,
     keys::{Key, Timer},
     leases,
     limits::{ANSWER_TIME_MS, IDEMPOTENCY_TIME_MS, PACKETS_A_COMMAND_MAX, SETTLED_ROWS_MAX},
@@ -45,12 +45,13 @@ pub(crate) fn pass_time(tables: &mut Tables, command: &PassTime) -> Answer {
     let ages = ages.map(|latest| IDEMPOTENCY_AGES.prefix(&Tick(latest + 1)));
     let ages = forget_idempotency(tables, ages);
     let keys = registry::end_due_keys(tables);
-    let more = due || keys || [nonces, answers, ages].contains(&PRUNED_ROWS_MAX);
+    let closing = closing::pass_time(tables, command.ended_kept_ms);
+    let more = due || keys || closing || [nonces, answers, ages].contains(&PRUNED_ROWS_MAX);
     Ok(Outcome::TimePassed { settled, more })
 }
 
-/// The earliest tick at which passing time does something.
-pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Tick> {
+/// The earliest tick at which passing time does something, where packets stay so long after their end.
+pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R, ended_kept_ms: u64) -> Option<Tick> {
     let nonce = first_unpruned(reader, &NONCES)
         .and_then(|(created, ..)| time::forgotten_at(reader, created))
         .map(|tick| next_step(tick.0, NONCE_STEP_MS));
@@ -59,7 +60,8 @@ pub(crate) fn next_due<R: Reader + ?Sized>(reader: &R) -> Option<Tick> {
     let idempotency = first_unpruned(reader, &IDEMPOTENCY_AGES).map(|(tick, ..)| {
         next_step(tick.0.saturating_add(IDEMPOTENCY_TIME_MS), IDEMPOTENCY_STEP_MS)
     });
-    let prunable = [nonce, answer, idempotency].into_iter().flatten().min();
+    let closing = closing::next_due(reader, ended_kept_ms).map(|tick| tick.0);
+    let prunable = [nonce, answer, idempotency, closing].into_iter().flatten().min();
     let rested = PRUNED.get(reader, &()).map_or(0, |tick| tick.0.saturating_add(PRUNE_PAUSE_MS));
     let prunable = prunable.map(|tick| Tick(tick.max(rested)));
     let key = ENDING.first(reader, &ENDING.all()).map(|(tick, _)| tick);
@@ -106,7 +108,7 @@ fn expire_due(tables: &mut Tables, due_max: u32) -> Result<(u32, bool), crate::R
         }
     };
     tables.put(&TIMER_FLOOR, &(), &floor);
-    Ok((settled as u32, next.is_some()))
+    Ok((in_form(settled), next.is_some()))
 }
 
 /// Ends a packet whose space got no content in time, or whose targets did not confirm in time;
@@ -122,7 +124,7 @@ fn expire(tables: &mut Tables, id: model::PacketId) {
     // One event for the source, whatever the number of targets; it names the target if it is one.
     let target = if let [target] = &late[..] { Some(target) } else { None };
     feed::tell(tables, &packet.source, EventKind::Expired, &packet, target);
-    packets::advance(tables, &mut packet);
+    packets::advance(tables, &mut packet, Some(DeliveryState::Expired));
     packets::put(tables, &packet);
 }
 

@@ -4,26 +4,27 @@
 
 use model::{
     AccessKey, AppId, DeliveryState, Digest, Importance, Label, LeaseName, MediaType, Moment,
-    NodeId, PacketId, PacketState, SpaceId, Tick, Title, UnitCode,
+    NodeId, PacketId, PacketState, SpaceId, Tick, Title, UnitCode, tree::Frontier,
 };
 
 use crate::{
-    cluster_key, holdings,
+    cluster_key,
+    debts::{self, Debts},
     keys::{Key, Newest},
     queue, rules,
     search::Query,
     sending,
     store::Reader,
     tables::{
-        ALIASES, APPS, AUTHORITY, CLOCK, CLUSTER, CLUSTER_KEY, DELIVERIES, ENDED, EVIDENCE, FEEDS,
-        HEADS, KEYS, LEASES, LETTERS, LIVE, LOST, MEMBERS, NODES, OUTBOX, PACKETS, PURGES, SEALED,
-        SENT, SPACES, Span, TOKENS, TRUST, Table, UNITS, Value,
+        ALIASES, APPS, AUTHORITY, CLOCK, CLOSING, CLUSTER, CLUSTER_KEY, DELIVERIES, ENDED, FEEDS,
+        HEADS, HISTORY, KEYS, LEASES, LETTERS, LIVE, LOST, MEMBERS, NODES, OUTBOX, PACKETS,
+        RECEIPT_KEYS, SEALED, SENT, SPACES, SUM, Span, TOKENS, TRUST, Table, UNITS, Value,
     },
     timers,
     v1::{
         AppRecord, AuthorityRecord, ClusterKeyRecord, ClusterRecord, DeliveryRow, Event,
         ExchangePolicy, JoinTokenRecord, KeyRecord, LeaseRecord, Letter, LetterId, NodeRecord,
-        PacketRow, Proof, Rules, TARGETS_MAX, Time, UnitRecord,
+        PacketRow, ReceiptKeyRecord, Rules, Sum, TARGETS_MAX, Time, UnitRecord,
     },
 };
 
@@ -69,10 +70,6 @@ pub struct PacketRecord {
     pub size: Option<u64>,
     /// The digest that the source signed, once sealed.
     pub digest: Option<Digest>,
-    /// Who writes the space, and under which epoch.
-    pub writer: NodeId,
-    /// See [`PacketRecord::writer`]; starts at 1.
-    pub epoch: u32,
     /// Nodes that hold the content durably.
     pub holders: Vec<NodeId>,
     /// One for each target, in the order of their codes.
@@ -88,10 +85,6 @@ pub struct PacketRecord {
     pub ended_at: Option<Moment>,
     /// Nodes that have yet to destroy its content (the purge debt).
     pub debtors: Vec<NodeId>,
-    /// When it was sealed, counted.
-    pub sealed_tick: Option<Tick>,
-    /// The present deadline, counted.
-    pub due_tick: Tick,
     /// The application that sealed it, which may be another one of the unit.
     pub sealed_by: Option<AppId>,
     /// Which node destroyed the content, and when.
@@ -103,6 +96,44 @@ pub struct PacketRecord {
 }
 
 impl PacketRecord {
+    /// The same packet with the delivery to one unit alone; none where the unit is no target.
+    pub fn for_target(mut self, target: &UnitCode) -> Option<Self> {
+        self.deliveries.retain(|delivery| delivery.target == *target);
+        (!self.deliveries.is_empty()).then_some(self)
+    }
+
+    fn of(row: PacketRow, deliveries: Vec<(UnitCode, DeliveryRow)>, debts: Debts) -> Self {
+        let state = row.state();
+        let sealed_at = row.sealed_at;
+        let deliveries = deliveries
+            .into_iter()
+            .map(|(target, delivery)| DeliveryRecord::of(target, delivery, sealed_at));
+        PacketRecord {
+            packet: row.packet,
+            space: row.space,
+            source: row.source,
+            app: row.app,
+            title: row.title,
+            importance: row.importance,
+            media_type: row.media_type,
+            policy: row.policy,
+            state,
+            size: row.size,
+            digest: row.digest,
+            holders: row.holders,
+            deliveries: deliveries.collect(),
+            opened_at: row.opened_at,
+            sealed_at,
+            due_at: row.due_at,
+            ended_at: row.ended_at,
+            debtors: debts.debtors,
+            sealed_by: row.sealed_by,
+            purged: debts.purged,
+            undestroyed: debts.undestroyed,
+            lost_at: row.lost_at,
+        }
+    }
+
     /// The delivery to a unit.
     pub fn delivery_to(&self, target: &UnitCode) -> Option<&DeliveryRecord> {
         self.deliveries.iter().find(|delivery| delivery.target == *target)
@@ -332,66 +363,12 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     }
 
     fn packet_of(&self, row: PacketRow, deliveries: Vec<(UnitCode, DeliveryRow)>) -> PacketRecord {
-        let state = row.state();
         let due_at = match row.ended {
             None => self.date_of(row.due_tick),
             Some(_) => row.due_at,
         };
-        let sealed_at = row.sealed_at;
-        let deliveries = deliveries
-            .into_iter()
-            .map(|(target, delivery)| DeliveryRecord::of(target, delivery, sealed_at));
-        let mut record = PacketRecord {
-            packet: row.packet,
-            space: row.space,
-            source: row.source,
-            app: row.app,
-            title: row.title,
-            importance: row.importance,
-            media_type: row.media_type,
-            policy: row.policy,
-            state,
-            size: row.size,
-            digest: row.digest,
-            writer: row.writer,
-            epoch: row.epoch,
-            holders: row.holders,
-            deliveries: deliveries.collect(),
-            opened_at: row.opened_at,
-            sealed_at,
-            due_at,
-            ended_at: row.ended_at,
-            debtors: Vec::new(),
-            sealed_tick: row.sealed_tick,
-            due_tick: row.due_tick,
-            sealed_by: row.sealed_by,
-            purged: Vec::new(),
-            undestroyed: if row.ended.is_some() { row.touched } else { Vec::new() },
-            lost_at: row.lost_at,
-        };
-        if let Some(number) = row.ended {
-            self.destroyed(number, &mut record);
-        }
-        record
-    }
-
-    /// Who has destroyed the content of an ended packet, and who has not. Nodes are few.
-    fn destroyed(&self, number: u64, record: &mut PacketRecord) {
-        for node in self.nodes().into_iter().filter(|node| node.owes_from <= number) {
-            let owed = node.owing.is_some_and(|owing| owing.from <= number && number < owing.to);
-            // Of those that were removed, only who left owing something.
-            if owed {
-                record.undestroyed.push(node.node);
-            } else if holdings::cursor(self.reader, &node) <= number && node.is_present() {
-                record.debtors.push(node.node);
-            } else {
-                // The first step of its cursor over the packet.
-                let span = PURGES.under(&node.node).after(PURGES.key(&(node.node, number)));
-                let step = PURGES.rows(self.reader, &span, 1).pop();
-                record.purged.extend(step.map(|(_, at)| (node.node, at)));
-            }
-        }
-        record.purged.sort_by_key(|(node, at)| (*at, *node));
+        let debts = Debts::of(self.reader, &row);
+        PacketRecord::of(PacketRow { due_at, ..row }, deliveries, debts)
     }
 
     /// A packet as its own row has it, without deliveries and without who has destroyed it. One read, so it may
@@ -409,17 +386,6 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     pub fn deliveries(&self, packet: PacketId) -> Vec<(UnitCode, DeliveryRow)> {
         let rows = DELIVERIES.rows(self.reader, &DELIVERIES.under(&packet), TARGETS_MAX);
         rows.into_iter().map(|((_, target), delivery)| (target, delivery)).collect()
-    }
-
-    /// The signature under the request of a packet, or under its seal where that was another.
-    pub fn evidence(&self, packet: PacketId) -> Option<Proof> {
-        let record = self.packet_row(packet)?;
-        SENT.get(self.reader, &(record.source, Newest(packet)))
-    }
-
-    /// The signature under the receipt or the refusal of a unit.
-    pub fn receipt_evidence(&self, packet: PacketId, target: &UnitCode) -> Option<Proof> {
-        EVIDENCE.get(self.reader, &(packet, target.clone()))
     }
 
     /// Whether an application of a packet's source may act on it: it has begun it, or may send to all
@@ -502,7 +468,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// there.
     pub fn debts(&self, node: NodeId, page: Option<u64>, limit: usize) -> (Vec<SpaceId>, u64) {
         let Some(record) = self.node(node) else { return (Vec::new(), 0) };
-        let from = holdings::cursor(self.reader, &record).max(page.unwrap_or_default());
+        let from = debts::cursor(self.reader, &record).max(page.unwrap_or_default());
         let span = ENDED.all().from(ENDED.key(&from));
         let rows = ENDED.rows(self.reader, &span, limit);
         let below = rows.last().map_or(from, |(number, _)| number + 1);
@@ -513,7 +479,7 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
     /// [`NodeRecord::owing`].
     pub fn debt_count(&self, node: NodeId) -> u64 {
         let record = self.node(node).filter(NodeRecord::is_present);
-        let owing = record.and_then(|record| holdings::owing(self.reader, &record));
+        let owing = record.and_then(|record| debts::owing(self.reader, &record));
         owing.map_or(0, |owing| owing.count())
     }
 
@@ -535,8 +501,40 @@ impl<'a, R: Reader + ?Sized> View<'a, R> {
 
     /// The earliest tick at which passing time does something: a deadline (or the end of a
     /// bounded look ahead, so it may be for nothing), or rows that may be forgotten.
-    pub fn next_due(&self) -> Option<Tick> {
-        timers::next_due(self.reader)
+    ///
+    /// `ended_kept_ms` says how long packets stay after their end.
+    pub fn next_due(&self, ended_kept_ms: u64) -> Option<Tick> {
+        timers::next_due(self.reader, ended_kept_ms)
+    }
+
+    /// How many entries have been applied, and the sum of what they wrote.
+    pub fn sum(&self) -> Sum {
+        SUM.get(self.reader, &()).unwrap_or_default()
+    }
+
+    /// The public keys of receipts, the oldest first.
+    pub fn receipt_keys(&self) -> Vec<ReceiptKeyRecord> {
+        self.page(&RECEIPT_KEYS, RECEIPT_KEYS.all(), usize::MAX)
+    }
+
+    /// The versions of the cluster key whose public keys of receipts are known, the oldest first.
+    pub fn receipt_key_versions(&self) -> Vec<u64> {
+        RECEIPT_KEYS.keys(self.reader, &RECEIPT_KEYS.all(), usize::MAX)
+    }
+
+    /// The public keys of receipts under a version of the cluster key.
+    pub fn receipt_key(&self, version: u32) -> Option<ReceiptKeyRecord> {
+        RECEIPT_KEYS.get(self.reader, &version.into())
+    }
+
+    /// All facts about packets that have left the state stand before this position of the history.
+    pub fn left_before(&self) -> u64 {
+        CLOSING.get(self.reader, &()).unwrap_or_default().facts
+    }
+
+    /// The right edge of the history's tree: how many facts it has, and their root.
+    pub fn history(&self) -> Frontier {
+        HISTORY.get(self.reader, &()).unwrap_or_default()
     }
 
     fn listed_packet(&self, packet: PacketId) -> PacketRecord {

@@ -1,6 +1,7 @@
 //! The SHA-256 of a content, as its source signed it, and the words of 32 octets like it. Computing is for
 //! others.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Declares a SHA-256 as a word: `FromStr` and `Display` in hexadecimal, minicbor as octets.
@@ -61,6 +62,13 @@ sha256_word!(
     /// A SHA-256 digest (32 octets); prints as 64 lower-case hexadecimal characters.
     Digest, "digest"
 );
+
+impl Digest {
+    /// As a member of the fields of RFC 9530: `sha-256=:…:`.
+    pub fn to_field(&self) -> String {
+        format!("sha-256=:{}:", STANDARD.encode(self.0))
+    }
+}
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {

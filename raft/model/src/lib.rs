@@ -5,11 +5,15 @@
 //! again. No I/O, clock or randomness here: moments and random bits come from outside.
 //! What is stored or sent is encoded by minicbor, by field number.
 
+#![cfg_attr(test, allow(clippy::let_underscore_must_use, reason = "a test that fails says enough"))]
+
 pub mod checkpoint;
 mod codes;
 mod digest;
 mod fold;
+mod histogram;
 mod ids;
+pub mod lengths;
 mod names;
 mod states;
 mod text;
@@ -19,6 +23,7 @@ pub mod tree;
 pub use codes::{AccessKey, AppId, UnitCode, Zone};
 pub use digest::Digest;
 pub use fold::{fold, without_marks};
+pub use histogram::{Histogram, Spans, Stage};
 pub use ids::{CommandId, NodeId, PacketId, SpaceId};
 pub use names::{FileName, IdempotencyKey, Label, LeaseName, MediaType, Nonce, Title};
 pub use states::{

@@ -3,6 +3,7 @@
 //!
 //! There is no `now` here: both are always handed in.
 
+use crate::lengths::millis_of;
 use std::{fmt, time::Duration};
 
 use minicbor::{Decode, Encode};
@@ -41,12 +42,12 @@ impl Moment {
 
     /// This moment and a span; stays at the end of time instead of wrapping.
     pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span.as_millis().min(u128::from(u64::MAX)) as u64))
+        Self(self.0.saturating_add(millis_of(span)))
     }
 
     /// This moment less a span; stays at the beginning of time instead of wrapping.
     pub fn minus(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(span.as_millis().min(u128::from(u64::MAX)) as u64))
+        Self(self.0.saturating_sub(millis_of(span)))
     }
 
     /// The span from `earlier` to this moment; zero when `earlier` is later.

@@ -1,5 +1,7 @@
 //! Signed notes and checkpoints against the specifications' examples and the notes of other programs.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says enough")]
+
 use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
 use lgsp_model::{
     checkpoint::{Checkpoint, KeyName, NOTE_OCTETS_MAX, Note, NoteError, NoteKey, Signer},

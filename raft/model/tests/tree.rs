@@ -1,5 +1,11 @@
 //! The tree against RFC 6962: known answers, its definition by recursion, and a library that is not ours.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "a test that fails says enough"
+)]
+
 use ct_merkle::{InclusionProof, RootHash, mem_backed_tree::MemoryBackedTree};
 use lgsp_model::tree::{
     CONSISTENCY_MAX, Consistency, Frontier, Inclusion, LeafHash, PATH_MAX, ProofError, RunProof,

@@ -11,7 +11,7 @@ export function setting(name: string): string {
 }
 
 // Headers that change what a request means are signed where they are present.
-const COVERED = ["content-digest", "authorization", "idempotency-key", "upload-length", "upload-offset", "upload-metadata"];
+const COVERED = ["content-digest", "authorization", "idempotency-key", "packet-digest", "upload-length", "upload-offset", "upload-metadata"];
 
 export function signing(keyId: string, secretFile: string): Middleware {
   const secret = readFileSync(secretFile, "utf8").trim();

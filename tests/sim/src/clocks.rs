@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use auth::VerifiedCaller;
+use auth::{Signed, Whole};
 use conductor::Error;
 use machine::View;
 use model::{DeliveryState, NodeId, UnitCode};
@@ -141,13 +141,16 @@ pub fn expired_early(world: &World, ledger: &Ledger) -> Vec<String> {
     wrong
 }
 
+/// A request that was signed, and the unit to which a packet can be asked for with it.
+pub type Replay = (Signed<Whole>, UnitCode);
+
 /// Signatures that have passed, kept by somebody who would like them to pass again. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Replays(Arc<Mutex<VecDeque<(VerifiedCaller, UnitCode)>>>);
+pub struct Replays(Arc<Mutex<VecDeque<Replay>>>);
 
 impl Replays {
     /// This one has passed; a packet to the unit can be asked for with it.
-    pub fn keep(&self, world: &World, caller: VerifiedCaller, unit: UnitCode) {
+    pub fn keep(&self, world: &World, caller: Signed<Whole>, unit: UnitCode) {
         let mut kept = self.0.lock();
         if kept.len() >= REPLAYS_MAX {
             let place = world.dice().below(kept.len() as u64) as usize;
@@ -157,7 +160,7 @@ impl Replays {
     }
 
     /// One of them.
-    pub fn any(&self, world: &World) -> Option<(VerifiedCaller, UnitCode)> {
+    pub fn any(&self, world: &World) -> Option<Replay> {
         let kept = self.0.lock();
         kept.get(world.dice().below(kept.len().max(1) as u64) as usize).cloned()
     }

@@ -16,6 +16,7 @@ mod oracle;
 mod panics;
 mod plan;
 mod remains;
+mod twist;
 mod world;
 
 use std::{
@@ -35,11 +36,15 @@ pub enum Planted {
     LogAckBeforeSync,
     /// The disks of contents say that they have synced and have not.
     ContentLies,
+    /// An append is acknowledged before the content that rides with it is on the disk.
+    AppendAckBeforeRecord,
     /// A node compares nothing of what it had promised with what its peers remember. Found only
     /// where disks go back.
     PledgesUnread,
     /// A leader counts its ticks by its wall clock.
     TicksByClock,
+    /// One node applies an entry in another way than the others.
+    ProgramDiffers,
 }
 
 /// Runs simulated clusters and says whether every promise held.
@@ -143,6 +148,9 @@ async fn run(seed: u64, arguments: &Arguments) -> (String, Vec<String>) {
     let world = World::found(Dice::new(seed), arguments.plant, arguments.clocks).await;
     let ledger = Ledger::default();
     let offices = office::open_all(&world, &ledger).await;
+    if arguments.plant == Some(Planted::ProgramDiffers) {
+        tokio::spawn(twist::differ(world.clone()));
+    }
     let span = Duration::from_secs(arguments.seconds);
     let untold = if arguments.clocks {
         let storm = clocks::storm(world.clone(), ledger.clone(), span);
@@ -165,6 +173,7 @@ async fn run(seed: u64, arguments: &Arguments) -> (String, Vec<String>) {
     // Whoever signs by a right clock is out for as long as most clocks are wrong.
     let part = if arguments.clocks { 40 } else { 1 };
     violations.extend(ledger.too_little(arguments.seconds / part));
+    violations.extend(oracle::stopped(&world).await);
     let is_quiet = liveness.is_empty();
     violations.extend(liveness);
     violations.extend(oracle::final_checks(&world, &ledger).await);

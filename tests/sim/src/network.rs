@@ -126,9 +126,16 @@ impl Net {
                 && let Some((_, host)) = self.host(other)
                 && let Some(exchange) = host.exchange
             {
-                exchange.destroy_unnamed(space).await;
+                exchange.destroy_unnamed(space);
             }
         }
+    }
+
+    /// Facts of another node's history.
+    pub async fn facts(&self, from: NodeId, to: NodeId, (at, size): (u64, u64)) -> Option<Bytes> {
+        let (_, host) = self.host(to).filter(|_| self.is_up(from, to))?;
+        let run = host.exchange?.past().facts_for(at, size).await;
+        self.is_up(to, from).then(|| run.into())
     }
 
     /// Whether one node could hear another now.

@@ -117,7 +117,7 @@ async fn register(world: &World, unit: &UnitCode) -> Credentials {
         parent: unit.parent(),
         aliases: Vec::new(),
     };
-    exchange.add_units(&sign(), vec![new]).await.expect("a new unit");
+    exchange.registry().add_units(&sign(), vec![new]).await.expect("a new unit");
     let app: model::AppId =
         unit.as_str().to_lowercase().replace('.', "-").parse().expect("an application");
     let add = AddApp {
@@ -127,7 +127,7 @@ async fn register(world: &World, unit: &UnitCode) -> Credentials {
         grants: [Grant::Send, Grant::Receive].into_iter().collect(),
         targets: Vec::new(),
     };
-    exchange.add_app(&sign(), add).await.expect("a new application");
+    exchange.registry().add_app(&sign(), add).await.expect("a new application");
     let new = NewKey {
         app,
         algorithm: KeyAlgorithm::HmacSha256,
@@ -135,7 +135,7 @@ async fn register(world: &World, unit: &UnitCode) -> Credentials {
         legacy: false,
         hmac_sha1: false,
     };
-    let issued = exchange.issue_key(&sign(), new).await.expect("a new key");
+    let issued = exchange.registry().issue_key(&sign(), new).await.expect("a new key");
     World::credentials(issued.access_key, &issued.secret.expect("HMAC keys have a secret"))
 }
 
@@ -435,7 +435,7 @@ impl Office {
 
     async fn empty_inbox(&self, exchange: &Exchange) -> Result<(), Error> {
         let sign = || self.world.try_sign(exchange, &self.credentials, "POST", "/v1/inbox");
-        let waiting = exchange.inbox(&sign()?, None, 20).await?;
+        let waiting = exchange.packets().inbox(sign()?.caller(), None, 20).await?;
         let mut receipts = Vec::new();
         for record in waiting {
             let is_back = self.ledger.is_cancelled(record.packet);

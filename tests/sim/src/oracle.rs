@@ -22,6 +22,8 @@ use crate::{
 
 /// How long after the last fault everything must have come to rest.
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
+/// How long a node that differs waits for its peers to say that the logs have forked, and some heartbeats.
+const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 /// Contents whose first octets are searched for on every disk: the search takes longer than the run.
 const SEARCHED_MAX: usize = 5;
 /// Octets of a content that are searched for: a chance hit has the odds of 2^-256.
@@ -258,6 +260,14 @@ fn unsettled(world: &World, ledger: &Ledger) -> Vec<String> {
     open
 }
 
+/// Nodes that cannot keep their promises, and why.
+pub async fn stopped(world: &World) -> Vec<String> {
+    sleep(STOPPED_WITHIN).await;
+    let failure = |node| world.consensus(node)?.status().failure.map(|why| (node, why));
+    let stopped = world.nodes().into_iter().filter_map(failure);
+    stopped.map(|(node, why)| format!("node {node} has stopped: {why}")).collect()
+}
+
 /// The loss itself: what was acknowledged and is nowhere any more.
 pub fn losses(world: &World, ledger: &Ledger) -> Vec<String> {
     let alive: Vec<_> = world
@@ -297,6 +307,39 @@ pub async fn final_checks(world: &World, ledger: &Ledger) -> Vec<String> {
     wrong.extend(records_say_what_happened(world, ledger));
     wrong.extend(nobody_is_left_guessing(world, ledger));
     wrong.extend(nothing_in_the_clear(world, ledger));
+    wrong.extend(histories_agree(world).await);
+    wrong
+}
+
+/// Every node has every fact that the states count, and proves it under the one root that they agree on.
+async fn histories_agree(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in world.nodes() {
+        let (Some(consensus), Some(exchange)) = (world.consensus(node), world.exchange(node))
+        else {
+            continue;
+        };
+        // What it lacked is fetched meanwhile; whoever is never whole is wrong.
+        let deadline = tokio::time::Instant::now() + QUIET_WITHIN;
+        while exchange.past().status().missing > 0 && tokio::time::Instant::now() < deadline {
+            sleep(Duration::from_millis(200)).await;
+        }
+        let status = exchange.past().status();
+        if status.missing > 0 {
+            wrong.push(format!("node {node} never got all facts: {status:?}"));
+            continue;
+        }
+        let head = View::new(&*consensus.view()).history().head();
+        let last = head.size.saturating_sub(1);
+        let sample = [0, 1, last / 3, last / 2, last.saturating_sub(1), last];
+        for position in sample.into_iter().filter(|position| *position < head.size) {
+            let proof = exchange.receipts().prove_fact(position, Some(head.size)).await;
+            let proved = proof.is_ok_and(|proof| proof.inclusion.root(proof.leaf) == Ok(head.root));
+            if !proved {
+                wrong.push(format!("node {node} does not prove fact {position} of {}", head.size));
+            }
+        }
+    }
     wrong
 }
 
@@ -451,10 +494,10 @@ pub fn history(world: &World, ledger: &Ledger) -> String {
 }
 
 async fn states_agree(world: &World) -> Vec<String> {
-    let mut last = Vec::new();
+    let mut seen = BTreeMap::new();
     // Clocks tick on in the state, so the nodes are compared until they stand at the same entry.
     for _ in 0..200 {
-        let mut seen = BTreeMap::new();
+        seen.clear();
         for node in world.nodes() {
             let Some(consensus) = world.consensus(node) else { continue };
             let applied = consensus.status().applied;
@@ -465,10 +508,31 @@ async fn states_agree(world: &World) -> Vec<String> {
         if seen.len() == world.nodes().len() && digests.len() == 1 {
             return Vec::new();
         }
-        last = vec![format!("the nodes' states differ: {seen:?}")];
         sleep(Duration::from_millis(100)).await;
     }
-    last
+    vec![format!("the nodes' states differ: {seen:?}{}", tables_that_differ(world))]
+}
+
+/// In which tables the states differ, and the sums of what was written.
+fn tables_that_differ(world: &World) -> String {
+    let nodes = world.nodes();
+    let views: Vec<_> =
+        nodes.iter().filter_map(|node| Some(world.consensus(*node)?.view())).collect();
+    let sums: Vec<_> = views.iter().map(|view| View::new(&**view).sum()).collect();
+    let mut rows: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, usize>> = BTreeMap::new();
+    for view in &views {
+        view.scan(&[], &[0xff; 64], &mut |key, value| {
+            *rows.entry(key.to_vec()).or_default().entry(value.to_vec()).or_default() += 1;
+            ControlFlow::Continue(())
+        });
+    }
+    let same = |values: &BTreeMap<_, usize>| values.values().any(|count| *count == views.len());
+    let differ: BTreeSet<u8> = rows
+        .iter()
+        .filter(|(_, values)| !same(values))
+        .filter_map(|(key, _)| key.first().copied())
+        .collect();
+    format!("; in the tables {differ:?}; sums {sums:?}")
 }
 
 fn fingerprint<R: Reader + ?Sized>(reader: &R) -> Digest {

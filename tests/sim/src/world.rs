@@ -4,17 +4,18 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use auth::{RequestHead, Secret, SignRequest, Signer, SigningKey, VerifiedCaller};
+use auth::{RequestHead, Secret, SignRequest, Signed, Signer, SigningKey, Whole};
 use bytes::Bytes;
 use certs::{ClusterKey, Keyring};
-use conductor::{Conductor, Exchange, Parts};
+use conductor::{Conductor, Exchange, HistoryLog, Parts, Riding, history_keys};
 use consensus::{Clock, Consensus, sim};
 use content::{Content, SimDisk};
+use history::{History, Limits};
 use machine::{AddApp, Command, Found, IssueKey, NewNode, Proposal, Proposer};
 use model::{AccessKey, CommandId, Grant, KeyAlgorithm, Moment, NodeId, Nonce};
 use parking_lot::Mutex;
@@ -24,7 +25,7 @@ use crate::{
     Planted,
     clock::SimClock,
     dice::Dice,
-    links::{Reachable, Sealer},
+    links::{Reachable, Rides, Sealer},
     network::{Host, Net, Port},
     office::PATIENCE,
 };
@@ -37,6 +38,8 @@ const AUTHORITY: &str = "lgsp.test";
 const SNAPSHOT_ENTRIES: u64 = 200;
 /// Small enough that segments fill and die in every run.
 const SEGMENT_BYTES: u32 = 256 << 10;
+/// The same for the history.
+const HISTORY: Limits = Limits { segment_octets: 64 << 10, segment_facts: 200, index_rows: 300 };
 /// How long a simulated sync takes.
 const SYNC_TIME: Duration = Duration::from_millis(1);
 
@@ -50,8 +53,11 @@ const STEP_DOWN_TIME: Duration = Duration::from_secs(3);
 struct Slot {
     log: sim::Log,
     state: sim::State,
+    history: history::disk::sim::SimDisk,
     disk: SimDisk,
     clock: Arc<SimClock>,
+    /// Appends are acknowledged before what rides with them is kept.
+    hasty: Arc<AtomicBool>,
     running: Option<Running>,
 }
 
@@ -100,8 +106,10 @@ impl World {
             let slot = Slot {
                 log: sim::Log::new(),
                 state: sim::State::new(),
+                history: history::disk::sim::SimDisk::new(number),
                 disk: SimDisk::new(dice.below(u64::MAX)),
                 clock: Arc::new(SimClock::new(begun)),
+                hasty: Arc::default(),
                 running: None,
             };
             slot.log.set_sync_delay(SYNC_TIME);
@@ -151,6 +159,12 @@ impl World {
                     slot.log.set_ack_before_sync(true);
                 }
                 Some(Planted::ContentLies) => slot.disk.set_lies(true),
+                Some(Planted::AppendAckBeforeRecord) => {
+                    slot.disk.set_latency(SLOW_SYNC_TIME);
+                    slot.hasty.store(true, Ordering::Relaxed);
+                }
+                // It differs once the offices are at work: see `twist`.
+                Some(Planted::ProgramDiffers) => {}
                 // Read at the next start, which every plan has.
                 Some(Planted::PledgesUnread) => slot.log.set_blind(true),
                 Some(Planted::TicksByClock) => self.0.net.tick_by(*node, &slot.clock),
@@ -214,20 +228,15 @@ impl World {
     /// Starts a node on what its disks hold.
     pub async fn boot(&self, node: NodeId) {
         let port = Port { net: self.0.net.clone(), node };
-        let (log, state, disk, clock) = {
+        let (log, state, disk, clock, hasty, history) = {
             let slots = self.0.slots.lock();
             let slot = &slots[&node];
             assert!(slot.running.is_none(), "a node runs once");
-            (slot.log.clone(), slot.state.clone(), slot.disk.clone(), slot.clock.clone())
+            let history = History::open_on(Arc::new(slot.history.clone()), HISTORY, history_keys());
+            let history = Arc::new(history.expect("a history opens after any crash"));
+            let Slot { log, state, disk, clock, hasty, .. } = slot;
+            (log.clone(), state.clone(), disk.clone(), clock.clone(), hasty.clone(), history)
         };
-        let mut options = consensus::Options::new(node, "simulated");
-        options.snapshot_entries = SNAPSHOT_ENTRIES;
-        let network = Arc::new(port.clone());
-        let started = Consensus::start_with(options, &log, &state, network, clock.clone()).await;
-        let consensus = started.expect("a simulated log opens after any crash");
-        self.0
-            .net
-            .attach(node, Host { consensus: consensus.clone(), content: None, exchange: None });
         let dice = self.0.dice.clone();
         let content = Content::open(content::Options {
             disk: Arc::new(disk),
@@ -239,9 +248,21 @@ impl World {
         })
         .await
         .expect("a store opens after any crash");
+        let mut options = consensus::Options::new(node, "simulated");
+        options.snapshot_entries = SNAPSHOT_ENTRIES;
+        options.attachments = Arc::new(Rides { riding: Riding(content.clone()), hasty });
+        let network = Arc::new(port.clone());
+        let facts = Arc::new(HistoryLog(history.clone()));
+        let stores = (&log, &state);
+        let started = Consensus::start_with(options, stores, facts, network, clock.clone()).await;
+        let consensus = started.expect("a simulated log opens after any crash");
+        self.0
+            .net
+            .attach(node, Host { consensus: consensus.clone(), content: None, exchange: None });
         let exchange = Exchange::new(Parts {
             node,
             consensus: consensus.clone(),
+            history,
             content: content.clone(),
             cluster_key: self.0.keyring.clone(),
             clock,
@@ -249,8 +270,10 @@ impl World {
             nodes: Arc::new(Reachable { net: self.0.net.clone(), port }),
             public_names: self.0.names.clone(),
             content_max: 1 << 30,
+            ended_kept: Duration::from_millis(machine::ENDED_KEPT_MS),
             open_max: conductor::OpenMax { packets_a_target: u32::MAX, octets_a_unit: u64::MAX },
             uploads_max: conductor::UPLOADS_MAX,
+            facts_wanted: Arc::default(),
         });
         self.0.net.attach(
             node,
@@ -275,6 +298,7 @@ impl World {
             self.0.net.detach(node);
             slot.log.crash();
             slot.state.crash();
+            slot.history.restart();
             slot.disk.crash();
             running
         };
@@ -291,13 +315,14 @@ impl World {
         // It may wait for a leader that does not come, as the program does not for ever.
         let _ = tokio::time::timeout(STEP_DOWN_TIME, exchange.step_down()).await;
         conductor.abort();
-        content.shutdown().await;
         consensus.shutdown().await;
+        content.shutdown().await;
         self.0.net.detach(node);
         let slots = self.0.slots.lock();
         let slot = &slots[&node];
         slot.log.crash();
         slot.state.crash();
+        slot.history.restart();
         slot.disk.crash();
         drop(slots);
         self.count("stops");
@@ -354,6 +379,11 @@ impl World {
     /// The contents of a node that is up.
     pub fn content(&self, node: NodeId) -> Option<Content> {
         self.0.slots.lock()[&node].running.as_ref().map(|running| running.content.clone())
+    }
+
+    /// The disk of a node's state, as it is now.
+    pub fn state(&self, node: NodeId) -> sim::State {
+        self.0.slots.lock()[&node].state.clone()
     }
 
     /// The disk of a node's contents, as it is now.
@@ -466,7 +496,7 @@ impl World {
         credentials: &Credentials,
         method: &str,
         path: &str,
-    ) -> VerifiedCaller {
+    ) -> Signed<Whole> {
         self.try_sign(exchange, credentials, method, path)
             .unwrap_or_else(|error| panic!("a good signature is refused in good weather: {error}"))
     }
@@ -479,7 +509,7 @@ impl World {
         credentials: &Credentials,
         method: &str,
         path: &str,
-    ) -> Result<VerifiedCaller, conductor::Error> {
+    ) -> Result<Signed<Whole>, conductor::Error> {
         if self.0.clocks && self.0.dice.chance(300) {
             return self.sign_at(exchange, credentials, (method, path), exchange.now());
         }
@@ -493,7 +523,7 @@ impl World {
         credentials: &Credentials,
         method: &str,
         path: &str,
-    ) -> Result<VerifiedCaller, conductor::Error> {
+    ) -> Result<Signed<Whole>, conductor::Error> {
         let right = SimClock::new(self.0.begun).now();
         self.sign_at(exchange, credentials, (method, path), right)
     }
@@ -504,7 +534,7 @@ impl World {
         credentials: &Credentials,
         (method, path): (&str, &str),
         created: Moment,
-    ) -> Result<VerifiedCaller, conductor::Error> {
+    ) -> Result<Signed<Whole>, conductor::Error> {
         let nonce: Nonce = format!("{:032x}", self.0.dice.bits()).parse().expect("32 characters");
         let signed = credentials.signer.sign(&SignRequest {
             method,
@@ -517,7 +547,7 @@ impl World {
             nonce: Some(&nonce),
         });
         let signed = signed.expect("HMAC always signs");
-        exchange.verify(&RequestHead {
+        let head = exchange.gate().verify(&RequestHead {
             method,
             authority: AUTHORITY,
             path,
@@ -527,7 +557,8 @@ impl World {
                 ("signature-input", signed.signature_input.as_bytes()),
                 ("signature", signed.signature.as_bytes()),
             ],
-        })
+        })?;
+        Ok(head.with_statement(&[]).expect("no body was signed, and none is there"))
     }
 }
 

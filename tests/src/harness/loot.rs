@@ -44,7 +44,10 @@ impl Loot {
         copy_all(data, directory.path())?;
         let path = directory.path().join("consensus");
         let options = consensus::Options::new(node, path);
-        let consensus = Consensus::start(options, Arc::new(Alone), Arc::new(SystemClock)).await?;
+        let history = history::History::open(directory.path(), conductor::history_keys())?;
+        let facts = Arc::new(conductor::HistoryLog(Arc::new(history)));
+        let (alone, clock) = (Arc::new(Alone), Arc::new(SystemClock));
+        let consensus = Consensus::start(options, facts, alone, clock).await?;
         let record = eventually("the state knows its cluster", READ_TIME_MAX, async || {
             let view = consensus.view();
             Some((View::new(&*view).cluster()?, View::new(&*view).authority()?))

@@ -166,6 +166,7 @@ async fn gap(
     }
     tokio::time::sleep(WATCHED.saturating_sub(watched.elapsed())).await;
     let longest = longest.load(Relaxed);
+    ensure!(longest > 0, "no client was answered: there is no gap to tell of");
     for worker in workers {
         worker.abort();
         // It was aborted on purpose.

@@ -14,12 +14,16 @@ use super::{
     figures::{Report, round},
 };
 use crate::{
-    harness::{Cluster, Layout, Party, Program, eventually_quick},
+    harness::{Cluster, Layout, NodeProcess, Party, Program, eventually_quick},
     wire::{Endpoint, Request},
 };
 
 /// Units that receive; as many as the peers' client has consumers.
 pub const TARGET_COUNT: usize = 2;
+/// One application sends all that the load sends: the bound of a node would be what is measured.
+const REQUESTS_A_SECOND: i64 = 1_000_000;
+/// A backlog lies at one target.
+const OPEN_PACKETS_A_TARGET: i64 = 10_000_000;
 /// How long a cluster may take until its first durable write.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -50,7 +54,15 @@ impl Field {
         report: &mut Report,
     ) -> Result<Self> {
         let begun = Instant::now();
-        let mut cluster = Cluster::start_in(program, 3, layout, |_| Ok(())).await?;
+        let unbound = |node: &NodeProcess| {
+            node.configure(|config| {
+                let limits = config.entry("limits").or_insert_with(|| toml::Table::new().into());
+                let limits = limits.as_table_mut().expect("limits are a table");
+                limits.insert("requests_a_second".into(), REQUESTS_A_SECOND.into());
+                limits.insert("open_packets_a_target".into(), OPEN_PACKETS_A_TARGET.into());
+            })
+        };
+        let mut cluster = Cluster::start_in(program, 3, layout, unbound).await?;
         let source = cluster.party("H41.90", &["send"]).await?;
         let store = cluster.party("H41.91", &["receive"]).await?;
         let mut targets = Vec::new();

@@ -14,6 +14,7 @@ mod large;
 mod machine;
 mod neighbours;
 mod quiet;
+mod stages;
 mod submit;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use clap::{Parser, ValueEnum};
 use crate::harness::{Layout, Program};
 use field::Field;
 use figures::Report;
+use stages::Stages;
 
 /// The variable that makes the load tool's program a node.
 pub const NODE_VARIABLE: &str = "LOAD_TOOL_IS_A_NODE";
@@ -105,6 +107,10 @@ pub struct Args {
     /// Connect all clients to the leader instead of to all nodes in turn.
     #[arg(long)]
     pub to_leader: bool,
+    /// After each point, print how long packets took from stage to stage, as the nodes count it in /metrics:
+    /// in microseconds, at the leader and at the other nodes.
+    #[arg(long)]
+    pub stages: bool,
     /// Append one JSON line a point to this file.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -144,9 +150,11 @@ async fn phases(args: &Args, program: &Program, report: &mut Report) -> Result<(
     for phase in faults {
         // A fresh cluster, as the peers have it, so that earlier phases leave no backlog.
         let mut field = Field::make(program, layout(args, "faults"), args, report).await?;
+        let mut watch = Watch::begin(args, &field).await?;
         let done = kill::rounds(phase == Phase::Kill, args, &mut field, report).await;
         done.inspect_err(|_| field.cluster.show_logs())
             .with_context(|| format!("phase {phase:?}"))?;
+        watch.show(&field, &format!("{phase:?}").to_lowercase()).await?;
     }
     Ok(())
 }
@@ -157,11 +165,13 @@ async fn steady_phase(
     field: &mut Field,
     report: &mut Report,
 ) -> Result<()> {
+    let mut watch = Watch::begin(args, field).await?;
     match phase {
         Phase::Submit => {
             for &size in &args.size {
                 for &conc in &args.conc {
                     submit::point("publish", conc, size, args, field, report).await?;
+                    watch.show(field, &format!("submit, {conc} x {size}")).await?;
                 }
             }
         }
@@ -170,12 +180,14 @@ async fn steady_phase(
         Phase::Sizes => {
             for size in [64 << 10, 1 << 20] {
                 submit::point("publish", 16, size, args, field, report).await?;
+                watch.show(field, &format!("submit, 16 x {size}")).await?;
             }
         }
         Phase::Cycle => {
             for &size in &args.size {
                 for &conc in &args.conc {
                     cycle::point(conc, size, args, field, report).await?;
+                    watch.show(field, &format!("cycle, {conc} x {size}")).await?;
                 }
             }
         }
@@ -187,7 +199,28 @@ async fn steady_phase(
         Phase::Disk => quiet::disk(args, field, report).await?,
         Phase::Kill | Phase::Stop => {}
     }
-    Ok(())
+    match phase {
+        Phase::Submit | Phase::Sizes | Phase::Cycle => Ok(()),
+        phase => watch.show(field, &format!("{phase:?}").to_lowercase()).await,
+    }
+}
+
+/// Shows the stages of a packet's path after each point, where that is asked for.
+struct Watch(Option<Stages>);
+
+impl Watch {
+    async fn begin(args: &Args, field: &Field) -> Result<Self> {
+        Ok(Self(if args.stages { Some(Stages::read(field).await?) } else { None }))
+    }
+
+    /// Shows what came since the last time.
+    async fn show(&mut self, field: &Field, point: &str) -> Result<()> {
+        let Some(before) = &self.0 else { return Ok(()) };
+        let now = Stages::read(field).await?;
+        eprintln!("stages of {point}:\n{}", now.table(before));
+        self.0 = Some(now);
+        Ok(())
+    }
 }
 
 fn layout(args: &Args, part: &str) -> Layout {

@@ -45,7 +45,7 @@ impl fmt::Debug for Tls {
 impl Tls {
     /// Believes the authority with this certificate.
     pub fn trusting(authority: CertificateDer<'static>) -> Result<Self> {
-        let config = certs::https_client_config(certs::Trust::Authority(authority))?;
+        let config = https::tls_config(&https::Trust::Authority(authority.to_vec()), None)?;
         let speaking = |version: &[u8]| {
             let mut config = config.clone();
             config.alpn_protocols = vec![version.to_vec()];

@@ -10,9 +10,10 @@ use rand::Rng;
 use super::Request;
 
 /// Headers that the profile wants covered when they are sent.
-const COVERED: [&str; 6] = [
+const COVERED: [&str; 7] = [
     "authorization",
     "idempotency-key",
+    "packet-digest",
     "upload-length",
     "upload-offset",
     "upload-metadata",

@@ -12,7 +12,16 @@ use super::{
 };
 
 /// The crates that hold it; a crate is added when its last circle is opened.
-const WITHOUT_CIRCLES: &[&str] = &["node/content"];
+const WITHOUT_CIRCLES: &[&str] = &[
+    "certs",
+    "federation/simulator",
+    "federation/wire",
+    "raft/model",
+    "raft/machine",
+    "node/conductor",
+    "node/content",
+    "node/https",
+];
 
 /// How often a name may be passed on before it is taken for lost.
 const PASSED_ON_MAX: usize = 8;
@@ -57,7 +66,7 @@ impl Crate {
         let read = |(name, text): &(&str, &str)| {
             let module = module_of(name);
             let mut said = Said::default();
-            said.read(&modules, &module, &product(text));
+            said.read(&modules, &module, &marked(&product(text)));
             (module, said)
         };
         Self(files.iter().map(read).collect())
@@ -206,6 +215,21 @@ impl Said {
     }
 }
 
+/// The tokens, where the name behind a leading `::` is marked: it is a library's, though a module may be called
+/// the same.
+fn marked(tokens: &[Token]) -> Vec<Token> {
+    let goes_on = |token: &Token| {
+        let last = token.chars().next_back();
+        last.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '>') && token != "use"
+    };
+    let is_leading = |at: usize| tokens[at] == "::" && (at == 0 || !goes_on(&tokens[at - 1]));
+    let mark = |(at, token): (usize, &Token)| match at.checked_sub(1).is_some_and(is_leading) {
+        true => format!("library_{token}"),
+        false => token.clone(),
+    };
+    tokens.iter().enumerate().map(mark).collect()
+}
+
 /// A path from the root of the crate; none if it leads out of it.
 fn absolute(modules: &BTreeSet<Module>, from: &[String], path: &[String]) -> Option<Vec<String>> {
     let mut base = from.to_vec();
@@ -244,7 +268,7 @@ fn no_two_files_need_each_other() {
             .collect();
         let read = Crate::read(&files);
         let edges: usize = read.edges().values().map(BTreeSet::len).sum();
-        assert!(edges >= files.len(), "{folder}: {edges} edges between {} files", files.len());
+        assert!(edges > files.len() / 2, "{folder}: {edges} edges between {} files", files.len());
         let circles = read.circles();
         report(circles.iter().map(|circle| format!("{folder}: {circle}")).collect());
     }
@@ -305,6 +329,15 @@ mod planted {
         assert_eq!(circles(&[root, parent, child]), [] as [&str; 0]);
         let parent = ("disk.rs", "mod real; pub trait Disk {} fn f() { real::f() }");
         assert_eq!(circles(&[root, parent, child]), ["disk → disk/real → disk"]);
+    }
+
+    #[test]
+    fn a_library_is_no_module_of_the_same_name() {
+        let root = "mod a; pub const N: u8 = 1; use ::a::A; pub struct B(::a::B, Vec<u8>);";
+        let a = ("a.rs", "use crate::N;");
+        assert_eq!(circles(&[("lib.rs", root), a]), [] as [&str; 0]);
+        let root = root.replace("Vec<u8>", "a::C");
+        assert_eq!(circles(&[("lib.rs", &root), a]), ["the root → a → the root"]);
     }
 
     #[test]

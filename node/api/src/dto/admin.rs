@@ -1,11 +1,15 @@
 //! Applications, keys and members, for administrators.
 
-use conductor::{ClusterKeyStatus, IssuedKey, MemberStatus, NewKey, Status};
+use std::fmt::Display;
+
+use conductor::{
+    ClusterKeyStatus, Health, IssuedKey, MemberRole, MemberStatus, NewKey, Status, WarningKind,
+};
 use machine::{AddApp, AppRecord, By, KeyRecord, TARGETS_MAX};
 use model::{
     AccessKey, AppId, Grant, Grants, KeyAlgorithm, KeyStatus, Label, Moment, NodeId, UnitCode,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{At, Whole, authority::AuthorityView, check::Check, schemas};
@@ -277,9 +281,9 @@ pub(crate) struct StatusView {
     /// The level-1 code of its own units.
     #[schema(schema_with = schemas::zone)]
     zone: String,
-    /// `healthy`, `degraded` or `unavailable`.
-    #[schema(example = "healthy")]
-    health: &'static str,
+    #[schema(schema_with = schemas::health)]
+    #[serde(serialize_with = "as_word")]
+    health: Health,
     /// How many more nodes may die.
     tolerates: usize,
     /// The cluster's date: what a majority of the nodes' clocks shows.
@@ -365,9 +369,9 @@ pub(crate) struct Member {
     node: NodeId,
     #[schema(schema_with = schemas::label)]
     name: Label,
-    /// `leader`, `voter`, `learner`, `waiting`, `leaving` or `removed`.
-    #[schema(example = "voter")]
-    role: &'static str,
+    #[schema(schema_with = schemas::member_role)]
+    #[serde(serialize_with = "as_word")]
+    role: MemberRole,
     reachable: bool,
     #[schema(example = "10.0.0.1:7443")]
     mesh_address: String,
@@ -385,6 +389,8 @@ pub(crate) struct Member {
     contents: Option<u64>,
     /// Contents that it should hold, and that no node that answers it has.
     contents_missing: Option<u64>,
+    /// Facts of the history that it lacks, at most, and that no node that answers it has.
+    facts_wanted: Option<u64>,
     /// Packets whose content it has yet to destroy.
     purge_debt: u64,
     /// Ended packets that it had not destroyed when it was removed; its disk is out of reach.
@@ -404,11 +410,18 @@ pub(crate) struct Member {
     removed_by: Option<ByView>,
 }
 
+/// Writes a member of a closed list by its word.
+fn as_word<S: Serializer>(member: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(member)
+}
+
 /// Something to look at.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct WarningView {
-    #[schema(example = "clock_offset")]
-    word: &'static str,
+    /// What it is about. A newer node may say more of them.
+    #[schema(value_type = String, example = "clock_offset")]
+    #[serde(serialize_with = "as_word")]
+    word: WarningKind,
     /// Which node, and the number that belongs to the word.
     #[schema(example = "node 2: 812")]
     detail: String,
@@ -429,6 +442,7 @@ impl From<MemberStatus> for Member {
             applied: told.map(|vitals| vitals.applied),
             contents: told.map(|vitals| vitals.contents_count),
             contents_missing: told.map(|vitals| vitals.contents_missing),
+            facts_wanted: told.map(|vitals| vitals.facts_wanted),
             purge_debt: member.purge_debt_count,
             undestroyed: record.owing.map_or(0, |owing| owing.count()),
             standing: member.standing,
@@ -448,7 +462,7 @@ impl From<MemberStatus> for Member {
 impl From<Status> for StatusView {
     fn from(status: Status) -> Self {
         let warnings = status.warnings.into_iter().map(|warning| WarningView {
-            word: warning.word,
+            word: warning.kind,
             detail: match warning.note.as_str() {
                 "" => format!("node {}: {}", warning.node, warning.value),
                 note => format!("node {}: {note}", warning.node),

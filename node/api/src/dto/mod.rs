@@ -6,6 +6,7 @@ pub(crate) mod admin;
 pub(crate) mod authority;
 pub(crate) mod check;
 pub(crate) mod cluster;
+pub(crate) mod history;
 pub(crate) mod lost;
 pub(crate) mod packets;
 pub(crate) mod params;
@@ -58,6 +59,10 @@ impl<'de> Deserialize<'de> for Whole {
 
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Whole, E> {
                 if number.fract() == 0.0 && (0.0..EXACT_MAX).contains(&number) {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "it is whole and below EXACT_MAX"
+                    )]
                     return Ok(Whole(number as u64));
                 }
                 Err(E::invalid_value(de::Unexpected::Float(number), &self))

@@ -68,11 +68,25 @@ params! {
         "wait" perhaps seconds: "Long poll: seconds to wait; 30 when not given, and more than 30 are 30",
     }
 
+    /// What is to be proved of the history.
+    Proving in Query {
+        "position" perhaps facts: "Which fact, from 0; not with `from`",
+        "size" perhaps facts: "Facts that the history had; with `position`",
+        "from" perhaps facts: "Facts that the history had first; not with `position`",
+        "to" perhaps facts: "Facts that it had later; with `from`",
+    }
+
     /// Where a client of server-sent events goes on.
     LastEvent in Header { "Last-Event-ID" perhaps seen: "The last position seen", }
     /// A repeated request is known again.
     Idempotent in Header {
         "Idempotency-Key" perhaps idempotency_key: "The same key and request get the same answer for 7 days",
+    }
+    /// The content's own digest, under the signature.
+    ContentNamed in Header {
+        "Packet-Digest" perhaps packet_digest:
+            "With multipart: sha-256 of the content part, as in RFC 9530; covered by the signature, and compared. It alone proves \
+             later which content was signed",
     }
     /// The protocol of uploads.
     Tus in Header { "Tus-Resumable" always tus_version: "The version of tus", }

@@ -1,11 +1,12 @@
 //! Schemas of words, so that the document says what a field may hold: the limits are those that the checks use.
 
+use conductor::{Health, MemberRole};
 use machine::{
     ALIASES_MAX, LOST_A_COMMAND_MAX, PACKETS_A_COMMAND_MAX, TARGETS_MAX, UNITS_A_COMMAND_MAX,
 };
 use model::{
     AppId, DeliveryState, Grant, IdempotencyKey, Importance, KeyAlgorithm, KeyStatus, Label,
-    MediaType, PacketState, Title, UnitCode, UnitKind,
+    MediaType, PacketState, Title, UnitCode, UnitKind, lengths::in_memory, tree::CONSISTENCY_MAX,
 };
 use serde_json::Value;
 use utoipa::openapi::{
@@ -40,6 +41,8 @@ lists! {
     unit_kind = UnitKind,
     key_algorithm = KeyAlgorithm,
     key_status = KeyStatus,
+    health = Health,
+    member_role = MemberRole,
 }
 
 fn list(items: impl Into<ArrayItems>, least: usize, most: usize) -> ArrayBuilder {
@@ -185,10 +188,7 @@ pub(crate) fn node_id() -> Object {
 
 /// A whole number from so many on, in 64 bits.
 fn whole(from: usize) -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(from))
-        .maximum(Some(u64::MAX as usize))
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(from)).maximum(Some(usize::MAX))
 }
 
 pub(crate) fn octets() -> Object {
@@ -197,6 +197,35 @@ pub(crate) fn octets() -> Object {
 
 pub(crate) fn position() -> Object {
     whole(0).description(Some("A position in the feed of a unit")).examples([17]).build()
+}
+
+/// How many facts the history has, or which of them.
+pub(crate) fn facts() -> Object {
+    whole(0)
+        .description(Some("A number of facts, or the position of one"))
+        .examples([1_024])
+        .build()
+}
+
+pub(crate) fn hash() -> Object {
+    text("6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d")
+        .pattern(Some("^[0-9a-f]{64}$"))
+        .description(Some("A hash of the history's tree (RFC 6962), in hexadecimal"))
+        .build()
+}
+
+/// As many as the longest proof needs.
+pub(crate) fn hashes() -> Array {
+    list(hash(), 0, CONSISTENCY_MAX).build()
+}
+
+pub(crate) fn base64url() -> Object {
+    text("eyJraW5kIjoiYWNjZXB0ZWQifQ").pattern(Some("^[A-Za-z0-9_-]+$")).build()
+}
+
+pub(crate) fn signed_note() -> Object {
+    text("lgsp-7f3a/history\n1024\nbjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=\n\n\u{2014} lgsp-7f3a/history AAAA\n")
+        .build()
 }
 
 /// A position that was never given may be beyond 64 bits: the feed begins anew.
@@ -251,6 +280,12 @@ pub(crate) fn content_digest() -> Object {
         .pattern(Some(
             "^sha-(256=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=:|512=:[A-Za-z0-9+/]{85}[AQgw]==:)$",
         ))
+        .build()
+}
+
+pub(crate) fn packet_digest() -> Object {
+    text("sha-256=:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=:")
+        .pattern(Some("^sha-256=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=:$"))
         .build()
 }
 
@@ -346,7 +381,7 @@ pub(crate) fn rules() -> Object {
 pub(crate) fn overlap_days() -> Object {
     let mut object = ObjectBuilder::new()
         .minimum(Some(0))
-        .maximum(Some(super::authority::OVERLAP_DAYS_MAX as usize))
+        .maximum(Some(in_memory(super::authority::OVERLAP_DAYS_MAX)))
         .examples([30])
         .build();
     object.schema_type = SchemaType::from_iter([Type::Integer, Type::Null]);

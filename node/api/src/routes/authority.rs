@@ -1,17 +1,13 @@
 //! The authorities: their certificates for everybody, their rotation for administrators.
 
-use axum::{
-    extract::{Request, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use super::{Answer, open::text};
 use crate::{
     answer,
     app::App,
     dto::{admin::StatusView, authority::RotateAuthority},
-    settings::JSON_MAX,
+    signed::Signed,
 };
 
 /// The certificate that applications trust
@@ -23,7 +19,7 @@ use crate::{
     responses((status = 200, description = "PEM (RFC 7468)", body = String, content_type = "application/x-pem-file"))
 )]
 pub(crate) async fn certificate(State(app): State<App>) -> Response {
-    let pem = app.exchange.authorities().map(|authorities| authorities.pem());
+    let pem = app.exchange.authority().authorities().map(|authorities| authorities.pem());
     text("application/x-pem-file", pem.unwrap_or_default())
 }
 
@@ -32,14 +28,13 @@ pub(crate) async fn certificate(State(app): State<App>) -> Response {
 /// A new authority is made and certifies the nodes; those before it are honoured for a while. The answer
 /// comes when the rotation is wanted; `authority` of the status says how far it is.
 #[utoipa::path(
-    post, path = "/v1/admin/authority/rotate", tag = "admin", operation_id = "rotate_authority", security(("lgsp-v1" = [])),
+    post, path = "/v1/admin/authority/rotate", tag = "admin", operation_id = "rotate_authority",
     request_body = Option<RotateAuthority>, responses((status = 202, description = "Wanted", body = StatusView))
 )]
-pub(crate) async fn rotate(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request).await?;
-    let asked: RotateAuthority = signed.json_or_default(JSON_MAX).await?;
+pub(crate) async fn rotate(State(app): State<App>, signed: Signed) -> Answer {
+    let (signed, asked): (_, RotateAuthority) = signed.json_or_default().await?;
     let overlap_ms = asked.checked()?;
-    app.exchange.rotate_authority(&signed.caller, overlap_ms).await?;
+    app.exchange.authority().rotate(&signed.caller, overlap_ms).await?;
     let status = app.exchange.status(&signed.caller).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))
 }
@@ -48,13 +43,12 @@ pub(crate) async fn rotate(State(app): State<App>, request: Request) -> Answer {
 ///
 /// Whoever trusts only an older one believes the nodes no longer.
 #[utoipa::path(
-    post, path = "/v1/admin/authority/end-older", tag = "admin", operation_id = "end_older_authorities", security(("lgsp-v1" = [])),
+    post, path = "/v1/admin/authority/end-older", tag = "admin", operation_id = "end_older_authorities",
     responses((status = 200, description = "Ended", body = StatusView))
 )]
-pub(crate) async fn end_older(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
-    app.exchange.end_older_authorities(&signed.caller).await?;
+pub(crate) async fn end_older(State(app): State<App>, signed: Signed) -> Answer {
+    let signed = signed.no_body().await?;
+    app.exchange.authority().end_older(&signed.caller).await?;
     let status = app.exchange.status(&signed.caller).await?;
     Ok(answer::json(StatusCode::OK, &StatusView::from(status)))
 }

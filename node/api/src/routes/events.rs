@@ -1,16 +1,16 @@
 //! The feed of the caller's unit: server-sent events, or a batch by long poll.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
-use auth::{Rejection, VerifiedCaller};
+use auth::{Rejection, VerifiedCaller, Whole};
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::Response,
 };
-use conductor::Listener;
-use tokio::time::{Instant, sleep_until};
+use conductor::{Begin, End, Heard, Reader, Told};
+use model::UnitCode;
 
 use super::{Answer, pickup::accepts};
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     problem::Problem,
     query::Query,
     signed::Signed,
-    sse::{self, Feeding, KEY_CHECK_EVERY},
+    sse::{self, Feeding},
     texts::Fault,
 };
 
@@ -40,7 +40,7 @@ const WAIT_MAX_SECS: u64 = 30;
 /// server-sent events stops then. Where there is none for the moment, who accepts `text/event-stream` gets one
 /// that ends at once and says in `retry:` when to come back; who accepts `application/problem+json` too gets the problem.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "events", operation_id = "events", security(("lgsp-v1" = [])),
+    get, path = "/v1/events", tag = "events", operation_id = "events",
     params(LastEvent, Following),
     responses(
         (status = 200, description = "CloudEvents 1.0", content(
@@ -49,10 +49,13 @@ const WAIT_MAX_SECS: u64 = 30;
         (status = 204, description = "The key was revoked: do not connect again"),
     )
 )]
-pub(crate) async fn events(State(app): State<App>, request: Request) -> Answer {
-    let gives_up = gives_up(request.headers());
-    match told(app.clone(), request).await {
-        Err(problem) if gives_up && problem.is_temporary() => {
+pub(crate) async fn events(
+    State(app): State<App>,
+    headers: HeaderMap,
+    signed: Result<Signed, Problem>,
+) -> Answer {
+    match told(app.clone(), &headers, signed).await {
+        Err(problem) if gives_up(&headers) && problem.is_temporary() => {
             app.metrics.refused(problem.word());
             Ok(sse::response(Body::from(sse::later(&problem))))
         }
@@ -69,15 +72,15 @@ fn gives_up(headers: &HeaderMap) -> bool {
         && !accepts(headers, "application/problem+json")
 }
 
-async fn told(app: App, request: Request) -> Answer {
-    let (wants_batch, wants_stream) = wanted(request.headers());
-    let mut signed = match app.signed(request).await {
+async fn told(app: App, headers: &HeaderMap, signed: Result<Signed, Problem>) -> Answer {
+    let (wants_batch, wants_stream) = wanted(headers);
+    let signed = match signed {
         Err(problem) if problem.is(&Rejection::KeyDisabled) && wants_stream => {
             return Ok(answer::empty(StatusCode::NO_CONTENT));
         }
         signed => signed?,
     };
-    signed.no_body().await?;
+    let signed = signed.no_body().await?;
     if wants_batch {
         let seen = last_event_id(&signed.head.headers)?;
         return poll(&app, &signed.caller, &signed.head.uri, seen).await;
@@ -104,27 +107,33 @@ fn source(app: &App) -> String {
     format!("/lgsp/{}", cluster.unwrap_or_default())
 }
 
-async fn stream(app: App, signed: Signed) -> Answer {
+async fn stream(app: App, signed: Signed<Whole>) -> Answer {
     let Signed { caller, head, .. } = signed;
     let query = Query::of(&head.uri, &["after"])?;
     let after = match last_event_id(&head.headers)? {
         None => query.number("after")?,
         seen => seen,
     };
-    let place = app.streams.enter(caller.key(), caller.unit())?;
-    // Listens before it looks: what comes between is not missed.
-    let listener = app.exchange.listen(&caller);
-    catch_up(&app, &listener, after).await?;
-    let feeding = Feeding {
-        source: source(&app),
-        listener,
-        hold: app.exchange.hold_on(caller.key(), None),
-        after,
-        place,
-        _counted: app.metrics.stream(),
-        app,
-    };
+    let stop = stop(&app, &caller)?;
+    let stream = app.exchange.notices().feed(&caller, sse::reader(after, stop)).await?;
+    let feeding = Feeding { source: source(&app), stream, _counted: app.metrics.stream(), app };
     Ok(sse::response(Body::from_stream(sse::octets(feeding))))
+}
+
+/// A place for one more stream or poll: what ends where another needs the place, or the server drains. Dropped, it
+/// is free again.
+fn stop(
+    app: &App,
+    caller: &VerifiedCaller,
+) -> Result<Pin<Box<dyn Future<Output = ()> + Send>>, Problem> {
+    let place = app.streams.enter(caller.key(), caller.unit())?;
+    let mut draining = app.draining.subscribe();
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = draining.wait_for(|draining| *draining) => {}
+            () = place.gave_way() => {}
+        }
+    }))
 }
 
 /// The position that a client which comes back has seen.
@@ -140,57 +149,35 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     }
 }
 
-/// A position that another node gave out may be ahead of this one.
-async fn catch_up(app: &App, listener: &Listener, after: Option<u64>) -> Result<(), Problem> {
-    if after.is_some_and(|after| after > listener.last()) {
-        app.exchange.catch_up().await?;
-    }
-    Ok(())
-}
-
 async fn poll(app: &App, caller: &VerifiedCaller, uri: &Uri, seen: Option<u64>) -> Answer {
     let query = Query::of(uri, &["after", "limit", "wait"])?;
     let (after, limit) = (query.number("after")?.or(seen).unwrap_or(0), query.limit()?);
     let wait = query.number("wait")?.unwrap_or(WAIT_MAX_SECS).min(WAIT_MAX_SECS);
-    let ends_at = Instant::now() + Duration::from_secs(wait);
-    let place = app.streams.enter(caller.key(), caller.unit())?;
-    let mut listener = app.exchange.listen(caller);
-    catch_up(app, &listener, Some(after)).await?;
-    let mut draining = app.draining.subscribe();
-    let mut hold = app.exchange.hold_on(caller.key(), None);
-    let mut batch = Batch { after, limit, source: source(app), octets: b"[".to_vec() };
-    let mut over = false;
-    loop {
-        // What comes after the key's death is not its holder's any more, and a node that is stale hands
-        // out nothing.
-        while hold.look()? && batch.read(app, &listener) {
-            if !batch.is_empty() {
-                return Ok(batch.answer(uri));
-            }
-            // A page of what is not for this caller: there may be many.
-            tokio::task::yield_now().await;
+    let reader = Reader {
+        begin: Begin::After(after),
+        page_max: limit,
+        beat_every: None,
+        life: Duration::from_secs(wait),
+        stop: stop(app, caller)?,
+    };
+    let mut stream = app.exchange.notices().feed(caller, reader).await?;
+    let mut batch = Batch { source: source(app), octets: b"[".to_vec() };
+    while batch.is_empty() {
+        match stream.next().await {
+            Ok(Told::Heard(heard)) => batch.write(app, stream.unit(), &heard),
+            Ok(Told::Started(_) | Told::Beat) => {}
+            // An empty batch: the client asks again.
+            Err(End::Over) => break,
+            Err(End::Lost(error)) => return Err(error.into()),
         }
-        // At the end of the wait, or of the server, an empty batch: the client asks again. It says that
-        // nothing has happened, which only a node that hears of the cluster can know.
-        if over {
-            app.exchange.fresh()?;
-            return Ok(batch.answer(uri));
-        }
-        let step_ends_at = ends_at.min(Instant::now() + KEY_CHECK_EVERY);
-        over = tokio::select! {
-            () = listener.changed() => false,
-            _ = draining.wait_for(|draining| *draining) => true,
-            () = place.gave_way() => true,
-            () = sleep_until(step_ends_at) => Instant::now() >= ends_at,
-        };
+        // A page may hold nothing for this caller, and there may be many such.
+        tokio::task::yield_now().await;
     }
+    Ok(batch.answer(uri, stream.position()))
 }
 
 /// Events on their way into one answer.
 struct Batch {
-    /// Everything up to this position was looked at.
-    after: u64,
-    limit: usize,
     source: String,
     octets: Vec<u8>,
 }
@@ -200,16 +187,10 @@ impl Batch {
         self.octets.len() == 1
     }
 
-    /// Takes in what the feed has next; answers whether it had anything.
-    fn read(&mut self, app: &App, listener: &Listener) -> bool {
-        let unit = listener.unit();
-        let heard = listener.hear(self.after, self.limit);
-        if let Some(position) = heard.reset {
-            let reset =
-                cloud_event::reset(unit, &self.source, app.exchange.now(), self.after, position);
+    fn write(&mut self, app: &App, unit: &UnitCode, heard: &Heard) {
+        if let Some(behind) = heard.behind {
+            let reset = cloud_event::reset(unit, &self.source, app.exchange.now(), behind);
             cloud_event::write(&mut self.octets, &reset);
-        } else if heard.position == self.after {
-            return false;
         }
         for event in &heard.events {
             if !self.is_empty() {
@@ -217,19 +198,17 @@ impl Batch {
             }
             cloud_event::write(&mut self.octets, &cloud_event::of(unit, &self.source, event));
         }
-        self.after = heard.position;
-        true
     }
 
     /// The link says where to go on: an empty batch may have passed over what is not for its caller.
-    fn answer(mut self, uri: &Uri) -> Response {
+    fn answer(mut self, uri: &Uri, position: u64) -> Response {
         self.octets.push(b']');
         let mut response = Response::new(Body::from(self.octets));
         *response.status_mut() = StatusCode::OK;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(cloud_event::BATCH));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::LINK, answer::next_link(uri, "after", &self.after.to_string()));
+        headers.insert(header::LINK, answer::next_link(uri, "after", &position.to_string()));
         response
     }
 }

@@ -17,7 +17,8 @@ use crate::{
         cluster::{Join, Joined, Limits, Ready, TusOffer, WellKnown},
     },
     json::{check_json_type, from_json},
-    settings::{JSON_MAX, PAGE_MAX},
+    settings::PAGE_MAX,
+    signed::body_max,
     tus,
 };
 
@@ -29,7 +30,7 @@ use crate::{
 pub(crate) async fn join(State(app): State<App>, request: Request) -> Answer {
     let (head, mut octets) = app.unsigned(request);
     check_json_type(&head.headers)?;
-    let body = octets.collect(&head.headers, JSON_MAX).await?;
+    let body = octets.collect(&head.headers, body_max(&head)).await?;
     let join = from_json::<Join>(&body)?.checked()?;
     let admission = app.exchange.join(join).await?;
     Ok(answer::json(StatusCode::OK, &Joined::from(admission)))
@@ -66,7 +67,8 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 )]
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
     let gauges = (app.settings.gauges)();
-    text("text/plain; version=0.0.4; charset=utf-8", app.metrics.render(&app.reached, &gauges))
+    let rendered = app.metrics.render(&app.reached, &app.exchange.stages(), &gauges);
+    text("text/plain; version=0.0.4; charset=utf-8", rendered)
 }
 
 /// This document

@@ -1,7 +1,9 @@
 //! Packets from their source's side: open, commit, cancel, look.
 
+use std::time::Instant;
+
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Path, State},
     http::{StatusCode, header},
 };
 use conductor::{Error, OpenRequest, Submission};
@@ -18,7 +20,7 @@ use crate::{
             Commit, NewPacket, OneRoundForm, Packet, PacketAccepted, PacketCreated, PacketNow,
             PacketOpened, Space,
         },
-        params::{Idempotent, OfPacket, Paging},
+        params::{ContentNamed, Idempotent, OfPacket, Paging},
     },
     header::is_kind,
     multipart,
@@ -34,16 +36,16 @@ use crate::{
 /// With JSON a space is granted for the content. With `multipart/form-data` the content (at most `one_round_max` of `/.well-known/lgsp`)
 /// comes in the same request: parts `request` (JSON), perhaps `policy` (JSON), `content`, in this order.
 #[utoipa::path(
-    post, path = "/v1/packets", tag = "packets", operation_id = "open_packet", security(("lgsp-v1" = [])),
-    params(Idempotent),
+    post, path = "/v1/packets", tag = "packets", operation_id = "open_packet",
+    params(Idempotent, ContentNamed),
     request_body(content((NewPacket = "application/json"), (OneRoundForm = "multipart/form-data"))),
     responses(
         (status = 201, description = "A space was granted (JSON), or the packet was accepted whole (multipart)", body = PacketCreated,
             headers(("Location" = String, description = "The packet"))),
     )
 )]
-pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
-    let signed = app.signed(request).await?;
+pub(crate) async fn open(State(app): State<App>, signed: Signed) -> Answer {
+    signed::check_packet_digest(&signed.head)?;
     let headers = &signed.head.headers;
     if is_kind(headers, "multipart/form-data") {
         return submit(app, signed).await;
@@ -55,9 +57,10 @@ pub(crate) async fn open(State(app): State<App>, request: Request) -> Answer {
         .member("expected", "application/json, multipart/form-data"))
 }
 
-async fn grant(app: App, mut signed: Signed) -> Answer {
+async fn grant(app: App, signed: Signed) -> Answer {
     let idempotency_key = signed::idempotency_key(&signed.head)?;
-    let (request, size) = signed.json::<NewPacket>(JSON_MAX).await?.checked(None)?;
+    let (signed, new) = signed.json_up_to::<NewPacket>(JSON_MAX).await?;
+    let (request, size) = new.checked(None)?;
     let targets = request.targets.clone();
     let open = OpenRequest { request, size, idempotency_key };
     let opened = match app.exchange.open(&signed.caller, open).await {
@@ -79,9 +82,11 @@ async fn grant(app: App, mut signed: Signed) -> Answer {
     Ok(created(PacketCreated::Opened(body), opened.packet))
 }
 
-async fn submit(app: App, mut signed: Signed) -> Answer {
+async fn submit(app: App, signed: Signed) -> Answer {
+    let verified_at = Instant::now();
+    app.metrics.path.head.count(verified_at - signed.begun);
     let idempotency_key = signed::idempotency_key(&signed.head)?;
-    let body = signed.body(multipart::BODY_MAX).await?;
+    let (signed, body) = signed.content().await?;
     let content_type = &signed.head.headers[header::CONTENT_TYPE];
     let one = multipart::read(content_type, body).await?;
     let (request, size) = one.request.checked(one.policy)?;
@@ -90,6 +95,7 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
     }
     let submission =
         Submission { request, file_name: one.file_name, content: one.content, idempotency_key };
+    app.metrics.path.body.count(verified_at.elapsed());
     // From here on copies are made, and only the one who made them can have them destroyed. The room
     // for the body stays taken until this has ended.
     detached(async move {
@@ -99,6 +105,9 @@ async fn submit(app: App, mut signed: Signed) -> Answer {
                 return Err(naming_fields(&app, error, &submission.request.targets).await);
             }
         };
+        if let Some(notes) = signed::notes(&signed.head) {
+            notes.answered_at.set(Instant::now()).ok();
+        }
         let packet = accepted.packet;
         Ok(created(PacketCreated::Accepted(accepted.into()), packet))
     })
@@ -129,16 +138,15 @@ fn created(body: PacketCreated, packet: PacketId) -> axum::response::Response {
 
 /// Packets that the caller's unit has sent, newest first
 #[utoipa::path(
-    get, path = "/v1/packets", tag = "packets", operation_id = "list_packets", security(("lgsp-v1" = [])),
+    get, path = "/v1/packets", tag = "packets", operation_id = "list_packets",
     params(Paging),
     responses((status = 200, description = "One page", body = Page<Packet>))
 )]
-pub(crate) async fn sent(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
+pub(crate) async fn sent(State(app): State<App>, signed: Signed) -> Answer {
+    let signed = signed.no_body().await?;
     let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
     let limit = query.limit()?;
-    let records = app.exchange.sent(&signed.caller, query.cursor()?, limit + 1).await?;
+    let records = app.exchange.packets().sent(&signed.caller, query.cursor()?, limit + 1).await?;
     Ok(answer::page::<_, Packet, _>(&signed.head.uri, records, limit, |record| record.packet))
 }
 
@@ -146,18 +154,17 @@ pub(crate) async fn sent(State(app): State<App>, request: Request) -> Answer {
 ///
 /// The source sees all of it, a target its own delivery.
 #[utoipa::path(
-    get, path = "/v1/packets/{id}", tag = "packets", operation_id = "show_packet", security(("lgsp-v1" = [])),
+    get, path = "/v1/packets/{id}", tag = "packets", operation_id = "show_packet",
     params(OfPacket),
     responses((status = 200, description = "The packet", body = Packet))
 )]
 pub(crate) async fn show(
     State(app): State<App>,
     Path(packet): Path<String>,
-    request: Request,
+    signed: Signed,
 ) -> Answer {
-    let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
-    let record = app.exchange.packet(&signed.caller, id(&packet)?).await?;
+    let signed = signed.no_body().await?;
+    let record = app.exchange.packets().packet(&signed.caller, id(&packet)?).await?;
     Ok(answer::json(StatusCode::OK, &Packet::from(record)))
 }
 
@@ -165,7 +172,7 @@ pub(crate) async fn show(
 ///
 /// The source signs digest and size of the whole content; the targets are notified.
 #[utoipa::path(
-    post, path = "/v1/packets/{id}/commit", tag = "packets", operation_id = "commit_packet", security(("lgsp-v1" = [])),
+    post, path = "/v1/packets/{id}/commit", tag = "packets", operation_id = "commit_packet",
     params(OfPacket),
     request_body = Commit,
     responses((status = 200, description = "Durable on a majority, the targets notified", body = PacketAccepted))
@@ -173,11 +180,10 @@ pub(crate) async fn show(
 pub(crate) async fn commit(
     State(app): State<App>,
     Path(packet): Path<String>,
-    request: Request,
+    signed: Signed,
 ) -> Answer {
-    let mut signed = app.signed(request).await?;
     let packet = id(&packet)?;
-    let commit: Commit = signed.json(JSON_MAX).await?;
+    let (signed, commit): (_, Commit) = signed.json().await?;
     let (digest, policy) = commit.checked()?;
     let sealed = app.exchange.seal(&signed.caller, packet, digest, commit.size.0, policy).await;
     let accepted = match sealed {
@@ -189,17 +195,16 @@ pub(crate) async fn commit(
 
 /// Take a packet back
 #[utoipa::path(
-    post, path = "/v1/packets/{id}/cancel", tag = "packets", operation_id = "cancel_packet", security(("lgsp-v1" = [])),
+    post, path = "/v1/packets/{id}/cancel", tag = "packets", operation_id = "cancel_packet",
     params(OfPacket),
     responses((status = 200, description = "Cancelled", body = PacketNow))
 )]
 pub(crate) async fn cancel(
     State(app): State<App>,
     Path(packet): Path<String>,
-    request: Request,
+    signed: Signed,
 ) -> Answer {
-    let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
+    let signed = signed.no_body().await?;
     let packet = id(&packet)?;
     app.exchange.cancel(&signed.caller, packet).await?;
     Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Cancelled }))
@@ -207,15 +212,14 @@ pub(crate) async fn cancel(
 
 /// Packets that wait for the caller's unit, by importance, deadline and age
 #[utoipa::path(
-    get, path = "/v1/inbox", tag = "pickup", operation_id = "inbox", security(("lgsp-v1" = [])),
+    get, path = "/v1/inbox", tag = "pickup", operation_id = "inbox",
     params(Paging),
     responses((status = 200, description = "One page, each with the caller's own delivery", body = Page<Packet>))
 )]
-pub(crate) async fn inbox(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
+pub(crate) async fn inbox(State(app): State<App>, signed: Signed) -> Answer {
+    let signed = signed.no_body().await?;
     let query = Query::of(&signed.head.uri, &["cursor", "limit"])?;
     let limit = query.limit()?;
-    let records = app.exchange.inbox(&signed.caller, query.cursor()?, limit + 1).await?;
+    let records = app.exchange.packets().inbox(&signed.caller, query.cursor()?, limit + 1).await?;
     Ok(answer::page::<_, Packet, _>(&signed.head.uri, records, limit, |record| record.packet))
 }

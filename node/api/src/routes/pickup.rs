@@ -1,9 +1,11 @@
 //! Packets from their targets' side: accept, fetch, confirm, reject.
 
-use auth::{content_digest_sha256, digest_sha256};
+use std::time::Instant;
+
+use auth::{Whole, content_digest_sha256, digest_sha256};
 use axum::{
     body::Body,
-    extract::{Path, Request, State},
+    extract::{FromRequest, Path, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::Response,
 };
@@ -11,7 +13,7 @@ use conductor::{Download, Part, PickupProof};
 use futures_util::TryStreamExt;
 use model::{PacketId, PacketState};
 
-use super::{Answer, id};
+use super::{Answer, id, parameter};
 use crate::{
     answer,
     app::App,
@@ -27,7 +29,7 @@ use crate::{
     names,
     problem::Problem,
     range,
-    settings::{JSON_BULK_MAX, JSON_MAX},
+    signed::{Octets, Signed},
     tus,
 };
 
@@ -35,7 +37,7 @@ use crate::{
 ///
 /// With `Accept: application/octet-stream` the content itself comes back, with the headers of GET content.
 #[utoipa::path(
-    post, path = "/v1/packets/{id}/accept", tag = "pickup", operation_id = "accept_packet", security(("lgsp-v1" = [])),
+    post, path = "/v1/packets/{id}/accept", tag = "pickup", operation_id = "accept_packet",
     params(OfPacket),
     responses((status = 200, description = "The content may be fetched, or is here", content(
         (PickupGranted = "application/json"), (String = "*/*"))))
@@ -43,16 +45,17 @@ use crate::{
 pub(crate) async fn accept(
     State(app): State<App>,
     Path(packet): Path<String>,
-    request: Request,
+    signed: Signed,
 ) -> Answer {
-    let mut signed = app.signed(request).await?;
-    signed.no_body().await?;
+    let signed = signed.no_body().await?;
     let packet = id(&packet)?;
     if accepts(&signed.head.headers, "application/octet-stream") {
         let download = app.exchange.accept_and_download(&signed.caller, packet).await?;
-        return Ok(send(&app, download, None));
+        app.metrics.path.accept.count(signed.begun.elapsed());
+        return Ok(send(&app, download, None, Instant::now()));
     }
     let pickup = app.exchange.accept(&signed.caller, packet).await?;
+    app.metrics.path.accept.count(signed.begun.elapsed());
     let body = PickupGranted {
         packet,
         space: pickup.space,
@@ -77,7 +80,6 @@ pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
 /// never change; once the delivery has ended it answers 410.
 #[utoipa::path(
     get, path = "/v1/packets/{id}/content", tag = "pickup", operation_id = "fetch_content",
-    security(("lgsp-v1" = []), ("download-token" = [])),
     params(OfPacket, Ranged),
     responses(
         (status = 200, description = "The content, as the media type that its source gave it", body = String, content_type = "*/*",
@@ -87,47 +89,71 @@ pub(super) fn accepts(headers: &HeaderMap, essence: &str) -> bool {
             headers(("Content-Range" = String), ("ETag" = String), ("Repr-Digest" = String))),
     )
 )]
-pub(crate) async fn content(
-    State(app): State<App>,
-    Path(packet): Path<String>,
-    request: Request,
-) -> Answer {
-    fetch(app, &packet, request).await
+pub(crate) async fn content(State(app): State<App>, by: Fetcher) -> Answer {
+    download(&app, by).await
 }
 
 /// What a fetch would send
 #[utoipa::path(
     head, path = "/v1/packets/{id}/content", tag = "pickup", operation_id = "content_info",
-    security(("lgsp-v1" = []), ("download-token" = [])),
     params(OfPacket),
     responses((status = 200, description = "The headers of GET, without the octets"))
 )]
-pub(crate) async fn content_head(
-    State(app): State<App>,
-    Path(packet): Path<String>,
-    request: Request,
-) -> Answer {
-    fetch(app, &packet, request).await
+pub(crate) async fn content_head(State(app): State<App>, by: Fetcher) -> Answer {
+    download(&app, by).await
 }
 
-async fn fetch(app: App, packet: &str, request: Request) -> Answer {
-    if let Some(token) = tus::bearer(request.headers()).map(str::to_owned) {
-        let (head, _) = app.unsigned(request);
-        let packet = id(packet)?;
-        let bearer = app.exchange.bearer_of_packet(packet, &token).await?;
-        app.count(&head, &bearer.app, &bearer.unit)?;
-        return download(&app, &head, packet, PickupProof::Token(&token)).await;
+/// Who fetches which content: it was given a token for it, or signs.
+pub(crate) struct Fetcher {
+    packet: PacketId,
+    head: Parts,
+    shown: Shown,
+}
+
+#[expect(clippy::large_enum_variant, reason = "it is made once a request and lies still")]
+enum Shown {
+    Token(String),
+    /// Who has signed, and the body, whose room is held as long.
+    Signature(auth::Signed<Whole>, #[expect(dead_code, reason = "it is held")] Octets),
+}
+
+impl FromRequest<App> for Fetcher {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut head, body) = request.into_parts();
+        let packet = parameter(&mut head).await?;
+        let request = Request::from_parts(head, body);
+        if let Some(token) = tus::bearer(request.headers()).map(str::to_owned) {
+            let (head, _) = app.unsigned(request);
+            let packet = id(&packet)?;
+            let bearer = app.exchange.gate().bearer_of_packet(packet, &token).await?;
+            app.count(&head, &bearer.app, &bearer.unit)?;
+            return Ok(Self { packet, head, shown: Shown::Token(token) });
+        }
+        let (signed, _) = Signed::from_request(request, app).await?.body().await?;
+        let Signed { caller, head, octets, .. } = signed;
+        Ok(Self { packet: id(&packet)?, head, shown: Shown::Signature(caller, octets) })
     }
-    let mut signed = app.signed(request).await?;
-    signed.body(JSON_MAX).await?;
-    download(&app, &signed.head, id(packet)?, PickupProof::Caller(&signed.caller)).await
 }
 
-async fn download(app: &App, head: &Parts, packet: PacketId, proof: PickupProof<'_>) -> Answer {
+impl Shown {
+    fn proof(&self) -> PickupProof<'_> {
+        match self {
+            Self::Token(token) => PickupProof::Token(token),
+            Self::Signature(caller, _) => PickupProof::Caller(caller),
+        }
+    }
+}
+
+async fn download(app: &App, by: Fetcher) -> Answer {
+    let asked_at = Instant::now();
+    let Fetcher { packet, head, shown } = by;
+    let proof = shown.proof();
     // A range has a meaning for GET only (RFC 9110 section 14.2).
     if head.method == Method::HEAD {
         let info = app.exchange.download_info(packet, proof, None).await?;
-        return Ok(send(app, info, None));
+        return Ok(send(app, info, None, asked_at));
     }
     let mut part = range::asked(&head.headers);
     if part.is_some() && head.headers.contains_key(header::IF_RANGE) {
@@ -135,17 +161,23 @@ async fn download(app: &App, head: &Parts, packet: PacketId, proof: PickupProof<
         part = part.filter(|_| range::counts_for(&head.headers, &info.digest));
     }
     let download = app.exchange.download(packet, proof, part).await?;
-    Ok(send(app, download, part))
+    Ok(send(app, download, part, asked_at))
 }
 
-/// The answer that carries a content, or only its headers where there is no stream.
-fn send(app: &App, download: Download, part: Option<Part>) -> Response {
+/// The answer that carries a content, or only its headers where there is no stream. It was asked of the store then.
+fn send(app: &App, download: Download, part: Option<Part>, asked_at: Instant) -> Response {
     let Download { size, digest, media_type, file_name, range, stream, .. } = download;
     let len = range.end - range.start;
     let body = stream.map_or_else(Body::empty, |stream| {
-        let app = app.clone();
+        let (app, mut left) = (app.clone(), len);
         let counted = stream
-            .inspect_ok(move |octets| app.metrics.sent(octets.len() as u64))
+            .inspect_ok(move |octets| {
+                app.metrics.sent(octets.len() as u64);
+                left = left.saturating_sub(octets.len() as u64);
+                if left == 0 {
+                    app.metrics.path.content.count(asked_at.elapsed());
+                }
+            })
             .inspect_err(|error| match error {
                 conductor::Error::Signature(_) | conductor::Error::Unavailable { .. } => {
                     tracing::warn!(%error, "a download ended with its key, or with the majority");
@@ -186,7 +218,7 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
 
 /// Say that the target holds the content
 #[utoipa::path(
-    post, path = "/v1/packets/{id}/confirm", tag = "pickup", operation_id = "confirm_packet", security(("lgsp-v1" = [])),
+    post, path = "/v1/packets/{id}/confirm", tag = "pickup", operation_id = "confirm_packet",
     params(OfPacket),
     request_body = Confirm,
     responses((status = 200, description = "Confirmed", body = PacketNow))
@@ -194,12 +226,12 @@ fn send(app: &App, download: Download, part: Option<Part>) -> Response {
 pub(crate) async fn confirm(
     State(app): State<App>,
     Path(packet): Path<String>,
-    request: Request,
+    signed: Signed,
 ) -> Answer {
-    let mut signed = app.signed(request).await?;
     let packet = id(&packet)?;
-    let confirm: Confirm = signed.json(JSON_MAX).await?;
+    let (signed, confirm): (_, Confirm) = signed.json().await?;
     let answers = app.exchange.confirm(&signed.caller, vec![confirm.checked(packet)?]).await?;
+    app.metrics.path.confirm.count(signed.begun.elapsed());
     if let Some(refusal) = answers.first().and_then(|answer| answer.refusal) {
         return Err(refusal.into());
     }
@@ -210,14 +242,14 @@ pub(crate) async fn confirm(
 ///
 /// Each receipt has its own answer; one that is refused does not hold back the others.
 #[utoipa::path(
-    post, path = "/v1/confirmations", tag = "pickup", operation_id = "confirm_packets", security(("lgsp-v1" = [])),
+    post, path = "/v1/confirmations", tag = "pickup", operation_id = "confirm_packets",
     request_body = Confirmations,
     responses((status = 200, description = "The answers, in the order of the receipts", body = ConfirmationResults))
 )]
-pub(crate) async fn confirmations(State(app): State<App>, request: Request) -> Answer {
-    let mut signed = app.signed(request).await?;
-    let confirmations: Confirmations = signed.json(JSON_BULK_MAX).await?;
+pub(crate) async fn confirmations(State(app): State<App>, signed: Signed) -> Answer {
+    let (signed, confirmations): (_, Confirmations) = signed.json().await?;
     let answers = app.exchange.confirm(&signed.caller, confirmations.checked()?).await?;
+    app.metrics.path.confirm.count(signed.begun.elapsed());
     let lang = Lang::of(&signed.head.headers);
     let results = answers.into_iter().map(|answer| {
         let brief = answer.refusal.map(|refusal| Problem::from(refusal).brief(lang));
@@ -234,7 +266,7 @@ pub(crate) async fn confirmations(State(app): State<App>, request: Request) -> A
 
 /// Refuse a packet
 #[utoipa::path(
-    post, path = "/v1/packets/{id}/reject", tag = "pickup", operation_id = "reject_packet", security(("lgsp-v1" = [])),
+    post, path = "/v1/packets/{id}/reject", tag = "pickup", operation_id = "reject_packet",
     params(OfPacket),
     request_body = Reject,
     responses((status = 200, description = "Rejected", body = PacketNow))
@@ -242,11 +274,10 @@ pub(crate) async fn confirmations(State(app): State<App>, request: Request) -> A
 pub(crate) async fn reject(
     State(app): State<App>,
     Path(packet): Path<String>,
-    request: Request,
+    signed: Signed,
 ) -> Answer {
-    let mut signed = app.signed(request).await?;
     let packet = id(&packet)?;
-    let reject: Reject = signed.json(JSON_MAX).await?;
+    let (signed, reject): (_, Reject) = signed.json().await?;
     app.exchange.reject(&signed.caller, packet, reject.checked()?).await?;
     Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Rejected }))
 }

@@ -1,16 +1,16 @@
 //! Spaces: a content on its way in, by tus 1.0.0 or by a plain PUT.
 
-use auth::{BodyDigest, ChecksumChecker, ContentDigest, UploadChecksum, VerifiedCaller};
+use auth::{BodyDigest, ChecksumChecker, ContentDigest, Head, Signed, UploadChecksum};
 use axum::{
-    extract::{Path, Request, State},
+    extract::{FromRequest, Path, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
 use conductor::{Error, NewUpload, SpaceAccess, Upload};
 use machine::Refusal;
-use model::{Moment, SpaceId};
+use model::{Moment, SpaceId, lengths::in_memory};
 
-use super::{Answer, detached, id};
+use super::{Answer, detached, id, parameter};
 use crate::{
     answer,
     app::App,
@@ -21,13 +21,30 @@ use crate::{
     tus::{self, Metadata},
 };
 
-/// Who came to which space. The body is apart: it may be taken by one at a time only.
+/// Who came to which space, and the body: apart, for it may be taken by one at a time only.
+pub(crate) struct Visitor {
+    visit: Visit,
+    octets: Octets,
+}
+
+impl FromRequest<App> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut head, mut octets) = app.unsigned(request);
+        let space = parameter(&mut head).await?;
+        let visit = Visit::of(app.clone(), &space, head, &mut octets).await?;
+        Ok(Self { visit, octets })
+    }
+}
+
+/// Who came to which space.
 struct Visit {
     app: App,
     head: Parts,
     space: SpaceId,
     token: Option<String>,
-    caller: Option<VerifiedCaller>,
+    caller: Option<Signed<Head>>,
     /// The token is none. Its door says so, in its own order.
     is_stranger: bool,
 }
@@ -45,8 +62,8 @@ impl Visit {
         };
         let space = id(space)?;
         // A token that shows nobody is refused at its door, after what tus looks at first.
-        let bearer = app.exchange.bearer_of_space(space, &token).await;
-        let is_stranger = matches!(bearer, Err(Error::TokenInvalid));
+        let bearer = app.exchange.gate().bearer_of_space(space, &token).await;
+        let is_stranger = matches!(bearer, Err(conductor::gate::Error::TokenInvalid));
         if let Ok(bearer) = bearer {
             octets.sent_by(app.count(&head, &bearer.app, &bearer.unit)?);
         }
@@ -181,7 +198,7 @@ async fn take_rest(
     let (mut beginning, mut same) = (Some(here.checker()), false);
     while let Some(mut piece) = while_held(upload, octets.next()).await? {
         whole.update(&piece);
-        let known = piece.split_to(left.min(piece.len() as u64) as usize);
+        let known = piece.split_to(in_memory(left.min(piece.len() as u64)));
         left -= known.len() as u64;
         if let Some(beginning) = &mut beginning {
             beginning.update(&known);
@@ -257,14 +274,8 @@ fn set_expires(response: &mut Response, at: Moment) {
 }
 
 /// Runs a visit. Of a body that is refused nothing more is read here: its sender may wait for `100 Continue`.
-async fn visit(
-    app: App,
-    space: &str,
-    request: Request,
-    act: impl AsyncFnOnce(&Visit, &mut Octets) -> Answer,
-) -> Answer {
-    let (head, mut octets) = app.unsigned(request);
-    let visit = Visit::of(app, space, head, &mut octets).await?;
+async fn visit(by: Visitor, act: impl AsyncFnOnce(&Visit, &mut Octets) -> Answer) -> Answer {
+    let Visitor { visit, mut octets } = by;
     act(&visit, &mut octets).await
 }
 
@@ -273,7 +284,6 @@ async fn visit(
 /// With `Content-Type: application/offset+octet-stream` the first octets come along.
 #[utoipa::path(
     post, path = "/v1/spaces/{id}", tag = "spaces", operation_id = "create_upload",
-    security(("space-token" = []), ("lgsp-v1" = [])),
     params(OfSpace, Tus, Announced, Named, Checked),
     request_body(content = Option<String>, content_type = "application/offset+octet-stream", description = "The first octets, if any"),
     responses(
@@ -283,16 +293,12 @@ async fn visit(
             headers(("Location" = String), ("Upload-Offset" = u64))),
     )
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    Path(space): Path<String>,
-    request: Request,
-) -> Answer {
-    detached(create_in(app, space, request)).await
+pub(crate) async fn create(by: Visitor) -> Answer {
+    detached(create_in(by)).await
 }
 
-async fn create_in(app: App, space: String, request: Request) -> Answer {
-    visit(app, &space, request, async |visit, octets| {
+async fn create_in(by: Visitor) -> Answer {
+    visit(by, async |visit, octets| {
         let headers = &visit.head.headers;
         tus::check_version(headers)?;
         tus::check_extensions(headers)?;
@@ -331,18 +337,13 @@ async fn create_in(app: App, space: String, request: Request) -> Answer {
 /// Where an upload stands
 #[utoipa::path(
     head, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "upload_status",
-    security(("space-token" = []), ("lgsp-v1" = [])),
     params(OfSpace, Tus),
     responses((status = 200, description = "The offset that a majority holds durably",
         headers(("Upload-Offset" = u64), ("Upload-Length" = u64, description = "Once it was announced"),
             ("Upload-Defer-Length" = u64, description = "1 before"), ("Upload-Expires" = String))))
 )]
-pub(crate) async fn status(
-    State(app): State<App>,
-    Path(space): Path<String>,
-    request: Request,
-) -> Answer {
-    visit(app, &space, request, async |visit, _| {
+pub(crate) async fn status(by: Visitor) -> Answer {
+    visit(by, async |visit, _| {
         tus::check_version(&visit.head.headers)?;
         let status = visit.app.exchange.space_status(visit.space, visit.access()).await?;
         let mut response = answer::empty(StatusCode::OK);
@@ -365,21 +366,16 @@ pub(crate) async fn status(
 /// 204 comes after the octets are durable on a majority. A chunk with `Upload-Checksum` counts as a whole or not at all.
 #[utoipa::path(
     patch, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "append_upload",
-    security(("space-token" = []), ("lgsp-v1" = [])),
     params(OfSpace, Tus, FromOffset, Checked),
     request_body(content = Option<String>, content_type = "application/offset+octet-stream", description = "The octets; none are none"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64), ("Upload-Expires" = String))))
 )]
-pub(crate) async fn patch(
-    State(app): State<App>,
-    Path(space): Path<String>,
-    request: Request,
-) -> Answer {
-    detached(patch_in(app, space, request)).await
+pub(crate) async fn patch(by: Visitor) -> Answer {
+    detached(patch_in(by)).await
 }
 
-async fn patch_in(app: App, space: String, request: Request) -> Answer {
-    visit(app, &space, request, async |visit, octets| {
+async fn patch_in(by: Visitor) -> Answer {
+    visit(by, async |visit, octets| {
         let headers = &visit.head.headers;
         tus::check_version(headers)?;
         tus::check_extensions(headers)?;
@@ -406,21 +402,16 @@ async fn patch_in(app: App, space: String, request: Request) -> Answer {
 /// answer; if only its beginning is here, because a node has died, the rest is taken in.
 #[utoipa::path(
     put, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "put_content",
-    security(("space-token" = []), ("lgsp-v1" = [])),
     params(OfSpace, Digested, Named),
     request_body(content = Option<String>, content_type = "application/octet-stream", description = "The content; none is an empty one"),
     responses((status = 204, description = "Durable", headers(("Upload-Offset" = u64))))
 )]
-pub(crate) async fn put(
-    State(app): State<App>,
-    Path(space): Path<String>,
-    request: Request,
-) -> Answer {
-    detached(put_in(app, space, request)).await
+pub(crate) async fn put(by: Visitor) -> Answer {
+    detached(put_in(by)).await
 }
 
-async fn put_in(app: App, space: String, request: Request) -> Answer {
-    visit(app, &space, request, async |visit, octets| {
+async fn put_in(by: Visitor) -> Answer {
+    visit(by, async |visit, octets| {
         let headers = &visit.head.headers;
         if visit.is_stranger {
             return Err(Problem::new(Fault::TokenInvalid));
@@ -457,22 +448,21 @@ async fn put_in(app: App, space: String, request: Request) -> Answer {
 /// Give a space up
 #[utoipa::path(
     delete, path = "/v1/spaces/{id}/content", tag = "spaces", operation_id = "terminate_upload",
-    security(("space-token" = []), ("lgsp-v1" = [])),
     params(OfSpace, Tus),
     responses((status = 204, description = "The space is gone, its packet cancelled"))
 )]
-pub(crate) async fn terminate(
-    State(app): State<App>,
-    Path(space): Path<String>,
-    request: Request,
-) -> Answer {
-    visit(app, &space, request, async |visit, octets| {
-        tus::check_version(&visit.head.headers)?;
-        octets.collect(&visit.head.headers, 0).await?;
-        visit.app.exchange.terminate(visit.space, visit.access()).await?;
-        Ok(answer::empty(StatusCode::NO_CONTENT))
-    })
-    .await
+pub(crate) async fn terminate(by: Visitor) -> Answer {
+    let Visitor { visit, mut octets } = by;
+    tus::check_version(&visit.head.headers)?;
+    let body = octets.collect(&visit.head.headers, 0).await?;
+    let Visit { app, space, token, caller, .. } = visit;
+    let whole = caller.map(|caller| caller.with_statement(&body)).transpose()?;
+    let access = match &whole {
+        Some(caller) => SpaceAccess::Caller(caller),
+        None => SpaceAccess::Token(token.as_deref().unwrap_or_default()),
+    };
+    app.exchange.terminate(space, access).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 /// What a space speaks

@@ -19,8 +19,9 @@ const DOORS: [(&str, &str); 7] = [
     ("DELETE", "/v1/spaces/{id}/content"),
 ];
 /// Doors of targets, and doors that only read.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 9] = [
     ("GET", "/v1/packets/{id}"),
+    ("GET", "/v1/packets/{id}/receipts"),
     ("POST", "/v1/packets/{id}/accept"),
     ("GET", "/v1/packets/{id}/content"),
     ("HEAD", "/v1/packets/{id}/content"),

@@ -16,6 +16,11 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_slice(&document).expect("JSON")
 });
 
+/// All of it.
+pub fn whole() -> &'static Value {
+    &DOCUMENT
+}
+
 /// What says something to people, or to programs that write code, and nothing of a value.
 const ANNOTATIONS: [&str; 6] =
     ["description", "examples", "example", "title", "default", "contentMediaType"];

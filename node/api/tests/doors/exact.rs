@@ -231,3 +231,22 @@ async fn urls_begin_with_the_name_that_was_called() {
     let created = house.ask(create).await;
     assert!(created.header("location").starts_with(&format!("https://{AUTHORITY}/v1/")));
 }
+
+/// A request proposes something only with the body that was signed, also where it has none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_space_is_given_up_by_the_request_that_was_signed_whole() {
+    let house = House::found().await;
+    let source = house.party("H41.02", &["send"]).await;
+    house.party("H41.05", &["receive"]).await;
+    let opened = Ask::new("POST", "/v1/packets").json(new_packet("H41.05")).signed(&source);
+    let opened = house.ask(opened).await.ok(201);
+    let content = format!("/v1/spaces/{}/content", text(&opened, "/space/id"));
+    let give_up = || Ask::new("DELETE", &content).header("tus-resumable", "1.0.0");
+    let of_another_body = give_up().body("x").signed(&source).body("");
+    house.ask(of_another_body).await.problem(400, "body_digest_mismatch");
+    let packet = format!("/v1/packets/{}", text(&opened, "/packet"));
+    let show = || Ask::new("GET", &packet).signed(&source);
+    assert_eq!(house.ask(show()).await.ok(200)["state"], "awaiting_content");
+    house.ask(give_up().signed(&source)).await.ok(204);
+    assert_eq!(house.ask(show()).await.ok(200)["state"], "cancelled");
+}

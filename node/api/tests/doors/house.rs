@@ -16,8 +16,8 @@ use axum::{
 };
 use bytes::Bytes;
 use certs::{ClusterKey, Keyring};
-use conductor::{Conductor, Exchange, HandedPart, Nodes, Parts, Vitals};
-use consensus::{Clock, Consensus, Lane, NetworkError, SystemClock, sim};
+use conductor::{Conductor, Exchange, HandedPart, Nodes, Parts, Riding, Vitals};
+use consensus::{Attachments, Clock, Consensus, Lane, NetworkError, SystemClock, sim};
 use content::{
     Content, ContentKey, FrameSink, FrameSource, KeyError, KeySealer, PeerError, Peers, SimDisk,
 };
@@ -66,6 +66,8 @@ pub struct Told {
     pub discarded: Mutex<Vec<SpaceId>>,
     /// Parts of contents that this node has handed out.
     pub handed: Mutex<Vec<HandedPart>>,
+    /// Facts that this node lacks and nobody gives.
+    pub facts_wanted: Arc<AtomicU64>,
 }
 
 /// Other nodes, none of which answers; what they are told is kept.
@@ -133,6 +135,10 @@ impl Nodes for Others {
         Box::pin(async { None })
     }
 
+    fn facts(&self, _: NodeId, _: u64, _: u64) -> BoxFuture<'static, Option<Bytes>> {
+        Box::pin(async { None })
+    }
+
     fn discard(&self, space: SpaceId) -> BoxFuture<'static, ()> {
         self.0.discarded.lock().push(space);
         Box::pin(async {})
@@ -144,7 +150,9 @@ impl Nodes for Others {
     }
 
     fn own_vitals(&self) -> Vitals {
-        Vitals { now: SystemClock.now(), standing: "full".into(), ..Vitals::default() }
+        let facts_wanted = self.0.facts_wanted.load(Ordering::Relaxed);
+        let (now, standing) = (SystemClock.now(), "full".into());
+        Vitals { now, standing, facts_wanted, ..Vitals::default() }
     }
 }
 
@@ -222,6 +230,7 @@ impl Ask {
             .expect("a nonce");
         let covered = [
             "idempotency-key",
+            "packet-digest",
             "authorization",
             "upload-length",
             "upload-offset",
@@ -311,13 +320,22 @@ impl Answer {
 impl House {
     /// Founds a cluster of one and opens its doors.
     pub async fn found() -> Self {
+        Self::found_keeping(std::time::Duration::from_millis(machine::ENDED_KEPT_MS)).await
+    }
+
+    /// The same; packets leave the state so long after their end.
+    pub async fn found_keeping(ended_kept: std::time::Duration) -> Self {
+        Self::found_with(ended_kept, |history| Arc::new(conductor::HistoryLog(history))).await
+    }
+
+    /// The same; facts go where it is said.
+    pub async fn found_with(ended_kept: std::time::Duration, log: MakeLog) -> Self {
         let keyring = Arc::new(Keyring::new(ClusterKey::generate(1, &mut |octets| {
             certs::system_random(octets)
         })));
         let node = NodeId(1);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let wire = Wire::default();
-        let consensus = start(node, &wire).await;
         let content = Content::open(content::Options {
             disk: Arc::new(SimDisk::new(1)),
             peers: Arc::new(Alone),
@@ -327,10 +345,13 @@ impl House {
             segment_bytes: 4 << 20,
         });
         let content = content.await.expect("a simulated disk opens");
+        let riding = Arc::new(Riding(content.clone()));
+        let (consensus, history) = start(node, &wire, riding, log).await;
         let told = Arc::<Told>::default();
         let exchange = Exchange::new(Parts {
             node,
             consensus: consensus.clone(),
+            history,
             content: content.clone(),
             cluster_key: keyring.clone(),
             clock: clock.clone(),
@@ -341,8 +362,10 @@ impl House {
             )
             .expect("names"),
             content_max: 1 << 30,
+            ended_kept,
             open_max: conductor::OpenMax { packets_a_target: 100_000, octets_a_unit: 1 << 40 },
             uploads_max: conductor::UPLOADS_MAX,
+            facts_wanted: told.facts_wanted.clone(),
         });
         let (admin, found) = founding(&keyring, &clock);
         consensus.found(found).await.expect("it founds").expect("the first command is in order");
@@ -363,7 +386,9 @@ impl House {
     /// A second node votes from now on. It has no doors and keeps no contents.
     pub async fn grow(&self) {
         let second = NodeId(2);
-        start(second, &self.wire).await;
+        // It keeps what rides where the first one does.
+        let riding = Arc::new(Riding(self.content.clone()));
+        start(second, &self.wire, riding, |history| Arc::new(conductor::HistoryLog(history))).await;
         let first = self.wire.to(NodeId(1)).expect("the node runs");
         first.admit(second).await.expect("it is admitted");
         until("both vote", async || first.status().voters.contains(&second)).await;
@@ -451,14 +476,29 @@ impl House {
     }
 }
 
-async fn start(node: NodeId, wire: &Wire) -> Consensus {
-    let options = consensus::Options::new(node, "simulated");
+/// Makes of a history the place where the facts of the state go.
+pub type MakeLog = fn(Arc<history::History>) -> Arc<dyn consensus::FactLog>;
+
+async fn start(
+    node: NodeId,
+    wire: &Wire,
+    attachments: Arc<dyn Attachments>,
+    log_of: MakeLog,
+) -> (Consensus, Arc<history::History>) {
+    let mut options = consensus::Options::new(node, "simulated");
+    options.attachments = attachments;
     let (log, state) = (sim::Log::new(), sim::State::new());
     let end = Arc::new(End { own: node, wire: wire.clone() });
-    let started = Consensus::start_with(options, &log, &state, end, Arc::new(SystemClock)).await;
+    let disk = Arc::new(history::disk::sim::SimDisk::new(1));
+    let history =
+        history::History::open_on(disk, history::Limits::default(), conductor::history_keys());
+    let history = Arc::new(history.expect("a simulated disk opens"));
+    let facts = log_of(history.clone());
+    let stores = (&log, &state);
+    let started = Consensus::start_with(options, stores, facts, end, Arc::new(SystemClock)).await;
     let consensus = started.expect("a simulated log opens");
     wire.0.lock().nodes.insert(node, consensus.clone());
-    consensus
+    (consensus, history)
 }
 
 /// Looks again and again until it holds, for a bounded time.
@@ -467,7 +507,7 @@ pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
 }
 
 /// Looks again and again until there is something, for a bounded time.
-pub async fn found<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+pub async fn found<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let look = async {
         loop {
             match look().await {

@@ -1,5 +1,11 @@
 //! The API's doors on a real exchange: strangers, a packet's whole way, uploads, ranges, events, bad input.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::let_underscore_must_use,
+    reason = "a test that fails says enough"
+)]
+
 mod at_limits;
 mod bound;
 mod by_whom;
@@ -7,21 +13,26 @@ mod circulars;
 mod cut_off;
 mod document;
 mod exact;
+mod feeds;
 mod fetching;
 mod floods;
+mod granted;
 mod house;
 mod joining;
 mod keyless;
 mod kinds;
+mod lacking;
 mod limits;
 mod lists;
 mod malformed;
 mod names;
 mod queries;
 mod reading;
+mod receipts;
 mod refusals;
 mod rotations;
 mod sockets;
+mod stages;
 mod submits;
 mod table;
 mod tokens;

@@ -15,10 +15,16 @@ use crate::{
 const BATCH: &str = "application/cloudevents-batch+json";
 
 /// The doors that read something of packets: a new one belongs here too.
-const READING: [&str; 5] =
-    ["/v1/packets", "/v1/packets/{id}", "/v1/packets/{id}/content", "/v1/inbox", "/v1/events"];
+const READING: [&str; 6] = [
+    "/v1/packets",
+    "/v1/packets/{id}",
+    "/v1/packets/{id}/content",
+    "/v1/packets/{id}/receipts",
+    "/v1/inbox",
+    "/v1/events",
+];
 /// What is read elsewhere is for every application, or for administrators.
-const OTHERS: [&str; 3] = ["/v1/nodes", "/v1/units", "/v1/units/{code}"];
+const OTHERS: [&str; 4] = ["/v1/history/proof", "/v1/nodes", "/v1/units", "/v1/units/{code}"];
 
 #[test]
 fn every_door_that_reads_is_in_the_table() {
@@ -55,6 +61,11 @@ async fn each_side_is_read_with_its_grant() {
     ] {
         for path in ["/v1/packets", "/v1/inbox", &sent, &received, &own, &content] {
             let answer = house.ask(Ask::new("GET", path).signed(by)).await;
+            if [&sent, &received, &own].contains(&&path.to_owned()) {
+                let receipts = Ask::new("GET", format!("{path}/receipts")).signed(by);
+                let receipts = house.ask(receipts).await;
+                assert_eq!(receipts.status, answer.status, "{what} {path}: {:?}", receipts.body);
+            }
             if allowed.contains(&path) {
                 assert_eq!(answer.status, 200, "{what} {path}: {:?}", answer.body);
             } else {

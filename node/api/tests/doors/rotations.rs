@@ -20,9 +20,9 @@ async fn issue(house: &House, ring: &Keyring, sealed_under: u32) -> (AccessKey, 
         key: house.admin.access_key().clone(),
         created: now,
         nonce: key.as_str().parse().expect("a nonce"),
-        input: String::new(),
+        base: Vec::new(),
         signature: Vec::new(),
-        base_digest: model::Digest([0; 32]),
+        statement: Vec::new(),
     };
     let command = Command::IssueKey(IssueKey {
         key: key.clone(),

@@ -34,8 +34,8 @@ pub async fn serve(
         exchange: house.exchange.clone(),
         settings: lgsp_api::Settings::new(format!("https://{}", house::AUTHORITY)),
     });
-    let trust = certs::Trust::Authority(authority.certificate().clone());
-    (server, address, certs::https_client_config(trust).expect("a configuration"))
+    let trust = https::Trust::Authority(authority.certificate().to_vec());
+    (server, address, https::tls_config(&trust, None).expect("a configuration"))
 }
 
 /// A connection of a client.
@@ -190,11 +190,15 @@ async fn a_stranger_with_idle_connections_shuts_nobody_out() {
     let idle: Vec<_> = strangers.join_all().await.into_iter().flatten().collect();
     assert_eq!(idle.len(), IDLE, "the stranger has had all of them");
     // The connection that was there before is untouched, and the address has no more than its share.
-    let metrics = ask_over(&mut caller, &written(Ask::new("GET", "/metrics"))).await;
-    let metrics = metrics.expect("it was left alone");
-    let open = metrics.lines().find_map(|line| line.strip_prefix("lgsp_http_connections "));
-    let open: usize = open.and_then(|count| count.parse().ok()).expect("a count");
-    assert!(open <= lgsp_api::CONNECTIONS_AN_ADDRESS_DEFAULT + 1, "{open} are open");
+    // One that gave way counts until it has ended.
+    house::found("no more are open than may be", async || {
+        let metrics = ask_over(&mut caller, &written(Ask::new("GET", "/metrics"))).await;
+        let metrics = metrics.expect("it was left alone");
+        let open = metrics.lines().find_map(|line| line.strip_prefix("lgsp_http_connections "));
+        let open: usize = open.and_then(|count| count.parse().ok()).expect("a count");
+        (open <= lgsp_api::CONNECTIONS_AN_ADDRESS_DEFAULT + 1).then_some(())
+    })
+    .await;
     // New ones come in: with a key, and without for a probe.
     for ask in [signed(), written(Ask::new("GET", "/readyz"))] {
         let begun = Instant::now();

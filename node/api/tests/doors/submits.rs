@@ -71,7 +71,7 @@ async fn a_refused_submit_whose_client_hangs_up_leaves_no_copy() {
     house.party("H41.05", &["receive"]).await;
     let submit = one_round(&new_packet("H41.05"), "mật").signed(&source);
     house.send(submit.request()).await.ok(201);
-    let (_, before) = written(&house);
+    let (before, _) = written(&house);
     let mut points = 0;
     let refused = loop {
         points += 1;
@@ -84,8 +84,8 @@ async fn a_refused_submit_whose_client_hangs_up_leaves_no_copy() {
         settled(&house, points).await;
     };
     assert_eq!(refused.status(), 401);
-    let (_, after) = written(&house);
-    assert!(after > before, "a copy is made before the machine refuses: {before} {after} {points}");
+    let (after, _) = written(&house);
+    assert!(after > before, "a copy is made where the machine refuses: {before} {after} {points}");
     settled(&house, points).await;
     assert!(!house.told.discarded.lock().is_empty(), "the other nodes are asked to destroy theirs");
 }

@@ -11,7 +11,7 @@ use model::{
     NodeId, PacketId, UnitCode, UnitKind, Zone,
 };
 
-use super::{Output, out::Colour};
+use super::{EdxmlVerb, Output, SimulateVerb, out::Colour};
 use crate::{
     config::{ApiUrl, HostPort, Span},
     texts::Lang,
@@ -73,6 +73,11 @@ pub enum Verb {
     Key(KeyVerb),
     #[command(subcommand)]
     Packet(PacketVerb),
+    Verify(VerifyArgs),
+    #[command(subcommand)]
+    Edxml(EdxmlVerb),
+    #[command(subcommand)]
+    Simulate(SimulateVerb),
     #[command(subcommand)]
     Config(ConfigVerb),
     Completion {
@@ -351,6 +356,11 @@ pub enum PacketVerb {
         #[arg(long)]
         watch: bool,
     },
+    Receipts {
+        packet: PacketId,
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        to: Option<PathBuf>,
+    },
     Lost {
         #[command(flatten)]
         list: ListArgs,
@@ -415,6 +425,15 @@ pub struct ReceiveArgs {
     pub confirm: bool,
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "60 s", value_name = "SPAN", conflicts_with = "packet")]
     pub wait: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    pub receipt: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

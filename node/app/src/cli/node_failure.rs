@@ -74,6 +74,12 @@ fn of_directory(lang: Lang, error: &DirectoryError) -> Option<Failure> {
     Some(match error {
         E::Locked { path } => locked(lang, path),
         E::Newer { path, found } => newer(lang, path, *found),
+        E::Older { path, found } => {
+            Failure::new(Exit::Failed, t::NODE_OLDER.fill(lang, &[("path", &path.display())]))
+                .why(t::NODE_OLDER_WHY.fill(lang, &[("found", found)]))
+                .fix(t::FIX_NODE_OLDER.in_lang(lang))
+                .code(9516)
+        }
         E::NoNode { path, .. } => {
             let path = path.display();
             Failure::new(Exit::NotFound, t::NODE_NONE.fill(lang, &[("path", &path)]))
@@ -175,10 +181,11 @@ mod tests {
     fn each_kind_has_its_own_way_out_in_both_languages() {
         let path = || "/var/lib/lgsp/x".into();
         let reason = || "a checksum does not hold".to_owned();
-        let errors: [(anyhow::Error, Exit, &str); 6] = [
+        let errors: [(anyhow::Error, Exit, &str); 7] = [
             (DirectoryError::Locked { path: path() }.into(), Exit::Conflict, "systemctl"),
             (consensus::Error::Locked { directory: path() }.into(), Exit::Conflict, "systemctl"),
             (DirectoryError::Newer { path: path(), found: 99 }.into(), Exit::Failed, "--version"),
+            (DirectoryError::Older { path: path(), found: 1 }.into(), Exit::Failed, "lgsp init"),
             (
                 consensus::Error::CorruptLog { file: path(), reason: reason() }.into(),
                 Exit::Failed,

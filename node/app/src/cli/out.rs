@@ -124,7 +124,7 @@ impl Out {
     /// Says something on stderr.
     pub fn say(&self, line: impl Display) {
         // Who has closed our stderr does not want to hear of it.
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        writeln!(std::io::stderr().lock(), "{line}").ok();
     }
 
     /// Says on stderr that something is done.
@@ -149,7 +149,19 @@ impl Out {
     /// Writes data for people on stdout. A closed pipe is a reader who has seen enough; on a full disk data are
     /// lost, which is a failure.
     pub fn print(&self, line: impl Display) {
-        let Err(error) = writeln!(std::io::stdout().lock(), "{line}") else { return };
+        self.wrote(writeln!(std::io::stdout().lock(), "{line}"));
+    }
+
+    /// Writes data that are octets on stdout, as [`Out::print`] writes those for people.
+    pub fn octets(&self, octets: &[u8]) {
+        let mut stdout = std::io::stdout().lock();
+        let wrote = stdout.write_all(octets).and_then(|()| stdout.flush());
+        drop(stdout);
+        self.wrote(wrote);
+    }
+
+    fn wrote(&self, wrote: std::io::Result<()>) {
+        let Err(error) = wrote else { return };
         let exit = match self.unprinted(&error) {
             Some(failure) => self.fail(&failure),
             None => Exit::Ok,

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, edxml::Unfit};
 use crate::texts::{Lang, failures as t, reasons};
 
 /// So much of a wrong value is shown.
@@ -69,6 +69,9 @@ fn shortened(value: &str) -> String {
 fn reason(lang: Lang, source: &(dyn std::error::Error + 'static), value: &str) -> String {
     if let Some(malformed) = source.downcast_ref::<model::Malformed>() {
         return reasons::of_word(lang, malformed, value);
+    }
+    if let Some(Unfit(needed)) = source.downcast_ref::<Unfit>() {
+        return needed.in_lang(lang).to_owned();
     }
     let said = source.to_string();
     reasons::of_value(lang, &said).unwrap_or(said)

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use model::Label;
+use model::{Label, lengths::in_form};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -99,11 +99,18 @@ pub struct Storage {
     pub spare: Size,
     /// The largest content that is taken.
     pub content_max: Size,
+    /// How long a packet stays in the state after its end. Its content has gone long before.
+    pub ended_kept: Span,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { reserve: Size(512 << 20), spare: Size(64 << 20), content_max: Size(16 << 30) }
+        Self {
+            reserve: Size(512 << 20),
+            spare: Size(64 << 20),
+            content_max: Size(16 << 30),
+            ended_kept: Span(std::time::Duration::from_millis(machine::ENDED_KEPT_MS)),
+        }
     }
 }
 
@@ -131,8 +138,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: api::CONNECTIONS_MAX_DEFAULT as u32,
-            connections_an_address: api::CONNECTIONS_AN_ADDRESS_DEFAULT as u32,
+            connections: in_form(api::CONNECTIONS_MAX_DEFAULT),
+            connections_an_address: in_form(api::CONNECTIONS_AN_ADDRESS_DEFAULT),
             gateways: Vec::new(),
             requests_a_second: api::REQUESTS_A_SECOND_DEFAULT,
             open_packets_a_target: 100_000,

@@ -40,11 +40,12 @@ pub fn to_toml(config: &Config) -> String {
             ],
         ),
         (
-            "\n# Below the reserve uploads are refused, so that the log never fails for want of space; the spare\n# is what the log keeps for itself on such a day, and not more than the reserve.\n[storage]\n",
+            "\n# Below the reserve uploads are refused, so that the log never fails for want of space; the spare\n# is what the log keeps for itself on such a day, and not more than the reserve. A packet\n# that has ended leaves the state after ended_kept; the history has it for good.\n[storage]\n",
             vec![
                 ("reserve", value(c.storage.reserve)),
                 ("spare", value(c.storage.spare)),
                 ("content_max", value(c.storage.content_max)),
+                ("ended_kept", value(c.storage.ended_kept)),
             ],
         ),
         (

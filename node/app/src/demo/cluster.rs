@@ -194,7 +194,7 @@ impl Cluster {
     pub async fn kill(&mut self, index: usize) {
         if let Some(mut child) = self.nodes[index].child.take() {
             // It may have ended by itself; then there is nothing to kill.
-            let _ = child.kill().await;
+            child.kill().await.ok();
         }
     }
 
@@ -204,13 +204,13 @@ impl Cluster {
             self.nodes.iter_mut().filter_map(|node| node.child.take()).collect();
         for child in &children {
             if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id as i32)) {
-                let _ = kill_process(pid, Signal::TERM);
+                kill_process(pid, Signal::TERM).ok();
             }
         }
         let deadline = tokio::time::Instant::now() + STOP_MAX;
         for mut child in children {
             if tokio::time::timeout_at(deadline, child.wait()).await.is_err() {
-                let _ = child.kill().await;
+                child.kill().await.ok();
             }
         }
     }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use client::{Client, Credentials, File, Secret};
-use model::{Digest, NodeId};
+use model::{
+    Digest, NodeId,
+    lengths::{in_memory, millis_of},
+};
 use sha2::Digest as _;
 use tokio::sync::mpsc;
 
@@ -33,7 +36,7 @@ impl Scene<'_> {
     ) -> Result<(UploadReport, KilledReport), Failure> {
         let show = self.show;
         let leader = self.leader().await?;
-        let index = leader.0 as usize - 1;
+        let index = in_memory(leader.0) - 1;
         let source = &offices[0];
         let title = "Bản đồ quy hoạch (64 MiB)";
         let targets = vec![offices[2].report.unit.clone()];
@@ -54,7 +57,7 @@ impl Scene<'_> {
             tokio::spawn(async move {
                 client
                     .upload(&space, BIG_SIZE, &mut file, |offset, url| {
-                        drop(offsets.send((offset, url.to_owned())))
+                        offsets.send((offset, url.to_owned())).ok();
                     })
                     .await
             })
@@ -117,7 +120,7 @@ impl Scene<'_> {
         offices: &[Office],
     ) -> Result<KilledReport, Failure> {
         let show = self.show;
-        let index = leader.0 as usize - 1;
+        let index = in_memory(leader.0) - 1;
         let mut offset = 0;
         while offset * 100 < BIG_SIZE * KILL_AT_PERCENT {
             let next = tokio::time::timeout(STEP_MAX, at.recv()).await;
@@ -141,7 +144,7 @@ impl Scene<'_> {
         let file = File { name: &name, octets: canary.as_bytes() };
         let submitted =
             source.client.submit(&packet, file, None).await.map_err(show.refused(d::STEP_KILL))?;
-        let milliseconds = dead.elapsed().as_millis() as u64;
+        let milliseconds = millis_of(dead.elapsed());
         let status = self
             .until_status(d::STEP_KILL, |status| status.leader.is_some_and(|node| node != leader))
             .await?;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use model::lengths::{in_memory, millis_of};
+
 use super::{
     canary::{Searched, search},
     founding::ready,
@@ -42,11 +44,11 @@ impl Scene<'_> {
         show.tell(d::PURGED, &[("node", &dead), ("debt", &debt)]);
 
         let begun = Instant::now();
-        let index = dead.0 as usize - 1;
+        let index = in_memory(dead.0) - 1;
         self.cluster.start(index)?;
         ready(show, self.cluster, &self.authority, index).await?;
         self.until_packets(offices, d::STEP_RESTART, |packet| packet.purge_debt.is_empty()).await?;
-        let paid = begun.elapsed().as_millis() as u64;
+        let paid = millis_of(begun.elapsed());
         show.tell(d::RESTARTED, &[("node", &dead), ("ms", &paid)]);
 
         let fetch_again_status = self.fetch_again(offices).await?;

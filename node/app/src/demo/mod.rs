@@ -229,7 +229,7 @@ impl Trial {
 impl Drop for Trial {
     /// A panic and an early failure leave no secret either. What was removed before is gone, and said.
     fn drop(&mut self) {
-        let _ = self.remove();
+        self.remove().ok();
     }
 }
 

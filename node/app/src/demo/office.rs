@@ -51,7 +51,7 @@ pub fn listen(
     tokio::spawn(async move {
         if let Err(error) = receive_all(&unit, &client, &directory, &heard).await {
             // Whoever is gone does not want to hear of it.
-            let _ = heard.send(Heard::Failed(unit, error)).await;
+            heard.send(Heard::Failed(unit, error)).await.ok();
         }
     })
 }
@@ -76,12 +76,12 @@ async fn receive_all(
         failures = 0;
         match (event.kind(), event.packet()) {
             (EventKind::SessionStarted, _) => {
-                let _ = heard.send(Heard::Listening).await;
+                heard.send(Heard::Listening).await.ok();
             }
             // A packet may be told twice after a reconnect; it is received once.
             (EventKind::PacketAvailable, Some(packet)) if seen.insert(packet) => {
                 let received = receive_stubbornly(unit, client, packet, directory).await?;
-                let _ = heard.send(Heard::Received(Box::new(received))).await;
+                heard.send(Heard::Received(Box::new(received))).await.ok();
             }
             _ => {}
         }

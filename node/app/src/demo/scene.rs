@@ -8,7 +8,7 @@ use std::{
 };
 
 use client::{Client, Credentials, File, NewApp, NewKey, NewPacket, Packet, Status, Submitted};
-use model::{Digest, Grant, NodeId, PacketId, UnitCode};
+use model::{Digest, Grant, NodeId, PacketId, UnitCode, lengths::millis_of};
 use sha2::Digest as _;
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
@@ -446,15 +446,13 @@ impl Sent {
     /// From its beginning to the last receipt.
     pub(super) fn milliseconds(&self) -> u64 {
         let last = self.received.values().map(|received| received.at).max().unwrap_or(self.begun);
-        last.duration_since(self.begun).as_millis() as u64
+        millis_of(last.duration_since(self.begun))
     }
 }
 
 /// Voters that answer. Not the cluster's health: a newcomer's disk that is rather full only warns.
 pub(super) fn voters(status: &Status) -> usize {
-    let votes = |node: &&client::NodeStatus| {
-        matches!(node.role.as_str(), "leader" | "voter") && node.reachable
-    };
+    let votes = |node: &&client::NodeStatus| node.votes() && node.reachable;
     status.nodes.iter().filter(votes).count()
 }
 

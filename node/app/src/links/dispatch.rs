@@ -70,7 +70,7 @@ impl Handler for DispatchHandler {
                 }
                 Topic::Discard => {
                     if let Ok(octets) = <[u8; 16]>::try_from(&message[..]) {
-                        services.exchange.destroy_unnamed(SpaceId::from_bytes(octets)).await;
+                        services.exchange.destroy_unnamed(SpaceId::from_bytes(octets));
                     }
                     Bytes::new()
                 }
@@ -80,6 +80,18 @@ impl Handler for DispatchHandler {
                     }
                     Bytes::new()
                 }
+                Topic::Facts => match message.split_first_chunk::<8>() {
+                    Some((from, size)) if size.len() == 8 => {
+                        let size = size.try_into().map_or(0, u64::from_be_bytes);
+                        services
+                            .exchange
+                            .past()
+                            .facts_for(u64::from_be_bytes(*from), size)
+                            .await
+                            .into()
+                    }
+                    _ => Bytes::new(),
+                },
             }
         })
     }
@@ -103,7 +115,7 @@ impl Handler for DispatchHandler {
 }
 
 fn topic(octet: u8) -> Option<Topic> {
-    const ALL: [Topic; 9] = [
+    const ALL: [Topic; 10] = [
         Topic::Consensus,
         Topic::Content,
         Topic::Vitals,
@@ -113,6 +125,7 @@ fn topic(octet: u8) -> Option<Topic> {
         Topic::ClusterKey,
         Topic::Addresses,
         Topic::Handed,
+        Topic::Facts,
     ];
     ALL.into_iter().find(|topic| *topic as u8 == octet)
 }

@@ -44,6 +44,8 @@ pub enum Topic {
     Addresses = 8,
     /// Parts of contents that a node has handed out.
     Handed = 9,
+    /// Facts of the history, for a node that lacks them.
+    Facts = 10,
 }
 
 impl Topic {

@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,9 @@ use crate::node::Meeting;
 /// How long a node has to say how it is: an operator waits for this.
 const VITALS_DEADLINE: Duration = Duration::from_millis(800);
 
+/// How long a run of facts may take: a mebibyte over a slow line.
+const FACTS_DEADLINE: Duration = Duration::from_secs(10);
+
 /// What this node can say of itself.
 pub struct Own {
     /// Its consensus.
@@ -37,6 +43,8 @@ pub struct Own {
     pub meeting: Arc<Meeting>,
     /// Connections that its system lets it serve, and those that it was told to serve.
     pub connections: (u64, u64),
+    /// Facts that it lacks and nobody gives, as its conductor notes them.
+    pub facts_wanted: Arc<AtomicU64>,
 }
 
 impl Own {
@@ -58,6 +66,7 @@ impl Own {
             contents_missing: self.content.metrics().missing.load(Relaxed),
             connections_max: self.connections.0,
             connections_wanted: self.connections.1,
+            facts_wanted: self.facts_wanted.load(Relaxed),
         }
     }
 }
@@ -91,6 +100,15 @@ impl Nodes for MeshNodes {
             let asked = mesh.request_within(node, Channel::Control, question, VITALS_DEADLINE);
             let answer = Zeroizing::new(asked.await.ok()?.to_vec());
             Some(Zeroizing::new(<[u8; 32]>::try_from(&answer[..]).ok()?))
+        })
+    }
+
+    fn facts(&self, node: NodeId, from: u64, size: u64) -> BoxFuture<'static, Option<Bytes>> {
+        let mesh = self.mesh.clone();
+        Box::pin(async move {
+            let question = Topic::Facts.wrap(&[from.to_be_bytes(), size.to_be_bytes()].concat());
+            let asked = mesh.request_within(node, Channel::Content, question, FACTS_DEADLINE);
+            asked.await.ok()
         })
     }
 

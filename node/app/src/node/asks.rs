@@ -129,7 +129,7 @@ async fn answer(ask: Ask, exchange: &Exchange) -> Answer {
         node: exchange.node(),
         own_clock: told.own,
         date: told.date,
-        fresh: exchange.fresh().is_ok(),
+        fresh: exchange.gate().fresh().is_ok(),
         trusted_ahead_ms: told.trusted_ahead_ms,
         clocks: told
             .nodes
@@ -159,7 +159,7 @@ pub async fn ask(directory: &Path, ask: Ask, patience: Duration) -> io::Result<O
         sleep(ANSWER_LOOK_EVERY).await;
         match std::fs::read(&answer) {
             Ok(text) => {
-                let _ = std::fs::remove_file(&answer);
+                std::fs::remove_file(&answer).ok();
                 return serde_json::from_slice(&text).map(Some).map_err(io::Error::other);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -167,6 +167,6 @@ pub async fn ask(directory: &Path, ask: Ask, patience: Duration) -> io::Result<O
         }
     }
     // Nobody took it, and nobody should do it later.
-    let _ = std::fs::remove_file(&path);
+    std::fs::remove_file(&path).ok();
     Ok(None)
 }

@@ -36,7 +36,7 @@ impl Descriptors {
     pub fn raise(connections_wanted: usize) -> Result<Self, TooFew> {
         let limit = getrlimit(Resource::Nofile);
         // A limit that cannot be raised is one that we live with.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).ok();
         let granted = getrlimit(Resource::Nofile).current;
         let granted =
             granted.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));

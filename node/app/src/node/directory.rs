@@ -11,8 +11,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-/// The version of the directory's layout; a newer one is refused.
-const FORMAT: u32 = 1;
+/// The version of the directory's layout and of all that is stored in it; another one is refused. Before the first
+/// release an older one is not read.
+const FORMAT: u32 = 2;
 
 /// Only the owner may enter a data directory: titles and the record lie in it as they are.
 const DIRECTORY_MODE: u32 = 0o700;
@@ -43,6 +44,14 @@ pub enum Error {
     Locked {
         /// Which directory.
         path: PathBuf,
+    },
+    /// A program before the first release wrote it.
+    #[error("{path} has format {found}, which no release has had", path = path.display())]
+    Older {
+        /// Which file.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
     },
     /// A newer program wrote it.
     #[error("{path} has format {found}, and this program knows formats up to {FORMAT}", path = path.display())]
@@ -178,6 +187,9 @@ impl Directory {
             .map_err(|source| Error::Damaged { path: path.clone(), source })?;
         if format.format > FORMAT {
             return Err(Error::Newer { path, found: format.format });
+        }
+        if format.format < FORMAT {
+            return Err(Error::Older { path, found: format.format });
         }
         toml::from_str(&text).map_err(|source| Error::Damaged { path, source })
     }
@@ -324,15 +336,18 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_layout_is_refused() {
+    fn another_layout_is_refused() {
         let temp = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::at(temp.path());
         assert!(matches!(directory.identity(), Err(Error::NoNode { .. })));
         let identity = Identity::new("c0ffee", NodeId(3), Vec::new());
         directory.set_identity(&identity).expect("written");
         assert_eq!(directory.identity().expect("just written"), identity);
-        std::fs::write(temp.path().join("identity.toml"), "format = 2\nshape = \"new\"\n")
+        std::fs::write(temp.path().join("identity.toml"), "format = 99\nshape = \"new\"\n")
             .expect("written");
-        assert!(matches!(directory.identity(), Err(Error::Newer { found: 2, .. })));
+        assert!(matches!(directory.identity(), Err(Error::Newer { found: 99, .. })));
+        std::fs::write(temp.path().join("identity.toml"), "format = 1\nshape = \"old\"\n")
+            .expect("written");
+        assert!(matches!(directory.identity(), Err(Error::Older { found: 1, .. })));
     }
 }

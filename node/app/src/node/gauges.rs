@@ -3,12 +3,18 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use api::Gauge;
+use conductor::HistoryStatus;
 use consensus::Consensus;
 use content::Content;
 use mesh::Mesh;
 
 /// All of them, as they are now.
-pub(super) fn all(consensus: &Consensus, content: &Content, mesh: &Mesh) -> Vec<Gauge> {
+pub(super) fn all(
+    consensus: &Consensus,
+    content: &Content,
+    mesh: &Mesh,
+    history: HistoryStatus,
+) -> Vec<Gauge> {
     let status = consensus.status();
     let gauge = |name, help, value| Gauge { name, help, value, counter: false };
     let counter = |name, help, value| Gauge { name, help, value, counter: true };
@@ -28,6 +34,27 @@ pub(super) fn all(consensus: &Consensus, content: &Content, mesh: &Mesh) -> Vec<
             status.standing.is_full().into(),
         ),
         gauge("lgsp_raft_voters", "Nodes that vote.", status.voters.len() as u64),
+        gauge("lgsp_history_facts", "Facts of the history.", history.facts),
+        gauge(
+            "lgsp_history_missing",
+            "Of these, at most so many are not here yet and are fetched from other nodes.",
+            history.missing,
+        ),
+        gauge(
+            "lgsp_history_wanted",
+            "Of these, at most so many that no node which answers has.",
+            history.wanted,
+        ),
+        gauge(
+            "lgsp_history_behind",
+            "Facts that the tree or the index does not have yet.",
+            history.behind,
+        ),
+        counter(
+            "lgsp_history_mended_total",
+            "Damaged tiles of the tree that were made again.",
+            history.mended,
+        ),
         gauge("lgsp_contents", "Contents that this node holds.", content.count() as u64),
         gauge(
             "lgsp_contents_missing",

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use certs::{Authority, Keyring, NodeKey, NodeRequest};
+use conductor::HistoryLog;
 use consensus::{Clock, Consensus, Lane, Network, NetworkError, SystemClock};
 use futures_util::future::BoxFuture;
+use history::History;
 use machine::{AddApp, Command, Found, IssueKey, Proposal, Proposer};
 use model::{AccessKey, AppId, CommandId, Grant, KeyAlgorithm, Moment, NodeId};
 
@@ -115,7 +117,10 @@ async fn write_first_entry(
     now: Moment,
 ) -> anyhow::Result<()> {
     let options = consensus::Options::new(FIRST_NODE, directory.consensus());
-    let consensus = Consensus::start(options, Arc::new(Alone), Arc::new(SystemClock)).await?;
+    let history = History::open(directory.root(), conductor::history_keys())?;
+    let facts = Arc::new(HistoryLog(Arc::new(history)));
+    let (alone, clock) = (Arc::new(Alone), Arc::new(SystemClock));
+    let consensus = Consensus::start(options, facts, alone, clock).await?;
     let mut random = [0; 16];
     certs::system_random(&mut random);
     let id = CommandId::mint(now, u128::from_be_bytes(random));

@@ -73,7 +73,9 @@ pub(super) fn api_settings(node: &Node) -> api::Settings {
     };
     let (consensus, content, mesh) =
         (node.consensus.clone(), node.content.clone(), node.mesh.clone());
-    settings.gauges = Arc::new(move || super::gauges::all(&consensus, &content, &mesh));
+    let exchange = node.exchange.clone();
+    settings.gauges =
+        Arc::new(move || super::gauges::all(&consensus, &content, &mesh, exchange.past().status()));
     settings
 }
 

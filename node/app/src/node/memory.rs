@@ -8,11 +8,11 @@ const MIB: usize = 1 << 20;
 /// hundred), entries and contents on their way to peers.
 const STORAGE_AND_MESH: usize = 192 * MIB;
 /// Bodies of strangers, apart from all others.
-const STRANGERS: usize = 8 * MIB;
+const STRANGERS: usize = api::BUFFERED_STRANGERS_MAX;
 /// The least for the bodies of callers: eight of the largest that are collected.
 const BODIES_MIN: usize = 8 * MIB;
 /// The most that they have use for.
-const BODIES_MAX: usize = 256 * MIB;
+const BODIES_MAX: usize = api::BUFFERED_MAX_DEFAULT;
 /// A content that is taken in: windows to the peers, and what the disk has not taken yet.
 const UPLOAD: usize = 4 * MIB;
 /// The least of them: two for each of four applications.

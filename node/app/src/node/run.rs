@@ -1,12 +1,17 @@
 //! The wiring of a running node: engines, links, doors, and the order in which they start and stop.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use anyhow::Context;
 use certs::{Keyring, Presented};
-use conductor::{Conductor, Exchange, Parts};
+use conductor::{Conductor, Exchange, HistoryLog, Parts, Riding};
 use consensus::{Clock, Consensus, SystemClock};
 use content::Content;
+use history::History;
 use mesh::Mesh;
 use model::NodeId;
 use tokio::{
@@ -133,8 +138,9 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     keeper.abort();
     asks.abort();
     conductor.abort();
-    node.content.shutdown().await;
+    // What rides with entries is kept until the last one.
     node.consensus.shutdown().await;
+    node.content.shutdown().await;
     node.mesh.shutdown().await;
     ended
 }
@@ -175,14 +181,6 @@ async fn start(
     meeting.speak_over(mesh.clone());
     mesh.set_peers(&members.addresses());
 
-    let mut options = consensus::Options::new(identity.node, directory.consensus());
-    options.timing = keeper::timing(&config);
-    options.state_files_max = descriptors.state_files;
-    options.spare_bytes = config.storage.spare.0;
-    let network = Arc::new(MeshNetwork(mesh.clone()));
-    let consensus = Consensus::start(options, network, clock.clone()).await?;
-    members.follow(consensus.clone());
-
     std::fs::create_dir_all(directory.content()).context("cannot make the content directory")?;
     let content = Content::open(content::Options {
         disk: Arc::new(content::RealDisk::new(directory.content())),
@@ -193,6 +191,18 @@ async fn start(
         segment_bytes: content::SEGMENT_BYTES,
     })
     .await?;
+    let mut options = consensus::Options::new(identity.node, directory.consensus());
+    options.timing = keeper::timing(&config);
+    options.state_files_max = descriptors.state_files;
+    options.spare_bytes = config.storage.spare.0;
+    options.attachments = Arc::new(Riding(content.clone()));
+    let network = Arc::new(MeshNetwork(mesh.clone()));
+    let history = Arc::new(History::open(directory.root(), conductor::history_keys())?);
+    let facts = Arc::new(HistoryLog(history.clone()));
+    let consensus = Consensus::start(options, facts, network, clock.clone()).await?;
+    members.follow(consensus.clone());
+
+    let facts_wanted = Arc::<AtomicU64>::default();
     let own = Arc::new(Own {
         consensus: consensus.clone(),
         content: content.clone(),
@@ -201,10 +211,12 @@ async fn start(
         reserve: config.storage.reserve.0,
         meeting: meeting.clone(),
         connections: (connections as u64, u64::from(config.limits.connections)),
+        facts_wanted: facts_wanted.clone(),
     });
     let exchange = Exchange::new(Parts {
         node: identity.node,
         consensus: consensus.clone(),
+        history,
         content: content.clone(),
         cluster_key: keyring,
         clock,
@@ -212,8 +224,10 @@ async fn start(
         nodes: Arc::new(MeshNodes { mesh: mesh.clone(), own: own.clone() }),
         public_names: keeper::public_names(&config)?,
         content_max: config.storage.content_max.0,
+        ended_kept: config.storage.ended_kept.0,
         open_max: open_max(&config),
         uploads_max: memory.uploads,
+        facts_wanted,
     });
     dispatch.serve(Services {
         consensus: consensus.clone(),

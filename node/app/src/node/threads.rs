@@ -11,8 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::grants::{Grant, TooFew, left_in_groups};
 
-/// Threads of the state's files and of the log, the first thread, and one for signals.
-const STORAGE: usize = 8;
+/// Threads of the files of state and history and of the log, the first thread, and one for signals.
+const STORAGE: usize = 10;
 /// Threads that wait for disks: with fewer, the sync of a log waits for the reading of contents.
 const WAITING_MIN: usize = 8;
 /// More wait for one another in the system's queue, and each has a stack.
@@ -34,7 +34,7 @@ impl Threads {
     pub fn raise(polling: usize) -> Result<Self, TooFew> {
         let limit = getrlimit(Resource::Nproc);
         // A limit that cannot be raised is one that we live with.
-        let _ = setrlimit(Resource::Nproc, Rlimit { current: limit.maximum, ..limit });
+        setrlimit(Resource::Nproc, Rlimit { current: limit.maximum, ..limit }).ok();
         let own = getrlimit(Resource::Nproc).current;
         let granted = own.into_iter().chain(left_in_groups(Grant::Threads)).min();
         let granted =
@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn storage_has_its_threads_first() {
-        let few = TooFew { of: Grant::Threads, granted: 16, needed: 17 };
-        assert_eq!(Threads::share(16, 1), Err(few));
-        for (granted, waiting) in [(17, 8), (40, 31), (73, 64), (usize::MAX, 64)] {
+        let few = TooFew { of: Grant::Threads, granted: 18, needed: 19 };
+        assert_eq!(Threads::share(18, 1), Err(few));
+        for (granted, waiting) in [(19, 8), (42, 31), (75, 64), (usize::MAX, 64)] {
             assert_eq!(Threads::share(granted, 1).map(|shared| shared.waiting), Ok(waiting));
         }
     }

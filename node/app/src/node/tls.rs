@@ -104,7 +104,7 @@ impl NodeTls {
         let before = (self.presented.chain(), self.authority.lock().clone());
         let (mut chain, mut authority) = before.clone();
         let mut is_of_another = false;
-        if let Some(named) = exchange.authorities() {
+        if let Some(named) = exchange.authority().authorities() {
             is_of_another = !certs::is_issued_by(&chain[0], &named.certificate)?;
             authority = CertificateDer::from(named.certificate);
             chain.truncate(1);

@@ -127,6 +127,9 @@ texts! {
     FIX_MEMORY = "tăng MemoryMax trong dịch vụ, hoặc bộ nhớ của máy, rồi khởi động lại", "raise MemoryMax in the service, or the machine's memory, then start it again";
     NODE_LOCKED = "Một tiến trình khác đang dùng {path}.", "Another process is using {path}.";
     FIX_NODE_LOCKED = "xem tiến trình đó: systemctl status lgsp; mỗi thư mục chỉ chạy một lgsp run", "see that process: systemctl status lgsp; only one lgsp run may use a directory";
+    NODE_OLDER = "{path} do một bản lgsp trước bản phát hành đầu tiên ghi.", "{path} was written by an lgsp before the first release.";
+    NODE_OLDER_WHY = "định dạng {found}; trước bản phát hành đầu tiên, định dạng cũ không được đọc", "format {found}; before the first release older formats are not read";
+    FIX_NODE_OLDER = "lập lại cụm bằng bản này: lgsp init vào một thư mục mới", "set the cluster up anew with this version: lgsp init into a new directory";
     NODE_NEWER = "{path} do một bản lgsp mới hơn ghi.", "{path} was written by a newer lgsp.";
     NODE_NEWER_WHY = "định dạng {found}; bản này chưa biết", "format {found}, which this version does not know";
     FIX_NODE_NEWER = "chạy bản mới hơn; xem bản này: lgsp --version", "run the newer version; see this one: lgsp --version";

@@ -498,6 +498,7 @@ pub const ALL: &[Entry] = &[
         ],
         args: &[("watch", t("Theo dõi đến khi gói tin kết thúc", "Watch until the packet ends"))],
     },
+    super::receipts::HELP_FETCH,
     super::packets::HELP_CANCEL,
     super::packets::HELP_REJECT,
     Entry {
@@ -559,27 +560,19 @@ pub const ALL: &[Entry] = &[
             ("digest", t("Mã băm SHA-256 đã tính", "Its SHA-256, if it is known")),
         ],
     },
-    Entry {
-        path: "config",
-        about: t("Tệp cấu hình của nút", "The node's configuration"),
-        examples: ["lgsp config check /etc/lgsp/lgsp.toml", "lgsp config show /etc/lgsp/lgsp.toml"],
-        args: &[],
-    },
-    Entry {
-        path: "config check",
-        about: t("Kiểm tra tệp cấu hình", "Check a configuration"),
-        examples: ["lgsp config check /etc/lgsp/lgsp.toml", "lgsp config check lgsp.toml -o json"],
-        args: &[("file", t("Tệp cấu hình", "The configuration"))],
-    },
-    Entry {
-        path: "config show",
-        about: t(
-            "In cấu hình có hiệu lực, kể cả giá trị mặc định",
-            "Print the configuration in force, defaults included",
-        ),
-        examples: ["lgsp config show /etc/lgsp/lgsp.toml", "lgsp config show lgsp.toml -o json"],
-        args: &[("file", t("Tệp cấu hình", "The configuration"))],
-    },
+    super::receipts::HELP,
+    super::edxml_help::HELP,
+    super::edxml_help::HELP_SHOW,
+    super::edxml_help::HELP_CHECK,
+    super::edxml_help::HELP_EXTRACT,
+    super::edxml_help::HELP_BUILD,
+    super::edxml_help::HELP_STATUS,
+    super::edxml_help::HELP_SIGN_TEST,
+    super::simulate::HELP,
+    super::simulate::HELP_NATIONAL,
+    super::settings::HELP,
+    super::settings::HELP_CHECK,
+    super::settings::HELP_SHOW,
     Entry {
         path: "completion",
         about: t(

@@ -22,10 +22,11 @@ macro_rules! parts {
     };
 }
 parts!(
-    authority, demo, encoding, exits, failures, help, identity, packets, reasons, settings, states,
-    units, words
+    authority, demo, edxml, encoding, exits, failures, help, identity, packets, reasons, receipts,
+    settings, simulate, states, units, words
 );
 pub mod clocks;
+pub mod edxml_help;
 pub mod moments;
 
 /// A language of the program.

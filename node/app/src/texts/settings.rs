@@ -1,6 +1,10 @@
 //! What is wrong with a file of settings (TOML), in the language of the talk: the reader's own words are English.
 
-use super::{Lang, reasons, texts};
+use super::{
+    Lang,
+    help::{Entry, t},
+    reasons, texts,
+};
 
 texts! {
     UNKNOWN = "không có mục {name}", "there is no setting {name}";
@@ -22,6 +26,33 @@ texts! {
     STRING = "chuỗi ký tự viết sai: thiếu dấu ngoặc kép đóng, hoặc có dấu \\ không hợp lệ", "the text is not valid: its closing quotation mark is missing, or a \\ is in the wrong place";
     SYNTAX = "không đúng cú pháp TOML", "this is not valid TOML";
 }
+
+/// Help.
+pub const HELP: Entry = Entry {
+    path: "config",
+    about: t("Tệp cấu hình của nút", "The node's configuration"),
+    examples: ["lgsp config check /etc/lgsp/lgsp.toml", "lgsp config show /etc/lgsp/lgsp.toml"],
+    args: &[],
+};
+
+/// Help.
+pub const HELP_CHECK: Entry = Entry {
+    path: "config check",
+    about: t("Kiểm tra tệp cấu hình", "Check a configuration"),
+    examples: ["lgsp config check /etc/lgsp/lgsp.toml", "lgsp config check lgsp.toml -o json"],
+    args: &[("file", t("Tệp cấu hình", "The configuration"))],
+};
+
+/// Help.
+pub const HELP_SHOW: Entry = Entry {
+    path: "config show",
+    about: t(
+        "In cấu hình có hiệu lực, kể cả giá trị mặc định",
+        "Print the configuration in force, defaults included",
+    ),
+    examples: ["lgsp config show /etc/lgsp/lgsp.toml", "lgsp config show lgsp.toml -o json"],
+    args: &[("file", t("Tệp cấu hình", "The configuration"))],
+};
 
 /// What the reader of TOML found wrong.
 pub fn of_toml(lang: Lang, said: &str) -> String {
@@ -100,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_is_found() {
-        let words = ["reserve", "spare", "content_max"];
+        let words = ["reserve", "spare", "content_max", "ended_kept"];
         assert_eq!(nearest("reserv", &words), Some("reserve"));
         assert_eq!(nearest("content-max", &words), Some("content_max"));
         assert_eq!(nearest("port", &words), None);

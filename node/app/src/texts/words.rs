@@ -73,7 +73,7 @@ texts! {
     WARNINGS = "{count} cảnh báo.   Xem: lgsp check", "Warnings: {count}.   See: lgsp check";
 
     ASK_NAME = "{what}\nKhông quay lại được. Gõ lại {name} để làm: ", "{what}\nThis cannot be undone. Type {name} to do it: ";
-    ASK_REMOVE = "Gỡ nút {name} khỏi cụm.", "Remove the node {name} from the cluster.";
+    ASK_REMOVE = "Gỡ nút {name} khỏi cụm. Từ lúc này nút không được tính nữa; nội dung của nó được chép sang các nút khác, rồi nó rời hẳn và khoá của cụm được thay. Nút chỉ quay lại được như một nút mới, với thư mục trống.", "Remove the node {name} from the cluster. From now on it does not count; what it holds is copied to the others, then it is gone for good and the keys of the cluster are rotated. It comes back only as a new node, with an empty directory.";
     ASK_CLOSE_LOST = "Đóng {name} gói tin đã mất nội dung: các lần chuyển giao còn mở sẽ là thất bại. Nếu ổ đĩa của một nút còn có thể quay lại, hãy đợi.", "Packets to close, whose content is lost: {name}. Their open deliveries will count as failed. If the disk of a node can still come back, wait.";
     DONE_LOST_CLOSED = "đã đóng {count} gói tin mất nội dung; nguồn và đích đã được báo", "packets closed because their content is lost: {count}; sources and targets were told";
     STATUS_LOST = "{count} gói tin mất nội dung.   Xem: lgsp packet lost", "Packets that have lost their content: {count}.   See: lgsp packet lost";
@@ -161,6 +161,8 @@ texts! {
     CHECK_MISSING = "{count} nội dung chưa tìm thấy; nút vắng mặt: {nodes}", "contents not found yet: {count}; nodes that are away: {nodes}";
     FIX_LOST = "nếu còn bản sao thư mục content/ của một nút: dừng nút, trả thư mục về, chạy lại; nếu không: lgsp packet lost, rồi lgsp packet lost --close", "if a copy of a node's content/ still exists: stop the node, put it back, start it; if not: lgsp packet lost, then lgsp packet lost --close";
     FIX_MISSING = "cho nút vắng mặt chạy lại; nếu nó mất hẳn: lgsp member remove", "start the nodes that are away; one that is lost for good: lgsp member remove";
+    CHECK_HISTORY = "{node} thiếu đến {count} sự kiện của lịch sử mà không nút nào đang trả lời có; nút vắng mặt: {nodes}", "{node} lacks facts of the history that no node which answers has, at most: {count}; nodes that are away: {nodes}";
+    FIX_HISTORY = "cho nút vắng mặt chạy lại; nếu nó mất hẳn mà còn bản sao thư mục history/ của một nút: đưa bản sao vào bằng một máy mới gia nhập; đến lúc đó gói tin cũ được trả lời 503", "start the nodes that are away; if they are lost for good and a copy of a node's history/ still exists: bring it in by a machine that joins; until then old packets are answered with 503";
     CHECK_CONNECTIONS = "hệ thống cho nút ít kết nối hơn cấu hình ({detail})", "the system grants a node fewer connections than configured ({detail})";
     CHECK_SECOND_LIFE = "một nút chạy ở hai nơi ({detail})", "a node runs in two places ({detail})";
     CHECK_WAITING = "{node} đã được nhận vào cụm nhưng chưa chạy lần nào", "{node} was admitted and has never run";

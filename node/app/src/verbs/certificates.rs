@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::NodeStatus;
+use client::{NodeStatus, Role};
 use futures_util::future::join_all;
 use model::Moment;
 use tokio::time::timeout;
@@ -32,7 +32,7 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Fills in when the certificates of the nodes end, all asked at once. One that does not show its own in time keeps none.
 pub(super) async fn fill_in(context: &Context, loaded: &Loaded, nodes: &mut [NodeStatus]) {
-    let asked = nodes.iter_mut().filter(|node| node.reachable && node.role != "removed");
+    let asked = nodes.iter_mut().filter(|node| node.reachable && node.role != Role::Removed);
     join_all(asked.map(async |node| {
         let Some(url) = &node.api_url else { return };
         let shown = timeout(SHOWN_WITHIN, end_of(context, loaded, url)).await;

@@ -1,6 +1,6 @@
 //! `check`: every part of the cluster, one mark a line, and what to do under each fault.
 
-use client::{Key, NodeStatus, Status};
+use client::{Key, NodeStatus, Role, Status, WarningKind};
 use serde_json::json;
 
 use super::{
@@ -13,8 +13,6 @@ use crate::{
     texts::{Text, identity as t, words as w},
 };
 
-/// Less free space than this share of the disk is told.
-const DISK_LOW_PERCENT: u64 = 15;
 /// Less than this is a fault.
 const DISK_BAD_PERCENT: u64 = 5;
 /// A certificate is renewed when a third of its life is left (30 days); later is told.
@@ -57,6 +55,7 @@ pub async fn check(context: &Context, args: CheckArgs) -> Done {
     findings.time(&status, super::clocks::own_clock());
     findings.storage(&status);
     findings.contents(&status);
+    findings.history(&status);
     let keys = super::registry::all_keys(&client, KEYS_MAX).await;
     let keys = keys.map_err(|error| Failure::client(out.lang, "", &error).what.clone());
     findings.security(&keys);
@@ -92,9 +91,7 @@ impl Findings<'_> {
 
     fn cluster(&mut self, status: &Status) {
         let (out, group) = (self.out, w::CHECK_CLUSTER);
-        let voters: Vec<&NodeStatus> = members(status)
-            .filter(|node| matches!(node.role.as_str(), "leader" | "voter"))
-            .collect();
+        let voters: Vec<&NodeStatus> = members(status).filter(|node| node.votes()).collect();
         let takes_part = |node: &&&NodeStatus| {
             node.reachable && node.standing.as_deref().is_none_or(|standing| standing == "full")
         };
@@ -139,7 +136,7 @@ impl Findings<'_> {
         let forgetful = super::forward::somebody_forgot(status);
         for node in members(status) {
             let named: [(&str, &dyn std::fmt::Display); 1] = [("node", &node.name)];
-            if !node.reachable && node.role == "waiting" {
+            if !node.reachable && node.role == Role::Waiting {
                 let (text, fix) = (out.fill(w::CHECK_WAITING, &named), out.text(w::FIX_WAITING));
                 self.add(group, "waiting", Mark::Warn, text, Some(fix.to_owned()));
             } else if !node.reachable {
@@ -153,7 +150,7 @@ impl Findings<'_> {
                 };
                 let fix = out.fill(fix, &[("node", &node.node)]);
                 self.add(group, "node_away", Mark::Bad, out.fill(w::CHECK_AWAY, &named), Some(fix));
-            } else if node.role == "learner" {
+            } else if node.role == Role::Learner {
                 self.add(group, "learner", Mark::Warn, out.fill(w::CHECK_LEARNER, &named), None);
             }
         }
@@ -171,28 +168,29 @@ impl Findings<'_> {
             self.add(group, "same_name", Mark::Warn, text, fix);
         }
         // What has a line of its own below is not said twice.
-        let own_line = [
-            "disk_free",
-            "disk_full",
-            "clock_offset",
-            "time_ahead",
-            "time_behind",
-            "node_unreachable",
-            "node_copied",
-            "node_went_back",
-            "node_catching_up",
-            "node_apart",
-            "node_holds_more",
-            "not_a_voter",
-            "content_lost",
-            "content_missing",
-        ];
-        let others = status.warnings.iter();
-        for warning in others.filter(|warning| !own_line.contains(&warning.word.as_str())) {
-            let text = match warning.word.as_str() {
-                "connections_few" => w::CHECK_CONNECTIONS,
-                "second_life" => w::CHECK_SECOND_LIFE,
-                _ => w::CHECK_WARNING,
+        for warning in &status.warnings {
+            use WarningKind as W;
+            let (text, fix) = match warning.word.known() {
+                Some(
+                    W::DiskFree
+                    | W::DiskFull
+                    | W::ClockOffset
+                    | W::TimeAhead
+                    | W::TimeBehind
+                    | W::NodeUnreachable
+                    | W::NodeCopied
+                    | W::NodeWentBack
+                    | W::NodeCatchingUp
+                    | W::NodeApart
+                    | W::NodeHoldsMore
+                    | W::NotAVoter
+                    | W::ContentLost
+                    | W::ContentMissing
+                    | W::HistoryMissing,
+                ) => continue,
+                Some(W::ConnectionsFew) => (w::CHECK_CONNECTIONS, Some(w::FIX_DESCRIPTORS)),
+                Some(W::SecondLife) => (w::CHECK_SECOND_LIFE, None),
+                None => (w::CHECK_WARNING, None),
             };
             // It begins with the node.
             let detail = match warning.detail.strip_prefix("node ") {
@@ -200,8 +198,7 @@ impl Findings<'_> {
                 None => warning.detail.clone(),
             };
             let text = out.fill(text, &[("word", &warning.word), ("detail", &detail)]);
-            let fix =
-                (warning.word == "connections_few").then(|| out.text(w::FIX_DESCRIPTORS).into());
+            let fix = fix.map(|fix| out.text(fix).to_owned());
             self.add(group, "warning", Mark::Warn, text, fix);
         }
     }
@@ -221,7 +218,7 @@ impl Findings<'_> {
                 );
                 continue;
             };
-            let percent = (u128::from(free) * 100 / u128::from(total)) as u64;
+            let percent = u128::from(free) * 100 / u128::from(total);
             let size = size_text(free);
             let values: [(&str, &dyn std::fmt::Display); 3] =
                 [("node", &node.name), ("free", &size), ("percent", &percent)];
@@ -229,32 +226,14 @@ impl Findings<'_> {
                 _ if node.disk_reserve.is_some_and(|reserve| free <= reserve) => {
                     (Mark::Bad, w::CHECK_DISK_FULL)
                 }
-                low if low < DISK_BAD_PERCENT => (Mark::Bad, w::CHECK_DISK_LOW),
-                low if low < DISK_LOW_PERCENT => (Mark::Warn, w::CHECK_DISK_LOW),
+                low if low < u128::from(DISK_BAD_PERCENT) => (Mark::Bad, w::CHECK_DISK_LOW),
+                low if low < u128::from(conductor::DISK_FREE_WARNED_PERCENT) => {
+                    (Mark::Warn, w::CHECK_DISK_LOW)
+                }
                 _ => (Mark::Good, w::CHECK_DISK),
             };
             let fix = (mark != Mark::Good).then(|| out.text(w::FIX_DISK).to_owned());
             self.add(group, "disk", mark, out.fill(text, &values), fix);
-        }
-    }
-
-    /// Contents that are gone, and contents that nobody who answers has.
-    fn contents(&mut self, status: &Status) {
-        let (out, group) = (self.out, w::CHECK_STORAGE);
-        let missing = members(status).filter_map(|node| node.contents_missing).max().unwrap_or(0);
-        if status.lost > 0 {
-            let text = out.fill(w::CHECK_LOST, &[("count", &status.lost)]);
-            let fix = Some(out.text(w::FIX_LOST).to_owned());
-            self.add(group, "content_lost", Mark::Bad, text, fix);
-        }
-        if missing > 0 {
-            let nodes = away(out, status);
-            let text = out.fill(w::CHECK_MISSING, &[("count", &missing), ("nodes", &nodes)]);
-            let fix = Some(out.text(w::FIX_MISSING).to_owned());
-            self.add(group, "content_missing", Mark::Warn, text, fix);
-        }
-        if (status.lost, missing) == (0, 0) {
-            self.add(group, "contents", Mark::Good, out.text(w::CHECK_CONTENTS).into(), None);
         }
     }
 
@@ -298,7 +277,7 @@ impl Findings<'_> {
 
     fn exposed(&mut self, status: &Status, keys: &[Key]) {
         let (out, group) = (self.out, w::CHECK_SECURITY);
-        for node in status.nodes.iter().filter(|node| node.role == "removed") {
+        for node in status.nodes.iter().filter(|node| node.role == Role::Removed) {
             let count = super::renew::exposed(keys, node).len();
             if count > 0 {
                 let text = out.fill(t::CHECK_EXPOSED, &[("node", &node.node), ("count", &count)]);
@@ -376,7 +355,7 @@ pub(super) fn away(out: &Out, status: &Status) -> String {
 }
 
 pub(super) fn members(status: &Status) -> impl Iterator<Item = &NodeStatus> {
-    status.nodes.iter().filter(|node| node.role != "removed")
+    status.nodes.iter().filter(|node| node.role != Role::Removed)
 }
 
 pub(super) fn count(all: &[Finding], mark: Mark) -> usize {
@@ -447,6 +426,7 @@ mod tests {
         findings.time(&status, Moment(NOW));
         findings.storage(&status);
         findings.contents(&status);
+        findings.history(&status);
         findings.security(&Ok(keys));
         findings.certificate(&status.nodes[0], Ok(71));
         findings.purge(&status);
@@ -561,6 +541,18 @@ mod tests {
         assert!(lost.fix.as_ref().is_some_and(|fix| fix.contains("lgsp packet lost")), "{lost:?}");
         assert!(missing.mark == Mark::Warn && missing.text.contains("nut-3"), "{missing:?}");
         assert!(gone.iter().all(|finding| finding.word != "warning"), "not twice");
+        let mut lacks = node(1, "leader", true, 90, 0);
+        lacks["facts_wanted"] = 21.into();
+        let short = findings(
+            json!({"health": "degraded", "tolerates": 0, "nodes": [lacks, node(3, "voter", false, 90, 0)],
+                "warnings": [{"word": "history_missing", "detail": "node 1: 21"}]}),
+            json!([]),
+        );
+        let facts: Vec<_> = short.iter().filter(|f| f.word == "history_missing").collect();
+        assert!(facts.len() == 1 && facts[0].mark == Mark::Warn, "{facts:?}");
+        assert!(facts[0].text.contains("21") && facts[0].text.contains("nut-3"), "{facts:?}");
+        assert!(facts[0].fix.as_ref().is_some_and(|fix| fix.contains("history/")), "{facts:?}");
+        assert!(short.iter().all(|finding| finding.word != "warning"), "not twice");
         let mut full = node(1, "leader", true, 90, 0);
         full["disk_reserve"] = 90.into();
         let full =

@@ -1,6 +1,7 @@
 //! Clocks: what `check` says of them, and what an administrator asks at a node when no signature passes.
 
-use client::{NodeStatus, Status};
+use client::{NodeStatus, Role, Status};
+use conductor::{TRUST_AHEAD_WARNED_MS, TRUST_BEHIND_WARNED_MS};
 use model::Moment;
 use serde_json::json;
 
@@ -17,10 +18,6 @@ const CLOCK_OFF_MS: i64 = 250;
 const CLOCK_BAD_MS: i64 = machine::DATE_STILL_MS as i64;
 /// The caller's clock is compared over the network, and with its own whole seconds.
 const OWN_CLOCK_OFF_MS: i64 = 5_000;
-/// The trusted date ahead of the cluster's by more refuses signatures that are good.
-const TRUST_AHEAD_MS: i64 = 60_000;
-/// Behind by more, nonces of more than a day are kept longer than they need be.
-const TRUST_BEHIND_MS: i64 = 86_400_000;
 
 /// This machine's clock.
 pub fn own_clock() -> Moment {
@@ -28,7 +25,7 @@ pub fn own_clock() -> Moment {
 }
 
 fn difference_ms(a: Moment, b: Moment) -> i64 {
-    (i128::from(a.0) - i128::from(b.0)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    a.0.checked_signed_diff(b.0).unwrap_or(if a > b { i64::MAX } else { i64::MIN })
 }
 
 /// A span for people, with its sign: `+2 d`, `-3 h`, `+12 s`, `-40 ms`.
@@ -57,11 +54,11 @@ impl Findings<'_> {
         }
         let ahead = status.trusted_ahead_ms.unwrap_or_default();
         let span = signed_span(ahead);
-        if ahead > TRUST_AHEAD_MS {
+        if ahead > TRUST_AHEAD_WARNED_MS {
             let text = out.fill(w::CHECK_TRUST_AHEAD, &[("span", &span)]);
             let fix = Some(out.text(w::FIX_TRUST).to_owned());
             self.add(group, "time_ahead", Mark::Bad, text, fix);
-        } else if ahead < -TRUST_BEHIND_MS {
+        } else if ahead < -TRUST_BEHIND_WARNED_MS {
             let text = out.fill(w::CHECK_TRUST_BEHIND, &[("span", &span)]);
             let fix = Some(out.text(w::FIX_TRUST).to_owned());
             self.add(group, "time_behind", Mark::Warn, text, fix);
@@ -70,7 +67,7 @@ impl Findings<'_> {
 
     fn node_clocks(&mut self, status: &Status) {
         let (out, group) = (self.out, w::CHECK_TIME);
-        let present = status.nodes.iter().filter(|node| node.role != "removed");
+        let present = status.nodes.iter().filter(|node| node.role != Role::Removed);
         let offsets: Vec<(&NodeStatus, i64)> =
             present.filter_map(|node| Some((node, node.clock_offset_ms?))).collect();
         let Some(most) = offsets.iter().map(|(_, ms)| ms.saturating_abs()).max() else {
@@ -133,7 +130,7 @@ fn tell(out: &Out, answer: &Answer) -> Exit {
     let trusted = answer.trusted_ahead_ms.unwrap_or_default();
     let far = |ms: i64| ms.saturating_abs() > CLOCK_BAD_MS;
     let astray = answer.clocks.iter().any(|clock| clock.ahead_ms.is_none_or(far));
-    let good = answer.fresh && !far(ahead) && !astray && trusted <= TRUST_AHEAD_MS;
+    let good = answer.fresh && !far(ahead) && !astray && trusted <= TRUST_AHEAD_WARNED_MS;
     let exit = if good { Exit::Ok } else { Exit::Degraded };
     if !out.is_table() {
         out.json("lgsp.time/1", json!({ "answer": answer, "this_machine": own.to_string() }));

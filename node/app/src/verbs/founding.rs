@@ -137,14 +137,15 @@ fn clear(directory: &Path, existed: bool) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         // What cannot be removed is told by the next try.
-        let _ = if path.is_dir() {
+        let removed = if path.is_dir() {
             std::fs::remove_dir_all(&path)
         } else {
             std::fs::remove_file(&path)
         };
+        removed.ok();
     }
     if !existed {
-        let _ = std::fs::remove_dir(directory);
+        std::fs::remove_dir(directory).ok();
     }
 }
 

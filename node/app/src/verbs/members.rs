@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use client::NodeStatus;
+use client::{NodeStatus, Role};
 use model::NodeId;
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub async fn list(context: &Context) -> Done {
     }
     let rows = members.iter().map(|member| {
         let (mark, state) = standing(member);
-        let state = if member.role == "removed" {
+        let state = if member.role == Role::Removed {
             String::new()
         } else {
             format!("{} {}", out.sign(mark), out.text(state))
@@ -32,7 +32,7 @@ pub async fn list(context: &Context) -> Done {
         vec![
             member.node.to_string(),
             member.name.clone(),
-            out.text(role(&member.role)).to_owned(),
+            out.text(role(member.role.known())).to_owned(),
             state,
             member.mesh_address.clone().unwrap_or_default(),
             member.api_url.clone().unwrap_or_default(),
@@ -54,8 +54,8 @@ pub async fn list(context: &Context) -> Done {
 
 /// Whether a node answers, as a mark and a word.
 pub fn standing(member: &NodeStatus) -> (Mark, Text) {
-    match (member.reachable, member.role.as_str()) {
-        (false, "waiting") => (Mark::Warn, words::NOT_STARTED),
+    match (member.reachable, member.role.known()) {
+        (false, Some(Role::Waiting)) => (Mark::Warn, words::NOT_STARTED),
         (false, _) => (Mark::Bad, words::AWAY),
         (true, _) if member.standing.as_deref() == Some("copied") => (Mark::Bad, words::COPIED),
         (true, _) if member.standing.as_deref() == Some("went_back") => {
@@ -65,21 +65,21 @@ pub fn standing(member: &NodeStatus) -> (Mark, Text) {
         (true, _) if member.standing.as_deref() == Some("catching_up") => {
             (Mark::Warn, words::LEARNER)
         }
-        (true, "learner") => (Mark::Warn, words::LEARNER),
+        (true, Some(Role::Learner)) => (Mark::Warn, words::LEARNER),
         (true, _) => (Mark::Good, words::GOOD),
     }
 }
 
-/// The word for a role.
-pub fn role(role: &str) -> Text {
+/// The word for a role; none is one that we do not know.
+pub fn role(role: Option<Role>) -> Text {
     match role {
-        "leader" => words::LEADER,
-        "voter" => words::VOTER,
-        "learner" => words::LEARNER,
-        "removed" => words::REMOVED,
-        "waiting" => words::WAITING,
-        "leaving" => words::LEAVING,
-        _ => words::UNKNOWN,
+        Some(Role::Leader) => words::LEADER,
+        Some(Role::Voter) => words::VOTER,
+        Some(Role::Learner) => words::LEARNER,
+        Some(Role::Removed) => words::REMOVED,
+        Some(Role::Waiting) => words::WAITING,
+        Some(Role::Leaving) => words::LEAVING,
+        None => words::UNKNOWN,
     }
 }
 
@@ -108,8 +108,7 @@ pub async fn token(context: &Context, minutes: Option<u32>) -> Done {
 
 /// How many nodes vote once this one is removed, and how many of them may fail then.
 fn left_without(members: &[NodeStatus], node: NodeId) -> (usize, usize) {
-    let votes = |member: &&NodeStatus| matches!(member.role.as_str(), "leader" | "voter");
-    let left = members.iter().filter(votes).filter(|member| member.node != node);
+    let left = members.iter().filter(|member| member.votes()).filter(|member| member.node != node);
     let (voters, live) = (left.clone().count(), left.filter(|member| member.reachable).count());
     (voters, live.saturating_sub(voters / 2 + 1))
 }
@@ -117,7 +116,7 @@ fn left_without(members: &[NodeStatus], node: NodeId) -> (usize, usize) {
 /// Names that several nodes of the cluster have, with their numbers.
 pub fn same_names(members: &[NodeStatus]) -> Vec<(String, String)> {
     let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for member in members.iter().filter(|member| member.role != "removed") {
+    for member in members.iter().filter(|member| member.role != Role::Removed) {
         nodes.entry(&member.name).or_default().push(member.node.to_string());
     }
     let several = nodes.into_iter().filter(|(name, nodes)| !name.is_empty() && nodes.len() > 1);
@@ -130,7 +129,7 @@ pub async fn remove(context: &Context, node: NodeId, (force, yes): (bool, bool))
     let (client, _) = context.client()?;
     let members = client.members().await.map_err(context.failed())?;
     let Some(member) =
-        members.iter().find(|member| member.node == node && member.role != "removed")
+        members.iter().find(|member| member.node == node && member.role != Role::Removed)
     else {
         return Err(Failure::new(Exit::NotFound, out.fill(t::NODE_UNKNOWN, &[("node", &node)]))
             .fix(out.text(t::FIX_NODE_UNKNOWN))
@@ -167,11 +166,26 @@ mod tests {
         rows.iter().map(member).collect()
     }
 
+    /// The client has types of its own, so that it can differ from the server: here is where that shows.
+    #[test]
+    fn every_word_of_the_server_is_known_to_the_client() {
+        fn is_known<T: Copy + serde::de::DeserializeOwned>(word: &str) {
+            let read: client::Word<T> = serde_json::from_value(json!(word)).expect("a word");
+            assert!(read.known().is_some(), "{word}");
+        }
+        conductor::MemberRole::ALL.iter().for_each(|role| is_known::<Role>(role.as_str()));
+        conductor::Health::ALL
+            .iter()
+            .for_each(|health| is_known::<client::Health>(health.as_str()));
+        let kinds = conductor::WarningKind::ALL.iter();
+        kinds.for_each(|kind| is_known::<client::WarningKind>(kind.as_str()));
+    }
+
     /// Finding 24: one that was admitted and has not run yet is not told as lost.
     #[test]
     fn a_node_that_has_not_run_yet_waits() {
         let waiting = &members(&[(3, "c", "waiting", false)])[0];
-        assert_eq!(role(&waiting.role), words::WAITING);
+        assert_eq!(role(waiting.role.known()), words::WAITING);
         assert_eq!(standing(waiting), (Mark::Warn, words::NOT_STARTED));
     }
 

@@ -1,27 +1,33 @@
 //! What each command does.
 
+mod absent;
 mod authority;
 mod certificates;
 mod check;
 mod clocks;
 mod cluster;
 mod completion;
+mod edxml;
 mod ending;
 mod forward;
 mod founding;
+mod interrupts;
 mod lost;
 mod members;
 mod packets;
 mod plugin;
+mod receipts;
 mod receive;
 mod recover;
 mod registry;
 mod renew;
 mod run;
 mod send;
+mod simulate;
 mod status;
 mod units;
 mod units_list;
+mod verify;
 mod way;
 
 use std::{
@@ -38,8 +44,8 @@ use parking_lot::Mutex;
 use crate::{
     cli::{
         AppVerb, Cli, ClusterKeyVerb, ClusterVerb, ConfigVerb, Exit, Failure, Global, KeyVerb,
-        MemberVerb, Out, Output, PacketVerb, TimeVerb, UnitVerb, Verb, command, language,
-        usage_failure, usage_in,
+        MemberVerb, Out, Output, PacketVerb, SimulateVerb, TimeVerb, UnitVerb, Verb, command,
+        language, usage_failure, usage_in,
     },
     config::{self, Config},
     demo, node,
@@ -100,7 +106,7 @@ impl Context {
             });
         }
         // A command that asks twice uses the same.
-        let _ = self.used.set(used.clone());
+        self.used.set(used.clone()).ok();
         Ok(used)
     }
 
@@ -165,12 +171,9 @@ impl Context {
                 .code(9003));
         }
         let mut stderr = std::io::stderr();
-        let _ = write!(
-            stderr,
-            "{}",
-            self.out.fill(words::ASK_NAME, &[("what", &what), ("name", &name)])
-        );
-        let _ = stderr.flush();
+        let question = self.out.fill(words::ASK_NAME, &[("what", &what), ("name", &name)]);
+        write!(stderr, "{question}").ok();
+        stderr.flush().ok();
         let mut typed = String::new();
         let read = std::io::stdin().read_line(&mut typed);
         if read.is_ok() && typed.trim() == name {
@@ -253,7 +256,7 @@ fn refuse(lang: crate::texts::Lang, words: &[String], error: &clap::Error) -> Ex
     if help {
         if error.use_stderr() {
             // Who has closed our stderr does not want to hear of it.
-            let _ = error.print();
+            error.print().ok();
             return Exit::Usage;
         }
         let text = error.render();
@@ -328,6 +331,9 @@ async fn dispatch(context: &Context, verb: Verb) -> Done {
             registry::revoke_key(context, access_key, yes).await
         }
         Verb::Packet(verb) => packet(context, verb).await,
+        Verb::Verify(args) => verify::verify(context, &args),
+        Verb::Edxml(verb) => edxml::edxml(context, verb),
+        Verb::Simulate(SimulateVerb::National(args)) => simulate::national(context, &args).await,
         Verb::Config(verb) => configuration(context, verb),
         Verb::Completion { shell } => completion::completion(context, shell),
     }
@@ -355,6 +361,7 @@ async fn packet(context: &Context, verb: PacketVerb) -> Done {
         PacketVerb::Send(args) => send::send(context, args).await,
         PacketVerb::List { list, inbox } => packets::list(context, list, inbox).await,
         PacketVerb::Show { packet, watch } => packets::show(context, packet, watch).await,
+        PacketVerb::Receipts { packet, to } => receipts::fetch(context, packet, to).await,
         PacketVerb::Lost { list, close: false, .. } => lost::list(context, list).await,
         PacketVerb::Lost { yes, .. } => lost::close(context, yes).await,
         PacketVerb::Cancel { packets, yes } => ending::cancel(context, packets, yes).await,

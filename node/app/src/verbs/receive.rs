@@ -23,8 +23,6 @@ use crate::{
 
 /// Packets that are received in one run, or fail in it: a bound, not a wish.
 const RECEIVED_MAX: usize = 1000;
-/// A page of the inbox.
-const PAGE: u32 = 200;
 
 /// Receives what waits, or one packet, or what comes.
 pub async fn receive(context: &Context, args: ReceiveArgs) -> Done {
@@ -81,7 +79,7 @@ impl Run {
     async fn empty_inbox(&mut self, context: &Context, client: &Client, args: &ReceiveArgs) {
         let mut cursor = None;
         loop {
-            let page = match client.inbox(cursor.as_deref(), PAGE).await {
+            let page = match client.inbox(cursor.as_deref(), client::PAGE_MAX).await {
                 Ok(page) => page,
                 Err(error) => return self.cut_off(context.failed()(error)),
             };
@@ -273,7 +271,7 @@ pub async fn confirm(
     let digest = match (digest, file) {
         (Some(digest), _) => digest,
         (None, Some(path)) => {
-            digest_of(&path).map_err(|error| Failure::file(out.lang, &path, &error))?
+            digest_of(&path).map_err(|error| Failure::file(out.lang, &path, &error))?.0
         }
         (None, None) => return Err(Failure::new(Exit::Usage, out.text(t::USAGE)).code(9002)),
     };
@@ -289,17 +287,18 @@ pub async fn confirm(
     Ok(Exit::Ok)
 }
 
-/// The digest of a file, read in pieces.
-pub fn digest_of(path: &Path) -> std::io::Result<Digest> {
+/// The digest of a file, read in pieces, and how many octets it has.
+pub fn digest_of(path: &Path) -> std::io::Result<(Digest, u64)> {
     use std::io::Read;
     let mut file = std::fs::File::open(path)?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    let (mut hasher, mut buffer, mut size) = (Sha256::new(), vec![0; 1 << 20], 0);
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok(Digest(hasher.finalize().into()));
+            return Ok((Digest(hasher.finalize().into()), size));
         }
         hasher.update(&buffer[..read]);
+        size += read as u64;
     }
 }
 

@@ -18,9 +18,6 @@ use crate::{
     written,
 };
 
-/// The largest page that the API gives.
-const PAGE_MAX: u32 = 200;
-
 /// Adds one unit.
 pub async fn add_unit(context: &Context, unit: NewUnit) -> Done {
     let (client, _) = context.client()?;
@@ -301,7 +298,7 @@ pub async fn collect<T>(
     let mut all = Page { items: Vec::new(), next: None };
     loop {
         let left = max - u32::try_from(all.items.len()).unwrap_or(max).min(max);
-        let page = fetch(all.next.as_deref(), left.min(PAGE_MAX)).await?;
+        let page = fetch(all.next.as_deref(), left.min(client::PAGE_MAX)).await?;
         let empty = page.items.is_empty();
         all.items.extend(page.items);
         all.next = page.next;

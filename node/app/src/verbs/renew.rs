@@ -5,7 +5,7 @@
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, time::Duration};
 
-use client::{Client, Key, NewKey, NodeStatus};
+use client::{Client, Key, NewKey, NodeStatus, Role};
 use model::{KeyAlgorithm, Moment, NodeId};
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ pub async fn renew(context: &Context, args: RenewArgs) -> Done {
     let members = client.members().await.map_err(context.failed())?;
     let removed = members
         .iter()
-        .find(|member| member.node == args.since_removal && member.role == "removed")
+        .find(|member| member.node == args.since_removal && member.role == Role::Removed)
         .ok_or_else(|| not_removed(out, args.since_removal))?;
     let keys = all_keys(&client, KEYS_MAX).await.map_err(context.failed())?;
     let exposed = exposed(&keys, removed);

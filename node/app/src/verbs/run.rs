@@ -49,14 +49,18 @@ fn start_log(log: &Log) -> Box<dyn Fn(Level) + Send + Sync> {
         Format::Text => {
             let builder = builder.with_filter_reloading();
             let handle = builder.reload_handle();
-            let _ = builder.try_init();
-            Box::new(move |level| drop(handle.reload(filter(level))))
+            builder.try_init().ok();
+            Box::new(move |level| {
+                handle.reload(filter(level)).ok();
+            })
         }
         Format::Json => {
             let builder = builder.json().with_filter_reloading();
             let handle = builder.reload_handle();
-            let _ = builder.try_init();
-            Box::new(move |level| drop(handle.reload(filter(level))))
+            builder.try_init().ok();
+            Box::new(move |level| {
+                handle.reload(filter(level)).ok();
+            })
         }
     }
 }
@@ -75,7 +79,7 @@ fn stop_with_parent() {
     let mut buffer = [0; 64];
     while std::io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}
     // The same way as anybody else would stop it.
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).ok();
 }
 
 #[cfg(test)]

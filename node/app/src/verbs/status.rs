@@ -1,6 +1,6 @@
 //! `status`: the cluster on one screen.
 
-use client::{NodeStatus, Status};
+use client::{Health, NodeStatus, Role, Status};
 
 use super::{
     Context, Done,
@@ -22,23 +22,23 @@ pub async fn status(context: &Context) -> Done {
         super::certificates::fill_in(context, &loaded, &mut status.nodes).await;
         out.json("lgsp.status/1", &status);
     }
-    Ok(exit_of(&status.health))
+    Ok(exit_of(status.health.known()))
 }
 
-/// The exit code that a health has.
-pub fn exit_of(health: &str) -> Exit {
+/// The exit code that a health has; one that we do not know is no good one.
+pub fn exit_of(health: Option<Health>) -> Exit {
     match health {
-        "healthy" => Exit::Ok,
-        "degraded" => Exit::Degraded,
-        _ => Exit::Failed,
+        Some(Health::Healthy) => Exit::Ok,
+        Some(Health::Degraded) => Exit::Degraded,
+        Some(Health::Unavailable) | None => Exit::Failed,
     }
 }
 
 fn health(status: &Status) -> Text {
-    match status.health.as_str() {
-        "healthy" => words::HEALTHY,
-        "degraded" => words::DEGRADED,
-        _ => words::UNAVAILABLE,
+    match status.health.known() {
+        Some(Health::Healthy) => words::HEALTHY,
+        Some(Health::Degraded) => words::DEGRADED,
+        Some(Health::Unavailable) | None => words::UNAVAILABLE,
     }
 }
 
@@ -52,8 +52,8 @@ fn show(out: &Out, status: &Status) {
     ];
     out.print(out.fill(words::STATUS_HEAD, &head));
     out.print("");
-    let nodes = status.nodes.iter().filter(|node| node.role != "removed");
-    let can_lead = status.health != "unavailable";
+    let nodes = status.nodes.iter().filter(|node| node.role != Role::Removed);
+    let can_lead = status.health != Health::Unavailable;
     let headers = [
         words::COL_NODE,
         words::COL_NAME,
@@ -84,7 +84,8 @@ fn show(out: &Out, status: &Status) {
 
 /// The role of a node. Without a majority nobody leads, whoever did last.
 fn role_now(node: &NodeStatus, can_lead: bool) -> Text {
-    role(if can_lead || node.role != "leader" { &node.role } else { "voter" })
+    let known = node.role.known();
+    role(if can_lead || known != Some(Role::Leader) { known } else { Some(Role::Voter) })
 }
 
 fn row(out: &Out, node: &NodeStatus, can_lead: bool) -> Vec<String> {

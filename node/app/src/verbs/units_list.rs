@@ -10,7 +10,7 @@ use std::{
 
 use client::NewUnit;
 use csv::StringRecord;
-use model::{Label, UnitCode, UnitKind};
+use model::{Label, UnitCode, UnitKind, lengths::in_memory};
 
 use crate::{
     cli::{Exit, Failure, meant},
@@ -96,7 +96,7 @@ struct Lines<'t> {
 impl Lines<'_> {
     /// The line on which a record begins. The reader's own count stands before the empty lines that it skips.
     fn of(&mut self, record: &StringRecord) -> u64 {
-        let begin = record.position().map_or(0, |position| position.byte() as usize);
+        let begin = record.position().map_or(0, |position| in_memory(position.byte()));
         let octets = self.text.as_bytes();
         let empty = |octet: &u8| matches!(octet, b'\n' | b'\r');
         let skipped =

@@ -4,7 +4,7 @@
 
 use auth::{
     Header, KeyMaterial, Material, Policy, PublicKey, PublicNames, Rejection, RequestHead, Scheme,
-    Secret, SignRequest, Signer, SigningKey, VerifiedCaller, content_digest_sha256, verify,
+    Secret, SignRequest, Signed, Signer, SigningKey, Whole, content_digest_sha256, verify,
 };
 use model::{AccessKey, Grant, KeyAlgorithm, KeyStatus, Moment};
 use sha2::{Digest as _, Sha256};
@@ -196,21 +196,23 @@ pub fn lookup(record: KeyMaterial) -> impl Fn(&AccessKey) -> Option<KeyMaterial>
     }
 }
 
-/// The whole check, as a node does it: the head, then the body as it streams.
+/// The whole check, as a node does it: the head, then the body, which may come in pieces or at once.
 pub fn check(
     request: &Request,
     now: Moment,
     record: &KeyMaterial,
-) -> Result<VerifiedCaller, Rejection> {
-    let caller = request.with_head(|head| verify(head, now, &lookup(record.clone()), &policy()))?;
-    let mut body = caller.content().checker();
+) -> Result<Signed<Whole>, Rejection> {
+    let head = request.with_head(|head| verify(head, now, &lookup(record.clone()), &policy()))?;
+    let mut body = head.content().checker();
     for piece in request.body.chunks(7) {
         body.update(piece);
     }
-    body.finish()?;
-    Ok(caller)
+    let streamed = body.finish();
+    let whole = head.with_statement(&request.body);
+    assert_eq!(whole.as_ref().map(drop), streamed.as_ref().map(drop), "in pieces and at once");
+    whole
 }
 
-pub fn check_hmac(request: &Request) -> Result<VerifiedCaller, Rejection> {
+pub fn check_hmac(request: &Request) -> Result<Signed<Whole>, Rejection> {
     check(request, NOW, &record(key_pair(KeyAlgorithm::HmacSha256).1))
 }

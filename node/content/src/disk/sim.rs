@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use super::{Disk, DiskFuture, File, Write};
-use crate::lengths::{in_memory, micros_of};
+use model::lengths::{in_memory, micros_of};
 
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;

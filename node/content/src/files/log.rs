@@ -3,12 +3,11 @@
 use std::{io, sync::Arc};
 
 use bytes::BytesMut;
-use model::SpaceId;
+use model::{SpaceId, lengths::in_memory};
 
 use crate::{
     disk::File,
     layout::Layout,
-    lengths::in_memory,
     protocol::Standing,
     record::{FILE_HEAD, FRAME_HEAD, Fence, FrameHead, Identity, SEAL_PLACE, SealMark},
     source::Source,

@@ -38,6 +38,8 @@ pub(crate) type Answer = Box<dyn FnOnce(Vec<Verdict>) + Send>;
 pub(crate) enum Rule {
     /// The first one stays: the same record is durable, another one is refused.
     Keep,
+    /// The same; and all nodes hold it by what they agreed on, so that this one does beyond the index's cap.
+    Agreed,
     /// A repair: the new one replaces the bad one at this place, which is destroyed afterwards. One
     /// that lies elsewhere by then stays.
     Replace(RecordAt),
@@ -252,6 +254,7 @@ impl Committer {
             Ok(Some(Location::Record(held))) if rule == Rule::Replace(held) => None,
             Ok(Some(Location::Record(held))) if held.mark == mark => Some(Verdict::Durable),
             Ok(Some(_)) => Some(Verdict::Exists),
+            Err(Error::TooMany) if rule == Rule::Agreed => None,
             Err(error) => Some(Verdict::of(&error)),
         }
     }

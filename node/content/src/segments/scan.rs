@@ -7,13 +7,15 @@
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use bytes::BytesMut;
-use model::SpaceId;
+use model::{
+    SpaceId,
+    lengths::{in_form, in_memory},
+};
 
 use crate::{
     Error,
     disk::{File, Write},
     index::{Entered, Index, Located, Location, RecordAt},
-    lengths::{in_form, in_memory},
     record::{ALIGN, RECORD_HEAD, RECORD_MAGIC, RecordHead, RecordKind},
     segments::{
         dead::{Dead, DeadRanges},

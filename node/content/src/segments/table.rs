@@ -6,13 +6,14 @@
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
+use model::lengths::in_form;
 use parking_lot::Mutex;
+use tokio::time::sleep;
 
 use crate::{
     Error,
-    disk::{File, Write},
+    disk::{File, SHORT_PAUSE, Write, is_short},
     index::RecordAt,
-    lengths::in_form,
     record::{RECORD_HEAD, RecordHead},
     segments::{
         dead::{Dead, DeadRanges},
@@ -178,7 +179,14 @@ impl Table {
             return Ok(());
         }
         self.volume.disk().remove(&segment_path(id)).await?;
-        self.volume.disk().sync_dir("segments").await
+        // Nobody comes again for what it held: wait for the next descriptor.
+        while let Err(error) = self.volume.disk().sync_dir("segments").await {
+            if !is_short(&error) {
+                return Err(error);
+            }
+            sleep(SHORT_PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Overwrites octets of a segment, durably. A segment that is gone has none.

@@ -8,7 +8,7 @@ use model::{Digest, NodeId};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::{Cluster, Dice, Twist, packet, read_all, space};
+use super::{Cluster, Dice, Twist, claim, packet, read_all, space};
 use crate::{
     Error,
     layout::Tenure,
@@ -112,7 +112,7 @@ async fn one_peer_lies(seed: u64) {
     let put = writer.put_small(space(1), packet(1), Bytes::from_static(b"m"), small.clone().into());
     put.await.expect("two of three");
     let mut upload = writer
-        .open_writer(space(2), packet(2), 1, Bytes::from_static(b"m"), None)
+        .open_writer(claim(2, 1), vec![], Bytes::from_static(b"m"), None)
         .await
         .expect("a writer");
     upload.write(large.clone().into()).await.expect("taken");
@@ -136,9 +136,9 @@ async fn one_peer_lies(seed: u64) {
         if held && let Ok(stat) = third.stat(id).await {
             assert_eq!(stat.digest, digest_of(content));
         }
-        let _ = third.offset(id).await;
+        let _ = third.offset(id, vec![]).await;
         if id == space(2) {
-            let taken = third.open_writer(id, packet(2), 2, Bytes::new(), None).await;
+            let taken = third.open_writer(claim(2, 2), vec![], Bytes::new(), None).await;
             drop(taken);
         }
     }
@@ -166,7 +166,7 @@ async fn a_description_that_does_not_fit_together_is_refused() {
     let mut cluster = Cluster::new(40, 2).await;
     let mut upload = cluster
         .store(1)
-        .open_writer(space(1), packet(1), 1, Bytes::new(), None)
+        .open_writer(claim(1, 1), vec![], Bytes::new(), None)
         .await
         .expect("a writer");
     upload.write(Bytes::from_static(b"content")).await.expect("taken");
@@ -202,7 +202,7 @@ async fn a_peer_that_is_away_or_destroys_its_copy_is_no_damage() {
         let content = Dice::new(41).octets(12 * FRAME);
         let mut upload = cluster
             .store(1)
-            .open_writer(space(1), packet(1), 1, Bytes::new(), None)
+            .open_writer(claim(1, 1), vec![], Bytes::new(), None)
             .await
             .expect("a writer");
         upload.write(content.clone().into()).await.expect("taken");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::NodeId;
 
-use super::{Cluster, Dice, packet, read_all, space};
+use super::{Cluster, Dice, claim, read_all, space};
 use crate::{
     Content, Error, Offset, Stored, Writer,
     files::space_path,
@@ -16,7 +16,7 @@ use crate::{
 const META: Bytes = Bytes::from_static(b"canary-file-name-of-a-large-one.pdf");
 
 async fn open(store: &Content, epoch: u32, expected: Option<u64>) -> Result<Writer, Error> {
-    store.open_writer(space(1), packet(1), epoch, META, expected).await
+    store.open_writer(claim(1, epoch), vec![], META, expected).await
 }
 
 /// Writes octets in pieces, each a request of its own.
@@ -59,7 +59,7 @@ async fn pieces_become_one_content_that_reads_equal_in_every_range() {
             assert_eq!(read_all(&store, space(1), Some(start..end)).await.expect("reads"), slice);
         }
         assert_eq!(
-            store.offset(space(1)).await.expect("a majority answers"),
+            store.offset(space(1), vec![]).await.expect("a majority answers"),
             Offset::At(3_000_000)
         );
         cluster.crash(node).await;
@@ -97,7 +97,10 @@ async fn a_piece_with_a_wrong_checksum_is_taken_back() {
     expected.extend(vec![4; 200_000]);
     // Another node takes over a log with cuts in it.
     let other = cluster.store(2);
-    assert_eq!(other.offset(space(1)).await.expect("the writer answers"), Offset::At(500_000));
+    assert_eq!(
+        other.offset(space(1), vec![]).await.expect("the writer answers"),
+        Offset::At(500_000)
+    );
     let mut writer = open(&other, 2, Some(500_000)).await.expect("takes over");
     assert_eq!(writer.digest(), digest_of(&expected));
     writer.finish().await.expect("finished");
@@ -121,16 +124,19 @@ async fn wrong_offsets_busy_writers_and_used_epochs_are_refused() {
     let wrong = open(&store, 1, Some(7)).await.err().expect("refused");
     assert!(matches!(wrong, Error::Offset { actual: 3, .. }), "{wrong:?}");
     // What a broken-off request left is acknowledged when it is asked for.
-    assert_eq!(store.offset(space(1)).await.expect("known"), Offset::At(3));
-    assert_eq!(cluster.store(3).offset(space(1)).await.expect("known"), Offset::At(3));
+    assert_eq!(store.offset(space(1), vec![]).await.expect("known"), Offset::At(3));
+    assert_eq!(cluster.store(3).offset(space(1), vec![]).await.expect("known"), Offset::At(3));
     // After a restart the epoch is used up: its nonces may have met octets that are lost.
     cluster.crash(1).await;
     let store = cluster.start(1).await.expect("opens");
     assert!(matches!(open(&store, 1, None).await, Err(Error::Fenced { epoch: 1, .. })));
-    assert_eq!(cluster.store(3).offset(space(1)).await.expect("nobody knows"), Offset::Unclaimed);
+    assert_eq!(
+        cluster.store(3).offset(space(1), vec![]).await.expect("nobody knows"),
+        Offset::Unclaimed
+    );
     let writer = open(&store, 2, Some(3)).await.expect("claimed anew");
     assert_eq!(writer.digest(), digest_of(b"abc"));
-    assert_eq!(store.offset(space(77)).await.expect("nothing was begun"), Offset::At(0));
+    assert_eq!(store.offset(space(77), vec![]).await.expect("nothing was begun"), Offset::At(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,6 +271,58 @@ async fn a_purge_ends_writers_and_leaves_nothing() {
         let store = cluster.start(node).await.expect("opens");
         assert_eq!(store.count(), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_purge_of_a_file_ends_no_earlier_than_the_first() {
+    let cluster = Cluster::new(33, 1).await;
+    let store = cluster.store(1);
+    upload(&store, &Dice::new(33).octets(1_500_000), &[]).await;
+    let slot = slot_of(&cluster, 1);
+    cluster.disks[&1].set_latency(Duration::from_millis(500));
+    let first = futures_util::FutureExt::now_or_never(store.purge(vec![space(1)]));
+    assert!(first.is_none(), "it takes its time");
+    while store.count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(cluster.disks[&1].contains(&slot), "it has left the index and is not wiped yet");
+    store.purge(vec![space(1)]).await.expect("purged");
+    assert!(!cluster.disks[&1].contains(&slot), "whoever is told that it is gone can rely on it");
+}
+
+/// A copy that comes in this moment is in no index: its key is written, and it waits for its disk.
+#[tokio::test(start_paused = true)]
+async fn a_purge_waits_for_a_copy_that_is_put_in_its_place() {
+    let cluster = Cluster::new(34, 3).await;
+    let stored = upload(&cluster.store(1), &Dice::new(34).octets(1_500_000), &[]).await;
+    let slot = slot_of(&cluster, 1);
+    let store = cluster.store(3);
+    store.purge(vec![space(1)]).await.expect("purged");
+    cluster.crash(3).await;
+    let store = cluster.start(3).await.expect("opens, and has forgotten the purge");
+    assert!(!cluster.disks[&3].contains(&slot));
+    cluster.disks[&3].set_latency(Duration::from_millis(500));
+    let fetching = store.clone();
+    let holders = stored.holders.clone();
+    let fetch = tokio::spawn(async move { fetching.fetch(space(1), None, &holders).await });
+    let placed = async {
+        while !cluster.disks[&3].contains(&slot) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), placed).await.expect("it is put in its place");
+    assert_eq!(store.count(), 0, "its copy does not count yet");
+    store.purge(vec![space(1)]).await.expect("purged");
+    assert!(!cluster.disks[&3].contains(&slot), "nothing stays and nothing comes back");
+    let fetched = fetch.await.expect("it ends");
+    assert!(matches!(fetched, Err(Error::Purged { .. })), "{fetched:?}");
+}
+
+/// The sealed key in a node's file.
+fn slot_of(cluster: &Cluster, node: u64) -> Vec<u8> {
+    let files = cluster.disks[&node].files();
+    let (_, file) = files.iter().find(|(name, _)| *name == space_path(space(1))).expect("a file");
+    file[48..108].to_vec()
 }
 
 #[tokio::test(start_paused = true)]

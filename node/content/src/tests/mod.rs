@@ -28,8 +28,8 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
-    Content, ContentKey, Error, FrameSink, FrameSource, FrameStream, KeyError, KeySealer, Options,
-    PeerError, Peers, Random, SimDisk, seal::digest_of,
+    Claim, Content, ContentKey, Error, FrameSink, FrameSource, FrameStream, KeyError, KeySealer,
+    Options, PeerError, Peers, Random, SimDisk, seal::digest_of,
 };
 
 /// A small generator, so that a seed is a whole test.
@@ -323,6 +323,10 @@ impl Cluster {
 
 pub(super) fn space(number: u128) -> SpaceId {
     SpaceId(number)
+}
+
+pub(super) fn claim(number: u128, epoch: u32) -> Claim {
+    Claim { space: space(number), packet: packet(number), epoch }
 }
 
 pub(super) fn packet(number: u128) -> PacketId {

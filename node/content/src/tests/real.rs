@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dice, Net, NetPeers, TestKeys, packet, read_all, space};
+use super::{Dice, Net, NetPeers, TestKeys, claim, packet, read_all, space};
 use crate::{Content, Error, Options, RealDisk, seal::digest_of};
 use model::NodeId;
 
@@ -44,7 +44,7 @@ async fn a_store_on_a_real_disk_comes_back_as_it_was() {
     }
     let large = dice.octets(5_000_000);
     let mut writer =
-        store.open_writer(space(100), packet(100), 1, "meta".into(), Some(0)).await.expect("opens");
+        store.open_writer(claim(100, 1), vec![], "meta".into(), Some(0)).await.expect("opens");
     for chunk in large.chunks(65_536) {
         writer.write(bytes::Bytes::copy_from_slice(chunk)).await.expect("taken");
     }
@@ -131,7 +131,7 @@ async fn a_want_of_descriptors_is_refused_and_no_failed_disk() {
         let octets = Dice::new(number as u64).octets(len);
         store.put_small(space(number), packet(number), "meta".into(), octets.into())
     };
-    let begin = |number| store.open_writer(space(number), packet(number), 1, "m".into(), Some(0));
+    let begin = |number| store.open_writer(claim(number, 1), vec![], "m".into(), Some(0));
     want(true);
     // No segment can be begun, and no file of its own.
     for refused in [put(1, 1024).await.map(drop), begin(100).await.map(drop)] {

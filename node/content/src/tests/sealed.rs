@@ -18,8 +18,8 @@ fn seal(store: &Content, number: u128, octets: Vec<u8>) -> SealedRecord {
 /// Submits a record and waits for its completion.
 async fn submit(store: &Content, record: &SealedRecord) -> Result<(), Error> {
     let (answer, done) = oneshot::channel();
-    let submitted = store.submit_sealed(record, move |result| tell(answer, result));
-    assert!(submitted.is_ok(), "there is room");
+    let told = |mut results: Vec<_>| results.pop().expect("one result a record");
+    store.keep_sealed(vec![record.clone()], move |results| tell(answer, told(results)));
     done.await.expect("told")
 }
 
@@ -85,31 +85,28 @@ async fn a_purge_destroys_it_and_it_does_not_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_written_is_told_or_given_back() {
+async fn what_waits_is_written_and_what_cannot_be_is_told() {
     let mut cluster = Cluster::new(93, 1).await;
     cluster.disks[&1].set_latency(Duration::from_secs(1));
     let store = cluster.store(1);
-    let mut told = Vec::new();
-    let given_back = (1..200).find(|number| {
-        let record = seal(&store, *number, vec![1; SMALL_MAX]);
-        let (answer, done) = oneshot::channel();
-        told.push(done);
-        store.submit_sealed(&record, move |result| tell(answer, result)).is_err()
-    });
-    assert_eq!(given_back, Some(32), "as many as may wait");
-    assert!(told.pop().expect("the last").await.is_err(), "not told");
-    for done in told {
-        done.await.expect("told").expect("durable");
+    // More than may wait for the disk.
+    let records: Vec<_> = (1..50).map(|n| seal(&store, n, vec![1; SMALL_MAX])).collect();
+    for result in join_all(records.iter().map(|record| submit(&store, record))).await {
+        result.expect("durable");
     }
     cluster.disks[&1].inject(Fault::Sync);
     submit(&store, &seal(&store, 300, vec![1])).await.expect_err("not durable");
     assert!(matches!(submit(&store, &seal(&store, 301, vec![1])).await, Err(Error::Failed)));
-    // Only the reserve is left.
+    // Only the reserve is left: what is agreed on takes of it, and nothing new comes in.
     cluster.crash(1).await;
     cluster.reserve = u64::MAX;
     let store = cluster.start(1).await.expect("opens");
-    drop(store.check_disk().await);
-    assert!(matches!(submit(&store, &seal(&store, 302, vec![1])).await, Err(Error::Full)));
+    assert!(store.check_disk().await.is_err() && !store.has_room());
+    submit(&store, &seal(&store, 302, vec![1])).await.expect("durable");
+    let (answer, done) = oneshot::channel();
+    store.keep_sealed(vec![seal(&store, 303, vec![1])], move |results| tell(answer, results));
+    cluster.crash(1).await;
+    assert!(done.await.is_err(), "not told");
 }
 
 #[test]

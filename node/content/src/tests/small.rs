@@ -244,6 +244,43 @@ async fn a_purge_that_nobody_waits_for_destroys_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_purge_ends_no_earlier_than_the_first() {
+    let cluster = Cluster::new(67, 1).await;
+    let store = cluster.store(1);
+    let put = store.put_small(space(1), packet(1), meta(), Bytes::from_static(b"x"));
+    put.await.expect("one is a majority of one");
+    let RecordAt { segment, offset, .. } = record_at(&store, 1);
+    let files = cluster.disks[&1].files();
+    let (_, octets) = files.iter().find(|(name, _)| *name == segment_path(segment)).expect("there");
+    let record = &octets[offset as usize..];
+    let head = RecordHead::parse(record).expect("a record");
+    let slot = &record[RECORD_HEAD..RECORD_HEAD + usize::from(head.slot_len)];
+    cluster.disks[&1].set_latency(Duration::from_millis(500));
+    let first = futures_util::FutureExt::now_or_never(store.purge(vec![space(1)]));
+    assert!(first.is_none(), "it takes its time");
+    while store.count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(cluster.disks[&1].contains(slot), "it has left the index and is not wiped yet");
+    store.purge((1..=2).map(space).collect()).await.expect("purged");
+    assert!(!cluster.disks[&1].contains(slot), "whoever is told that it is gone can rely on it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_could_not_wipe_leaves_nobody_told_that_it_did() {
+    let cluster = Cluster::new(68, 1).await;
+    let store = cluster.store(1);
+    let put = store.put_small(space(1), packet(1), meta(), Bytes::from_static(b"x"));
+    put.await.expect("one is a majority of one");
+    cluster.disks[&1].set_latency(Duration::from_millis(500));
+    cluster.disks[&1].inject(Fault::Write);
+    let purges = (0..3).map(|_| store.purge(vec![space(1)]));
+    for purged in futures_util::future::join_all(purges).await {
+        assert!(purged.is_err(), "{purged:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn segments_roll_and_go_when_nothing_lives_in_them() {
     let cluster = Cluster::new(7, 1).await;
     let store = cluster.store(1);
@@ -401,6 +438,8 @@ async fn a_write_without_room_leaves_the_store_sound() {
     cluster.disks[&1].inject(Fault::Full);
     let refused = store.put_small(space(2), packet(1), meta(), Bytes::from_static(b"second")).await;
     assert!(refused.is_err());
+    // Until the disk is asked again it counts as full.
+    tokio::time::advance(Duration::from_secs(1)).await;
     store
         .put_small(space(3), packet(1), meta(), Bytes::from_static(b"third"))
         .await

@@ -6,24 +6,27 @@ use std::{
     io::{self, Read, Write},
 };
 
-use bytes::Bytes;
-use openraft::{
-    storage::IOFlushed,
-    vote::{RaftLeaderId, RaftLeaderIdExt},
-};
+use bytes::{Buf as _, Bytes};
+use openraft::vote::{RaftLeaderId, RaftLeaderIdExt};
 use raft_log::codeq::{Decode, Encode};
 
 use crate::{
     log::mark::Mark,
-    options::PROPOSAL_BYTES_MAX,
+    options::{BATCH_PROPOSALS, PROPOSAL_BYTES_MAX},
+    riders::Logged,
     stored::v1,
-    types::{EntryBytes, LeaderId, LogId, Payload, Types, Vote},
+    types::{EntryBytes, LeaderId, LogId, Payload, Rider, Vote},
 };
 
 /// Kinds of entries as they stand in the log.
 const BLANK: u8 = 0;
 const NORMAL: u8 = 1;
 const MEMBERSHIP: u8 = 2;
+/// One with which something rides: how many, their names, and then the entry.
+const LADEN: u8 = 3;
+
+/// Octets of what the log says of a rider: its name, its length, whether it came.
+const RIDER: usize = 21;
 
 /// No entry is longer: the batch limits are far below. A longer one is damage.
 const ENTRY_BYTES_MAX: usize = PROPOSAL_BYTES_MAX * 4;
@@ -37,7 +40,7 @@ impl raft_log::Types for LogTypes {
     type LogPayload = StoredPayload;
     type Vote = StoredVote;
     type Callback = Flushed;
-    type UserData = StoredNothing;
+    type UserData = StoredLanded;
 
     fn log_index(log_id: &StoredLogId) -> u64 {
         log_id.0.index()
@@ -63,9 +66,9 @@ pub(crate) struct StoredVote(pub(crate) Vote);
 #[derive(Clone)]
 pub(crate) struct StoredPayload(pub(crate) Payload);
 
-/// The log has room for data of the application; we have none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredNothing;
+/// The index behind the entries that have landed with all that rides with them, or are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredLanded(pub(crate) u64);
 
 impl fmt::Debug for StoredPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,20 +136,26 @@ impl Decode for StoredVote {
 
 impl Encode for StoredPayload {
     fn encode<W: Write>(&self, mut w: W) -> io::Result<usize> {
-        let membership;
-        let (kind, body): (u8, &[u8]) = match &self.0 {
-            Payload::Blank => (BLANK, &[]),
-            Payload::Normal(entry) => (NORMAL, &entry.0),
+        let made;
+        let (kind, riders, body): (u8, &[u8], &[u8]) = match &self.0 {
+            Payload::Blank => (BLANK, &[], &[]),
+            Payload::Normal(entry) if entry.1.is_empty() => (NORMAL, &[], &entry.0),
+            Payload::Normal(entry) => {
+                made = put_riders(&entry.1)?;
+                (LADEN, &made, &entry.0)
+            }
             Payload::Membership(change) => {
-                membership = v1::membership(change);
-                (MEMBERSHIP, &membership)
+                made = v1::membership(change);
+                (MEMBERSHIP, &[], &made)
             }
         };
-        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        let octets = riders.len() + body.len();
+        let length = u32::try_from(octets).map_err(io::Error::other)?;
         w.write_all(&[kind])?;
         w.write_all(&length.to_be_bytes())?;
+        w.write_all(riders)?;
         w.write_all(body)?;
-        Ok(5 + body.len())
+        Ok(5 + octets)
     }
 }
 
@@ -163,7 +172,8 @@ impl Decode for StoredPayload {
         r.read_exact(&mut body)?;
         match kind {
             BLANK if body.is_empty() => Ok(Self(Payload::Blank)),
-            NORMAL => Ok(Self(Payload::Normal(EntryBytes(Bytes::from(body))))),
+            NORMAL => Ok(Self(Payload::Normal(EntryBytes(Bytes::from(body), Vec::new())))),
+            LADEN => take_riders(body.into()).map(|entry| Self(Payload::Normal(entry))),
             MEMBERSHIP => {
                 v1::read_membership(&body).map(|change| Self(Payload::Membership(change)))
             }
@@ -172,15 +182,51 @@ impl Decode for StoredPayload {
     }
 }
 
-impl Encode for StoredNothing {
-    fn encode<W: Write>(&self, _: W) -> io::Result<usize> {
-        Ok(0)
+/// What the log says of riders, never their octets.
+fn put_riders(riders: &[Rider]) -> io::Result<Vec<u8>> {
+    let count = u16::try_from(riders.len()).map_err(io::Error::other)?;
+    let mut octets = Vec::with_capacity(2 + riders.len() * RIDER);
+    octets.extend_from_slice(&count.to_be_bytes());
+    for rider in riders {
+        octets.extend_from_slice(&rider.key);
+        octets.extend_from_slice(&rider.octets.to_be_bytes());
+        octets.push(u8::from(rider.came));
+    }
+    Ok(octets)
+}
+
+fn take_riders(mut body: Bytes) -> io::Result<EntryBytes> {
+    let short = || damaged("an entry's riders cannot be read");
+    let count = body.first_chunk::<2>().ok_or_else(short)?;
+    let count = usize::from(u16::from_be_bytes(*count));
+    body.advance(2);
+    if count > BATCH_PROPOSALS || body.len() < count * RIDER {
+        return Err(short());
+    }
+    let rider = |octets: &[u8; RIDER]| {
+        let (key, rest) = octets.split_first_chunk().ok_or_else(short)?;
+        let (length, came) = rest.split_first_chunk().ok_or_else(short)?;
+        let came = match came {
+            [0] => false,
+            [1] => true,
+            _ => return Err(short()),
+        };
+        Ok(Rider { key: *key, octets: u32::from_be_bytes(*length), record: None, came })
+    };
+    let riders = body.split_to(count * RIDER);
+    let riders = riders.as_chunks::<RIDER>().0.iter().map(rider).collect::<io::Result<_>>()?;
+    Ok(EntryBytes(body, riders))
+}
+
+impl Encode for StoredLanded {
+    fn encode<W: Write>(&self, mut w: W) -> io::Result<usize> {
+        put_u64(&mut w, self.0)
     }
 }
 
-impl Decode for StoredNothing {
-    fn decode<R: Read>(_: R) -> io::Result<Self> {
-        Ok(Self)
+impl Decode for StoredLanded {
+    fn decode<R: Read>(mut r: R) -> io::Result<Self> {
+        Ok(Self(take_u64(&mut r)?))
     }
 }
 
@@ -194,7 +240,7 @@ pub(crate) struct Flushed {
 /// Who is told.
 pub(crate) enum Told {
     /// The Raft core, about entries.
-    Core(IOFlushed<Types>),
+    Core(Logged),
     /// A caller that waits.
     Caller(tokio::sync::oneshot::Sender<io::Result<()>>),
     /// Nobody; the mark moves on all the same.
@@ -211,7 +257,9 @@ impl Flushed {
         match self.told.take() {
             Some(Told::Core(callback)) => callback.io_completed(result),
             // A caller that went away no longer cares.
-            Some(Told::Caller(sender)) => drop(sender.send(result)),
+            Some(Told::Caller(sender)) => {
+                sender.send(result).ok();
+            }
             Some(Told::Nobody) | None => {}
         }
     }
@@ -236,7 +284,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::types::Membership;
+    use crate::types::{Membership, Octets};
 
     fn octets(value: &impl Encode) -> String {
         let mut octets = Vec::new();
@@ -254,8 +302,19 @@ mod tests {
         assert_eq!(vote(Vote::new_committed(5, 2)), "0000000000000005000000000000000201");
         let payload = |payload| octets(&StoredPayload(payload));
         assert_eq!(payload(Payload::Blank), "0000000000");
-        let entry = EntryBytes(Bytes::from_static(&[7, 8, 9]));
-        assert_eq!(payload(Payload::Normal(entry)), "0100000003070809");
+        let entry = EntryBytes::bare(Bytes::from_static(&[7, 8, 9]));
+        assert_eq!(payload(Payload::Normal(entry.clone())), "0100000003070809");
+        let record = Some(Octets(Bytes::from_static(b"never in the log")));
+        let rider = Rider { key: [9; 16], octets: 300, record, came: true };
+        let laden = StoredPayload(Payload::Normal(EntryBytes(entry.0, vec![rider.clone()])));
+        let written = "030000001a0001090909090909090909090909090909090000012c01070809";
+        assert_eq!(octets(&laden), written);
+        let mut again = Vec::new();
+        laden.encode(&mut again).expect("a vector takes every octet");
+        let read = StoredPayload::decode(&again[..]).expect("it reads back");
+        let Payload::Normal(EntryBytes(entry, riders)) = read.0 else { panic!("another kind") };
+        assert_eq!(entry[..], [7, 8, 9]);
+        assert!(riders == [Rider { record: None, ..rider }]);
         let alone = Membership::new_with_defaults(vec![BTreeSet::from([1])], [1, 2]);
         assert_eq!(payload(Payload::Membership(alone)), "020000000a01a20081810101820102");
     }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::Stream;
+use futures_util::{Stream, future::BoxFuture};
 use openraft::{
     OptionalSend, RaftLogReader,
     entry::RaftEntry,
@@ -24,13 +24,14 @@ use raft_log::{RaftLog, api::raft_log_writer::RaftLogWriter, codeq::OffsetSize a
 use crate::{
     Error,
     log::{
-        codec::{Flushed, LogTypes, StoredLogId, StoredPayload, StoredVote, Told},
+        codec::{Flushed, LogTypes, StoredLanded, StoredLogId, StoredPayload, StoredVote, Told},
         mark::Mark,
         read::{self, Entries},
     },
     node::Hold,
     options::PAYLOAD_BYTES,
     pledge::vault::Files,
+    riders::{Riders, Word},
     room::Room,
     types::{LeaderId, LogEntry, LogId, Types, Vote},
 };
@@ -59,6 +60,7 @@ const LINGER: Duration = Duration::ZERO;
 pub(crate) struct FileLog {
     log: Arc<RwLock<RaftLog<LogTypes>>>,
     mark: Mark,
+    riders: Arc<Riders>,
     _hold: Hold,
 }
 
@@ -111,7 +113,13 @@ impl FileLog {
         let open = |source| Error::Open { path: marked.clone(), source };
         fs::File::open(newest(&chunks)).and_then(|file| file.sync_all()).map_err(open)?;
         mark.advance(log.stat().open_chunk.global_end).map_err(open)?;
-        Ok(Self { log: Arc::new(RwLock::new(log)), mark, _hold: hold })
+        let log = Arc::new(RwLock::new(log));
+        Ok(Self { log, mark, riders: Riders::none(), _hold: hold })
+    }
+
+    /// The same log, with what rides with its entries.
+    pub(crate) fn with_riders(self, riders: Arc<Riders>) -> Self {
+        Self { riders, ..self }
     }
 
     /// The room of the log in a node's directory.
@@ -244,6 +252,24 @@ impl Entries for FileLog {
     fn vote(&self) -> io::Result<Option<Vote>> {
         Ok(self.log.read().log_state().vote().map(|vote| vote.0))
     }
+
+    fn landed(&self) -> io::Result<u64> {
+        Ok(self.log.read().log_state().user_data.map_or(0, |landed| landed.0))
+    }
+
+    fn note_landed(&self, applied: u64) -> BoxFuture<'static, io::Result<()>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let mut word = Word::default();
+            let written = this.synced(|log| {
+                word = this.riders.landed(applied);
+                log.save_user_data(Some(StoredLanded(word.upto)))
+            });
+            written.await?;
+            this.riders.noted(word);
+            Ok(())
+        })
+    }
 }
 
 impl RaftLogReader<Types> for FileLog {
@@ -303,7 +329,10 @@ impl RaftLogStorage<Types> for FileLog {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let vote = StoredVote(*vote);
-        self.synced(move |log| log.save_vote(vote)).await
+        self.synced(move |log| log.save_vote(vote)).await?;
+        // The core takes a newer vote on disk for all that was written before it.
+        self.riders.all_landed().await;
+        Ok(())
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
@@ -327,12 +356,13 @@ impl RaftLogStorage<Types> for FileLog {
         I: IntoIterator<Item = LogEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let (entries, logged) = self.riders.board(entries, callback);
         let mut log = self.log.write();
         let stored = entries
             .into_iter()
             .map(|entry| (StoredLogId(entry.log_id()), StoredPayload(entry.payload)));
         let end = log.append(stored)?.end().0;
-        log.flush(true, Some(Flushed::new(Told::Core(callback), self.mark.clone(), end)))
+        log.flush(true, Some(Flushed::new(Told::Core(logged), self.mark.clone(), end)))
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
@@ -341,7 +371,16 @@ impl RaftLogStorage<Types> for FileLog {
         if next >= end {
             return Ok(());
         }
-        self.synced(move |log| log.truncate(next)).await
+        let riders = self.riders.clone();
+        let truncated = self.synced(move |log| {
+            riders.truncated(next);
+            // What comes in the place of these has not landed.
+            if log.log_state().user_data.is_some_and(|landed| landed.0 > next) {
+                log.save_user_data(Some(StoredLanded(next)))?;
+            }
+            log.truncate(next)
+        });
+        truncated.await
     }
 
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::{
     ops::{Bound, RangeBounds},
 };
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, future::BoxFuture, stream};
 use openraft::{
     errors::LeaderChanged,
     storage::{LeaderBoundedStreamError, LeaderBoundedStreamResult},
@@ -13,6 +13,7 @@ use openraft::{
 
 use crate::{
     options::PAYLOAD_BYTES,
+    riders,
     types::{LeaderId, LogEntry, Payload, Types, Vote},
 };
 
@@ -26,6 +27,12 @@ pub(crate) trait Entries: Clone + Send + Sync + 'static {
 
     /// The last vote.
     fn vote(&self) -> io::Result<Option<Vote>>;
+
+    /// The index behind the entries of which the log says that they have landed with what rides with them.
+    fn landed(&self) -> io::Result<u64>;
+
+    /// Brings to the disk up to where entries have landed, at least those below `applied`.
+    fn note_landed(&self, applied: u64) -> BoxFuture<'static, io::Result<()>>;
 }
 
 /// The half-open range of indexes that a range means.
@@ -43,10 +50,10 @@ pub(crate) fn indexes(range: &impl RangeBounds<u64>) -> (u64, u64) {
     (from, to)
 }
 
-/// Octets of an entry, for limits.
+/// Octets of an entry with what rides with it, for limits.
 pub(crate) fn size(payload: &Payload) -> usize {
     match payload {
-        Payload::Normal(entry) => entry.0.len(),
+        Payload::Normal(entry) => entry.0.len() + riders::octets(&entry.1),
         _ => 0,
     }
 }

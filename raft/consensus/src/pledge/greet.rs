@@ -9,7 +9,7 @@ use std::{
 };
 
 use minicbor::{Decode, Encode};
-use model::NodeId;
+use model::{NodeId, lengths::millis_of};
 use openraft::{async_runtime::WatchReceiver as _, vote::RaftLeaderId as _};
 use parking_lot::Mutex;
 use tokio::{
@@ -167,7 +167,7 @@ impl Pledges {
     /// The Raft node that keeps these promises, once there is one.
     pub(crate) fn attach(&self, raft: Raft) {
         // A second node would be a second start on the same pledges, which nobody makes.
-        drop(self.raft.set(raft));
+        self.raft.set(raft).ok();
     }
 
     /// Whether this node takes part.
@@ -226,7 +226,7 @@ impl Pledges {
             committed,
             known: state.memory.peers.get(&to).map(|heard| heard.pledge),
             lives: state.lives.get(&to).map_or_else(Vec::new, |lives| {
-                lives.iter().map(|(born, at)| (*born, at.elapsed().as_millis() as u64)).collect()
+                lives.iter().map(|(born, at)| (*born, millis_of(at.elapsed()))).collect()
             }),
         }
     }
@@ -343,7 +343,7 @@ impl Pledges {
         let mut changes = self.changes.subscribe();
         let all = changes.wait_for(|_| others.iter().all(|other| self.met(*other)));
         // Whoever does not answer by then is not waited for.
-        drop(timeout_at(due, all).await);
+        timeout_at(due, all).await.ok();
     }
 
     /// Whether every one of these has said that it knows of nothing newer.
@@ -405,7 +405,7 @@ pub(crate) async fn rounds(inner: Arc<Inner>) {
         changes.mark_unchanged();
         // A conviction does not wait for the next round.
         let convicted = changes.wait_for(|_| pledges.standing() != standing);
-        drop(timeout_at(until, convicted).await);
+        timeout_at(until, convicted).await.ok();
     }
 }
 

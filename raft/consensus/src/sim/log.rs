@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, io, ops::RangeBounds, sync::Arc, time::Duration};
 
-use futures_util::Stream;
+use futures_util::{Stream, future::BoxFuture};
 use openraft::{
     OptionalSend, RaftLogReader,
     entry::RaftEntry,
@@ -16,6 +16,7 @@ use crate::{
     log::read::{self, Entries},
     options::PAYLOAD_BYTES,
     pledge::vault::{Vault, Word},
+    riders::Riders,
     types::{LeaderId, LogEntry, LogId, Types, Vote},
 };
 
@@ -61,6 +62,7 @@ struct Image {
     vote: Option<Vote>,
     committed: Option<LogId>,
     purged: Option<LogId>,
+    landed: u64,
 }
 
 #[derive(Clone)]
@@ -71,6 +73,8 @@ enum Change {
     /// Everything from this index on goes.
     Truncate(u64),
     Purge(LogId),
+    /// Entries below this index have landed.
+    Landed(u64),
 }
 
 impl Image {
@@ -81,7 +85,11 @@ impl Image {
             }
             Change::Vote(vote) => self.vote = Some(vote),
             Change::Committed(id) => self.committed = Some(id),
-            Change::Truncate(from) => drop(self.entries.split_off(&from)),
+            Change::Truncate(from) => {
+                drop(self.entries.split_off(&from));
+                self.landed = self.landed.min(from);
+            }
+            Change::Landed(upto) => self.landed = upto,
             Change::Purge(upto) => {
                 self.entries = self.entries.split_off(&(upto.index() + 1));
                 self.purged = self.purged.max(Some(upto));
@@ -172,7 +180,7 @@ impl Log {
     pub(crate) fn session(&self) -> LogSession {
         let mut store = self.0.lock();
         store.session += 1;
-        LogSession { log: self.clone(), number: store.session }
+        LogSession { log: self.clone(), number: store.session, riders: Riders::none() }
     }
 }
 
@@ -181,6 +189,7 @@ impl Log {
 pub(crate) struct LogSession {
     log: Log,
     number: u64,
+    riders: Arc<Riders>,
 }
 
 fn gone() -> io::Error {
@@ -188,6 +197,11 @@ fn gone() -> io::Error {
 }
 
 impl LogSession {
+    /// The same log, with what rides with its entries.
+    pub(crate) fn with_riders(self, riders: Arc<Riders>) -> Self {
+        Self { riders, ..self }
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Store) -> T) -> io::Result<T> {
         let mut store = self.log.0.lock();
         if store.session == self.number { Ok(act(&mut store)) } else { Err(gone()) }
@@ -260,7 +274,9 @@ impl LogSession {
         let upto = self.write(change)?;
         let (sender, receiver) = oneshot::channel();
         // A caller that went away no longer cares.
-        self.sync_later(upto, move |result| drop(sender.send(result)))?;
+        self.sync_later(upto, move |result| {
+            sender.send(result).ok();
+        })?;
         receiver.await.map_err(|_| gone())?
     }
 }
@@ -304,6 +320,20 @@ impl Entries for LogSession {
 
     fn vote(&self) -> io::Result<Option<Vote>> {
         self.with(|store| store.seen.vote)
+    }
+
+    fn landed(&self) -> io::Result<u64> {
+        self.with(|store| store.seen.landed)
+    }
+
+    fn note_landed(&self, applied: u64) -> BoxFuture<'static, io::Result<()>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let word = this.riders.landed(applied);
+            this.synced(Change::Landed(word.upto)).await?;
+            this.riders.noted(word);
+            Ok(())
+        })
     }
 }
 
@@ -361,7 +391,9 @@ impl RaftLogStorage<Types> for LogSession {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        self.synced(Change::Vote(*vote)).await
+        self.synced(Change::Vote(*vote)).await?;
+        self.riders.all_landed().await;
+        Ok(())
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
@@ -380,12 +412,15 @@ impl RaftLogStorage<Types> for LogSession {
         I: IntoIterator<Item = LogEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let upto = self.write(Change::Append(entries.into_iter().collect()))?;
-        self.sync_later(upto, move |result| callback.io_completed(result))
+        let (entries, logged) = self.riders.board(entries, callback);
+        let upto = self.write(Change::Append(entries))?;
+        self.sync_later(upto, move |result| logged.io_completed(result))
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
-        self.synced(Change::Truncate(last.map_or(0, |id| id.index() + 1))).await
+        let next = last.map_or(0, |id| id.index() + 1);
+        self.riders.truncated(next);
+        self.synced(Change::Truncate(next)).await
     }
 
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {

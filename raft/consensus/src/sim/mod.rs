@@ -3,9 +3,11 @@
 //! For simulation and tests. A store outlives the node that runs on it: crash it, drop the node,
 //! and start another on the same store. Time is tokio's, so it may be virtual.
 
+mod facts;
 pub(crate) mod log;
 mod state;
 
+pub use facts::Facts;
 pub use log::{Log, LogCopy};
 pub use state::{State, StateCopy};
 

@@ -6,7 +6,10 @@ use futures_util::future::BoxFuture;
 use machine::{Reader, Write};
 use parking_lot::Mutex;
 
-use crate::state::{Pairs, Stage, StateDisk, StateView};
+use crate::{
+    FactLog,
+    state::{Pairs, Stage, StateDisk, StateView},
+};
 
 /// A state in memory, with its disk.
 #[derive(Clone, Default)]
@@ -60,16 +63,22 @@ impl State {
         store.session += 1;
     }
 
+    /// Plants a fault: a row is another one, as if another program had written it.
+    pub fn plant(&self, key: Vec<u8>, value: Vec<u8>) {
+        let mut store = self.0.lock();
+        Arc::make_mut(&mut store.seen.pairs).insert(key, value);
+    }
+
     /// The newest state, as a node on it sees it.
     pub fn view(&self) -> StateView {
         self.0.lock().seen.pairs.clone()
     }
 
     /// The state as the next node sees it; earlier ones are cut off.
-    pub(crate) fn session(&self) -> StateSession {
+    pub(crate) fn session(&self, facts: Arc<dyn FactLog>) -> StateSession {
         let mut store = self.0.lock();
         store.session += 1;
-        StateSession { state: self.clone(), number: store.session }
+        StateSession { state: self.clone(), number: store.session, facts }
     }
 }
 
@@ -78,6 +87,7 @@ impl State {
 pub(crate) struct StateSession {
     state: State,
     number: u64,
+    facts: Arc<dyn FactLog>,
 }
 
 impl StateSession {
@@ -148,7 +158,12 @@ impl StateDisk for StateSession {
     }
 
     fn persist(&self) -> BoxFuture<'static, io::Result<()>> {
-        let done = self.with(|store| store.synced = store.seen.clone());
+        // What is added meanwhile is counted by a state that is not synced here.
+        let seen = self.with(|store| store.seen.clone());
+        let done = seen.and_then(|seen| {
+            self.facts.sync()?;
+            self.with(|store| store.synced = seen)
+        });
         Box::pin(std::future::ready(done))
     }
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 use proptest::prelude::*;
 
 use super::*;
+use crate::sim::Facts;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -76,7 +77,8 @@ fn position(state: &DiskState) -> Option<Vec<u8>> {
 #[test]
 fn rows_are_settled_with_their_position_when_they_are_many() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
+    let state = DiskState::open(directory.path(), 32, (Arc::new(Facts::new()), None))
+        .expect("a fresh state opens");
     let (mut rows, mut positions) = (Rows::new(), Vec::new());
     for number in 0..200_u8 {
         let row = (vec![number], vec![number; 20_000]);
@@ -104,7 +106,8 @@ fn rows_are_settled_with_their_position_when_they_are_many() {
 #[test]
 fn views_alone_do_not_make_the_disk_write() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
+    let state = DiskState::open(directory.path(), 32, (Arc::new(Facts::new()), None))
+        .expect("a fresh state opens");
     let mut rows = Rows::new();
     for number in 1..=20_u8 {
         rows.insert(key(number), vec![number]);
@@ -121,6 +124,44 @@ fn views_alone_do_not_make_the_disk_write() {
     state.0.settling.wait(frozen.saturating_sub(FROZEN_LAYERS_MAX as u64)).expect("settled");
     assert_ne!(state.0.meta.get(POSITION).expect("a read"), None);
     same(&state, &rows);
+}
+
+/// A disk that is full so many times.
+struct Full(std::sync::atomic::AtomicU32);
+
+impl FactLog for Full {
+    fn begin(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn append(&self, _: u64, _: &[Vec<u8>]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 0 { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+}
+
+/// The disk was filled since it was measured: facts take what the spare gives back, and end the node without that.
+#[test]
+fn facts_that_meet_a_full_disk_take_of_the_spare() {
+    for (times, settles) in [(1, true), (2, true), (3, false)] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let room = Room::of(directory.path(), directory.path().join("log"), 1 << 20);
+        room.look().expect("there is room");
+        let facts = Arc::new(Full(times.into()));
+        let state = DiskState::open(directory.path(), 32, (facts, Some(room)));
+        let state = state.expect("a fresh state opens");
+        let write = (vec![7], Some(vec![7; 2 * YOUNG_BYTES]));
+        state.write(&mut [write].into_iter(), vec![1]).expect("a write");
+        let (_, frozen) = state.0.young.read().frozen();
+        assert_eq!(state.0.settling.wait(frozen).is_ok(), settles, "full {times} times");
+        let spare = std::fs::metadata(directory.path().join("spare")).expect("a spare").len();
+        assert_eq!(spare, (1_u64 << 20).saturating_sub(u64::from(times) << 19));
+    }
 }
 
 /// What was written before a settling failed is not lost in silence: nothing more is taken.
@@ -143,7 +184,8 @@ fn readers_see_whole_batches_while_rows_settle() {
     /// Enough for some dozen settlings.
     const BATCHES: u32 = 600;
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
+    let state = DiskState::open(directory.path(), 32, (Arc::new(Facts::new()), None))
+        .expect("a fresh state opens");
     let batch = |number: u32| {
         let value = [&number.to_be_bytes()[..], &[7; 1_000]].concat();
         (0..40).map(move |row| (key(row), Some(value.clone())))
@@ -218,7 +260,7 @@ proptest! {
     #[test]
     fn every_reader_sees_what_was_written_last(steps in prop::collection::vec(step(), 1..60)) {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut state = DiskState::open(directory.path(), 32, None).expect("a fresh state opens");
+        let mut state = DiskState::open(directory.path(), 32, (Arc::new(Facts::new()), None)).expect("a fresh state opens");
         let (mut rows, mut at) = (Rows::new(), None);
         for step in steps {
             match step {
@@ -257,7 +299,7 @@ proptest! {
                 }
                 Step::Reopen => {
                     drop(state);
-                    state = DiskState::open(directory.path(), 32, None).expect("the state opens again");
+                    state = DiskState::open(directory.path(), 32, (Arc::new(Facts::new()), None)).expect("the state opens again");
                     assert_eq!(position(&state), at);
                 }
             }

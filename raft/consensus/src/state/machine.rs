@@ -10,23 +10,28 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt};
-use machine::{Command, Effect, Entry, Overlay, RULES_KNOWN, Rules, Time, View};
-use model::{NodeId, Tick};
+use machine::{Command, Effect, Entry, Overlay, RULES_KNOWN, Rules, Sum, Time, View};
+use model::{Histogram, NodeId, Tick};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
     type_config::alias::SnapshotOf,
     vote::RaftLeaderId as _,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
 use crate::{
+    FactLog,
     dates::Dates,
     node::Hold,
     options::EFFECTS_KEPT,
     state::{
         StateDisk,
         snapshot::{self, SnapshotData},
+        sums::{Mark, Sums},
     },
     stored::v1,
     types::{Answers, LogId, SnapshotMeta, StoredMembership, Types},
@@ -53,6 +58,13 @@ impl Position {
         octets.map_or_else(|| Ok(Self::default()), v1::read_position)
     }
 
+    /// The sum of what was written, behind the last applied entry.
+    fn mark(&self, sum: Sum) -> Option<Mark> {
+        let applied = self.applied?;
+        let (index, term) = (applied.index(), applied.committed_leader_id().term());
+        Some(Mark { index, term, sum: sum.sum })
+    }
+
     fn meta(&self) -> SnapshotMeta {
         SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
     }
@@ -70,6 +82,10 @@ pub(crate) struct Shared {
     pub(crate) replaced: watch::Sender<u64>,
     /// What time it is for the cluster.
     pub(crate) dates: Arc<Dates>,
+    /// Whether the leader's state is this one.
+    pub(crate) sums: Arc<Sums>,
+    /// How long committed entries take until they are in the state, batch by batch.
+    pub(crate) applying: Histogram,
 }
 
 impl Shared {
@@ -80,6 +96,8 @@ impl Shared {
             effects: broadcast::Sender::new(EFFECTS_KEPT),
             replaced: watch::Sender::new(0),
             dates,
+            sums: Arc::default(),
+            applying: Histogram::default(),
         }
     }
 
@@ -101,6 +119,7 @@ impl Shared {
 /// The state machine as the Raft library knows it.
 pub(crate) struct Machine {
     disk: Arc<dyn StateDisk>,
+    facts: Arc<dyn FactLog>,
     shared: Arc<Shared>,
     position: Position,
     _hold: Hold,
@@ -109,7 +128,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Takes up where the state on disk stands.
     pub(crate) fn open(
-        disk: Arc<dyn StateDisk>,
+        (disk, facts): (Arc<dyn StateDisk>, Arc<dyn FactLog>),
         shared: Arc<Shared>,
         hold: Hold,
     ) -> io::Result<Self> {
@@ -120,25 +139,34 @@ impl Machine {
         let state = View::new(&*view);
         check_rules(state.rules())?;
         shared.found(state.clock());
-        Ok(Self { disk, shared, position, _hold: hold })
+        // What was written before the start counts too: a difference is found where nothing new is applied.
+        shared.sums.applied(position.mark(state.sum()));
+        facts.begin(state.history().size())?;
+        Ok(Self { disk, facts, shared, position, _hold: hold })
     }
 
-    /// Applies a batch whole or not at all.
-    fn apply_batch(&mut self, batch: Vec<EntryResponder<Types>>) -> io::Result<()> {
+    /// Applies a batch, committed since then, whole or not at all.
+    fn apply_batch(
+        &mut self,
+        batch: Vec<EntryResponder<Types>>,
+        committed_at: Instant,
+    ) -> io::Result<()> {
         let mut position = self.position.clone();
         let mut overlay = Overlay::new(self.disk.reader());
         let (mut replies, mut effects) = (Vec::with_capacity(batch.len()), Vec::new());
+        let (mut facts, mut first, mut sums) = (Vec::new(), None, Vec::new());
         let mut tick = Tick::default();
         for (entry, responder) in batch {
             position.applied = Some(entry.log_id);
-            let mut answers = Answers::default();
+            let mut answers = Answers(Vec::new(), Some(committed_at));
             match entry.payload {
-                EntryPayload::Blank => {}
+                EntryPayload::Blank => sums.extend(position.mark(View::new(&overlay).sum())),
                 EntryPayload::Membership(members) => {
                     // In the same batch as the position: every state agrees on who votes.
                     let voters: Vec<_> = members.voter_ids().map(NodeId).collect();
                     machine::seat_voters(&mut overlay, &voters);
                     position.membership = StoredMembership::new(Some(entry.log_id), members);
+                    sums.extend(position.mark(View::new(&overlay).sum()));
                     effects.push(Effect::NodesChanged);
                 }
                 EntryPayload::Normal(bytes) => {
@@ -151,6 +179,9 @@ impl Machine {
                     }
                     tick = tick.max(entry.tick);
                     answers.0 = applied.answers;
+                    first = first.or(Some(applied.position));
+                    sums.extend(position.mark(applied.sum));
+                    facts.extend(applied.facts);
                     effects.extend(applied.effects);
                 }
             }
@@ -158,8 +189,14 @@ impl Machine {
         }
         // What was computed from a read that failed must not be written.
         self.disk.check()?;
+        if let Some(first) = first.filter(|_| !facts.is_empty()) {
+            // Before the state that counts them.
+            self.facts.append(first, &facts)?;
+        }
         self.disk.write(&mut overlay.into_writes(), v1::position(&position))?;
         self.position = position;
+        self.shared.sums.applied(sums);
+        self.shared.applying.count(committed_at.elapsed());
         self.tell(replies, effects, tick);
         Ok(())
     }
@@ -179,7 +216,7 @@ impl Machine {
         }
         if !effects.is_empty() {
             // Nobody listening is no fault: whoever comes later looks at the state.
-            drop(self.shared.effects.send(Arc::new(effects)));
+            self.shared.effects.send(Arc::new(effects)).ok();
         }
     }
 
@@ -227,6 +264,7 @@ impl RaftStateMachine<Types> for Machine {
     where
         S: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
     {
+        let committed_at = Instant::now();
         // As a rule the followers learn first that they may apply, and do so at the same time as we do,
         // not after us. Only a hint: nothing rests on it.
         for _ in 0..HANDOVERS {
@@ -234,7 +272,7 @@ impl RaftStateMachine<Types> for Machine {
         }
         let mut batches = entries.ready_chunks(APPLY_ENTRIES);
         while let Some(batch) = batches.next().await {
-            self.apply_batch(batch.into_iter().collect::<io::Result<_>>()?)?;
+            self.apply_batch(batch.into_iter().collect::<io::Result<_>>()?, committed_at)?;
         }
         Ok(())
     }
@@ -265,11 +303,15 @@ impl RaftStateMachine<Types> for Machine {
         stage.switch(v1::position(&position))?;
         self.position = position;
         let (view, _) = self.disk.view()?;
-        check_rules(View::new(&*view).rules())?;
-        self.shared.found(View::new(&*view).clock());
+        let state = View::new(&*view);
+        check_rules(state.rules())?;
+        self.facts.begin(state.history().size())?;
+        self.shared.found(state.clock());
+        self.shared.sums.forget();
+        self.shared.sums.applied(self.position.mark(state.sum()));
         self.shared.reached(&self.position);
         self.shared.replaced.send_modify(|count| *count += 1);
-        drop(self.shared.effects.send(Arc::new(vec![Effect::NodesChanged])));
+        self.shared.effects.send(Arc::new(vec![Effect::NodesChanged])).ok();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod hot;
 pub(crate) mod machine;
 mod settle;
 pub(crate) mod snapshot;
+pub(crate) mod sums;
 mod young;
 
 use std::{io, sync::Arc};

@@ -10,6 +10,8 @@ use std::{
     },
 };
 
+use model::lengths::in_form;
+
 use crate::{
     options::SNAPSHOT_BLOCK,
     state::{Pairs, Stage, StateView},
@@ -64,8 +66,8 @@ pub(crate) fn encode(pairs: &Pairs) -> Vec<u8> {
     let size = pairs.iter().map(|(key, value)| 8 + key.len() + value.len()).sum();
     let mut block = Vec::with_capacity(size);
     for (key, value) in pairs {
-        block.extend_from_slice(&(key.len() as u32).to_be_bytes());
-        block.extend_from_slice(&(value.len() as u32).to_be_bytes());
+        block.extend_from_slice(&in_form(key.len()).to_be_bytes());
+        block.extend_from_slice(&in_form(value.len()).to_be_bytes());
         block.extend_from_slice(key);
         block.extend_from_slice(value);
     }

@@ -16,6 +16,8 @@ use model::{Moment, NodeId};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
+use crate::riders::Shelf;
+
 /// Nothing in a test takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,6 +35,8 @@ struct Plan {
     bulk: u64,
     garble: Option<Garble>,
     messages: BTreeMap<u8, u64>,
+    /// Of nodes whose other stores are files.
+    facts: BTreeMap<NodeId, sim::Facts>,
 }
 
 /// Changes the answer to a message.
@@ -41,6 +45,11 @@ pub type Garble = fn(message: &[u8], answer: Bytes) -> Bytes;
 impl Wires {
     pub fn attach(&self, id: NodeId, node: Consensus) {
         self.0.lock().nodes.insert(id, node);
+    }
+
+    /// The facts of a node, which outlive it.
+    pub fn facts(&self, id: NodeId) -> sim::Facts {
+        self.0.lock().facts.entry(id).or_default().clone()
     }
 
     pub fn detach(&self, id: NodeId) -> Option<Consensus> {
@@ -175,7 +184,9 @@ impl Clock for WallClock {
 pub struct Node {
     pub log: sim::Log,
     pub state: sim::State,
+    pub facts: sim::Facts,
     pub clock: WallClock,
+    pub shelf: Shelf,
     pub consensus: Option<Consensus>,
 }
 
@@ -206,6 +217,7 @@ impl Cluster {
         self.start(id(1)).await;
         self.node(1).found(super::office::found()).await.expect("founded").expect("accepted");
         for number in 2..=size {
+            super::office::admit(&self.node(1), id(number)).await;
             self.start(id(number)).await;
             self.node(1).admit(id(number)).await.expect("admitted");
         }
@@ -218,15 +230,29 @@ impl Cluster {
         let node = self.nodes.entry(id).or_insert_with(|| Node {
             log: sim::Log::new(),
             state: sim::State::new(),
+            facts: sim::Facts::new(),
             clock: WallClock::new(),
+            shelf: Shelf::default(),
             consensus: None,
         });
+        options.attachments = Arc::new(node.shelf.clone());
         let network = Arc::new(Socket { own: id, wires: self.wires.clone() });
         let clock = Arc::new(node.clock.clone());
-        let started = Consensus::start_with(options, &node.log, &node.state, network, clock).await;
+        let facts = Arc::new(node.facts.clone());
+        let stores = (&node.log, &node.state);
+        let started = Consensus::start_with(options, stores, facts, network, clock).await;
         let consensus = started.expect("the node starts");
         self.wires.attach(id, consensus.clone());
         node.consensus = Some(consensus);
+    }
+
+    /// Stops a node as its program does: what it wrote is on its disk.
+    pub async fn stop(&mut self, id: NodeId) {
+        let node = self.nodes.get_mut(&id).expect("a node of the cluster");
+        if let Some(consensus) = node.consensus.take() {
+            consensus.shutdown().await;
+        }
+        self.wires.detach(id);
     }
 
     /// The power of a node fails.
@@ -234,6 +260,8 @@ impl Cluster {
         let node = self.nodes.get_mut(&id).expect("a node of the cluster");
         node.log.crash();
         node.state.crash();
+        node.facts.crash();
+        node.shelf.crash();
         self.wires.detach(id);
         if let Some(consensus) = node.consensus.take() {
             consensus.kill().await;

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::{
     cluster::{Socket, Wires, caught_up, id},
-    office::{command, content, found, holds},
+    office::{admit, command, content, found, holds},
 };
 
 /// A busy machine with slow disks must not hold elections for nothing.
@@ -37,7 +37,8 @@ async fn start(wires: &Wires, number: u64, directory: &Path) -> Result<Consensus
     options.timing = calm();
     options.snapshot_entries = 60;
     let network = Arc::new(Socket { own: id(number), wires: wires.clone() });
-    let node = Consensus::start(options, network, Arc::new(SystemClock)).await?;
+    let facts = Arc::new(wires.facts(id(number)));
+    let node = Consensus::start(options, facts, network, Arc::new(SystemClock)).await?;
     wires.attach(id(number), node.clone());
     Ok(node)
 }
@@ -80,6 +81,7 @@ async fn three_nodes_on_disk_agree_and_one_comes_back_by_a_snapshot() {
     let one = start(&wires, 1, directory.path()).await.expect("it starts");
     one.found(found()).await.expect("founded").expect("accepted");
     for number in 2..=3 {
+        admit(&one, id(number)).await;
         start(&wires, number, directory.path()).await.expect("it starts");
         one.admit(id(number)).await.expect("admitted");
     }

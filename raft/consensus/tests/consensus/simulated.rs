@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     cluster::{Cluster, PATIENCE, caught_up, id, until},
-    office::{command, content, found, holds, huge, update},
+    office::{admit, command, content, found, holds, huge, update},
 };
 
 #[tokio::test(start_paused = true)]
@@ -320,10 +320,11 @@ async fn a_cut_off_node_is_not_fresh_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn members_come_as_learners_and_go_for_good() {
     let mut cluster = Cluster::of(1).await;
-    cluster.start(id(2)).await;
-    cluster.start(id(3)).await;
+    for number in 2..=4 {
+        admit(&cluster.node(1), id(number)).await;
+        cluster.start(id(number)).await;
+    }
     // A node that cannot be reached stays a learner.
-    cluster.start(id(4)).await;
     cluster.wires.cut(id(4));
     assert_eq!(cluster.node(1).admit(id(4)).await, Err(MemberError::Behind { node: id(4) }));
     assert_eq!(cluster.node(1).status().voters, [id(1)]);

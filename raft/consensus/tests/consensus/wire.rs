@@ -55,11 +55,11 @@ proptest! {
 fn forwarded(proposals: &[Vec<u8>]) -> Bytes {
     let mut encoder = minicbor::Encoder::new(vec![1, 16]);
     let written = (|| {
-        encoder.map(2)?.u8(0)?.array(proposals.len() as u64)?;
+        encoder.map(3)?.u8(0)?.array(proposals.len() as u64)?;
         for proposal in proposals {
             encoder.bytes(proposal)?;
         }
-        encoder.u8(1)?.u64(5_000)?.ok()
+        encoder.u8(1)?.u64(5_000)?.u8(2)?.array(0)?.ok()
     })();
     written.expect("a vector takes every octet");
     encoder.into_writer().into()

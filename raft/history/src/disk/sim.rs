@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, io, sync::Arc};
 
 use parking_lot::Mutex;
 
+use model::lengths::in_memory;
+
 use super::{Disk, File};
 
 /// What a disk writes whole or not at all.
@@ -142,7 +144,7 @@ impl SimDisk {
     /// The machine is on again after a loss of power: what was not synced is there in part.
     pub fn restart(&self) {
         let mut state = self.0.lock();
-        let kept = state.roll() as usize % (state.pending_names.len() + 1);
+        let kept = in_memory(state.roll()) % (state.pending_names.len() + 1);
         let namings = std::mem::take(&mut state.pending_names);
         namings.iter().take(kept).for_each(|naming| name(&mut state.durable_names, naming));
         state.names = state.durable_names.clone();
@@ -263,14 +265,14 @@ impl SimFile {
 
 impl File for SimFile {
     fn write(&self, offset: u64, octets: &[u8]) -> io::Result<()> {
-        self.change(Change::Write(offset as usize, octets.to_vec()))
+        self.change(Change::Write(in_memory(offset), octets.to_vec()))
     }
 
     fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         self.on(|state, inode| {
             state.alive()?;
             let octets = &state.inodes[&inode].now;
-            let from = octets.len().min(offset as usize);
+            let from = octets.len().min(in_memory(offset));
             Ok(octets[from..octets.len().min(from.saturating_add(len))].to_vec())
         })
     }
@@ -289,7 +291,7 @@ impl File for SimFile {
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.change(Change::Truncate(len as usize))
+        self.change(Change::Truncate(in_memory(len)))
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -8,6 +8,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use model::lengths::{in_form, in_memory};
+
 use super::{Durable, Facts, Here, Segment, State, Table};
 use crate::{
     Error, FACT_OCTETS_MAX, Limits,
@@ -161,7 +163,7 @@ impl Facts {
             return Err(Error::Beyond { position, size: state.end() });
         }
         let (first, segment) = state.segments.range(..=position).next_back().expect("it is here");
-        let (first, room) = (*first, (segment.next() - position) as usize);
+        let (first, room) = (*first, in_memory(segment.next() - position));
         let facts = &facts[..facts.len().min(room)];
         if let Some(Segment::Open(open)) = state.segments.get_mut(&first) {
             open.flush()?;
@@ -212,7 +214,7 @@ fn write_over(
     facts: &[Vec<u8>],
 ) -> Result<(), Error> {
     let damaged = |position| Error::Damaged { file: path.to_owned(), position };
-    let from = (position - first) as usize;
+    let from = in_memory(position - first);
     let to = from + facts.len();
     if from > 0 && !is_good(file, path, offsets, from - 1, first)? {
         return Err(damaged(position - 1));
@@ -222,7 +224,7 @@ fn write_over(
     let mut ends = Vec::new();
     for (position, fact) in (position..).zip(facts) {
         v1::put_frame(&mut octets, position, 0, fact);
-        ends.push(start + octets.len() as u32);
+        ends.push(start + in_form(octets.len()));
     }
     let end = *ends.last().unwrap_or(&start);
     // Where the file was cut, nothing lies behind.

@@ -4,6 +4,8 @@
 //! not tell. A frame says how many octets were durable before it was written. So a damaged frame below
 //! what a later one calls durable was damaged after it had been synced; any other was torn by a crash.
 
+use model::lengths::in_form;
+
 use crate::v1;
 
 /// What was found in a segment.
@@ -21,14 +23,14 @@ pub(crate) struct Scanned {
 ///
 /// With `count` it is closed and has so many facts; without, it ends where nothing good follows.
 pub(crate) fn scan(octets: &[u8], first: u64, count: Option<usize>) -> Scanned {
-    let mut found = Scanned { offsets: Vec::new(), bad: Vec::new(), durable: v1::HEAD as u32 };
+    let mut found = Scanned { offsets: Vec::new(), bad: Vec::new(), durable: in_form(v1::HEAD) };
     let mut at = v1::HEAD;
     let is_short = |found: &Scanned| count.is_none_or(|count| found.offsets.len() < count);
     while is_short(&found) {
         let position = first + found.offsets.len() as u64;
         let rest = octets.get(at..).unwrap_or_default();
         if let Some(frame) = v1::frame(rest, position) {
-            found.offsets.push(at as u32);
+            found.offsets.push(in_form(at));
             found.durable = found.durable.max(frame.durable);
             at += frame.len;
             continue;
@@ -37,15 +39,15 @@ pub(crate) fn scan(octets: &[u8], first: u64, count: Option<usize>) -> Scanned {
         let Some((ahead, next)) = next_good(rest, position, most) else { break };
         for n in 0..next - position {
             found.bad.push(found.offsets.len());
-            found.offsets.push(if n == 0 { at } else { at + ahead } as u32);
+            found.offsets.push(in_form(if n == 0 { at } else { at + ahead }));
         }
         at += ahead;
     }
     while count.is_some_and(|count| found.offsets.len() < count) {
         found.bad.push(found.offsets.len());
-        found.offsets.push(at as u32);
+        found.offsets.push(in_form(at));
     }
-    found.offsets.push(at as u32);
+    found.offsets.push(in_form(at));
     found
 }
 

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use model::lengths::in_form;
+
 use crate::{Error, disk::File, v1};
 
 /// The directory of the segments.
@@ -80,7 +82,7 @@ impl Open {
         Self {
             name,
             file,
-            offsets: vec![v1::HEAD as u32],
+            offsets: vec![in_form(v1::HEAD)],
             written: 0,
             buffer: v1::head(name.first()).to_vec(),
             durable: 0,
@@ -117,7 +119,7 @@ impl Open {
     pub(crate) fn push(&mut self, fact: &[u8]) {
         let position = self.next();
         v1::put_frame(&mut self.buffer, position, self.durable, fact);
-        self.offsets.push((self.written + self.buffer.len()) as u32);
+        self.offsets.push(in_form(self.written + self.buffer.len()));
     }
 
     /// Hands what was added to the operating system once it is much.

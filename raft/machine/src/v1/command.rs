@@ -9,10 +9,10 @@ use model::{AccessKey, CommandId, Digest, Label, LeaseName, Moment, NodeId, Nonc
 use super::{
     AbandonSpace, AddApp, AddUnits, AdmitNode, AdoptRules, CancelPacket, ClaimSpace, CloseLost,
     ConfirmReceipts, ConfirmTime, GrantPickup, IssueJoinToken, IssueKey, LeaveNode, NewNode,
-    OpenPacket, OrderAuthority, PassTime, PostLetter, RecordHolding, RecordLost, RecordPickup,
-    RecordPurge, RejectDelivery, ReleaseHoldings, RemoveNode, RemoveUnit, RenameUnit, ReportLetter,
-    ReturnLease, RevokeKey, RotateClusterKey, Rules, SealPacket, SubmitPacket, TakeLease,
-    TurnAuthority, TurnClusterKey, UpdateNode,
+    NewReceiptKey, OpenPacket, OrderAuthority, PassTime, PostLetter, RecordHolding, RecordLost,
+    RecordPickup, RecordPurge, RejectDelivery, ReleaseHoldings, RemoveNode, RemoveUnit, RenameUnit,
+    ReportLetter, ReturnLease, RevokeKey, RotateClusterKey, Rules, SealPacket, SubmitPacket,
+    TakeLease, TurnAuthority, TurnClusterKey, UpdateNode,
 };
 
 /// One entry of the log: proposals that the leader gathered, under one time.
@@ -103,16 +103,19 @@ pub struct Proof {
     /// Passes once in the whole cluster.
     #[n(2)]
     pub nonce: Nonce,
-    /// The signature's input as the request carried it (`@signature-params`, or the legacy header).
+    /// The octets that were signed: the signature base.
     #[n(3)]
-    pub input: String,
+    #[cbor(with = "minicbor::bytes")]
+    pub base: Vec<u8>,
     /// The signature's octets.
     #[n(4)]
     #[cbor(with = "minicbor::bytes")]
     pub signature: Vec<u8>,
-    /// SHA-256 of the signature base, so that the evidence can be checked later.
+    /// The body that the base names by its digest, where it is kept as evidence; else empty. At most
+    /// [`crate::STATEMENT_OCTETS_MAX`].
     #[n(5)]
-    pub base_digest: Digest,
+    #[cbor(with = "minicbor::bytes")]
+    pub statement: Vec<u8>,
 }
 
 /// What can be asked.
@@ -154,7 +157,7 @@ pub enum Command {
     /// Seals a space whose content is durable on a majority, and plans the deliveries, Article 13(4).
     #[n(11)]
     SealPacket(#[n(0)] SealPacket),
-    /// Open and seal together, for a small content that is already durable on a majority.
+    /// Open and seal together, for a small content that is already durable on a majority, or rides with the entry.
     #[n(12)]
     SubmitPacket(#[n(0)] SubmitPacket),
     /// The source takes a packet back.
@@ -236,6 +239,9 @@ pub enum Command {
     /// A carrier tells what became of a letter.
     #[n(38)]
     ReportLetter(#[n(0)] ReportLetter),
+    /// Records the public keys that receipts are checked with under a version of the cluster key.
+    #[n(39)]
+    RecordReceiptKey(#[n(0)] NewReceiptKey),
 }
 
 impl Command {

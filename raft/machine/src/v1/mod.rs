@@ -5,6 +5,7 @@
 
 mod command;
 mod event;
+mod facts;
 mod leases;
 mod members;
 mod outcome;
@@ -19,6 +20,10 @@ mod turning;
 pub use command::{Command, Entry, Found, Proof, Proposal, Proposer};
 pub use event::{About, AccessNews, Event, EventKind, PacketNews, UnitHead};
 pub(crate) use event::{EventSource, Told};
+pub use facts::{
+    AccessChange, AccessKind, Destroyed, Ended, Fact, Lapse, NodeChange, NodeKind, Opening,
+    SALT_OCTETS, Sending, Settled, Signed, Step, What,
+};
 pub use leases::{
     LeaseRecord, Letter, LetterId, LetterState, PostLetter, Report, ReportLetter, ReturnLease,
     TakeLease,
@@ -35,7 +40,7 @@ pub use packets::{
     TARGETS_MAX,
 };
 pub use record::{By, ClusterRecord, Counts, DeliveryRow, IdempotencyRecord, PacketRow};
-pub(crate) use record::{EndedRow, Spent};
+pub(crate) use record::{Closing, EndedRow, Spent};
 pub use registry::{
     AddApp, AddUnits, AppRecord, IssueKey, KeyRecord, NewUnit, RemoveUnit, RenameUnit, RevokeKey,
     UNITS_A_COMMAND_MAX, UnitRecord,
@@ -44,9 +49,9 @@ pub(crate) use registry::{Reach, Signer};
 pub use rules::{AdoptRules, RULES_KNOWN, Rules};
 pub use strict::{Unreadable, decode, decode_one};
 pub(crate) use time::Trust;
-pub use time::{ConfirmTime, Time};
+pub use time::{ConfirmTime, Sum, Time};
 pub use turning::{
-    AUTHORITY_OVERLAP_MAX_MS, AuthorityRecord, ClusterKeyRecord, FIRST_AUTHORITY, OlderAuthority,
-    OlderKey, OrderAuthority, RESEALED_A_COMMAND_MAX, Resealed, RotateClusterKey, StagedKey,
-    TurnAuthority, TurnClusterKey,
+    AUTHORITY_OVERLAP_MAX_MS, AuthorityRecord, ClusterKeyRecord, FIRST_AUTHORITY, KeyEnd,
+    NewReceiptKey, OlderAuthority, OlderKey, OrderAuthority, RESEALED_A_COMMAND_MAX,
+    ReceiptKeyRecord, Resealed, RotateClusterKey, StagedKey, TurnAuthority, TurnClusterKey,
 };

@@ -130,6 +130,8 @@ pub enum Effect {
     },
     /// A packet has ended: every node destroys what it holds of its content.
     Purge,
+    /// A content rode with a command that made no packet of it: every node destroys it.
+    Unwanted(SpaceId),
     /// A key died: its open connections end.
     KeyRevoked(AccessKey),
     /// The nodes of the cluster changed: addresses, admissions, removals.

@@ -121,12 +121,15 @@ pub struct SubmitPacket {
     /// Octets of plaintext.
     #[n(4)]
     pub size: u64,
-    /// Nodes that hold the whole content durably; a majority of the voters.
+    /// Nodes that hold the whole content durably; a majority of the voters. None where the content rides.
     #[n(5)]
     pub holders: Vec<NodeId>,
     /// The client's idempotency key.
     #[n(6)]
     pub idempotency: Option<Idempotency>,
+    /// The content rides with the entry: who has the entry in its log has the content beside it.
+    #[n(7)]
+    pub rides: bool,
 }
 
 /// See [`Command::CancelPacket`].
@@ -225,6 +228,9 @@ pub struct PassTime {
     /// At most so many due things are settled, so that an entry stays small.
     #[n(0)]
     pub due_max: u32,
+    /// So long a packet stays in the state after its end; then the history alone knows it.
+    #[n(1)]
+    pub ended_kept_ms: u64,
 }
 
 /// See [`crate::Command::RecordLost`].

@@ -247,6 +247,28 @@ pub(crate) struct EndedRow {
     /// Its space, whose content goes.
     #[n(1)]
     pub(crate) space: SpaceId,
+    /// When it ended, counted.
+    #[n(2)]
+    pub(crate) tick: Tick,
+}
+
+/// How far packets that have ended are on their way out of the state; numbers of ended packets, each the first
+/// to which it has not happened yet.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Closing {
+    /// Destroyed by every node that owes it.
+    #[n(0)]
+    pub(crate) destroyed: u64,
+    /// The same, and the history says so.
+    #[n(1)]
+    pub(crate) recorded: u64,
+    /// Gone from the state; the history alone knows them.
+    #[n(2)]
+    pub(crate) left: u64,
+    /// All facts about packets that have left stand before this position of the history.
+    #[n(3)]
+    pub(crate) facts: u64,
 }
 
 /// What was first asked and answered under an idempotency key.

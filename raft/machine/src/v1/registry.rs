@@ -213,6 +213,13 @@ pub(crate) struct Signer {
     /// See [`KeyRecord::grants`].
     #[n(3)]
     pub(crate) grants: Grants,
+    /// See [`KeyRecord::algorithm`].
+    #[n(4)]
+    pub(crate) algorithm: KeyAlgorithm,
+    /// See [`KeyRecord::material`].
+    #[n(5)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) material: Vec<u8>,
     /// See [`KeyRecord::status`].
     #[n(8)]
     pub(crate) status: KeyStatus,

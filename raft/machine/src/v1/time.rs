@@ -3,6 +3,18 @@
 use minicbor::{Decode, Encode};
 use model::{Moment, Tick};
 
+/// How many entries have been applied, and the sum of all that they wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Sum {
+    /// Entries since the founding of the log.
+    #[n(0)]
+    pub entries: u64,
+    /// CRC-32 over their writes, in order.
+    #[n(1)]
+    pub sum: u32,
+}
+
 /// See [`crate::Command::ConfirmTime`].
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]

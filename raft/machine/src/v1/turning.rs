@@ -63,6 +63,48 @@ pub enum TurnClusterKey {
     },
 }
 
+/// See [`crate::Command::RecordReceiptKey`].
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct NewReceiptKey {
+    /// The version of the cluster key.
+    #[n(0)]
+    pub version: u32,
+    /// The P-256 key of receipts: its two coordinates (RFC 7518 section 6.2.1).
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub es256: Vec<u8>,
+    /// The Ed25519 key of checkpoints (RFC 8032).
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub ed25519: Vec<u8>,
+}
+
+/// The public keys that receipts and checkpoints are checked with. The private ones follow from a version of the
+/// cluster key, and go with it; these stay, so that a receipt can be checked years later (D18).
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptKeyRecord {
+    /// The keys, as they were announced.
+    #[n(0)]
+    pub keys: NewReceiptKey,
+    /// Where their use ended; none while their version is active.
+    #[n(1)]
+    pub ended: Option<KeyEnd>,
+}
+
+/// The end of the keys of receipts of one version: they sign nothing about what is newer, whoever has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct KeyEnd {
+    /// They signed facts before this position of the history, and checkpoints of no greater size.
+    #[n(0)]
+    pub facts: u64,
+    /// When, for people.
+    #[n(1)]
+    pub at: Moment,
+}
+
 /// The secret of a key under another version of the cluster key.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]

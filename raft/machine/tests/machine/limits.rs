@@ -79,14 +79,14 @@ fn rows_are_forgotten_in_portions_and_the_answer_says_that_there_are_more() {
     let nonces = |office: &Office| office.state.range(vec![20u8]..vec![21]).count();
     assert!(nonces(&office) >= 5000);
     office.at.0 += 400_000;
-    let pass = || Command::PassTime(PassTime { due_max: 10 });
+    let pass = || Command::PassTime(PassTime { due_max: 10, ended_kept_ms: ENDED_KEPT_MS });
     let first = office.must(None, pass());
     assert_eq!(first, Outcome::TimePassed { settled: 0, more: true });
-    let due = office.view().next_due().expect("the rest is to be forgotten");
+    let due = office.view().next_due(ENDED_KEPT_MS).expect("the rest is to be forgotten");
     assert!(due > office.tick() && due < office.tick().plus_ms(1000), "soon, and not at once");
     office.at = Moment(due.0);
     assert_eq!(office.must(None, pass()), Outcome::TimePassed { settled: 0, more: true });
-    office.at = Moment(office.view().next_due().expect("the rest of the rest").0);
+    office.at = Moment(office.view().next_due(ENDED_KEPT_MS).expect("the rest of the rest").0);
     assert_eq!(office.must(None, pass()), Outcome::TimePassed { settled: 0, more: false });
     assert_eq!(nonces(&office), 0);
 }
@@ -105,6 +105,7 @@ fn an_application_has_a_limited_number_of_idempotency_keys() {
             digest: digest_of("d1"),
             size: 10,
             holders: vec![NodeId(1), NodeId(2)],
+            rides: false,
             idempotency: Some(Idempotency { key: word(key), fingerprint: digest_of("f") }),
         })
     };

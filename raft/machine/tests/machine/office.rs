@@ -45,9 +45,9 @@ pub fn proof(key: AccessKey, created: Moment, nonce: &str) -> Proof {
         key,
         created,
         nonce: word(nonce),
-        input: "(\"@method\")".into(),
+        base: format!("nonce={nonce}").into(),
         signature: vec![7; 32],
-        base_digest: digest_of("base"),
+        statement: b"{}".to_vec(),
     }
 }
 
@@ -141,6 +141,8 @@ pub struct Office {
     pub state: State,
     /// The date of the next entry.
     pub at: Moment,
+    /// All facts of what this office applied itself.
+    pub facts: Vec<Vec<u8>>,
     /// How far the clocks are ahead of counted time since the beginning, in milliseconds.
     pub wrong_ms: i64,
     count: u128,
@@ -226,10 +228,19 @@ impl Office {
         self.try_to_remove("quan-tri", node).0.expect("nothing needs the node");
     }
 
+    /// Removes a node and gives up what only it has.
+    pub fn give_up(&mut self, node: u64) {
+        self.leave_and_remove("quan-tri", node, true).0.expect("nothing needs the node");
+    }
+
     /// Has a node leave and removes it, as far as that goes; what the last step was answered.
     pub fn try_to_remove(&mut self, by: &str, node: u64) -> (Answer, Vec<Effect>) {
+        self.leave_and_remove(by, node, false)
+    }
+
+    fn leave_and_remove(&mut self, by: &str, node: u64, gives_up: bool) -> (Answer, Vec<Effect>) {
         let node = NodeId(node);
-        let leave = Command::LeaveNode(LeaveNode { node, gives_up: false });
+        let leave = Command::LeaveNode(LeaveNode { node, gives_up });
         let leave = self.proposal(Some(by), leave);
         let (left, effects) = self.apply(leave);
         if left.is_err() {
@@ -250,6 +261,7 @@ impl Office {
     pub fn apply(&mut self, proposal: Proposal) -> (Answer, Vec<Effect>) {
         let entry = self.entry(vec![proposal]);
         let mut applied = apply(&mut self.state, &entry);
+        self.facts.append(&mut applied.facts);
         (applied.answers.remove(0), applied.effects)
     }
 
@@ -285,6 +297,7 @@ impl Office {
             digest: digest_of("d1"),
             size: 10,
             holders: vec![NodeId(1), NodeId(2)],
+            rides: false,
             idempotency: None,
         };
         self.must(Some(by), Command::SubmitPacket(command));
@@ -296,6 +309,25 @@ impl Office {
         self.must(Some(by), Command::GrantPickup(GrantPickup { packet }));
         let receipts = vec![Receipt { packet, digest: digest_of("d1") }];
         self.must(Some(by), Command::ConfirmReceipts(ConfirmReceipts { receipts }));
+    }
+
+    /// A fact that was recorded.
+    pub fn fact(&self, position: u64) -> Fact {
+        decode(&self.facts[position as usize]).expect("a fact")
+    }
+
+    /// All facts about a packet.
+    pub fn facts_of(&self, packet: u128) -> Vec<Fact> {
+        let facts = (0..self.facts.len() as u64).map(|position| self.fact(position));
+        facts.filter(|fact| fact.what.packet() == Some(PacketId(packet))).collect()
+    }
+
+    /// The signature under a fact, which must have one.
+    pub fn evidence(&self, fact: &Fact) -> Signed {
+        match self.fact(fact.evidence.expect("evidence")).what {
+            What::Signed(signed) => signed,
+            other => panic!("evidence is a signature and not {other:?}"),
+        }
     }
 
     /// The read side.

@@ -32,6 +32,7 @@ impl Script {
                 Idempotency { key: word(key), fingerprint: digest_of(fingerprint) }
             })
         };
+        let rides = || or("rides", "no") == "yes";
         let holders = || list(or("holders", "1,2")).map(|node| NodeId(number(node))).collect();
         let digest = || digest_of(or("digest", "d1"));
         let secret_digest = || digest_of(get("secret"));
@@ -75,6 +76,11 @@ impl Script {
                 carrier: word(get("carrier")),
                 packet: packet(),
                 target: word(get("target")),
+            }),
+            "receipt-key" => Command::RecordReceiptKey(NewReceiptKey {
+                version: number(or("version", "1")) as u32,
+                es256: vec![number(or("es256", "7")) as u8; ES256_OCTETS],
+                ed25519: vec![9; ED25519_OCTETS],
             }),
             "report" => Command::ReportLetter(ReportLetter {
                 letter: LetterId(number(get("letter"))),
@@ -140,7 +146,8 @@ impl Script {
                 request: request(),
                 digest: digest(),
                 size: size().unwrap_or(10),
-                holders: holders(),
+                holders: if rides() { Vec::new() } else { holders() },
+                rides: rides(),
                 idempotency: idempotency(),
             }),
             "cancel" => Command::CancelPacket(CancelPacket { packet: packet() }),
@@ -163,7 +170,10 @@ impl Script {
             }),
             "lose" => Command::RecordLost(RecordLost { packets: packets() }),
             "close" => Command::CloseLost(CloseLost { packets: packets() }),
-            "pass" => Command::PassTime(PassTime { due_max: number(or("due-max", "100")) as u32 }),
+            "pass" => Command::PassTime(PassTime {
+                due_max: number(or("due-max", "100")) as u32,
+                ended_kept_ms: number(or("kept-ms", "86400000")),
+            }),
             _ => panic!("{}: nobody knows this verb", self.place),
         }
     }

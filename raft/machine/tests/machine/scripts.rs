@@ -1,7 +1,8 @@
 //! Runs the scripts of `tests/scripts`: commands in the regulation's words, and what follows.
 //!
-//! A line at the margin is a command, `verb key=value …`; `wait 5m` lets time pass, `clocks +5m`
-//! makes the clocks jump, `begin` founds a province, and `vote 1,2` is what consensus says of who votes. Indented lines below say what is expected: `ok`, `ok: …` or
+//! A line at the margin is a command, `verb key=value …`, of which `from=2` names the node that proposes;
+//! `wait 5m` lets time pass, `clocks +5m` makes the clocks jump, `begin` founds a province, and `vote 1,2` is
+//! what consensus says of who votes. Indented lines below say what is expected: `ok`, `ok: …` or
 //! `refused: word`; every effect, if any is listed; and what the state then says. After every
 //! command the state is audited, and a refusal must have changed nothing but what it may.
 
@@ -153,6 +154,11 @@ impl Script {
         {
             *node = NodeId(number(named));
         }
+        if let Proposer::Node(node) = &mut proposal.by
+            && let Some(named) = words.get("from")
+        {
+            *node = NodeId(number(named));
+        }
         if let Some(carrier) = words.get("carrier").filter(|_| verb == "report") {
             proposal.by = Proposer::Carrier {
                 node: NodeId(number(words["node"])),
@@ -166,6 +172,11 @@ impl Script {
             }
             if let Some(nonce) = words.get("nonce") {
                 proof.nonce = word(&format!("chosen-nonce-{nonce:0>8}"));
+                proof.base = format!("nonce={}", proof.nonce).into();
+            }
+            if let Some(digest) = words.get("names") {
+                let digest = digest_of(digest).to_field();
+                proof.base = format!("\"@method\": POST\n\"packet-digest\": {digest}\n").into();
             }
             if let Some(created) = words.get("created") {
                 proof.created = self.moment(created);
@@ -174,11 +185,13 @@ impl Script {
         let before = self.office.state.clone();
         let (answer, effects) = self.office.apply(proposal);
         if answer.is_err() {
-            assert!(effects.is_empty(), "{}: a refusal has effects", self.place);
+            // What rode with it has to go.
+            let expected = |effect: &Effect| matches!(effect, Effect::Unwanted(_));
+            assert!(effects.iter().all(expected), "{}: a refusal has effects", self.place);
             // All but the clock, the nonces and the remembered answers.
             let kept = |state: &State| {
                 let mut state = state.clone();
-                state.retain(|key, _| ![2, 20, 21, 29].contains(&key[0]));
+                state.retain(|key, _| ![2, 20, 21, 29, 50].contains(&key[0]));
                 state
             };
             let same = kept(&before) == kept(&self.office.state);
@@ -281,15 +294,24 @@ impl Script {
             "debtors" => joined(packet().debtors),
             "purged" => joined(packet().purged.iter().map(|(node, _)| *node)),
             "evidence" => {
-                let evidence = view.evidence(packet().packet).expect("a packet has evidence");
-                evidence.nonce.to_string().trim_start_matches("chosen-nonce-").into()
+                let sent =
+                    |fact: &Fact| matches!(fact.what, What::Requested(_) | What::Accepted(_));
+                let fact = self.office.facts_of(packet().packet.0).into_iter().rfind(sent);
+                self.nonce_of(&fact.expect("a packet was sent"))
             }
             "receipt" => {
                 let (unit, _) = wanted.split_once(' ').expect("receipt PACKET UNIT NONCE");
-                let proof = view.receipt_evidence(packet().packet, &word(unit));
-                let nonce = proof.map(|proof| proof.nonce.to_string()).unwrap_or_default();
-                format!("{unit} {}", nonce.trim_start_matches("chosen-nonce-"))
+                let settled = |fact: &Fact| match &fact.what {
+                    What::Confirmed(step) | What::Rejected(step) => step.target == word(unit),
+                    _ => false,
+                };
+                let facts = self.office.facts_of(packet().packet.0);
+                let nonces: Vec<_> =
+                    facts.iter().filter(|f| settled(f)).map(|f| self.nonce_of(f)).collect();
+                format!("{unit} {}", nonces.join(","))
             }
+            "facts" => joined(self.office.facts_of(number(of).into()).iter().map(kind)),
+            "row" => view.packet_row(PacketId(number(of).into())).map_or("gone", |_| "kept").into(),
             "inbox" => list(view.inbox(&word(of), None, 100)),
             "sent" => list(view.sent(&word(of), None, 100)),
             "undestroyed" => joined(packet().undestroyed),
@@ -371,6 +393,14 @@ impl Script {
             "rules" => return (view.rules().0.to_string(), rest.into()),
             "cluster-key" => return (self.cluster_key_told(), rest.into()),
             "authority" => return (self.authority_told(), rest.into()),
+            "receipt-keys" => {
+                let told = |key: ReceiptKeyRecord| match key.ended {
+                    Some(end) => format!("{} until fact {}", key.keys.version, end.facts),
+                    None => key.keys.version.to_string(),
+                };
+                let keys: Vec<_> = view.receipt_keys().into_iter().map(told).collect();
+                return (keys.join(", "), rest.into());
+            }
             "sealed-before" => {
                 let (version, keys) = rest.split_once(' ').expect("sealed-before VERSION KEYS");
                 let before = view.sealed_before(number(version) as u32, 100);
@@ -386,6 +416,12 @@ impl Script {
             _ => panic!("{}: nobody knows what {what} is", self.place),
         };
         (found, wanted.into())
+    }
+
+    /// The nonce of the signature under a fact.
+    fn nonce_of(&self, fact: &Fact) -> String {
+        let base = String::from_utf8(self.office.evidence(fact).base).expect("a text");
+        base.trim_start_matches("nonce=chosen-nonce-").into()
     }
 
     fn access_told(&self, event: &Event, news: &AccessNews) -> String {
@@ -459,6 +495,7 @@ fn told_effect(effect: &Effect) -> String {
     match effect {
         Effect::Notice { unit, position } => format!("notice to {unit} at {position}"),
         Effect::Purge => "purge".into(),
+        Effect::Unwanted(space) => format!("content of space {} is unwanted", space.0),
         Effect::Letter(carrier) => format!("letter for {carrier}"),
         Effect::KeyRevoked(key) => format!("key revoked {key}"),
         Effect::NodesChanged => "nodes changed".into(),
@@ -496,4 +533,10 @@ pub(crate) fn span(text: &str) -> u64 {
         other => panic!("{other:?} is not a unit of time"),
     };
     number(digits) * unit
+}
+
+/// The kind of a fact, as in `Confirmed`.
+fn kind(fact: &Fact) -> String {
+    let told = format!("{:?}", fact.what);
+    told.split('(').next().unwrap_or_default().to_lowercase()
 }

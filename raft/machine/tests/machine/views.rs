@@ -3,7 +3,7 @@
 use machine::*;
 use model::*;
 
-use crate::office::{Office, digest_of, new_unit, word};
+use crate::office::{Office, digest_of, new_node, new_unit, request, word};
 
 fn ids(packets: Vec<PacketRecord>) -> Vec<u128> {
     packets.into_iter().map(|packet| packet.packet.0).collect()
@@ -11,6 +11,77 @@ fn ids(packets: Vec<PacketRecord>) -> Vec<u128> {
 
 fn codes(units: Vec<UnitRecord>) -> Vec<String> {
     units.into_iter().map(|unit| unit.code.to_string()).collect()
+}
+
+fn open(office: &mut Office, packet: u128) {
+    let command = OpenPacket {
+        packet: PacketId(packet),
+        space: SpaceId(packet),
+        request: request(&["H41.03"], None),
+        size: None,
+        node: NodeId(1),
+        idempotency: None,
+    };
+    office.must(Some("noi-vu"), Command::OpenPacket(command));
+}
+
+fn former(office: &Office, packet: u128) -> Vec<Vec<NodeId>> {
+    let row = office.view().packet_row(PacketId(packet)).expect("it is open");
+    former_members(&office.state, &row)
+}
+
+fn nodes(nodes: &[u64]) -> Vec<NodeId> {
+    nodes.iter().copied().map(NodeId).collect()
+}
+
+/// What an upload was told may be with those who were members at any time since it began, and with nobody else.
+#[test]
+fn former_members_are_known_for_as_long_as_a_space_is_open() {
+    let mut office = Office::founded();
+    office.at.0 += 3_600_000;
+    open(&mut office, 1);
+    assert_eq!(former(&office, 1), [] as [Vec<NodeId>; 0], "the cluster has grown long before");
+    // The second leaves, a fourth comes in its place: two changes in one moment.
+    let leave = LeaveNode { node: NodeId(2), gives_up: false };
+    office.must(Some("quan-tri"), Command::LeaveNode(leave));
+    let secret_digest = digest_of("s4");
+    let expires_at = Moment(office.at.0 + 3_600_000);
+    let token = IssueJoinToken { secret_digest, expires_at };
+    office.must(Some("quan-tri"), Command::IssueJoinToken(token));
+    let node = AdmitNode { secret_digest, node: new_node("nut-4"), key: secret_digest };
+    office.must(None, Command::AdmitNode(node));
+    seat_voters(&mut office.state, &nodes(&[1, 2, 3, 4]));
+    assert_eq!(former(&office, 1), [nodes(&[1, 2, 3]), nodes(&[1, 3])]);
+    open(&mut office, 2);
+    assert_eq!(former(&office, 2), former(&office, 1), "in one tick nobody knows which was first");
+    // The same voters again are no change.
+    seat_voters(&mut office.state, &nodes(&[1, 3, 4]));
+    office.at.0 += 3_600_000;
+    open(&mut office, 3);
+    assert_eq!(former(&office, 3), [] as [Vec<NodeId>; 0]);
+    assert_eq!(former(&office, 1).len(), 2);
+    // A day later nobody can ask for it any more, and the next change forgets it.
+    office.at.0 += 24 * 3_600_000;
+    open(&mut office, 4);
+    seat_voters(&mut office.state, &nodes(&[1, 3]));
+    const FORMER: u8 = 52;
+    assert_eq!(office.state.range(vec![FORMER]..vec![FORMER + 1]).count(), 1);
+    assert_eq!(former(&office, 4), [nodes(&[1, 3, 4])]);
+    assert_eq!(audit(&office.state), Vec::<String>::new());
+}
+
+#[test]
+fn nobody_waits_for_who_was_given_up() {
+    let mut office = Office::founded();
+    office.at.0 += 3_600_000;
+    open(&mut office, 1);
+    office.remove(2);
+    seat_voters(&mut office.state, &nodes(&[1, 3]));
+    assert_eq!(former(&office, 1), [nodes(&[1, 2, 3])], "its disk may hold what was acknowledged");
+    office.give_up(3);
+    let left = [nodes(&[1]), nodes(&[1, 2])];
+    assert_eq!(former(&office, 1), left, "of this one nothing can come");
+    assert_eq!(audit(&office.state), Vec::<String>::new());
 }
 
 #[test]
@@ -164,7 +235,7 @@ fn time_is_due_until_everything_is_settled_and_forgotten() {
     let open = OpenPacket {
         packet: PacketId(1),
         space: SpaceId(1),
-        request: crate::office::request(&["H41.03"], None),
+        request: request(&["H41.03"], None),
         size: None,
         node: NodeId(1),
         idempotency,
@@ -172,11 +243,12 @@ fn time_is_due_until_everything_is_settled_and_forgotten() {
     office.must(Some("noi-vu"), Command::OpenPacket(open));
     let expires_at = Moment(office.at.0 + SPACE_TIME_MS);
     let mut passed = 0;
-    while let Some(due) = office.view().next_due() {
+    while let Some(due) = office.view().next_due(ENDED_KEPT_MS) {
         assert!(due > office.tick() || passed > 0, "due at once");
         assert!(due.0 <= expires_at.0 || passed > 0);
         office.at = office.at.max(Moment(due.0));
-        office.must(None, Command::PassTime(PassTime { due_max: 10 }));
+        office
+            .must(None, Command::PassTime(PassTime { due_max: 10, ended_kept_ms: ENDED_KEPT_MS }));
         passed += 1;
         // After the idempotency key's week only the hourly look for deadlines is left.
         if office.at.0 > expires_at.0 + IDEMPOTENCY_TIME_MS {

@@ -1,0 +1,127 @@
+//! The ledger: every call and every document, in order, by digests and never with a secret or a content.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+use crate::{fault::Struck, time};
+
+/// Entries that are kept: an afternoon of tests. Older ones are dropped and counted.
+pub const LEDGER_MAX: usize = 200_000;
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub(crate) enum What {
+    /// Somebody called.
+    Call {
+        family: &'static str,
+        call: &'static str,
+        /// Who, if it was believed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        caller: Option<String>,
+        http: u16,
+        /// `ok`, or the code of the refusal.
+        verdict: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        document: Option<String>,
+        #[serde(skip_serializing_if = "Struck::is_empty")]
+        faults: Struck,
+        request_sha256: String,
+        /// Of the whole answer; of one that was lost or cut too.
+        answer_sha256: String,
+    },
+    /// A document or a status moved.
+    Document {
+        event: &'static str,
+        document: String,
+        from: String,
+        to: String,
+        kind: &'static str,
+        octets: usize,
+        sha256: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<&'static str>,
+    },
+    /// Somebody asked for what there is not: usually a path that was mistyped.
+    Unknown { method: String, path: String },
+    /// A connection was struck before anybody called.
+    Connection { faults: Struck },
+    /// A switch was turned.
+    Fault { switch: String },
+    /// The clock was moved.
+    Clock { moved_ms: i64 },
+    /// A step could not be done.
+    Failed { step: String, why: String },
+}
+
+/// An entry.
+#[derive(Debug, Clone, Serialize)]
+struct Entry {
+    n: u64,
+    at: String,
+    #[serde(flatten)]
+    what: What,
+}
+
+/// The ledger.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    entries: VecDeque<Entry>,
+    next: u64,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    /// Entries that were made and are no longer kept.
+    dropped: u64,
+    /// Where the next page begins.
+    next: u64,
+    entries: Vec<&'a Entry>,
+}
+
+impl Ledger {
+    pub(crate) fn note(&mut self, at: model::Moment, what: What) {
+        if self.entries.len() == LEDGER_MAX {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Entry { n: self.next, at: time::exact(at), what });
+        self.next += 1;
+    }
+
+    /// The entries from a number on, as JSON.
+    pub(crate) fn page(&self, from: u64) -> Vec<u8> {
+        let dropped = self.entries.front().map_or(self.next, |entry| entry.n);
+        let skip = usize::try_from(from.saturating_sub(dropped)).unwrap_or(usize::MAX);
+        let page =
+            Page { dropped, next: self.next, entries: self.entries.iter().skip(skip).collect() };
+        serde_json::to_vec(&page).expect("texts and numbers are JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_entries_are_dropped_and_counted() {
+        let mut ledger = Ledger::default();
+        let beyond = 5;
+        for number in 0..LEDGER_MAX + beyond {
+            let what = What::Fault { switch: number.to_string() };
+            ledger.note(model::Moment(0), what);
+        }
+        let page = |from: usize| {
+            let page = ledger.page(u64::try_from(from).expect("small"));
+            serde_json::from_slice::<serde_json::Value>(&page).expect("JSON")
+        };
+        let last = page(LEDGER_MAX + beyond - 1);
+        assert_eq!(
+            (&last["dropped"], &last["next"]),
+            (&beyond.into(), &(LEDGER_MAX + beyond).into())
+        );
+        assert_eq!(last["entries"].as_array().map(Vec::len), Some(1));
+        assert_eq!(page(0)["entries"][0]["n"], beyond, "what is dropped is not asked for in vain");
+        assert_eq!(page(LEDGER_MAX + beyond)["entries"], serde_json::json!([]));
+    }
+}

@@ -1,0 +1,56 @@
+//! The national side to practise on: the axis of documents, a gateway with OAuth2, an X-Road security server.
+//!
+//! One process on loopback that behaves as the other side really does, its oddities included, and goes wrong by switch.
+//! All state is in memory and ends with it. It has no user management, keeps no secret worth keeping, and is never the
+//! national platform: what it does is known or guessed as `docs/national-simulator.md` says.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), lgsp_simulator::StartError> {
+//! use lgsp_simulator::{Settings, Simulator};
+//!
+//! let running = Simulator::start(Settings::default()).await?;
+//! println!("{}", running.next_steps());
+//! running.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod author;
+mod clock;
+mod control;
+mod directory;
+mod fault;
+mod gateway;
+mod hints;
+mod hop;
+mod hub;
+mod ledger;
+mod lists;
+mod mail;
+mod post;
+mod reply;
+mod route;
+mod scene;
+mod seed;
+mod server;
+mod settings;
+mod time;
+mod tls;
+mod tokens;
+mod vxp;
+mod world;
+mod xroad;
+
+pub use clock::{Clock, Standing, Ticking};
+pub use directory::DIRECTORY_MAX;
+pub use fault::{Family, Fault, Switch, SwitchError};
+pub use ledger::LEDGER_MAX;
+pub use mail::{CONTENTS_OCTETS_MAX, DELIVERIES_MAX, MESSAGES_MAX};
+pub use scene::{ClockMove, ClockMoveError, STEPS_MAX, Scene, SceneError, StepError};
+pub use seed::Seed;
+pub use server::{
+    BODY_OCTETS_MAX, CONNECTIONS_MAX, HEADERS_COUNT_MAX, Running, Simulator, StartError,
+};
+pub use settings::{Bodies, ErrorNames, Script, Settings, System, Tls};
+pub use world::SCHEDULED_MAX;

@@ -1,0 +1,366 @@
+//! The server: connections on loopback, header lines as long as the axis' own, and answers that go wrong on the way.
+//!
+//! HTTP/1.1 only, as the SDKs speak it. There is no `Date` header: the simulator's time is not this machine's.
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Body, Frame, Incoming, SizeHint},
+    header::{HeaderName, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+use wire::vxp::HEADER_OCTETS_MAX;
+
+use crate::{
+    clock::{Clock, Ticking},
+    control,
+    fault::{Fault, SwitchError},
+    gateway, hints,
+    hub::{Began, Hub},
+    reply::{Head, Outcome, Reply, TEXT},
+    route::Route,
+    settings::{Settings, Tls},
+    tls::Identity,
+    vxp, xroad,
+};
+
+/// Octets of a body: a document with an attachment of 50 MB, which clients allow, is 68 MB in base64.
+pub const BODY_OCTETS_MAX: usize = 96 << 20;
+/// Connections at a time. Further ones wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 512;
+/// Rest after a connection that could not be accepted, so that a machine out of files is not kept busy too.
+const REST: Duration = Duration::from_millis(100);
+/// Octets of all headers of a request: the longest parameter and the signed object that repeats it, whose quotes may be
+/// escaped, and room for the others.
+const HEAD_OCTETS_MAX: usize = 4 * HEADER_OCTETS_MAX;
+/// Headers of a request: a call signs 256 parameters at most, and proxies add some. The SDK itself would accept 20,000;
+/// hyper makes room for all of them at each request, which at that number costs more than everything else.
+pub const HEADERS_COUNT_MAX: usize = 4096;
+
+/// Why the simulator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or not ours to take.
+    #[error("cannot listen on port {port} of loopback")]
+    Listen {
+        /// Which.
+        port: u16,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A switch makes no sense here.
+    #[error("a fault cannot be turned on")]
+    Fault(#[from] SwitchError),
+    /// No certificate could be made.
+    #[error("cannot make a certificate")]
+    Certificate(#[from] certs::Error),
+}
+
+/// The simulator.
+#[derive(Debug, Clone, Copy)]
+pub struct Simulator;
+
+/// A simulator that runs. It stops when it is dropped.
+pub struct Running {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    authority: Option<String>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Simulator {
+    /// Starts it, on loopback only.
+    ///
+    /// # Errors
+    ///
+    /// A port that is taken, faults that make no sense, or no certificate.
+    pub async fn start(settings: Settings) -> Result<Running, StartError> {
+        control::check(&settings.faults, settings.tls)?;
+        let port = settings.port;
+        let listen = |source| StartError::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        // Certificates are looked at by clients whose clock is this machine's.
+        let now = Ticking::of_this_machine().now();
+        let own = match settings.tls {
+            Tls::Off => None,
+            Tls::Own => Some(Identity::new("vxp-simulator", &["localhost"], now)?),
+        };
+        let foreign = Identity::new("somebody-else", &["somebody-else.example"], now)?;
+        let authority = own.as_ref().map(|own| own.authority.clone());
+        let hub = Arc::new(Hub::new(settings));
+        let (stop, stopped) = watch::channel(false);
+        let door = Arc::new(Door { hub: hub.clone(), own, foreign });
+        let task = tokio::spawn(accept(listener, door, stopped));
+        Ok(Running { hub, address, authority, stop, task })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address that a client is given.
+    pub fn base(&self) -> String {
+        let scheme = if self.hub.settings.tls == Tls::Off { "http" } else { "https" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// What it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.hub.settings
+    }
+
+    /// The authority that a client must trust, in PEM; none without TLS.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    /// What to type next, in Vietnamese and English.
+    pub fn next_steps(&self) -> String {
+        hints::next_steps(&self.base(), &self.hub.settings)
+    }
+
+    /// Stops it: no connection is left behind.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        // It ends by itself, and a panic in it was reported where it happened.
+        (&mut self.task).await.ok();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// What each connection needs.
+struct Door {
+    hub: Arc<Hub>,
+    own: Option<Identity>,
+    foreign: Identity,
+}
+
+async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop_is_asked(&mut stopped) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(door.clone(), stream));
+                }
+                // The other side went away before we looked, or we have too many files open.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(REST).await;
+                }
+            },
+        }
+    }
+    connections.shutdown().await;
+}
+
+/// Ends when the simulator should stop, or its owner is gone.
+async fn stop_is_asked(stopped: &mut watch::Receiver<bool>) {
+    stopped.wait_for(|stopped| *stopped).await.ok();
+}
+
+async fn connection(door: Arc<Door>, stream: TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection has no TCP_NODELAY");
+    }
+    let struck = door.hub.connect();
+    let identity = if struck.by(Fault::ForeignTls) {
+        Some(&door.foreign)
+    } else if struck.by(Fault::PlainHttp) {
+        None
+    } else {
+        door.own.as_ref()
+    };
+    match identity {
+        None => speak(&door.hub, stream).await,
+        Some(identity) => match identity.acceptor.accept(stream).await {
+            Ok(stream) => speak(&door.hub, stream).await,
+            Err(error) => tracing::debug!(%error, "a client does not accept our TLS"),
+        },
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S) {
+    let service = service_fn(|request| serve(hub, request));
+    let mut server = http1::Builder::new();
+    server.max_buf_size(HEAD_OCTETS_MAX).max_headers(HEADERS_COUNT_MAX);
+    server.auto_date_header(false).header_read_timeout(None);
+    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The answer was lost on purpose.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is lost on purpose")]
+struct Lost;
+
+async fn serve(hub: &Hub, request: Request<Incoming>) -> Result<Response<Answer>, Lost> {
+    let (parts, incoming) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let head = Head { method: parts.method, target, headers: parts.headers };
+    let too_long = || Ok(response(Reply::new(413, TEXT, "The body is too long.\n"), false));
+    // Whoever says how much will come need not send it.
+    let most = u64::try_from(BODY_OCTETS_MAX).unwrap_or(u64::MAX);
+    if incoming.size_hint().lower() > most {
+        return too_long();
+    }
+    let body = match Limited::new(incoming, BODY_OCTETS_MAX).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return too_long(),
+        // Whoever sends half a body hears nothing.
+        Err(_) => return Err(Lost),
+    };
+    let route = Route::of(&head);
+    let Some((family, call)) = route.name() else {
+        let reply = if route == Route::Control {
+            control::answer(hub, &head, &body)
+        } else {
+            hub.unknown(&head);
+            Reply::new(404, TEXT, "There is no such call; ask GET /_sim/\n")
+        };
+        return Ok(response(reply, false));
+    };
+    let began = hub.begin(family, call);
+    let mut outcome = instead(&began).unwrap_or_else(|| effect(hub, &began, route, (&head, &body)));
+    spoil(&began, &mut outcome.reply);
+    hub.end(&began, &body, &outcome);
+    if began.struck.by(Fault::Slow) {
+        tokio::time::sleep(hub.settings.slow).await;
+    }
+    if began.struck.by(Fault::LostAnswer) {
+        return Err(Lost);
+    }
+    Ok(response(outcome.reply, began.struck.by(Fault::Cut)))
+}
+
+/// What is answered instead of an effect.
+fn instead(began: &Began) -> Option<Outcome> {
+    let reply = if began.struck.by(Fault::Error500) {
+        Reply::new(500, TEXT, "Internal Server Error")
+    } else if began.struck.by(Fault::Html) {
+        let page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+        Reply::new(200, "text/html", page)
+    } else {
+        return None;
+    };
+    Some(Outcome::refused(reply, "fault"))
+}
+
+fn effect(hub: &Hub, began: &Began, route: Route, call: (&Head, &Bytes)) -> Outcome {
+    match route {
+        Route::Vxp(endpoint) => vxp::answer(hub, began, endpoint, call),
+        Route::Gateway(which) => gateway::answer(hub, began, which, call),
+        Route::XRoad(which) => xroad::answer(hub, began, which, call),
+        Route::Control | Route::Unknown => {
+            Outcome::ok(Reply::new(404, TEXT, "There is no such call.\n"))
+        }
+    }
+}
+
+/// What becomes of an answer after the effect.
+fn spoil(began: &Began, reply: &mut Reply) {
+    if began.struck.by(Fault::WrongJson) {
+        reply.body = Bytes::from_static(b"{\"status\":\"OK\",\"ErrorCode\":\"0\",\"data\":[{");
+    }
+    if began.struck.by(Fault::Empty) {
+        (reply.http, reply.body) = (200, Bytes::new());
+    }
+}
+
+fn response(reply: Reply, is_cut: bool) -> Response<Answer> {
+    let mut response = Response::new(Answer::new(reply.body, is_cut));
+    let status = StatusCode::from_u16(reply.http);
+    *response.status_mut() = status.expect("the families answer with statuses of HTTP");
+    for (name, value) in reply.headers {
+        let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
+        if let (Ok(name), Ok(value)) = pair {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// A body that is whole, or announces itself whole and ends in its middle.
+struct Answer {
+    left: Option<Bytes>,
+    length: u64,
+    is_cut: bool,
+    /// Whether what was handed out had its turn to be sent.
+    is_flushed: bool,
+}
+
+impl Answer {
+    fn new(body: Bytes, is_cut: bool) -> Self {
+        let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let sent = if is_cut { body.slice(..body.len() / 2) } else { body };
+        Self { left: Some(sent).filter(|sent| !sent.is_empty()), length, is_cut, is_flushed: false }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Lost;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Lost>>> {
+        match self.left.take() {
+            Some(octets) => Poll::Ready(Some(Ok(Frame::data(octets)))),
+            None if self.is_cut && self.is_flushed => Poll::Ready(Some(Err(Lost))),
+            None if self.is_cut => {
+                // The server sends what it holds only while it waits for more.
+                self.is_flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_none() && !self.is_cut
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}

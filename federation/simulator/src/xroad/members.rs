@@ -1,0 +1,67 @@
+//! Who is there, and how X-Road says that it fails.
+
+use wire::xroad::{ErrorType, Fault, MemberId, Part, RestServiceId};
+
+use super::troubles;
+use crate::{
+    hub::Hub,
+    reply::{Head, Outcome, Reply},
+    settings::ErrorNames,
+    world::World,
+};
+
+/// The instance of Việt Nam.
+pub(super) const INSTANCE: &str = "VN";
+pub(super) const GOVERNMENT: &str = "GOV";
+/// The Government Office, whose subsystem for the National Public Service Portal is the simulator's own.
+pub(super) const PROVIDER: &str = "000.00.00.G22";
+pub(super) const PORTAL: &str = "vpcpdvcprovider";
+/// Every province and ministry has it.
+pub(super) const COMMON: &str = "lgsp";
+/// Its services are errors.
+pub(super) const TROUBLES: &str = "troubles";
+
+pub(super) fn part(text: &str) -> Part {
+    Part::parse(text).expect("a code fits an identifier")
+}
+
+pub(super) fn member(code: &str) -> MemberId {
+    MemberId { instance: part(INSTANCE), class: part(GOVERNMENT), code: part(code) }
+}
+
+pub(super) fn is_provider(member: &MemberId) -> bool {
+    member.class.as_str() == GOVERNMENT && member.code.as_str() == PROVIDER
+}
+
+pub(super) fn service(code: &str) -> RestServiceId {
+    RestServiceId { member: member(PROVIDER), subsystem: part(PORTAL), code: part(code) }
+}
+
+/// Whether there is such a member: a ministry or a province, by its code of QCVN 102 or its own.
+pub(super) fn is_member(world: &World, member: &MemberId) -> bool {
+    let is_here = member.instance.as_str() == INSTANCE && member.class.as_str() == GOVERNMENT;
+    is_here && world.directory.find(member.code.as_str()).is_some()
+}
+
+/// The type of an error in the spelling that the settings ask for.
+pub(super) fn spelt(hub: &Hub, kind: &str) -> String {
+    match hub.settings.error_names {
+        ErrorNames::Since78 => kind.to_owned(),
+        ErrorNames::Before78 => troubles::before_78(kind),
+    }
+}
+
+/// An error of X-Road itself, by its type since 7.8.
+pub(super) fn trouble(hub: &Hub, head: &Head, kind: &str, message: &str) -> Outcome {
+    let kind = spelt(hub, kind);
+    let detail = hub.world().identifier("detail");
+    let fault = Fault {
+        kind: ErrorType::parse(&kind).expect("the types of the table are visible ASCII"),
+        message: message.to_owned(),
+        detail,
+    };
+    let answer = fault.answer(head.header("accept"));
+    let headers = answer.headers.iter();
+    let headers = headers.map(|h| (h.name().to_owned(), h.value().to_owned())).collect();
+    Outcome::refused(Reply { http: answer.http, headers, body: answer.body.into() }, kind)
+}

@@ -1,0 +1,118 @@
+//! `simulate`: another side to practise on, in this process and on loopback only. No node is asked.
+
+use std::path::Path;
+
+use serde_json::json;
+use simulator::{
+    ErrorNames, Running, Scene, Seed, Settings, Simulator, StartError, Switch, SwitchError, Tls,
+};
+
+use super::{Context, Done, interrupts::Interrupts};
+use crate::{
+    cli::{Exit, Failure, NationalArgs, Out},
+    texts::simulate as t,
+    written,
+};
+
+/// Octets of a file of scenes: a hundred for each step that a scene may have.
+const SCENE_OCTETS_MAX: u64 = 100 * simulator::STEPS_MAX as u64;
+
+/// Runs the national side until it is interrupted.
+pub async fn national(context: &Context, args: &NationalArgs) -> Done {
+    let out = &context.out;
+    let faults = args
+        .fault
+        .iter()
+        .map(|text| text.parse::<Switch>().map_err(|error| no_fault(out, text, &error)));
+    let mut settings = Settings {
+        port: args.port,
+        seed: Seed(args.seed),
+        faults: faults.collect::<Result<_, _>>()?,
+        scene: args.scene.as_deref().map(|path| scene(out, path)).transpose()?,
+        ..Settings::default()
+    };
+    if args.tls {
+        settings.tls = Tls::Own;
+    }
+    if args.old_error_names {
+        settings.error_names = ErrorNames::Before78;
+    }
+    // Listened for before anybody is told that it runs.
+    let mut interrupts = Interrupts::listen().map_err(|_| not_started(out))?;
+    let running = Simulator::start(settings).await.map_err(|error| failed(out, &error))?;
+    if let (Some(path), Some(pem)) = (&args.authority, running.authority()) {
+        std::fs::write(path, pem).map_err(|error| Failure::file(out.lang, path, &error))?;
+    }
+    tell(out, &running, args.authority.as_deref());
+    interrupts.first().await;
+    running.stop().await;
+    Ok(Exit::Ok)
+}
+
+/// Where it is, what it knows its callers by, and what to type next. The secrets are for practice, and follow from the
+/// seed.
+fn tell(out: &Out, running: &Running, authority: Option<&Path>) {
+    if out.is_table() {
+        out.print(running.next_steps());
+        match (running.authority(), authority) {
+            (Some(_), Some(path)) => {
+                out.print(out.fill(t::TRUST_FILE, &[("file", &path.display())]));
+            }
+            (Some(pem), None) => out.print(format!("{}\n{pem}", out.text(t::TRUST_TEXT))),
+            (None, _) => {}
+        }
+        out.done(t::STARTED, &[("url", &running.base())]);
+        return;
+    }
+    let settings = running.settings();
+    let systems = settings.systems.iter().map(|system| {
+        let code = system.code.as_str();
+        json!({ "system": code, "secret": settings.secret_of(code).expose() })
+    });
+    let (client, client_secret) = settings.gateway_client();
+    let (user, user_secret, bound_to) = settings.population_user();
+    let (adapter, password) = settings.adapter_user();
+    let said = json!({
+        "url": running.base(),
+        "authority": running.authority(),
+        "systems": systems.collect::<Vec<_>>(),
+        "gateway": { "client": client, "secret": client_secret.expose() },
+        "population": { "user": user, "secret": user_secret.expose(), "url": bound_to },
+        "adapter": { "user": adapter, "password": password.expose() },
+    });
+    out.json("lgsp.simulate/1", said);
+}
+
+fn scene(out: &Out, path: &Path) -> Result<Scene, Failure> {
+    let text = written::read_up_to(path, SCENE_OCTETS_MAX);
+    let text = text.map_err(|error| Failure::file(out.lang, path, &error))?;
+    text.parse().map_err(|error: simulator::SceneError| {
+        let (file, line) = (path.display(), error.line);
+        let what = out.fill(t::SCENE, &[("file", &file), ("line", &line)]);
+        let why = t::of_step(out.lang, &error.why);
+        Failure::new(Exit::Usage, what).why(why).fix(out.text(t::SCENE_FIX)).code(9902)
+    })
+}
+
+fn no_fault(out: &Out, text: &str, error: &SwitchError) -> Failure {
+    Failure::new(Exit::Usage, out.fill(t::FAULT, &[("fault", &text)]))
+        .why(t::of_switch(out.lang, error))
+        .fix(out.text(t::FAULT_FIX))
+        .code(9901)
+}
+
+fn not_started(out: &Out) -> Failure {
+    Failure::new(Exit::Failed, out.text(t::NOT_STARTED)).code(9903)
+}
+
+fn failed(out: &Out, error: &StartError) -> Failure {
+    match error {
+        StartError::Listen { port, .. } => not_started(out)
+            .why(out.fill(t::PORT_WHY, &[("port", port)]))
+            .fix(out.text(t::PORT_FIX)),
+        StartError::Fault(error) => no_fault(out, "plain-http", error),
+        StartError::Certificate(_) => {
+            not_started(out).why(out.text(t::CERTIFICATE_WHY)).fix(out.text(t::CERTIFICATE_FIX))
+        }
+    }
+}
