@@ -33,8 +33,8 @@ const FAMILIES: [(Family, &str); 4] = [
 /// The calls of the gateway that can be named.
 const GATEWAY_CALLS: [&str; 5] = ["token", "enterprise", "category", "metadata", "population"];
 /// The calls of X-Road that can be named.
-const XROAD_CALLS: [&str; 6] =
-    ["rest", "listClients", "listMethods", "allowedMethods", "soap", "forward"];
+const XROAD_CALLS: [&str; 7] =
+    ["rest", "listClients", "listMethods", "allowedMethods", "soap", "wsdl", "forward"];
 /// The one thing that a connection does.
 const CONNECTION_CALLS: [&str; 1] = ["accept"];
 
@@ -287,13 +287,15 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Turns a switch; the probability 0 turns it off.
+    /// Turns a switch; the probability 0 turns it off. A switch of one call goes before one of all calls, and one of
+    /// all calls replaces those of single calls that were turned before it.
     pub(crate) fn turn(&mut self, switch: Switch) {
-        let is_other = |old: &Switch| {
-            (old.family, old.call, old.fault) != (switch.family, switch.call, switch.fault)
-        };
-        self.switches.retain(is_other);
-        if switch.chance.0 > 0 {
+        let is_same = |old: &Switch| (old.family, old.fault) == (switch.family, switch.fault);
+        let is_meant = |old: &Switch| switch.call.is_none() || old.call == switch.call;
+        self.switches.retain(|old| !is_same(old) || !is_meant(old));
+        // Zero for one call is still needed while the fault is on for all.
+        if switch.chance.0 > 0 || self.switches.iter().any(|old| is_same(old) && old.call.is_none())
+        {
             self.switches.push(switch);
         }
     }
@@ -309,13 +311,21 @@ impl Faults {
         }
         let made = self.made.entry((family, call)).or_default();
         *made += 1;
+        let of_family = |switch: &&Switch| switch.family == family;
+        let narrow = |fault: Fault| {
+            let mut switches = self.switches.iter().filter(of_family);
+            switches.find(|switch| switch.fault == fault && switch.call == Some(call))
+        };
         let mut struck = Vec::new();
-        for switch in &self.switches {
-            let is_meant = switch.family == family && switch.call.is_none_or(|c| c == call);
+        for switch in self.switches.iter().filter(of_family) {
+            let is_meant = match switch.call {
+                Some(of) => of == call,
+                None => narrow(switch.fault).is_none(),
+            };
             let words = ["fault", family.as_str(), call, switch.fault.as_str()];
             let roll = seed.roll(&words, *made) % u64::from(ALWAYS);
             let strikes = roll < u64::from(switch.chance.0) && switch.fault.fits(family, call);
-            if is_meant && strikes && !struck.contains(&switch.fault) {
+            if is_meant && strikes {
                 struck.push(switch.fault);
             }
         }
@@ -374,6 +384,21 @@ mod tests {
         faults.turn("vxp.getEdoc=cut:1".parse().expect("a switch"));
         assert_eq!(faults.on(), ["vxp.getEdoc=cut:1"]);
         faults.turn("vxp.getEdoc=cut:0".parse().expect("a switch"));
+        assert!(faults.on().is_empty());
+    }
+
+    #[test]
+    fn a_switch_of_one_call_goes_before_one_of_all_calls() {
+        let mut faults = Faults::default();
+        let turn = |faults: &mut Faults, text: &str| faults.turn(text.parse().expect("a switch"));
+        let struck = |faults: &mut Faults, call| faults.strike(Seed(1), Family::Vxp, call);
+        turn(&mut faults, "vxp.*=cut:1");
+        turn(&mut faults, "vxp.getEdoc=cut:0");
+        assert!(struck(&mut faults, "sendEdoc").by(Fault::Cut));
+        assert!(!struck(&mut faults, "getEdoc").by(Fault::Cut), "it was turned off for this call");
+        turn(&mut faults, "vxp.*=cut:1");
+        assert!(struck(&mut faults, "getEdoc").by(Fault::Cut), "the later word is for all calls");
+        turn(&mut faults, "vxp.*=cut:0");
         assert!(faults.on().is_empty());
     }
 }

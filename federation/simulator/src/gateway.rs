@@ -11,7 +11,7 @@ use wire::vxp::Secret;
 use crate::{
     fault::Fault,
     hub::{Began, Hub},
-    lists::NotAdded,
+    lists::{NotAdded, ROW_OCTETS_MAX},
     reply::{Head, JSON, Outcome, Reply},
 };
 
@@ -157,8 +157,12 @@ fn list(hub: &Hub, call: Call, head: &Head, body: &Bytes) -> Outcome {
             rows.map_or_else(unknown, |rows| Outcome::ok(Reply::json(rows)))
         }
         (&Method::POST, Call::Category) => {
-            let row = serde_json::from_slice::<Map<String, Value>>(body).unwrap_or_default();
-            let added = hub.world().lists.add(name, row);
+            let added = if body.len() > ROW_OCTETS_MAX {
+                Some(Err(NotAdded::TooLong))
+            } else {
+                let row = serde_json::from_slice::<Map<String, Value>>(body).unwrap_or_default();
+                hub.world().lists.add(name, row)
+            };
             let said = |text: &str, count: u8| {
                 let body = json!({ "MSG": text, "Count": count }).to_string();
                 let reply = Reply::json(body);
@@ -169,6 +173,7 @@ fn list(hub: &Hub, call: Call, head: &Head, body: &Bytes) -> Outcome {
                 Some(Ok(())) => said("Done", 1),
                 Some(Err(NotAdded::Duplicate)) => said("Data not insert: key is duplicate", 0),
                 Some(Err(NotAdded::NoKey)) => said("Data not insert: key is missing", 0),
+                Some(Err(NotAdded::TooLong)) => said("Data not insert: row is too long", 0),
                 Some(Err(NotAdded::Full)) => said("Data not insert: list is full", 0),
             }
         }

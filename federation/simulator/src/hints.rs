@@ -19,6 +19,14 @@ pub(crate) fn next_steps(base: &str, settings: &Settings) -> String {
     let population = format!("{user}  {}  {bound_to}", key.expose());
     let (user, password) = settings.adapter_user();
     let adapter = format!("{user}  {}", password.expose());
+    let provided = settings.provided.iter().map(|provided| format!("    {provided}\n"));
+    let provided = provided.collect::<String>();
+    let provided = match provided.is_empty() {
+        true => provided,
+        false => format!(
+            "Dịch vụ của bạn, người khác gọi qua X-Road tại <mã của bạn>/lgsp / Your services, called through X-Road at <your code>/lgsp:\n{provided}"
+        ),
+    };
     format!(
         "Mô phỏng phía quốc gia đang chạy / The simulated national side is running: {base}\n\
          \n\
@@ -42,6 +50,7 @@ pub(crate) fn next_steps(base: &str, settings: &Settings) -> String {
          \x20   {adapter}\n\
          Gọi một dịch vụ qua X-Road, và xem ai ở đó / Call a service through X-Road, and see who is there:\n\
          \x20   curl -H 'X-Road-Client: VN/GOV/000.00.00.H41/lgsp' {base}/r1/VN/GOV/000.00.00.G22/vpcpdvcprovider/echo\n\
-         \x20   curl {base}/listClients\n"
+         \x20   curl {base}/listClients\n\
+         {provided}"
     )
 }

@@ -9,6 +9,9 @@ use crate::{fault::Struck, time};
 /// Entries that are kept: an afternoon of tests. Older ones are dropped and counted.
 pub const LEDGER_MAX: usize = 200_000;
 
+/// Entries of one answer: a megabyte or two. More are asked for from where it ends.
+pub const LEDGER_PAGE_MAX: usize = 5_000;
+
 /// What happened.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
@@ -75,8 +78,10 @@ pub(crate) struct Ledger {
 struct Page<'a> {
     /// Entries that were made and are no longer kept.
     dropped: u64,
-    /// Where the next page begins.
+    /// Where the next page begins: behind the last entry of this one.
     next: u64,
+    /// Whether there is more already.
+    more: bool,
     entries: Vec<&'a Entry>,
 }
 
@@ -89,12 +94,13 @@ impl Ledger {
         self.next += 1;
     }
 
-    /// The entries from a number on, as JSON.
+    /// The entries from a number on, [`LEDGER_PAGE_MAX`] at most, as JSON.
     pub(crate) fn page(&self, from: u64) -> Vec<u8> {
         let dropped = self.entries.front().map_or(self.next, |entry| entry.n);
         let skip = usize::try_from(from.saturating_sub(dropped)).unwrap_or(usize::MAX);
-        let page =
-            Page { dropped, next: self.next, entries: self.entries.iter().skip(skip).collect() };
+        let entries: Vec<_> = self.entries.iter().skip(skip).take(LEDGER_PAGE_MAX).collect();
+        let next = entries.last().map_or(self.next, |last| last.n + 1);
+        let page = Page { dropped, next, more: next < self.next, entries };
         serde_json::to_vec(&page).expect("texts and numbers are JSON")
     }
 }
@@ -121,7 +127,12 @@ mod tests {
             (&beyond.into(), &(LEDGER_MAX + beyond).into())
         );
         assert_eq!(last["entries"].as_array().map(Vec::len), Some(1));
-        assert_eq!(page(0)["entries"][0]["n"], beyond, "what is dropped is not asked for in vain");
+        let first = page(0);
+        assert_eq!(first["entries"][0]["n"], beyond, "what is dropped is not asked for in vain");
+        let entries = first["entries"].as_array().map(Vec::len);
+        assert_eq!((entries, &first["more"]), (Some(LEDGER_PAGE_MAX), &true.into()));
+        assert_eq!(first["next"], beyond + LEDGER_PAGE_MAX, "the next page begins behind it");
+        assert_eq!(last["more"], false);
         assert_eq!(page(LEDGER_MAX + beyond)["entries"], serde_json::json!([]));
     }
 }

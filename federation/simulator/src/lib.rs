@@ -20,6 +20,7 @@ mod author;
 mod clock;
 mod control;
 mod directory;
+mod dossiers;
 mod fault;
 mod gateway;
 mod hints;
@@ -29,12 +30,15 @@ mod ledger;
 mod lists;
 mod mail;
 mod post;
+mod provided;
 mod reply;
 mod route;
 mod scene;
+mod script;
 mod seed;
 mod server;
 mod settings;
+mod tags;
 mod time;
 mod tls;
 mod tokens;
@@ -42,15 +46,20 @@ mod vxp;
 mod world;
 mod xroad;
 
-pub use clock::{Clock, Standing, Ticking};
+pub use clock::{Clock, Standing, StandingError, Ticking};
 pub use directory::DIRECTORY_MAX;
+pub use dossiers::{DOSSIERS_MAX, DOSSIERS_OCTETS_MAX};
 pub use fault::{Family, Fault, Switch, SwitchError};
-pub use ledger::LEDGER_MAX;
+pub use ledger::{LEDGER_MAX, LEDGER_PAGE_MAX};
+pub use lists::ROW_OCTETS_MAX;
 pub use mail::{CONTENTS_OCTETS_MAX, DELIVERIES_MAX, MESSAGES_MAX};
+pub use provided::{PROVIDED_MAX, PROVIDER_PATIENCE, Protocol, Provided, ProvidedError};
 pub use scene::{ClockMove, ClockMoveError, STEPS_MAX, Scene, SceneError, StepError};
+pub use script::{SCRIPT_STEPS_MAX, Script, ScriptError, ScriptOf};
 pub use seed::Seed;
 pub use server::{
-    BODY_OCTETS_MAX, CONNECTIONS_MAX, HEADERS_COUNT_MAX, Running, Simulator, StartError,
+    BODIES_OCTETS_MAX, BODY_OCTETS_MAX, BODY_PATIENCE, CONNECTIONS_MAX, HEAD_PATIENCE,
+    HEADERS_COUNT_MAX, Running, Simulator, StartError,
 };
-pub use settings::{Bodies, ErrorNames, Script, Settings, System, Tls};
+pub use settings::{Bodies, ErrorNames, Settings, System, Tls};
 pub use world::SCHEDULED_MAX;

@@ -9,6 +9,8 @@ use crate::directory::Directory;
 
 /// Rows of one list.
 pub(crate) const LIST_ROWS_MAX: usize = 10_000;
+/// Octets of a row that is added, as JSON: what a form of the real lists has, many times over.
+pub const ROW_OCTETS_MAX: usize = 4 << 10;
 
 /// Lists with their two columns, and rows of them. Column names beyond `MaDinhDanhCap1` and `TenDonVi` are made up.
 type Fixed = (&'static str, [&'static str; 2], &'static [[&'static str; 2]]);
@@ -64,6 +66,7 @@ pub(crate) struct Lists(BTreeMap<&'static str, List>);
 pub(crate) enum NotAdded {
     Duplicate,
     NoKey,
+    TooLong,
     Full,
 }
 

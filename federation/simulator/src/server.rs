@@ -20,12 +20,13 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
+    time::timeout,
 };
 use wire::vxp::HEADER_OCTETS_MAX;
 
@@ -44,8 +45,17 @@ use crate::{
 
 /// Octets of a body: a document with an attachment of 50 MB, which clients allow, is 68 MB in base64.
 pub const BODY_OCTETS_MAX: usize = 96 << 20;
+/// Octets of all bodies that are being read or answered: eight of the longest. Further ones wait before they are read.
+pub const BODIES_OCTETS_MAX: usize = 8 * BODY_OCTETS_MAX;
 /// Connections at a time. Further ones wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 512;
+/// How long a connection may take for TLS and for the head of its next request, so that idle ones do not hold all of
+/// [`CONNECTIONS_MAX`]: what proxies give by default.
+pub const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a body may take on its way: the longest one at 1 MB a second.
+pub const BODY_PATIENCE: Duration = Duration::from_secs(100);
+/// What a body's octets are counted in; a permit stands for so many.
+const BODY_UNIT: usize = 1 << 10;
 /// Rest after a connection that could not be accepted, so that a machine out of files is not kept busy too.
 const REST: Duration = Duration::from_millis(100);
 /// Octets of all headers of a request: the longest parameter and the signed object that repeats it, whose quotes may be
@@ -110,7 +120,8 @@ impl Simulator {
         let authority = own.as_ref().map(|own| own.authority.clone());
         let hub = Arc::new(Hub::new(settings));
         let (stop, stopped) = watch::channel(false);
-        let door = Arc::new(Door { hub: hub.clone(), own, foreign });
+        let bodies = Semaphore::new(BODIES_OCTETS_MAX / BODY_UNIT);
+        let door = Arc::new(Door { hub: hub.clone(), own, foreign, bodies });
         let task = tokio::spawn(accept(listener, door, stopped));
         Ok(Running { hub, address, authority, stop, task })
     }
@@ -168,6 +179,8 @@ struct Door {
     hub: Arc<Hub>,
     own: Option<Identity>,
     foreign: Identity,
+    /// Room for bodies, in units of [`BODY_UNIT`].
+    bodies: Semaphore,
 }
 
 async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: watch::Receiver<bool>) {
@@ -209,19 +222,20 @@ async fn connection(door: Arc<Door>, stream: TcpStream) {
         door.own.as_ref()
     };
     match identity {
-        None => speak(&door.hub, stream).await,
-        Some(identity) => match identity.acceptor.accept(stream).await {
-            Ok(stream) => speak(&door.hub, stream).await,
-            Err(error) => tracing::debug!(%error, "a client does not accept our TLS"),
+        None => speak(&door, stream).await,
+        Some(identity) => match timeout(HEAD_PATIENCE, identity.acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => speak(&door, stream).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a client does not accept our TLS"),
+            Err(_) => tracing::debug!("a client began TLS and did not go on"),
         },
     }
 }
 
-async fn speak<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S) {
-    let service = service_fn(|request| serve(hub, request));
+async fn speak<S: AsyncRead + AsyncWrite + Unpin>(door: &Door, stream: S) {
+    let service = service_fn(|request| serve(door, request));
     let mut server = http1::Builder::new();
     server.max_buf_size(HEAD_OCTETS_MAX).max_headers(HEADERS_COUNT_MAX);
-    server.auto_date_header(false).header_read_timeout(None);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).auto_date_header(false);
     if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "a connection ended early");
     }
@@ -232,21 +246,29 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S) {
 #[error("the answer is lost on purpose")]
 struct Lost;
 
-async fn serve(hub: &Hub, request: Request<Incoming>) -> Result<Response<Answer>, Lost> {
+async fn serve(door: &Door, request: Request<Incoming>) -> Result<Response<Answer>, Lost> {
+    let hub = &*door.hub;
     let (parts, incoming) = request.into_parts();
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let head = Head { method: parts.method, target, headers: parts.headers };
     let too_long = || Ok(response(Reply::new(413, TEXT, "The body is too long.\n"), false));
     // Whoever says how much will come need not send it.
+    let hint = incoming.size_hint();
     let most = u64::try_from(BODY_OCTETS_MAX).unwrap_or(u64::MAX);
-    if incoming.size_hint().lower() > most {
+    if hint.lower() > most {
         return too_long();
     }
-    let body = match Limited::new(incoming, BODY_OCTETS_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return too_long(),
+    let announced = usize::try_from(hint.upper().unwrap_or(most).min(most));
+    let units = announced.unwrap_or(BODY_OCTETS_MAX).div_ceil(BODY_UNIT);
+    let room = door.bodies.acquire_many(u32::try_from(units).unwrap_or(u32::MAX)).await;
+    let _room = room.expect("nobody closes it");
+    let read = timeout(BODY_PATIENCE, Limited::new(incoming, BODY_OCTETS_MAX).collect()).await;
+    let body = match read {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_long(),
         // Whoever sends half a body hears nothing.
-        Err(_) => return Err(Lost),
+        Ok(Err(_)) => return Err(Lost),
+        Err(_) => return Ok(response(Reply::new(408, TEXT, "The body did not come.\n"), false)),
     };
     let route = Route::of(&head);
     let Some((family, call)) = route.name() else {
@@ -259,7 +281,10 @@ async fn serve(hub: &Hub, request: Request<Incoming>) -> Result<Response<Answer>
         return Ok(response(reply, false));
     };
     let began = hub.begin(family, call);
-    let mut outcome = instead(&began).unwrap_or_else(|| effect(hub, &began, route, (&head, &body)));
+    let mut outcome = match instead(&began) {
+        Some(outcome) => outcome,
+        None => effect(hub, &began, route, (&head, &body)).await,
+    };
     spoil(&began, &mut outcome.reply);
     hub.end(&began, &body, &outcome);
     if began.struck.by(Fault::Slow) {
@@ -284,11 +309,11 @@ fn instead(began: &Began) -> Option<Outcome> {
     Some(Outcome::refused(reply, "fault"))
 }
 
-fn effect(hub: &Hub, began: &Began, route: Route, call: (&Head, &Bytes)) -> Outcome {
+async fn effect(hub: &Hub, began: &Began, route: Route, call: (&Head, &Bytes)) -> Outcome {
     match route {
         Route::Vxp(endpoint) => vxp::answer(hub, began, endpoint, call),
         Route::Gateway(which) => gateway::answer(hub, began, which, call),
-        Route::XRoad(which) => xroad::answer(hub, began, which, call),
+        Route::XRoad(which) => xroad::answer(hub, began, which, call).await,
         Route::Control | Route::Unknown => {
             Outcome::ok(Reply::new(404, TEXT, "There is no such call.\n"))
         }

@@ -2,16 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use model::Moment;
-use wire::{
-    edxml::StatusCode,
-    vxp::{Code, Secret},
-};
+use wire::vxp::{Code, Secret};
 
 use crate::{
     clock::{Clock, Ticking},
     fault::Switch,
+    provided::Provided,
     scene::Scene,
+    script::{Script, ScriptOf},
     seed::Seed,
 };
 
@@ -24,29 +22,6 @@ pub struct System {
     pub secret: Option<Secret>,
 }
 
-/// What a scripted body does with a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
-    /// The statuses that it sends, each so long after the document came.
-    pub steps: Vec<(Duration, StatusCode)>,
-    /// How long after a recall or an update it agrees or refuses.
-    pub recall_after: Duration,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        let (secs, hours) = (Duration::from_secs, |hours: u64| Duration::from_secs(hours * 3600));
-        Self {
-            steps: vec![
-                (secs(2), StatusCode::Arrived),
-                (secs(10), StatusCode::Accepted),
-                (hours(1), StatusCode::Finished),
-            ],
-            recall_after: secs(10),
-        }
-    }
-}
-
 /// How all the scripted bodies behave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bodies {
@@ -56,6 +31,18 @@ pub struct Bodies {
     pub scripts: BTreeMap<Code, Script>,
     /// A document with one of these words in its subject is refused (02), and so is its recall (16).
     pub refused_words: Vec<String>,
+}
+
+impl Bodies {
+    /// Takes a script: of one body, or of all that have none of their own.
+    pub fn set(&mut self, of: ScriptOf) {
+        match of.body {
+            Some(body) => {
+                self.scripts.insert(body, of.script);
+            }
+            None => self.script = of.script,
+        }
+    }
 }
 
 impl Default for Bodies {
@@ -106,6 +93,9 @@ pub struct Settings {
     pub bodies: Bodies,
     /// How X-Road names its errors.
     pub error_names: ErrorNames,
+    /// Services of the integrator's first system that others reach through X-Road; the first
+    /// [`PROVIDED_MAX`](crate::PROVIDED_MAX) count.
+    pub provided: Vec<Provided>,
     /// How late a slow answer comes.
     pub slow: Duration,
     /// How long a token of the gateway lives.
@@ -125,6 +115,7 @@ impl Default for Settings {
             systems: vec![system("H41"), system("H41.08")],
             bodies: Bodies::default(),
             error_names: ErrorNames::default(),
+            provided: Vec::new(),
             slow: Duration::from_secs(5),
             token_life: Duration::from_secs(3600),
         }
@@ -167,8 +158,3 @@ const POPULATION_USER: &str = "practice-officer";
 /// The address is agreed on, so it stays while the port changes.
 const POPULATION_URL: &str = "http://dancuquocgia.example/037";
 const ADAPTER_USER: &str = "000.00.00.H41";
-
-/// When the population of the directory was made, and the earliest time that the clock may be moved to.
-pub(crate) const POPULATED_AT: Moment = Moment::from_secs(1_751_302_800);
-/// The latest time that the clock may be moved to: with years of four digits left for what comes after it.
-pub(crate) const LATEST: Moment = Moment::from_secs(253_086_768_000);

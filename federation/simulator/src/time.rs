@@ -7,6 +7,11 @@ use wire::edxml::{Code, Day, LocalTime, Said};
 
 const DAY_MS: u64 = 86_400_000;
 
+/// When the population of the directory was made, and the earliest time that the clock may be moved to.
+pub(crate) const POPULATED_AT: Moment = Moment::from_secs(1_751_302_800);
+/// The latest time that the clock may be moved to: with years of four digits left for what comes after it.
+pub(crate) const LATEST: Moment = Moment::from_secs(253_086_768_000);
+
 /// The time of a moment. Beyond the year 9999 there is none, and the clock is never moved there.
 pub(crate) fn local(at: Moment) -> Option<LocalTime> {
     i64::try_from(at.secs()).ok().and_then(LocalTime::from_unix_seconds)

@@ -10,12 +10,14 @@ use wire::edxml::{ResponseFor, StatusCode};
 
 use crate::{
     directory::{BodyIndex, Directory},
+    dossiers::Dossiers,
     fault::Faults,
     ledger::{Ledger, What},
     lists::Lists,
     mail::Mail,
     scene::{ClockMove, Step},
-    settings::{LATEST, POPULATED_AT, Settings},
+    settings::Settings,
+    time::{LATEST, POPULATED_AT},
     tokens::Living,
 };
 
@@ -43,8 +45,7 @@ pub(crate) struct World {
     pub(crate) tokens: Living,
     /// Sessions of the adapter.
     pub(crate) sessions: Living,
-    /// Dossiers of one-stop shops, by their number, as they were sent.
-    pub(crate) dossiers: BTreeMap<String, serde_json::Value>,
+    pub(crate) dossiers: Dossiers,
     /// The integrator's own bodies: no script answers for them.
     own: BTreeSet<BodyIndex>,
     schedule: BTreeMap<(Moment, u64), Event>,
@@ -61,7 +62,7 @@ impl World {
             lists: Lists::new(&directory),
             tokens: Living::default(),
             sessions: Living::default(),
-            dossiers: BTreeMap::new(),
+            dossiers: Dossiers::default(),
             directory,
             mail: Mail::default(),
             faults: Faults::default(),

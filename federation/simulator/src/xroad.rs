@@ -30,15 +30,17 @@ pub(crate) enum Call {
     ListMethods,
     AllowedMethods,
     Soap,
+    Wsdl,
     Forward,
 }
 
-const CALLS: [(Call, &str); 6] = [
+const CALLS: [(Call, &str); 7] = [
     (Call::Rest, "rest"),
     (Call::ListClients, "listClients"),
     (Call::ListMethods, "listMethods"),
     (Call::AllowedMethods, "allowedMethods"),
     (Call::Soap, "soap"),
+    (Call::Wsdl, "wsdl"),
     (Call::Forward, "forward"),
 ];
 
@@ -56,7 +58,8 @@ impl Call {
         let is_forward = ["/XrdAdapter/", "/VXPAdapter/"].iter().any(|root| path.starts_with(root));
         match path {
             _ if is_forward => Some(Self::Forward),
-            "/" if head.method == Method::POST => Some(Self::Soap),
+            "/wsdl" => Some(Self::Wsdl),
+            _ if head.method == Method::POST && (path == "/" || is_xml(head)) => Some(Self::Soap),
             _ if path == clients_target(None) => Some(Self::ListClients),
             _ => None,
         }
@@ -69,19 +72,27 @@ impl Call {
     }
 }
 
+/// Whether XML comes: whatever its path, a security server takes it for SOAP. Clients that were made from a WSDL post to
+/// its address, whose path is anything, and have the server for a proxy.
+fn is_xml(head: &Head) -> bool {
+    let content_type = head.header("content-type").unwrap_or_default();
+    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/xml"))
+}
+
 /// Answers a call.
-pub(crate) fn answer(
+pub(crate) async fn answer(
     hub: &Hub,
     began: &Began,
     call: Call,
     (head, body): (&Head, &Bytes),
 ) -> Outcome {
     match call {
-        Call::Rest => rest::answer(hub, head, body),
+        Call::Rest => rest::answer(hub, head, body).await,
         Call::ListMethods => rest::services(hub, head, false),
         Call::AllowedMethods => rest::services(hub, head, true),
         Call::ListClients => clients(hub, head),
-        Call::Soap => soap::answer(hub, body),
+        Call::Soap => soap::answer(hub, head, body).await,
+        Call::Wsdl => soap::wsdl(hub, head).await,
         Call::Forward => forward::answer(hub, began, head, body),
     }
 }

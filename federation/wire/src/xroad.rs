@@ -34,4 +34,4 @@ pub use rest::{
 };
 pub use soap::{SOAP_LIMITS, SoapBody, SoapError, SoapFault, SoapMessage};
 pub use soap_header::{HeaderFault, RequestHash, SOAP_TEXT_MAX, SoapHeader, SoapText};
-pub use xml::{Element, XmlError, XmlLimits};
+pub use xml::{Element, XROAD, XmlError, XmlLimits};

@@ -12,6 +12,7 @@ use wire::{vxp::Secret, xroad::Forward};
 
 use super::members::{PORTAL, is_member, is_provider, trouble};
 use crate::{
+    dossiers::NotTaken,
     hub::{Began, Hub},
     reply::{Head, Outcome, Reply},
     world::World,
@@ -19,8 +20,6 @@ use crate::{
 
 /// How long a session lives.
 const SESSION_LIFE: Duration = Duration::from_secs(1800);
-/// Dossiers that are kept: a test does not send more.
-const DOSSIERS_MAX: usize = 10_000;
 
 const FIELDS: [(&str, &str); 3] =
     [("TP", "Tư pháp"), ("XD", "Xây dựng"), ("NN", "Nông nghiệp và Môi trường")];
@@ -121,17 +120,11 @@ fn data(world: &mut World, asked: &Asked) -> Outcome {
         "DongBoHoSoMC" => synchronise(world, asked),
         "TraCuuHoSo" => {
             let found = text("mahoso").and_then(|number| world.dossiers.get(number));
-            result(found.into_iter().cloned().collect())
+            result(found.into_iter().cloned().map(Value::from).collect())
         }
         "CapNhatTienDoHoSoMC" => {
-            let found = text("mahoso").and_then(|number| world.dossiers.get_mut(number));
-            match found.and_then(Value::as_object_mut) {
-                Some(dossier) => {
-                    dossier.extend(asked.rest.clone());
-                    result(json!([]))
-                }
-                None => refused(3, "Không có hồ sơ này"),
-            }
+            let number = text("mahoso").unwrap_or_default();
+            taken(world.dossiers.extend(number, &asked.rest))
         }
         "LayDanhSachHoiDap" => result(json!([])),
         _ => refused(3, "Không có dịch vụ này"),
@@ -150,22 +143,25 @@ fn synchronise(world: &mut World, asked: &Asked) -> Outcome {
     let Some(rows) = asked.rest.get("data").and_then(Value::as_array) else {
         return refused(1, "data phải là một danh sách hồ sơ");
     };
-    let number = |row: &Value| row.get("MaHoSo").and_then(Value::as_str).map(str::to_owned);
-    let Some(numbers) = rows.iter().map(number).collect::<Option<Vec<_>>>() else {
-        return refused(1, "Mỗi hồ sơ phải có MaHoSo");
-    };
-    if !is_updating && numbers.iter().any(|number| world.dossiers.contains_key(number)) {
-        return refused(4, "Hồ sơ đã có");
-    }
-    if world.dossiers.len() + rows.len() > DOSSIERS_MAX {
-        return refused(5, "Hết chỗ");
-    }
-    for (number, row) in numbers.into_iter().zip(rows) {
-        let mut row = row.clone();
-        if let (Some(row), Some(unit)) = (row.as_object_mut(), &asked.madonvi) {
-            row.insert("MADONVI".to_owned(), Value::from(unit.as_str()));
+    let dossier = |row: &Value| {
+        let number = row.get("MaHoSo")?.as_str()?.to_owned();
+        let mut dossier = row.as_object()?.clone();
+        if let Some(unit) = &asked.madonvi {
+            dossier.insert("MADONVI".to_owned(), Value::from(unit.as_str()));
         }
-        world.dossiers.insert(number, row);
+        Some((number, dossier))
+    };
+    match rows.iter().map(dossier).collect::<Option<Vec<_>>>() {
+        Some(dossiers) => taken(world.dossiers.take(dossiers, is_updating)),
+        None => refused(1, "Mỗi hồ sơ phải có MaHoSo"),
     }
-    result(json!([]))
+}
+
+fn taken(done: Result<(), NotTaken>) -> Outcome {
+    match done {
+        Ok(()) => result(json!([])),
+        Err(NotTaken::Unknown) => refused(3, "Không có hồ sơ này"),
+        Err(NotTaken::Known) => refused(4, "Hồ sơ đã có"),
+        Err(NotTaken::Full) => refused(5, "Hết chỗ"),
+    }
 }

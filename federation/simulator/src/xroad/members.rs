@@ -5,6 +5,7 @@ use wire::xroad::{ErrorType, Fault, MemberId, Part, RestServiceId};
 use super::troubles;
 use crate::{
     hub::Hub,
+    provided::{Provided, Unprovided},
     reply::{Head, Outcome, Reply},
     settings::ErrorNames,
     world::World,
@@ -31,6 +32,44 @@ pub(super) fn member(code: &str) -> MemberId {
 
 pub(super) fn is_provider(member: &MemberId) -> bool {
     member.class.as_str() == GOVERNMENT && member.code.as_str() == PROVIDER
+}
+
+/// The integrator's own member, whose services are provided: its first system's.
+pub(super) fn own_member(hub: &Hub) -> Option<MemberId> {
+    let system = hub.settings.systems.first()?;
+    let world = hub.world();
+    let body = world.directory.find(system.code.as_str())?;
+    let code = Part::parse(&world.directory.body(body).code102)?;
+    Some(MemberId { instance: part(INSTANCE), class: part(GOVERNMENT), code })
+}
+
+/// Whether a member is the integrator's own, by either of its codes.
+pub(super) fn is_own(hub: &Hub, member: &MemberId) -> bool {
+    let Some(system) = hub.settings.systems.first() else { return false };
+    let world = hub.world();
+    let find = |code: &str| world.directory.find(code);
+    member.class.as_str() == GOVERNMENT && find(member.code.as_str()) == find(system.code.as_str())
+}
+
+/// A service that is provided by the integrator.
+pub(super) fn provided<'h>(
+    hub: &'h Hub,
+    client: (&MemberId, Option<&str>),
+    code: &str,
+) -> Option<&'h Provided> {
+    let (member, subsystem) = client;
+    if subsystem != Some(COMMON) || !is_own(hub, member) {
+        return None;
+    }
+    hub.settings.provided.iter().find(|provided| provided.code.as_str() == code)
+}
+
+/// How X-Road says that a provider gave no answer.
+pub(super) fn unprovided(error: &Unprovided) -> &'static str {
+    match error {
+        Unprovided::Unreachable(_) => "server.serverproxy.network_error",
+        Unprovided::Late | Unprovided::Broken(_) => "server.serverproxy.service_failed.http_error",
+    }
 }
 
 pub(super) fn service(code: &str) -> RestServiceId {

@@ -8,6 +8,7 @@ mod faults;
 mod gateway;
 mod ledger;
 mod limits;
+mod provided;
 mod scenes;
 mod xroad;
 

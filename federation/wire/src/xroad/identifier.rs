@@ -44,7 +44,8 @@ impl Part {
         utf8_percent_encode(&self.0, ENCODED)
     }
 
-    fn decode(text: &str) -> Option<Self> {
+    /// Reads a part as it stands in a path or a query: percent-encoded.
+    pub fn decode(text: &str) -> Option<Self> {
         let octets = text.as_bytes();
         let is_digit = |at: usize| octets.get(at).is_some_and(u8::is_ascii_hexdigit);
         let is_whole = |(at, c): (usize, &u8)| *c != b'%' || (is_digit(at + 1) && is_digit(at + 2));

@@ -13,7 +13,8 @@ use quick_xml::{
 };
 
 pub(crate) const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
-pub(crate) const XROAD: &str = "http://x-road.eu/xsd/xroad.xsd";
+/// The namespace of X-Road's header.
+pub const XROAD: &str = "http://x-road.eu/xsd/xroad.xsd";
 pub(crate) const IDENTIFIERS: &str = "http://x-road.eu/xsd/identifiers";
 pub(crate) const REPRESENTATION: &str = "http://x-road.eu/xsd/representation.xsd";
 /// Namespaces of which an element holds no copy.
