@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The national side at programs that are not ours: lxml and Java's own XML read what `lgsp edxml` writes, and
-# requests-oauthlib gets a token of the simulator. Sourced by run.sh.
+# requests-oauthlib gets a token of the simulator, pyxroad and fastapi-xroad-soap speak through it. Sourced by run.sh.
 
 by_lxml() {
   mkdir -p "$scratch/edxml"
@@ -17,11 +17,28 @@ by_lxml() {
 by_java_xml() {
   java "$here/Edxml.java" "$scratch/edxml/document.edxml" "$scratch/edxml/cong-van.pdf" "$scratch/edxml/phu-luc.txt"
 }
-by_oauth() { # A token and a call at the simulated gateway, by requests-oauthlib.
-  "$lgsp" simulate national --port 0 -o json > "$scratch/edxml/said.json" 2> "$scratch/edxml/simulator.log" &
-  local simulator=$! code=0
+simulated() { # Runs a client against a simulator that has been started with the arguments behind `--`.
+  local client=() code=0
+  while [ "$1" != -- ]; do client+=("$1"); shift; done
+  shift
+  rm -f "$scratch/edxml/said.json"
+  "$lgsp" simulate national --port 0 -o json "$@" > "$scratch/edxml/said.json" 2> "$scratch/edxml/simulator.log" &
+  local simulator=$!
   eventually "the simulator says where it is" python3 -m json.tool "$scratch/edxml/said.json"
-  "$python" "$here/national.py" "$scratch/edxml/said.json" || code=$?
+  "$python" "${client[@]}" "$scratch/edxml/said.json" || code=$?
   kill "$simulator" && wait "$simulator"
+  return "$code"
+}
+by_oauth() { # A token and a call at the simulated gateway, by requests-oauthlib.
+  simulated "$here/national.py" --
+}
+by_xroad() { # pyxroad calls the portal, and a service that fastapi-xroad-soap provides behind the simulator.
+  local port=$scratch/edxml/provider.port code=0
+  "$python" "$here/xroad_provider.py" "$port" 2> "$scratch/edxml/provider.log" &
+  local provider=$!
+  eventually "the provider listens" test -s "$port"
+  simulated "$here/xroad_consumer.py" -- --provide "soap:TraCuuHoSo=http://127.0.0.1:$(cat "$port")/service" || code=$?
+  kill "$provider"
+  wait "$provider" || true
   return "$code"
 }

@@ -3,7 +3,7 @@
 # requests-http-signature, httpsig (the legacy profile), tuspy, curl on a stream of events, tus-js-client where Node is,
 # and the signing examples in Java, C#, PHP and JavaScript where the runtime of each is; what is made from the OpenAPI
 # document, downloads by curl and wget, edXML at lxml and Java,
-# a token of the simulated gateway by requests-oauthlib, and an EventSource through an outage.
+# a token of the simulated gateway by requests-oauthlib, X-Road by pyxroad and fastapi-xroad-soap, and an EventSource through an outage.
 #
 # Needs bash, curl, openssl and python3 with venv; the packages come from PyPI and npm into a directory that goes at the end.
 set -euo pipefail
@@ -72,8 +72,9 @@ step() { printf '\n-- [%s s] %s\n' "$SECONDS" "$*"; }
 step "packages"
 python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
-  requests-http-signature==2.0.0 httpsig==1.3.0 tuspy==1.1.0 lxml==6.0.2 \
-  requests-oauthlib==2.0.0 &
+  requests-http-signature==2.0.0 httpsig==1.3.0 tuspy==1.1.0 lxml==5.4.0 \
+  requests-oauthlib==2.0.0 pyxroad==1.5.10 fastapi-xroad-soap==0.4.7 pydantic-xml==2.11.0 pydantic==2.7.4 \
+  uvicorn==0.54.0 &
 packages=$!
 children+=("$packages")
 js=
@@ -269,9 +270,10 @@ by_events() {
 }
 count as 2 "$hmac" "$scratch/hmac.secret" by_events
 
-step "edXML at lxml and Java, a token by requests-oauthlib"
+step "edXML at lxml and Java, a token by requests-oauthlib, X-Road by pyxroad and fastapi-xroad-soap"
 count by_lxml
 count by_oauth
+count by_xroad
 if command -v java > /dev/null; then count by_java_xml; else left_out "there is no java here"; fi
 
 by_downloads

@@ -73,6 +73,25 @@ fn it_runs_until_it_is_told_to_end() {
     end(child);
 }
 
+/// Two processes that hear the same calls tell the same, to the octet: the clock stands where it was told to.
+#[test]
+fn two_runs_with_a_standing_clock_are_alike() {
+    let arguments = ["--standing-clock", "2026/11/29 08:30:15", "--script", "*=01:1s"];
+    let arguments = [&arguments[..], &["--provide", "rest:ho-so=http://127.0.0.1:9/"]].concat();
+    let run = || {
+        let (child, host) = started(&arguments);
+        for path in ["/listClients", "/nothing", "/dmdc/Category/madantoc"] {
+            get(&host, path);
+        }
+        let ledger = get(&host, "/_sim/ledger");
+        end(child);
+        ledger
+    };
+    let first = run();
+    assert!(first.contains("2026/11/29 08:30:15.000"), "{first}");
+    assert_eq!(first, run());
+}
+
 /// What curl needs to trust it is in the file, and every line that is printed works with it.
 #[test]
 fn its_certificate_is_trusted_by_who_was_given_the_authority() {
@@ -133,6 +152,18 @@ fn what_makes_no_sense_is_refused_in_both_languages() {
         assert!(said.contains(why) && said.contains("LGSP-9901"), "{fault}: {said}");
         let said = text(&refused("vi", &["--port", "0", "--fault", fault]).stderr);
         assert!(said.contains("cách sửa"), "{fault}: {said}");
+    }
+    for (arguments, why, code) in [
+        (["--script", "H37=99:1s"], "a status is one of", "LGSP-9904"),
+        (["--standing-clock", "noon"], "2026/11/29 08:30:15", "LGSP-9905"),
+        (["--provide", "soap:A=http://10.0.0.1/"], "127.0.0.1 or localhost", "LGSP-9906"),
+    ] {
+        let output = refused("en", &arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(why) && said.contains(code), "{arguments:?}: {said}");
+        let said = text(&refused("vi", &arguments).stderr);
+        assert!(said.contains("cách sửa"), "{arguments:?}: {said}");
     }
     let directory = tempfile::tempdir().expect("a directory");
     let scene = directory.path().join("scene.txt");

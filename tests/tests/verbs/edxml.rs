@@ -479,6 +479,9 @@ fn bad_documents_are_told_with_their_line_and_how_to_mend_them() -> Result<()> {
     let (code, said) = place.bad(&["check", &good, "bad.edxml"], "en")?;
     ensure!(code == exit::FAILED && said.contains("1 of 2"), "{said}");
     ensure!(place.bad(&["check", "none.edxml"], "en")?.0 == exit::NOT_FOUND);
+    // It does not keep the ones behind it from being checked.
+    let (code, said) = place.bad(&["check", "none.edxml", "bad.edxml"], "en")?;
+    ensure!(code == exit::FAILED && said.contains("none.edxml") && said.contains("1 of 2"));
     // What came damaged can be refused, and not be accepted.
     let cut = place.write("cut.edxml", &whole[..whole.len() - 10])?;
     let answer = |code| {

@@ -1,6 +1,6 @@
 //! The national side to practise on: what `lgsp simulate` says.
 
-use simulator::{StepError, SwitchError};
+use simulator::{ProvidedError, SCRIPT_STEPS_MAX, ScriptError, StepError, SwitchError};
 
 use super::{
     Lang, Text,
@@ -28,7 +28,7 @@ pub const HELP_NATIONAL: Entry = Entry {
     ),
     examples: [
         "lgsp simulate national --fault vxp.sendEdoc=lost-answer:0.1",
-        "lgsp simulate national --scene buoi-sang.txt --tls",
+        "lgsp simulate national --script '*=01:2s,03:10s,06:1min' --provide soap:TraCuuHoSo=http://127.0.0.1:8000/service",
     ],
     args: &[
         ("port", t("Cổng trên máy này; 0 là cổng bất kỳ còn trống", "The port on loopback; 0 for any free one")),
@@ -51,6 +51,27 @@ pub const HELP_NATIONAL: Entry = Entry {
             t(
                 "Tệp kịch bản: lúc nào, ai gửi gì, lỗi nào bật",
                 "A file of scenes: when, who sends what, which fault is on",
+            ),
+        ),
+        (
+            "script",
+            t(
+                "Cơ quan (hoặc *) trả lời văn bản bằng trạng thái nào, sau bao lâu; ghi được nhiều lần: H37=01:2s,03:1min,recall:5s",
+                "With which statuses a body (or *) answers a document, and after how long; may be repeated: H37=01:2s,03:1min,recall:5s",
+            ),
+        ),
+        (
+            "standing_clock",
+            t(
+                "Đồng hồ đứng ở giờ này (giờ Việt Nam) đến khi được chỉnh: \"2026/11/29 08:30:15\"",
+                "The clock stands at this time of Việt Nam until it is moved: \"2026/11/29 08:30:15\"",
+            ),
+        ),
+        (
+            "provide",
+            t(
+                "Dịch vụ của bạn trên máy này để người khác gọi qua X-Road, ghi được nhiều lần: soap:TraCuuHoSo=http://127.0.0.1:8000/service",
+                "A service of yours on this machine that others call through X-Road, may be repeated: soap:TraCuuHoSo=http://127.0.0.1:8000/service",
             ),
         ),
         ("tls", t("Nói TLS với chứng thư tự cấp", "Speak TLS with a certificate of its own")),
@@ -90,6 +111,26 @@ texts! {
     FAULT_CHANCE = "xác suất là một số từ 0 đến 1, tối đa sáu chữ số lẻ", "the probability is a number from 0 to 1, with six digits after the point at most";
     FAULT_NO_TLS = "plain-http cần --tls", "plain-http needs --tls";
 
+    SCRIPT = "Không hiểu kịch bản trả lời {script}.", "The script {script} cannot be understood.";
+    SCRIPT_FIX = "ghi như: --script 'H37=01:2s,03:1min,recall:5s'; * là mọi cơ quan; không ghi trạng thái là im lặng", "write it as in: --script 'H37=01:2s,03:1min,recall:5s'; * is every body; one without statuses is silent";
+    SCRIPT_FORM = "kịch bản ghi là cơ-quan=trạng-thái:sau,…", "a script is written body=status:after,…";
+    SCRIPT_BODY = "cơ quan là một mã, hoặc * cho mọi cơ quan", "the body is a code, or * for every body";
+    SCRIPT_STATUS = "trạng thái là một trong 01 đến 06, 13, 15, 16, hoặc recall", "a status is one of 01 to 06, 13, 15 and 16, or recall";
+    SCRIPT_SPAN = "thời gian là một số và đơn vị ms, s, min, h hoặc d", "a span is a number and a unit: ms, s, min, h or d";
+    SCRIPT_MANY = "một kịch bản có tối đa {most} trạng thái", "a script has {most} statuses at most";
+
+    CLOCK = "Đồng hồ không đứng được ở {time}.", "The clock cannot stand at {time}.";
+    CLOCK_WHY = "giờ Việt Nam ghi là 2026/11/29 08:30:15, từ tháng 7/2025 đến năm 9989", "a time of Việt Nam is written 2026/11/29 08:30:15, from July 2025 to 9989";
+    CLOCK_FIX = "ghi như: --standing-clock \"2026/11/29 08:30:15\"", "write it as in: --standing-clock \"2026/11/29 08:30:15\"";
+
+    SERVICE = "Không cung cấp được dịch vụ {service}.", "The service {service} cannot be provided.";
+    SERVICE_FIX = "ghi như: --provide soap:TraCuuHoSo=http://127.0.0.1:8000/service", "write it as in: --provide soap:TraCuuHoSo=http://127.0.0.1:8000/service";
+    SERVICE_FORM = "dịch vụ ghi là giao-thức:mã=địa-chỉ", "a service is written protocol:code=address";
+    SERVICE_PROTOCOL = "giao thức là rest hoặc soap", "the protocol is rest or soap";
+    SERVICE_CODE = "mã dịch vụ trống, quá dài, hoặc có ký tự không được dùng", "the code of the service is empty, too long, or has characters that may not be used";
+    SERVICE_ADDRESS = "địa chỉ là http:// với 127.0.0.1 hoặc localhost, không có phần ?", "the address is http:// with 127.0.0.1 or localhost, and has no query";
+    SERVICE_MANY = "tối đa {most} dịch vụ", "there may be {most} services at most";
+
     SCENE = "Kịch bản {file} sai ở dòng {line}.", "The scene {file} is wrong in line {line}.";
     SCENE_FIX = "sửa dòng đó; mẫu: at 2 s fault vxp.getEdoc=slow:1", "mend that line; an example: at 2 s fault vxp.getEdoc=slow:1";
     STEP_TIME = "mỗi dòng bắt đầu bằng «at», một số và đơn vị ms, s, min, h hoặc d", "a line begins with «at», a number and a unit: ms, s, min, h or d";
@@ -126,5 +167,26 @@ pub fn of_step(lang: Lang, error: &StepError) -> String {
         StepError::Fault(error) => of_switch(lang, error),
         StepError::Clock(_) => plain(STEP_CLOCK),
         StepError::TooMany => plain(STEP_MANY),
+    }
+}
+
+/// Why a text is no script.
+pub fn of_script(lang: Lang, error: ScriptError) -> String {
+    match error {
+        ScriptError::Form => SCRIPT_FORM.in_lang(lang).to_owned(),
+        ScriptError::Body => SCRIPT_BODY.in_lang(lang).to_owned(),
+        ScriptError::Status => SCRIPT_STATUS.in_lang(lang).to_owned(),
+        ScriptError::Span => SCRIPT_SPAN.in_lang(lang).to_owned(),
+        ScriptError::TooMany => SCRIPT_MANY.fill(lang, &[("most", &SCRIPT_STEPS_MAX)]),
+    }
+}
+
+/// Why a text names no service.
+pub const fn of_provided(error: ProvidedError) -> Text {
+    match error {
+        ProvidedError::Form => SERVICE_FORM,
+        ProvidedError::Protocol => SERVICE_PROTOCOL,
+        ProvidedError::Code => SERVICE_CODE,
+        ProvidedError::Address => SERVICE_ADDRESS,
     }
 }

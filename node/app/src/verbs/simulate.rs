@@ -1,10 +1,11 @@
 //! `simulate`: another side to practise on, in this process and on loopback only. No node is asked.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde_json::json;
 use simulator::{
-    ErrorNames, Running, Scene, Seed, Settings, Simulator, StartError, Switch, SwitchError, Tls,
+    ErrorNames, PROVIDED_MAX, ProvidedError, Running, Scene, ScriptError, Seed, Settings,
+    Simulator, Standing, StandingError, StartError, Switch, SwitchError, Tls,
 };
 
 use super::{Context, Done, interrupts::Interrupts};
@@ -36,6 +37,20 @@ pub async fn national(context: &Context, args: &NationalArgs) -> Done {
     }
     if args.old_error_names {
         settings.error_names = ErrorNames::Before78;
+    }
+    for text in &args.script {
+        settings.bodies.set(text.parse().map_err(|error| no_script(out, text, error))?);
+    }
+    if let Some(text) = &args.standing_clock {
+        let standing: Standing = text.parse().map_err(|StandingError| no_time(out, text))?;
+        settings.clock = Arc::new(standing);
+    }
+    let provided = args.provide.iter();
+    let provided =
+        provided.map(|text| text.parse().map_err(|error| no_service(out, text, Some(error))));
+    settings.provided = provided.collect::<Result<_, _>>()?;
+    if let Some(beyond) = args.provide.get(PROVIDED_MAX) {
+        return Err(no_service(out, beyond, None));
     }
     // Listened for before anybody is told that it runs.
     let mut interrupts = Interrupts::listen().map_err(|_| not_started(out))?;
@@ -99,6 +114,32 @@ fn no_fault(out: &Out, text: &str, error: &SwitchError) -> Failure {
         .why(t::of_switch(out.lang, error))
         .fix(out.text(t::FAULT_FIX))
         .code(9901)
+}
+
+fn no_script(out: &Out, text: &str, error: ScriptError) -> Failure {
+    Failure::new(Exit::Usage, out.fill(t::SCRIPT, &[("script", &text)]))
+        .why(t::of_script(out.lang, error))
+        .fix(out.text(t::SCRIPT_FIX))
+        .code(9904)
+}
+
+fn no_time(out: &Out, text: &str) -> Failure {
+    Failure::new(Exit::Usage, out.fill(t::CLOCK, &[("time", &text)]))
+        .why(out.text(t::CLOCK_WHY))
+        .fix(out.text(t::CLOCK_FIX))
+        .code(9905)
+}
+
+/// A service that cannot be provided: none for one that is too many.
+fn no_service(out: &Out, text: &str, error: Option<ProvidedError>) -> Failure {
+    let why = match error {
+        Some(error) => out.text(t::of_provided(error)).to_owned(),
+        None => out.fill(t::SERVICE_MANY, &[("most", &PROVIDED_MAX)]),
+    };
+    Failure::new(Exit::Usage, out.fill(t::SERVICE, &[("service", &text)]))
+        .why(why)
+        .fix(out.text(t::SERVICE_FIX))
+        .code(9906)
 }
 
 fn not_started(out: &Out) -> Failure {

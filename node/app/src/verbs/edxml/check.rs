@@ -14,12 +14,23 @@ use crate::{
     texts::edxml as t,
 };
 
-/// Checks every file. One that is wrong is a failure of the whole.
+/// Checks every file. One that is wrong, or cannot be read, is a failure of the whole, and the others are checked all the
+/// same.
 pub fn check(out: &Out, files: &[PathBuf], strict: bool) -> Done {
     let least = if strict { Severity::Odd } else { Severity::Wrong };
     let (mut bad, mut odd, mut first, mut items) = (0, 0, None, Vec::new());
+    let mut unread = Vec::new();
     for path in files {
-        let findings = found(out, path)?;
+        let findings = match found(out, path) {
+            Ok(findings) => findings,
+            Err(failure) => {
+                if out.is_table() {
+                    out.print(format_args!("{} {}", out.sign(Mark::Bad), failure.what));
+                }
+                unread.push(failure);
+                continue;
+            }
+        };
         let is_bad = findings.iter().any(|finding| finding.severity() >= least);
         odd += findings.iter().filter(|finding| finding.severity() < least).count();
         bad += usize::from(is_bad);
@@ -36,9 +47,21 @@ pub fn check(out: &Out, files: &[PathBuf], strict: bool) -> Done {
     }
     let count = files.len();
     if !out.is_table() {
-        let summary = json!({ "good": bad == 0, "documents": count, "bad": bad, "items": items });
+        let good = bad == 0 && unread.is_empty();
+        // A file that is not there has its own exit code only where nothing else is wrong.
+        let exit = match unread.first() {
+            _ if bad > 0 => Exit::Failed,
+            Some(failure) => failure.exit,
+            None => Exit::Ok,
+        };
+        let summary = json!({
+            "good": good, "documents": count, "bad": bad, "items": items, "unread": unread,
+        });
         out.json("lgsp.edxml.check/1", summary);
-        return Ok(if bad == 0 { Exit::Ok } else { Exit::Failed });
+        return Ok(exit);
+    }
+    if first.is_none() && !unread.is_empty() {
+        return Err(unread.swap_remove(0));
     }
     let Some(first) = first else {
         out.done(t::CHECK_GOOD, &[("count", &count), ("odd", &odd)]);
