@@ -1,16 +1,13 @@
 //! What a hub does to a document that it passes on: it appends a `TraceHeader`, after the sender signed.
 //!
-//! Only the octets of the new element are put in; all others stay as they were. A document in UTF-16 is passed on as it
-//! is.
+//! Only the octets of the new element are put in; all others stay as they were. Tags are found without an XML reader:
+//! the document was read by one before, so they are where they seem to be. A document in UTF-16 is passed on as it is.
 
 use std::ops::Range;
 
 use model::Moment;
 
-use crate::{
-    tags::{Tags, local, prefix},
-    time,
-};
+use crate::time;
 
 /// The code of the axis' hub, as a document of 2019 shows one.
 pub(crate) const HUB: &str = "001.00.20.TT2";
@@ -18,6 +15,69 @@ pub(crate) const HUB: &str = "001.00.20.TT2";
 /// The document as the hub passes it on; as it came where its header cannot be found.
 pub(crate) fn stamped(document: Vec<u8>, at: Moment) -> Vec<u8> {
     append(&document, HUB, &time::written(at)).unwrap_or(document)
+}
+
+/// A start or end tag.
+struct Tag<'d> {
+    name: &'d str,
+    is_end: bool,
+    is_empty: bool,
+    at: Range<usize>,
+}
+
+/// The name behind the prefix.
+fn local(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |(_, local)| local)
+}
+
+/// The prefix with its colon; empty without one.
+fn prefix(name: &str) -> &str {
+    &name[..name.len() - local(name).len()]
+}
+
+/// The tags of a document, one after the other. Comments and CDATA are skipped.
+struct Tags<'d> {
+    text: &'d str,
+    at: usize,
+}
+
+const SKIPPED: [(&str, &str); 3] = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")];
+
+impl<'d> Iterator for Tags<'d> {
+    type Item = Tag<'d>;
+
+    fn next(&mut self) -> Option<Tag<'d>> {
+        loop {
+            let start = self.at + self.text.get(self.at..)?.find('<')?;
+            let rest = &self.text[start..];
+            let skipped = SKIPPED.iter().find(|(opening, _)| rest.starts_with(opening));
+            if let Some((_, closing)) = skipped {
+                self.at = start + rest.find(closing)? + closing.len();
+                continue;
+            }
+            let end = start + end_of_tag(rest)?;
+            self.at = end;
+            let inner = &self.text[start + 1..end - 1];
+            let is_end = inner.starts_with('/');
+            let inner = inner.trim_start_matches('/');
+            let name = inner.split(|c: char| c.is_ascii_whitespace() || c == '/').next()?;
+            return Some(Tag { name, is_end, is_empty: inner.ends_with('/'), at: start..end });
+        }
+    }
+}
+
+/// Where a tag ends; `>` may stand in the value of an attribute.
+fn end_of_tag(rest: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, octet) in rest.bytes().enumerate() {
+        match (quote, octet) {
+            (None, b'>') => return Some(at + 1),
+            (None, b'"' | b'\'') => quote = Some(octet),
+            (Some(open), _) if open == octet => quote = None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Where the new element belongs, and what is written around it.
@@ -30,7 +90,7 @@ enum Spot {
 
 fn spot(text: &str) -> Option<Spot> {
     let mut within = None;
-    for tag in Tags::of(text) {
+    for tag in (Tags { text, at: 0 }) {
         let prefix = prefix(tag.name).to_owned();
         match (local(tag.name), tag.is_end) {
             ("TraceHeaderList", false) if tag.is_empty => return Some(Spot::Alone(tag.at, prefix)),

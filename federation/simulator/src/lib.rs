@@ -38,7 +38,6 @@ mod script;
 mod seed;
 mod server;
 mod settings;
-mod tags;
 mod time;
 mod tls;
 mod tokens;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use hyper::Method;
 use wire::xroad::{
-    ClientId, HeaderFault, MemberId, Part, RequestHash, ServiceId, SoapBody, SoapError, SoapFault,
-    SoapHeader, SoapMessage, XROAD, write_soap_services,
+    ClientId, Element, HeaderFault, MemberId, Part, RequestHash, SOAP_LIMITS, ServiceId, SoapBody,
+    SoapError, SoapFault, SoapHeader, SoapMessage, XROAD, write_soap_services,
 };
 
 use super::{
@@ -18,7 +18,6 @@ use crate::{
     hub::Hub,
     provided::{Passed, Protocol, Provided},
     reply::{Head, Outcome, Reply, XML, escaped},
-    tags::{Tags, local},
 };
 
 /// The one service that answers: which body has a code.
@@ -193,24 +192,15 @@ fn with_hash(answer: &[u8], request: &Bytes) -> Vec<u8> {
     let element = format!(
         "<h:requestHash xmlns:h=\"{XROAD}\" algorithmId=\"{algorithm}\">{value}</h:requestHash>"
     );
-    let (mut whole, mut kept_to) = (String::with_capacity(text.len() + element.len()), 0);
-    for tag in Tags::of(text) {
-        match (local(tag.name), tag.is_end) {
-            ("requestHash", false) => {
-                whole.push_str(&text[kept_to..tag.at.start]);
-                kept_to = tag.at.end;
-            }
-            ("requestHash", true) => kept_to = tag.at.end,
-            ("Header", true) => {
-                whole.push_str(&text[kept_to..tag.at.start]);
-                whole.push_str(&element);
-                kept_to = tag.at.start;
-                break;
-            }
-            _ => {}
-        }
-    }
-    whole.push_str(&text[kept_to..]);
+    let Ok(root) = Element::parse(answer, SOAP_LIMITS) else { return answer.to_vec() };
+    let header = root.children().iter().find(|child| child.name() == "Header");
+    let Some(header) = header else { return answer.to_vec() };
+    let mut whole = text.to_owned();
+    // From the end on, so that places stay where they are. A header that was read has an end tag: there is something in it.
+    let end = text[..header.span().end].rfind("</").unwrap_or(header.span().end);
+    whole.insert_str(end, &element);
+    let own = header.children().iter().filter(|child| child.is(XROAD, "requestHash"));
+    own.rev().for_each(|own| whole.replace_range(own.span(), ""));
     whole.into_bytes()
 }
 

@@ -161,9 +161,12 @@ async fn post(client: &Client, path: &str, body: &[u8]) -> SoapMessage {
     SoapMessage::read(&heard.body).expect("a message")
 }
 
-/// The envelope of a request, answered as a provider should: everything copied back.
+/// The envelope of a request, answered as a provider should: everything copied back. And with a hash of its own, which
+/// it should not.
 fn answered(body: &[u8]) -> String {
     let text = std::str::from_utf8(body).expect("text");
+    let hash = "<xrd:requestHash algorithmId=\"own\">own</xrd:requestHash></e:Header>";
+    let text = text.replace("</e:Header>", hash);
     text.replace("<TraCuu>", "<TraCuuResponse>").replace("</TraCuu>", "</TraCuuResponse>")
 }
 
