@@ -18,12 +18,12 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 use wire::xroad::Part;
 
+use crate::reply::BODY_OCTETS_MAX;
+
 /// Services that are provided: each is one system of an office.
 pub const PROVIDED_MAX: usize = 64;
 /// How long a provider may take: what security servers wait by default.
 pub const PROVIDER_PATIENCE: Duration = Duration::from_secs(60);
-/// Octets of a provider's answer, as of a request's body.
-const ANSWER_OCTETS_MAX: usize = crate::BODY_OCTETS_MAX;
 
 /// What a service speaks. X-Road does not translate between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Provided {
         let mut connections = JoinSet::new();
         connections.spawn(connection);
         let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-        let body = Limited::new(body, ANSWER_OCTETS_MAX).collect().await;
+        let body = Limited::new(body, BODY_OCTETS_MAX).collect().await;
         let body = body.map_err(Unprovided::Broken)?.to_bytes();
         Ok(Provision { http: head.status.as_u16(), headers: head.headers, body })
     }

@@ -4,6 +4,9 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use wire::vxp::Field;
 
+/// Octets of a body: a document with an attachment of 50 MB, which clients allow, is 68 MB in base64.
+pub const BODY_OCTETS_MAX: usize = 96 << 20;
+
 /// What came before the body.
 pub(crate) struct Head {
     pub(crate) method: Method,

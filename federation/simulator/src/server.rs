@@ -36,15 +36,13 @@ use crate::{
     fault::{Fault, SwitchError},
     gateway, hints,
     hub::{Began, Hub},
-    reply::{Head, Outcome, Reply, TEXT},
+    reply::{BODY_OCTETS_MAX, Head, Outcome, Reply, TEXT},
     route::Route,
     settings::{Settings, Tls},
     tls::Identity,
     vxp, xroad,
 };
 
-/// Octets of a body: a document with an attachment of 50 MB, which clients allow, is 68 MB in base64.
-pub const BODY_OCTETS_MAX: usize = 96 << 20;
 /// Octets of all bodies that are being read or answered: eight of the longest. Further ones wait before they are read.
 pub const BODIES_OCTETS_MAX: usize = 8 * BODY_OCTETS_MAX;
 /// Connections at a time. Further ones wait to be accepted.
