@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use machine::Refusal;
 
-use crate::{authority, door, gate, history, hold, receipts, registry};
+use crate::{authority, door, gate, history, hold, pickup, receipts, registry};
 
 /// What a door answers when it does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -205,6 +205,19 @@ impl From<hold::Error> for Error {
             hold::Error::KeyDisabled => Self::Signature(auth::Rejection::KeyDisabled),
             hold::Error::NotGranted => Self::Refused(Refusal::NotGranted),
             hold::Error::CutOff { retry_after } => Self::Unavailable { retry_after },
+        }
+    }
+}
+
+impl From<pickup::Error> for Error {
+    fn from(error: pickup::Error) -> Self {
+        match error {
+            pickup::Error::Door(error) => error.into(),
+            pickup::Error::Gate(error) => error.into(),
+            pickup::Error::Hold(error) => error.into(),
+            pickup::Error::ContentGone => Self::ContentGone,
+            pickup::Error::RangeOutside { size } => Self::RangeOutside { size },
+            pickup::Error::Content(error) => error.into(),
         }
     }
 }

@@ -12,14 +12,16 @@ use machine::{
     CancelPacket, Command, Idempotency, OpenPacket, Outcome, PacketRow, RIDING_SIZE_MAX, Refusal,
     Request, SealPacket, SubmitPacket, View,
 };
-use minicbor::{Decode, Encode};
 use model::{Digest, FileName, Grant, IdempotencyKey, Moment, NodeId, PacketId, SpaceId, UnitCode};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use auth::{Signed, Whole};
 
-use crate::{Error, Exchange, ONE_ROUND_MAX, SpaceToken, census::Asked, door::require, riding};
+use crate::{
+    Error, Exchange, ONE_ROUND_MAX, SpaceToken, census::Asked, door::require, file_meta::FileMeta,
+    riding,
+};
 
 /// How often a content is copied and proposed where the voters change in between. They change one at
 /// a time, seconds apart.
@@ -77,25 +79,6 @@ pub struct Accepted {
     pub digest: Digest,
     /// Whether this answer repeats an earlier one.
     pub repeated: bool,
-}
-
-/// What travels sealed with a content and goes with it.
-#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct FileMeta {
-    #[n(0)]
-    pub file_name: Option<FileName>,
-}
-
-impl FileMeta {
-    pub(crate) fn to_bytes(&self) -> Bytes {
-        minicbor::to_vec(self).expect("a vector takes every octet").into()
-    }
-
-    /// Nothing, where the octets are from a newer program: a name is a courtesy.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        minicbor::decode(bytes).unwrap_or_default()
-    }
 }
 
 impl Exchange {

@@ -20,6 +20,7 @@ mod error;
 mod evidence;
 mod feed;
 mod fetches;
+mod file_meta;
 pub mod gate;
 mod handed;
 pub mod history;
@@ -32,7 +33,7 @@ mod lost;
 mod members;
 mod notices;
 mod packets;
-mod pickup;
+pub mod pickup;
 mod ports;
 pub mod receipts;
 mod reconcile;
@@ -73,7 +74,7 @@ pub use members::{
 };
 pub use notices::{Behind, Heard, Notices, Waiting};
 pub use packets::Packets;
-pub use pickup::{Download, Part, Pickup, PickupProof};
+pub use pickup::{Download, Part, Pickup, PickupProof, Pickups};
 pub use ports::{KeyOctets, Nodes, SecondLife, Vitals};
 pub use receipts::{FactProof, GrowthProof, Receipts};
 pub use registry::{IssuedKey, NewKey, Registry, seal_secret};
@@ -143,11 +144,9 @@ struct Inner {
     hub: hub::Hub,
     uploads: sessions::Uploads,
     census: census::Census,
-    gate: Gate,
+    gate: Arc<Gate>,
     authority: AuthorityDoor,
-    pickups: Backlog<(model::PacketId, model::UnitCode)>,
-    fetches: fetches::Fetches,
-    handed: Backlog<HandedPart>,
+    pickups: Pickups,
     discards: Backlog<SpaceId>,
     unwanted: Backlog<SpaceId>,
     unclaimed: Mutex<Unclaimed>,
@@ -185,9 +184,19 @@ impl Exchange {
         );
         let packets = Packets::new(core.clone(), past.clone());
         let keyring = parts.cluster_key.clone();
+        let gate = Gate::new(core.clone(), keyring.clone(), parts.public_names.clone());
+        let gate = Arc::new(gate);
+        let pickups = Pickups::new(
+            core.clone(),
+            gate.clone(),
+            parts.content.clone(),
+            keyring.clone(),
+            parts.nodes.clone(),
+        );
         Self {
             inner: Arc::new(Inner {
-                gate: Gate::new(core.clone(), keyring.clone(), parts.public_names.clone()),
+                gate,
+                pickups,
                 authority: AuthorityDoor::new(core.clone(), keyring.clone()),
                 registry: Registry::new(core.clone(), keyring.clone()),
                 directory: Directory::new(core.clone()),
@@ -201,9 +210,6 @@ impl Exchange {
                 uploads: sessions::Uploads::new(parts.uploads_max),
                 parts,
                 census: census::Census::default(),
-                pickups: Backlog::new(backlog::PICKUPS_WAITING_MAX),
-                fetches: fetches::Fetches::default(),
-                handed: Backlog::new(backlog::HANDED_MAX),
                 discards: Backlog::new(backlog::DISCARDS_MAX),
                 unwanted: Backlog::new(backlog::DISCARDS_MAX),
                 unclaimed: Mutex::default(),
@@ -265,6 +271,11 @@ impl Exchange {
     /// The door of whoever asks for packets.
     pub fn packets(&self) -> &Packets {
         &self.inner.packets
+    }
+
+    /// The door of targets.
+    pub fn pickups(&self) -> &Pickups {
+        &self.inner.pickups
     }
 
     /// The door of receipts, proofs and the keys that they are checked with.

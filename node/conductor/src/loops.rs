@@ -271,17 +271,14 @@ async fn admission_loop(exchange: Exchange) {
 async fn pickup_loop(exchange: Exchange) {
     loop {
         sleep(PICKUPS_GATHER).await;
-        if let Err(error) = exchange.record_pickups().await {
-            report("pickups could not be recorded", &error);
+        if let Err(error) = exchange.pickups().record().await {
+            report("pickups could not be recorded", &error.into());
         }
     }
 }
 
 async fn handed_loop(exchange: Exchange) {
-    loop {
-        exchange.inner.handed.added().await;
-        exchange.tell_handed().await;
-    }
+    exchange.pickups().tell_handed().await;
 }
 
 async fn reconcile_loop(exchange: Exchange, members: Arc<Notify>) {

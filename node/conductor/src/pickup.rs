@@ -1,13 +1,16 @@
 //! Pickup: a target says that it is ready, fetches, and confirms, Article 14.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use auth::{Signed, Whole};
 use bytes::Bytes;
+use certs::Keyring;
+use consensus::Unavailable;
+use content::Content;
 use futures_util::{StreamExt, stream::BoxStream};
 use machine::{
-    Command, ConfirmReceipts, GrantPickup, Outcome, PacketRow, Receipt, ReceiptAnswer, Refusal,
-    RejectDelivery, View,
+    Command, ConfirmReceipts, GrantPickup, Outcome, PacketRow, Receipt, ReceiptAnswer,
+    RecordPickup, Refusal, RejectDelivery, View,
 };
 use model::{
     AccessKey, DeliveryState, Digest, FileName, Grant, Label, MediaType, PacketId, SpaceId,
@@ -15,9 +18,56 @@ use model::{
 };
 
 use crate::{
-    DownloadToken, Error, Exchange, door::require, gate, handed::Handed, hold::Hold,
-    intake::FileMeta,
+    door::{self, Core, require},
+    fetches::HandedPart,
+    file_meta::FileMeta,
+    gate::{self, Gate},
+    handed::{Handed, Handing},
+    hold::{self, Hold},
+    ports::Nodes,
+    tokens::DownloadToken,
 };
+
+/// Pickups that one record names.
+const PICKUPS_A_RECORD_MAX: usize = 500;
+
+/// Why a target does not get what it asks for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules say no, or the cluster cannot be asked.
+    #[error(transparent)]
+    Door(#[from] door::Error),
+    /// The token or the key that is shown opens nothing.
+    #[error(transparent)]
+    Gate(#[from] gate::Error),
+    /// What was under way is over.
+    #[error(transparent)]
+    Hold(#[from] hold::Error),
+    /// The content is gone: the packet has ended.
+    #[error("the content is gone, as the packet has ended")]
+    ContentGone,
+    /// The range lies outside the content.
+    #[error("the range lies outside the content of {size} octets")]
+    RangeOutside {
+        /// The content's size.
+        size: u64,
+    },
+    /// The content cannot be read.
+    #[error(transparent)]
+    Content(#[from] content::Error),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Door(refusal.into())
+    }
+}
+
+impl From<Unavailable> for Error {
+    fn from(error: Unavailable) -> Self {
+        Self::Door(error.into())
+    }
+}
 
 /// A target may fetch a packet's content.
 #[derive(Debug)]
@@ -89,7 +139,66 @@ struct Holder {
     target: UnitCode,
 }
 
-impl Exchange {
+/// The door of targets: they say that they are ready, fetch, and confirm or reject. Cheap to clone.
+#[derive(Clone)]
+pub struct Pickups {
+    core: Core,
+    gate: Arc<Gate>,
+    content: Content,
+    cluster_key: Arc<Keyring>,
+    nodes: Arc<dyn Nodes>,
+    handing: Handing,
+}
+
+impl Pickups {
+    pub(crate) fn new(
+        core: Core,
+        gate: Arc<Gate>,
+        content: Content,
+        cluster_key: Arc<Keyring>,
+        nodes: Arc<dyn Nodes>,
+    ) -> Self {
+        Self { core, gate, content, cluster_key, nodes, handing: Handing::default() }
+    }
+
+    /// Hears which parts another node has handed out.
+    pub fn hear_handed(&self, parts: Vec<HandedPart>) {
+        self.handing.hear(parts);
+    }
+
+    /// Tells the other nodes, for ever, which parts this one hands out.
+    pub(crate) async fn tell_handed(&self) {
+        loop {
+            self.handing.tell(&*self.nodes).await;
+        }
+    }
+
+    /// Records who has fetched what, leaving out deliveries that have gone further since.
+    pub(crate) async fn record(&self) -> Result<(), Error> {
+        let waiting = self.handing.take_pickups();
+        for (index, chunk) in waiting.chunks(PICKUPS_A_RECORD_MAX).enumerate() {
+            // Each for itself, and the rule looks again.
+            let view = View::new(self.core.consensus.latest());
+            let state = |(packet, target): &(PacketId, UnitCode)| {
+                Some(view.delivery(*packet, target)?.state)
+            };
+            let is_due = |pickup: &&_| state(pickup) == Some(DeliveryState::Accepted);
+            let pickups: Vec<_> = chunk.iter().filter(is_due).cloned().collect();
+            if pickups.is_empty() {
+                continue;
+            }
+            let command = Command::RecordPickup(RecordPickup { pickups });
+            if let Err(error) = self.core.propose(command).await {
+                // Without a majority for the moment: what is recorded twice is recorded once.
+                for (packet, target) in waiting.into_iter().skip(index * PICKUPS_A_RECORD_MAX) {
+                    self.handing.picked_up(packet, target);
+                }
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
     /// A target says that it is ready, Article 14(2).
     pub async fn accept(&self, caller: &Signed<Whole>, packet: PacketId) -> Result<Pickup, Error> {
         let record = self.granted(caller, packet).await?;
@@ -97,7 +206,7 @@ impl Exchange {
         Ok(Pickup {
             packet,
             space: record.space,
-            token: DownloadToken::of(&self.inner.parts.cluster_key, packet, caller.key()),
+            token: DownloadToken::of(&self.cluster_key, packet, caller.key()),
             size,
             digest,
             media_type: record.media_type,
@@ -121,13 +230,13 @@ impl Exchange {
     async fn granted(&self, caller: &Signed<Whole>, packet: PacketId) -> Result<PacketRow, Error> {
         require(caller, Grant::Receive)?;
         let grant = Command::GrantPickup(GrantPickup { packet });
-        let outcome = self.propose_for(caller, grant).await?;
+        let outcome = self.core.propose_for(caller, grant).await?;
         let Outcome::PickupGranted { .. } = outcome else {
             unreachable!("a ready target is granted the pickup, not {outcome:?}")
         };
         // The grant was answered after this node's state had it, so the packet is here.
-        let record = View::new(self.consensus().latest()).packet_row(packet);
-        record.ok_or(Error::Refused(Refusal::PacketUnknown))
+        let record = View::new(self.core.consensus.latest()).packet_row(packet);
+        record.ok_or(Error::from(Refusal::PacketUnknown))
     }
 
     /// Opens a content, or a part of it, for a target that has accepted it.
@@ -149,11 +258,10 @@ impl Exchange {
     ) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
         let range = part.map_or(Ok(0..size), |part| part.within(size))?;
-        let mut reader =
-            self.content().read(record.space, Some(range.clone()), Some(digest)).await?;
+        let mut reader = self.content.read(record.space, Some(range.clone()), Some(digest)).await?;
         let meta = FileMeta::from_bytes(&reader.meta().await?);
-        let hold = Hold::on(self.consensus(), &key, Some(Grant::Receive));
-        let handed = Handed::new(self, record.packet, target, size, &range);
+        let hold = Hold::on(&self.core.consensus, &key, Some(Grant::Receive));
+        let handed = Handed::new(&self.handing, record.packet, target, size, &range);
         let state = (reader, hold, handed);
         let octets =
             futures_util::stream::unfold(state, |(mut reader, mut hold, mut handed)| async {
@@ -195,7 +303,7 @@ impl Exchange {
     ) -> Result<Vec<ReceiptAnswer>, Error> {
         require(caller, Grant::Receive)?;
         let confirm = Command::ConfirmReceipts(ConfirmReceipts { receipts });
-        match self.propose_for(caller, confirm).await? {
+        match self.core.propose_for(caller, confirm).await? {
             Outcome::Receipts(answers) => Ok(answers),
             other => unreachable!("receipts are answered one by one, not by {other:?}"),
         }
@@ -210,7 +318,8 @@ impl Exchange {
     ) -> Result<(), Error> {
         require(caller, Grant::Receive)?;
         let reject = Command::RejectDelivery(RejectDelivery { packet, reason });
-        self.propose_for(caller, reject).await.map(drop)
+        self.core.propose_for(caller, reject).await?;
+        Ok(())
     }
 
     /// The packet and who fetches it: a target that has accepted it, by its signature or by a token
@@ -221,28 +330,30 @@ impl Exchange {
         proof: PickupProof<'_>,
     ) -> Result<(PacketRow, Holder), Error> {
         let (key, stranger) = match proof {
-            PickupProof::Caller(caller) => (caller.key().clone(), Refusal::PacketUnknown.into()),
+            PickupProof::Caller(caller) => {
+                (caller.key().clone(), Error::from(Refusal::PacketUnknown))
+            }
             PickupProof::Token(token) => {
                 let key =
-                    self.gate().key_of_token(|ring| DownloadToken::holder(ring, packet, token))?;
-                (key, Error::TokenInvalid)
+                    self.gate.key_of_token(|ring| DownloadToken::holder(ring, packet, token))?;
+                (key, gate::Error::TokenInvalid.into())
             }
         };
         // What grants something is a linearizable read (D5): a revoked key and an ended delivery are
         // known here. A node that is cut off says so at once.
-        self.gate().fresh()?;
-        self.consensus().read_index().await?;
-        let view = View::new(self.consensus().latest());
+        self.gate.fresh()?;
+        self.core.consensus.read_index().await?;
+        let view = View::new(self.core.consensus.latest());
         let target = gate::holder(view, &key, Grant::Receive)?.unit;
-        let record = view.packet_row(packet).ok_or(Error::Refused(Refusal::PacketUnknown))?;
+        let record = view.packet_row(packet).ok_or(Error::from(Refusal::PacketUnknown))?;
         let delivery = view.delivery(packet, &target).ok_or(stranger)?;
         match delivery.state {
             DeliveryState::Accepted | DeliveryState::PickedUp if record.lost_at.is_some() => {
-                return Err(Error::Refused(Refusal::ContentLost));
+                return Err(Error::from(Refusal::ContentLost));
             }
             DeliveryState::Accepted | DeliveryState::PickedUp => {}
             state if state.is_final() => return Err(Error::ContentGone),
-            _ => return Err(Error::Refused(Refusal::NotAccepted)),
+            _ => return Err(Error::from(Refusal::NotAccepted)),
         }
         Ok((record, Holder { key, target }))
     }
@@ -250,13 +361,13 @@ impl Exchange {
     async fn describe(&self, record: &PacketRow, part: Option<Part>) -> Result<Download, Error> {
         let (size, digest) = sealed(record)?;
         let range = part.map_or(Ok(0..size), |part| part.within(size))?;
-        let meta = FileMeta::from_bytes(&self.content().meta(record.space).await?);
+        let meta = FileMeta::from_bytes(&self.content.meta(record.space).await?);
         Ok(described(record, (size, digest), meta, (range, None)))
     }
 }
 
 fn sealed(record: &PacketRow) -> Result<(u64, Digest), Error> {
-    record.size.zip(record.digest).ok_or(Error::Refused(Refusal::NotSealed))
+    record.size.zip(record.digest).ok_or(Error::from(Refusal::NotSealed))
 }
 
 fn described(

@@ -1,13 +1,13 @@
 //! Sweeps: what the state reminds of is done, batch by batch (D3). Doing it twice does no harm.
 //!
 //! Each node destroys what it holds of packets that have ended and records it; the leader lets time
-//! pass when something is due, records pickups, and brings members in and out.
+//! pass when something is due, and brings members in and out.
 
 use std::{collections::HashMap, time::Duration};
 
 use consensus::Role;
-use machine::{AdoptRules, Command, NodeRecord, PassTime, Reader, RecordPickup, RecordPurge, View};
-use model::{DeliveryState, NodeId, PacketId, SpaceId, UnitCode, lengths::millis_of};
+use machine::{AdoptRules, Command, NodeRecord, PassTime, Reader, RecordPurge, View};
+use model::{NodeId, SpaceId, lengths::millis_of};
 use tokio::time::{Instant, sleep};
 
 use crate::{Error, Exchange};
@@ -17,9 +17,6 @@ const DEBTS_A_PEEK_MAX: usize = 100;
 
 /// Contents that are destroyed with one sync and one record.
 const PURGE_BATCH_MAX: usize = 500;
-
-/// Pickups that one record names.
-const PICKUPS_A_RECORD_MAX: usize = 500;
 
 /// Due things that one `PassTime` settles, so that an entry stays small.
 const DUE_A_COMMAND_MAX: u32 = 500;
@@ -89,32 +86,6 @@ impl Exchange {
             more = matches!(outcome, machine::Outcome::TimePassed { more: true, .. });
             if !more {
                 return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Records who has fetched what, leaving out deliveries that have gone further since.
-    pub(crate) async fn record_pickups(&self) -> Result<(), Error> {
-        let waiting = self.inner.pickups.take();
-        for (index, chunk) in waiting.chunks(PICKUPS_A_RECORD_MAX).enumerate() {
-            // Each for itself, and the rule looks again.
-            let view = View::new(self.consensus().latest());
-            let state = |(packet, target): &(PacketId, UnitCode)| {
-                Some(view.delivery(*packet, target)?.state)
-            };
-            let is_due = |pickup: &&_| state(pickup) == Some(DeliveryState::Accepted);
-            let pickups: Vec<_> = chunk.iter().filter(is_due).cloned().collect();
-            if pickups.is_empty() {
-                continue;
-            }
-            let command = Command::RecordPickup(RecordPickup { pickups });
-            if let Err(error) = self.propose(command).await {
-                // Without a majority for the moment: what is recorded twice is recorded once.
-                for (packet, target) in waiting.into_iter().skip(index * PICKUPS_A_RECORD_MAX) {
-                    self.picked_up(packet, target);
-                }
-                return Err(error);
             }
         }
         Ok(())

@@ -14,9 +14,10 @@ use model::{AccessKey, Digest, FileName, Grant, Moment, NodeId, PacketId, SpaceI
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::{
-    Error, Exchange, SpaceToken, gate,
+    Error, Exchange, SpaceToken,
+    file_meta::FileMeta,
+    gate,
     hold::Hold,
-    intake::FileMeta,
     sessions::{Intent, Open, Turn},
 };
 

@@ -439,13 +439,13 @@ impl Office {
         let mut receipts = Vec::new();
         for record in waiting {
             let is_back = self.ledger.is_cancelled(record.packet);
-            let pickup = exchange.accept(&sign()?, record.packet).await?;
+            let pickup = exchange.pickups().accept(&sign()?, record.packet).await?;
             if is_back {
                 let packet = record.packet;
                 self.ledger.violation(format!("{packet} was accepted after it was taken back"));
             }
             let proof = PickupProof::Token(pickup.token.as_str());
-            let mut download = exchange.download(record.packet, proof, None).await?;
+            let mut download = exchange.pickups().download(record.packet, proof, None).await?;
             let mut stream = download.stream.take().expect("a download streams");
             let mut received = BytesMut::new();
             while let Some(piece) = stream.next().await {
@@ -459,14 +459,14 @@ impl Office {
             if self.world.dice().chance(80) {
                 self.ledger.refuses(record.packet, &self.unit);
                 let reason = "Gửi nhầm đơn vị".parse().expect("a reason");
-                exchange.reject(&sign()?, record.packet, reason).await?;
+                exchange.pickups().reject(&sign()?, record.packet, reason).await?;
                 self.ledger.rejected(record.packet, &self.unit);
             } else {
                 receipts.push(Receipt { packet: record.packet, digest });
             }
         }
         if !receipts.is_empty() {
-            for answer in exchange.confirm(&sign()?, receipts).await? {
+            for answer in exchange.pickups().confirm(&sign()?, receipts).await? {
                 match answer.refusal {
                     None => self.ledger.confirmed(answer.packet, &self.unit),
                     // A refusal that this office did not wait for to the end may have come first.

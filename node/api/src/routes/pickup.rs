@@ -50,11 +50,11 @@ pub(crate) async fn accept(
     let signed = signed.no_body().await?;
     let packet = id(&packet)?;
     if accepts(&signed.head.headers, "application/octet-stream") {
-        let download = app.exchange.accept_and_download(&signed.caller, packet).await?;
+        let download = app.exchange.pickups().accept_and_download(&signed.caller, packet).await?;
         app.metrics.path.accept.count(signed.begun.elapsed());
         return Ok(send(&app, download, None, Instant::now()));
     }
-    let pickup = app.exchange.accept(&signed.caller, packet).await?;
+    let pickup = app.exchange.pickups().accept(&signed.caller, packet).await?;
     app.metrics.path.accept.count(signed.begun.elapsed());
     let body = PickupGranted {
         packet,
@@ -152,15 +152,15 @@ async fn download(app: &App, by: Fetcher) -> Answer {
     let proof = shown.proof();
     // A range has a meaning for GET only (RFC 9110 section 14.2).
     if head.method == Method::HEAD {
-        let info = app.exchange.download_info(packet, proof, None).await?;
+        let info = app.exchange.pickups().download_info(packet, proof, None).await?;
         return Ok(send(app, info, None, asked_at));
     }
     let mut part = range::asked(&head.headers);
     if part.is_some() && head.headers.contains_key(header::IF_RANGE) {
-        let info = app.exchange.download_info(packet, proof, None).await?;
+        let info = app.exchange.pickups().download_info(packet, proof, None).await?;
         part = part.filter(|_| range::counts_for(&head.headers, &info.digest));
     }
-    let download = app.exchange.download(packet, proof, part).await?;
+    let download = app.exchange.pickups().download(packet, proof, part).await?;
     Ok(send(app, download, part, asked_at))
 }
 
@@ -179,7 +179,7 @@ fn send(app: &App, download: Download, part: Option<Part>, asked_at: Instant) ->
                 }
             })
             .inspect_err(|error| match error {
-                conductor::Error::Signature(_) | conductor::Error::Unavailable { .. } => {
+                conductor::pickup::Error::Hold(_) => {
                     tracing::warn!(%error, "a download ended with its key, or with the majority");
                 }
                 _ => tracing::error!(%error, "a content broke off while it was sent"),
@@ -230,7 +230,8 @@ pub(crate) async fn confirm(
 ) -> Answer {
     let packet = id(&packet)?;
     let (signed, confirm): (_, Confirm) = signed.json().await?;
-    let answers = app.exchange.confirm(&signed.caller, vec![confirm.checked(packet)?]).await?;
+    let answers =
+        app.exchange.pickups().confirm(&signed.caller, vec![confirm.checked(packet)?]).await?;
     app.metrics.path.confirm.count(signed.begun.elapsed());
     if let Some(refusal) = answers.first().and_then(|answer| answer.refusal) {
         return Err(refusal.into());
@@ -248,7 +249,7 @@ pub(crate) async fn confirm(
 )]
 pub(crate) async fn confirmations(State(app): State<App>, signed: Signed) -> Answer {
     let (signed, confirmations): (_, Confirmations) = signed.json().await?;
-    let answers = app.exchange.confirm(&signed.caller, confirmations.checked()?).await?;
+    let answers = app.exchange.pickups().confirm(&signed.caller, confirmations.checked()?).await?;
     app.metrics.path.confirm.count(signed.begun.elapsed());
     let lang = Lang::of(&signed.head.headers);
     let results = answers.into_iter().map(|answer| {
@@ -278,7 +279,7 @@ pub(crate) async fn reject(
 ) -> Answer {
     let packet = id(&packet)?;
     let (signed, reject): (_, Reject) = signed.json().await?;
-    app.exchange.reject(&signed.caller, packet, reject.checked()?).await?;
+    app.exchange.pickups().reject(&signed.caller, packet, reject.checked()?).await?;
     Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Rejected }))
 }
 

@@ -187,7 +187,7 @@ async fn a_content_fetched_in_parts_from_two_nodes_is_picked_up() {
         let (packet, token) = accepted(&house, &source, &target, "0123456789").await;
         let elsewhere = part(&packet, 6..10);
         if elsewhere_first {
-            house.exchange.hear_handed(elsewhere.clone());
+            house.exchange.pickups().hear_handed(elsewhere.clone());
         }
         let here = Ask::new("GET", format!("{packet}/content")).header("range", "bytes=0-6");
         assert_eq!(house.ask(here.bearer(&token)).await.status, 206);
@@ -197,8 +197,8 @@ async fn a_content_fetched_in_parts_from_two_nodes_is_picked_up() {
             house::until("the other nodes hear of the part", told).await;
             assert_eq!(state(&house, &target, &packet).await, "accepted");
             // What no content is does not count.
-            house.exchange.hear_handed(part(&packet, 7..11));
-            house.exchange.hear_handed(elsewhere);
+            house.exchange.pickups().hear_handed(part(&packet, 7..11));
+            house.exchange.pickups().hear_handed(elsewhere);
         }
         picked_up(&house, &target, &packet, "two nodes have handed out all of it").await;
     }

@@ -76,7 +76,7 @@ impl Handler for DispatchHandler {
                 }
                 Topic::Handed => {
                     if let Ok(parts) = minicbor::decode(&message) {
-                        services.exchange.hear_handed(parts);
+                        services.exchange.pickups().hear_handed(parts);
                     }
                     Bytes::new()
                 }
