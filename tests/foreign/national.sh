@@ -24,9 +24,13 @@ simulated() { # Runs a client against a simulator that has been started with the
   rm -f "$scratch/edxml/said.json"
   "$lgsp" simulate national --port 0 -o json "$@" > "$scratch/edxml/said.json" 2> "$scratch/edxml/simulator.log" &
   local simulator=$!
+  # It ends with this step, however that ends.
+  trap 'kill "$simulator" 2> /dev/null' EXIT
   eventually "the simulator says where it is" python3 -m json.tool "$scratch/edxml/said.json"
   "$python" "${client[@]}" "$scratch/edxml/said.json" || code=$?
-  kill "$simulator" && wait "$simulator"
+  kill "$simulator"
+  wait "$simulator" || code=$?
+  trap - EXIT
   return "$code"
 }
 by_oauth() { # A token and a call at the simulated gateway, by requests-oauthlib.
@@ -36,9 +40,11 @@ by_xroad() { # pyxroad calls the portal, and a service that fastapi-xroad-soap p
   local port=$scratch/edxml/provider.port code=0
   "$python" "$here/xroad_provider.py" "$port" 2> "$scratch/edxml/provider.log" &
   local provider=$!
+  trap 'kill "$provider" 2> /dev/null' EXIT
   eventually "the provider listens" test -s "$port"
-  simulated "$here/xroad_consumer.py" -- --provide "soap:TraCuuHoSo=http://127.0.0.1:$(cat "$port")/service" || code=$?
+  (simulated "$here/xroad_consumer.py" -- --provide "soap:TraCuuHoSo=http://127.0.0.1:$(cat "$port")/service") || code=$?
   kill "$provider"
   wait "$provider" || true
+  trap - EXIT
   return "$code"
 }

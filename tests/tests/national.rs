@@ -76,7 +76,8 @@ fn it_runs_until_it_is_told_to_end() {
 /// Two processes that hear the same calls tell the same, to the octet: the clock stands where it was told to.
 #[test]
 fn two_runs_with_a_standing_clock_are_alike() {
-    let arguments = ["--standing-clock", "2026/11/29 08:30:15", "--script", "*=01:1s"];
+    let arguments =
+        ["--standing-clock", "2026/11/29 08:30:15", "--script", "H37=01:1s", "--system", "H41.101"];
     let arguments = [&arguments[..], &["--provide", "rest:ho-so=http://127.0.0.1:9/"]].concat();
     let run = || {
         let (child, host) = started(&arguments);
@@ -155,14 +156,18 @@ fn what_makes_no_sense_is_refused_in_both_languages() {
     }
     for (arguments, why, code) in [
         (["--script", "H37=99:1s"], "a status is one of", "LGSP-9904"),
+        (["--script", "H73=01:1s"], "the directory has no such code", "LGSP-9904"),
+        (["--script", "H41=01:1s"], "a system of yours", "LGSP-9904"),
+        (["--system", "ư"], "write the code of a body", "LGSP-9907"),
+        (["--slow", "soon"], "a span is a number", "LGSP-9908"),
         (["--standing-clock", "noon"], "2026/11/29 08:30:15", "LGSP-9905"),
         (["--provide", "soap:A=http://10.0.0.1/"], "127.0.0.1 or localhost", "LGSP-9906"),
     ] {
-        let output = refused("en", &arguments);
+        let output = refused("en", &[&arguments[..], &["--port", "0"]].concat());
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(why) && said.contains(code), "{arguments:?}: {said}");
-        let said = text(&refused("vi", &arguments).stderr);
+        let said = text(&refused("vi", &[&arguments[..], &["--port", "0"]].concat()).stderr);
         assert!(said.contains("cách sửa"), "{arguments:?}: {said}");
     }
     let directory = tempfile::tempdir().expect("a directory");

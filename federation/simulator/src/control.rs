@@ -77,13 +77,20 @@ fn text(body: &Bytes) -> String {
 }
 
 /// Turns the switches of a body, one a line, all or none.
-fn turn(hub: &Hub, body: &Bytes) -> Result<(), SwitchError> {
+fn turn(hub: &Hub, body: &Bytes) -> Result<(), String> {
     let text = text(body);
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let switches = lines.map(|line| line.parse::<Switch>()).collect::<Result<Vec<_>, _>>()?;
-    check(&switches, hub.settings.tls)?;
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let read = |(line, number): (&str, usize)| {
+        let switch = line.parse::<Switch>().and_then(|switch| {
+            check(std::slice::from_ref(&switch), hub.settings.tls)?;
+            Ok(switch)
+        });
+        switch.map_err(|error| format!("line {number}: {error}"))
+    };
+    let switches = lines.map(read).collect::<Result<Vec<_>, _>>()?;
     let mut world = hub.world();
-    switches.into_iter().for_each(|switch| world.turn(switch));
+    let at = world.now();
+    switches.into_iter().for_each(|switch| world.turn(switch, at));
     Ok(())
 }
 

@@ -51,12 +51,15 @@ pub(crate) struct Body {
     pub(crate) code: String,
     pub(crate) code102: String,
     pub(crate) name: String,
-    parent: Option<usize>,
+    pub(crate) parent: Option<usize>,
     mail: String,
     version: u64,
     is_gone: bool,
     modified_at: Moment,
 }
+
+/// Octets of a name or a mail address that is registered; the longest real name has some 150.
+const NAME_OCTETS_MAX: usize = 1024;
 
 /// Where a body stands.
 pub(crate) type BodyIndex = usize;
@@ -73,6 +76,7 @@ pub(crate) enum Refusal {
     Known,
     Unknown,
     NoParent,
+    TooLong,
     Full,
 }
 
@@ -218,6 +222,9 @@ impl Directory {
     /// Adds a body, or brings one back.
     pub(crate) fn register(&mut self, asked: &Registration, at: Moment) -> Result<(), Refusal> {
         let code = asked.code.as_str();
+        if asked.name.len().max(asked.mail.len()) > NAME_OCTETS_MAX {
+            return Err(Refusal::TooLong);
+        }
         if self.find(code).is_some() {
             return Err(Refusal::Known);
         }

@@ -96,7 +96,15 @@ pub enum Fault {
 enum Fits {
     AnyCall,
     Calls(Family, &'static [&'static str]),
+    /// Calls that date something.
+    Dated,
 }
+
+const DATED: [(Family, &[&str]); 3] = [
+    (Family::Vxp, &["sendEdoc", "updateStatus", "registerAgency", "deleteAgency"]),
+    (Family::Gateway, &["token", "enterprise", "category", "metadata", "population"]),
+    (Family::XRoad, &["forward"]),
+];
 
 const LISTS: Fits = Fits::Calls(
     Family::Vxp,
@@ -126,7 +134,7 @@ const FAULTS: [(Fault, &str, Fits); 15] = [
     (Fault::Unordered, "unordered", LISTS),
     (Fault::Forgetful, "forgetful", LISTS),
     (Fault::Shrinking, "shrinking", DIRECTORIES),
-    (Fault::ClockOff, "clock-off", Fits::AnyCall),
+    (Fault::ClockOff, "clock-off", Fits::Dated),
     (Fault::ForeignTls, "foreign-tls", ACCEPT),
     (Fault::PlainHttp, "plain-http", ACCEPT),
 ];
@@ -150,6 +158,7 @@ impl Fault {
         match self.row().2 {
             Fits::AnyCall => family != Family::Connection,
             Fits::Calls(of, calls) => family == of && calls.contains(&call),
+            Fits::Dated => DATED.iter().any(|(of, calls)| family == *of && calls.contains(&call)),
         }
     }
 }
@@ -354,6 +363,7 @@ mod tests {
             ("vxp.sendEdoc=late:1", SwitchError::Fault),
             ("vxp.sendEdoc=shrinking:1", SwitchError::Unfit(Fault::Shrinking)),
             ("xroad.*=duplicate:1", SwitchError::Unfit(Fault::Duplicate)),
+            ("xroad.rest=clock-off:1", SwitchError::Unfit(Fault::ClockOff)),
             ("connection.accept=slow:1", SwitchError::Unfit(Fault::Slow)),
             ("vxp.sendEdoc=slow:1.1", SwitchError::Chance),
             ("vxp.sendEdoc=slow:-1", SwitchError::Chance),

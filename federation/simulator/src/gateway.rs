@@ -12,7 +12,7 @@ use crate::{
     fault::Fault,
     hub::{Began, Hub},
     lists::{NotAdded, ROW_OCTETS_MAX},
-    reply::{Head, JSON, Outcome, Reply},
+    reply::{Head, JSON, Outcome, Reply, causes},
 };
 
 mod enterprise;
@@ -105,7 +105,7 @@ fn token(hub: &Hub, began: &Began, head: &Head, body: &Bytes) -> Outcome {
     }
     let request = match TokenRequest::parse(&head.fields(), body) {
         Ok(request) => request,
-        Err(error) => return refused(error.code(), error.to_string()),
+        Err(error) => return refused(error.code(), causes(&error)),
     };
     let (client, secret) = hub.settings.gateway_client();
     if request.client() != client || *request.secret() != secret {

@@ -19,8 +19,13 @@ use crate::{
 /// How far the clock is ahead while `clock-off` strikes: more than a day, so that lists by day show it.
 const CLOCK_OFF_MS: u64 = 26 * 3_600_000;
 
-/// Characters of an unknown path that the ledger repeats; the longest real one has a hundred.
-const PATH_SHOWN_MAX: usize = 200;
+/// Characters of a text of somebody else's that the ledger repeats: an unknown path and its method, the code of a
+/// provider's fault, who calls. The longest real ones have a hundred.
+const SHOWN_MAX: usize = 200;
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_MAX).collect()
+}
 
 /// The state and its settings.
 pub(crate) struct Hub {
@@ -77,10 +82,10 @@ impl Hub {
 
     /// Somebody asked for what there is not.
     pub(crate) fn unknown(&self, head: &Head) {
-        let path = head.path().chars().take(PATH_SHOWN_MAX).collect();
+        let (method, path) = (shown(head.method.as_str()), shown(head.path()));
         let mut world = self.world();
         let at = world.now();
-        world.ledger.note(at, What::Unknown { method: head.method.to_string(), path });
+        world.ledger.note(at, What::Unknown { method, path });
     }
 
     /// A call is over: it is written down.
@@ -89,10 +94,10 @@ impl Hub {
         let what = What::Call {
             family: began.family.as_str(),
             call: began.call,
-            caller: outcome.caller.clone(),
+            caller: outcome.caller.as_deref().map(shown),
             http: outcome.reply.http,
-            verdict: outcome.verdict.clone(),
-            document: outcome.document.clone(),
+            verdict: shown(&outcome.verdict),
+            document: outcome.document.as_deref().map(shown),
             faults: began.struck.clone(),
             request_sha256: digest(request),
             answer_sha256: digest(&outcome.reply.body),

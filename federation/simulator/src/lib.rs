@@ -52,14 +52,18 @@ pub use fault::{Family, Fault, Switch, SwitchError};
 pub use ledger::{LEDGER_MAX, LEDGER_PAGE_MAX};
 pub use lists::ROW_OCTETS_MAX;
 pub use mail::{CONTENTS_OCTETS_MAX, DELIVERIES_MAX, MESSAGES_MAX};
-pub use provided::{PROVIDED_MAX, PROVIDER_PATIENCE, Protocol, Provided, ProvidedError};
+pub use provided::{
+    PROVIDED_MAX, PROVIDER_CALLS_MAX, PROVIDER_OCTETS_MAX, PROVIDER_PATIENCE, Protocol, Provided,
+    ProvidedError,
+};
 pub use reply::BODY_OCTETS_MAX;
 pub use scene::{ClockMove, ClockMoveError, STEPS_MAX, Scene, SceneError, StepError};
 pub use script::{SCRIPT_STEPS_MAX, Script, ScriptError, ScriptOf};
 pub use seed::Seed;
 pub use server::{
-    BODIES_OCTETS_MAX, BODY_PATIENCE, CONNECTIONS_MAX, HEAD_PATIENCE, HEADERS_COUNT_MAX, Running,
-    Simulator, StartError,
+    ANSWERS_OCTETS_MAX, BODIES_OCTETS_MAX, BODY_PATIENCE, CONNECTIONS_MAX, HEAD_PATIENCE,
+    HEADERS_COUNT_MAX, Running, Simulator, StartError,
 };
 pub use settings::{Bodies, ErrorNames, Settings, System, Tls};
+pub use time::parse_span;
 pub use world::SCHEDULED_MAX;

@@ -135,6 +135,12 @@ impl Mail {
         }
     }
 
+    /// The last document of a sender with a notation.
+    pub(crate) fn last_sent(&self, by: BodyIndex, notation: &str) -> Option<&Message> {
+        let is_it = |m: &&Message| m.from == by && m.notation == notation && !is_status(m.kind);
+        self.messages.iter().rev().find(is_it)
+    }
+
     /// A message by its sender's identifier.
     pub(crate) fn sent(&self, id: &str, by: BodyIndex) -> Option<&Message> {
         match self.named.get(id)? {

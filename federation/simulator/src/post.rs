@@ -6,7 +6,7 @@ use bytes::Bytes;
 use model::Moment;
 use sha2::{Digest, Sha256};
 use wire::{
-    edxml::{Business, Document, Message, StatusCode},
+    edxml::{Business, Message, ResponseFor, StatusCode},
     vxp::{Acknowledgement, MessageType},
 };
 
@@ -64,16 +64,17 @@ pub(crate) fn post(world: &mut World, letter: Letter, at: Moment) -> String {
     };
     let new = New { id: id.clone(), kind, from, content, title, notation, at };
     let index = world.mail.put(new);
+    let asks = Asks::of(world, &message);
     for to in to {
         for _ in 0..copies {
             let delivery_id = world.identifier("delivery");
             let code = world.directory.body(to).code.clone();
             world.ledger.note(at, entry.says("delivered", &delivery_id, code));
             let delivery = world.mail.deliver(index, delivery_id, to);
-            if let Message::Document(document) = &message
+            if let Some(asks) = &asks
                 && world.is_scripted(to)
             {
-                plan(world, delivery, to, document, at);
+                plan(world, delivery, to, asks, at);
             }
         }
     }
@@ -103,34 +104,56 @@ impl Note {
     }
 }
 
+/// What a message asks of those who get it, read once for all of them.
+struct Asks {
+    about: Arc<ResponseFor>,
+    /// Whether it is a recall, an update or a take-back, which is agreed to or refused.
+    is_change: bool,
+    is_refused: bool,
+}
+
+impl Asks {
+    /// None for a status that nobody answers.
+    fn of(world: &World, message: &Message) -> Option<Self> {
+        let (about, is_change, text) = match message {
+            Message::Document(document) => {
+                let business = document.trace.as_ref().and_then(|trace| trace.business.as_ref());
+                let business = business.and_then(|business| business.business.as_ref()?.known());
+                let is_change = matches!(business, Some(Business::Recall | Business::Update));
+                (author::about(document), is_change, document.subject.as_deref())
+            }
+            Message::Status(status) => {
+                if status.code.as_ref()?.known() != Some(&StatusCode::TakeBack) {
+                    return None;
+                }
+                (status.response_for.clone()?, true, status.description.as_deref())
+            }
+        };
+        let text = text.unwrap_or_default().to_lowercase();
+        let words = &world.settings.bodies.refused_words;
+        let is_refused = words.iter().any(|word| text.contains(&word.to_lowercase()));
+        Some(Self { about: Arc::new(about), is_change, is_refused })
+    }
+}
+
 /// A scripted body decides what it will answer, and when.
-fn plan(world: &mut World, delivery: usize, to: BodyIndex, document: &Document, at: Moment) {
+fn plan(world: &mut World, delivery: usize, to: BodyIndex, asks: &Asks, at: Moment) {
     let settings = world.settings.clone();
-    let bodies = &settings.bodies;
     let code = world.directory.body(to).code.as_str();
-    let own = bodies.scripts.iter().find(|(known, _)| known.as_str() == code);
-    let script = own.map_or(&bodies.script, |(_, script)| script);
-    let subject = document.subject.as_deref().unwrap_or_default().to_lowercase();
-    let is_refused = bodies.refused_words.iter().any(|word| subject.contains(&word.to_lowercase()));
-    let business = document.trace.as_ref().and_then(|trace| trace.business.as_ref());
-    let business = business.and_then(|business| business.business.as_ref()?.known());
-    let steps = match business {
+    let script = settings.bodies.script_of(code);
+    let steps = match asks.is_refused {
         _ if script.steps.is_empty() => Vec::new(),
-        Some(Business::Recall | Business::Update) => {
-            let refused = (script.recall_after, StatusCode::RecallRefused);
-            let agreed = (script.recall_after, StatusCode::RecallAgreed);
-            vec![if is_refused { refused } else { agreed }]
-        }
+        true if asks.is_change => vec![(script.recall_after, StatusCode::RecallRefused)],
+        false if asks.is_change => vec![(script.recall_after, StatusCode::RecallAgreed)],
         // Who refuses has seen it first.
-        _ if is_refused => {
+        true => {
             let second = script.steps.get(1).unwrap_or(&script.steps[0]).0;
             vec![(script.steps[0].0, StatusCode::Arrived), (second, StatusCode::Refused)]
         }
-        _ => script.steps.clone(),
+        false => script.steps.clone(),
     };
-    let about = Arc::new(author::about(document));
     for (after, code) in steps {
-        let event = Event::Answer { delivery, code, about: about.clone() };
+        let event = Event::Answer { delivery, code, about: asks.about.clone() };
         if !world.schedule(at.plus(after), event) {
             failed(world, at, format!("answer {}", code.as_str()), "too much waits already");
         }
@@ -159,7 +182,7 @@ pub(crate) fn settle(world: &mut World) {
                     Err(why) => failed(world, at, step(), why),
                 }
             }
-            Event::Step(Step::Fault(switch)) => world.turn(switch),
+            Event::Step(Step::Fault(switch)) => world.turn(switch, at),
             Event::Step(Step::Clock(by)) => world.move_clock(by),
             Event::Step(Step::Send(sent)) => begin(world, &sent, at),
         }

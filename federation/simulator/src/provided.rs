@@ -18,10 +18,12 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 use wire::xroad::Part;
 
-use crate::reply::BODY_OCTETS_MAX;
-
 /// Services that are provided: each is one system of an office.
 pub const PROVIDED_MAX: usize = 64;
+/// Calls of providers at a time; further ones wait. With [`PROVIDER_OCTETS_MAX`] they have a gigabyte at most.
+pub const PROVIDER_CALLS_MAX: usize = 64;
+/// Octets of a provider's answer.
+pub const PROVIDER_OCTETS_MAX: usize = 16 << 20;
 /// How long a provider may take: what security servers wait by default.
 pub const PROVIDER_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,6 +62,12 @@ pub enum ProvidedError {
     /// The code is none that an identifier can have.
     #[error("the code of the service is empty, too long, or has characters that no identifier has")]
     Code,
+    /// There is another one of this code.
+    #[error("two services have the same code")]
+    Twice,
+    /// There are more than [`PROVIDED_MAX`].
+    #[error("there may be {PROVIDED_MAX} services at most")]
+    TooMany,
     /// The address is not on this machine.
     #[error("the address is http:// with 127.0.0.1 or localhost, and has no query")]
     Address,
@@ -76,10 +84,16 @@ impl FromStr for Provided {
         let code = Part::parse(code).filter(Part::is_advised).ok_or(ProvidedError::Code)?;
         let address: Uri = address.parse().map_err(|_| ProvidedError::Address)?;
         let is_here = matches!(address.host(), Some("127.0.0.1" | "localhost"));
-        if address.scheme_str() != Some("http") || !is_here || address.query().is_some() {
+        let has_user = address.authority().is_some_and(|at| at.as_str().contains('@'));
+        if address.scheme_str() != Some("http") || !is_here || has_user || address.query().is_some()
+        {
             return Err(ProvidedError::Address);
         }
-        let port = address.port_u16().unwrap_or(80);
+        // A port that is none is no missing one.
+        let port = match address.authority().and_then(|at| at.as_str().split_once(':')) {
+            Some((_, port)) => port.parse().map_err(|_| ProvidedError::Address)?,
+            None => 80,
+        };
         Ok(Self { protocol, code, port, path: address.path().to_owned() })
     }
 }
@@ -99,12 +113,27 @@ pub(crate) struct Provision {
     pub(crate) body: Bytes,
 }
 
+/// Whether services can be provided together: not too many, and each code once.
+pub(crate) fn check(provided: &[Provided]) -> Result<(), ProvidedError> {
+    if provided.len() > PROVIDED_MAX {
+        return Err(ProvidedError::TooMany);
+    }
+    let codes: std::collections::BTreeSet<_> = provided.iter().map(|one| &one.code).collect();
+    if codes.len() < provided.len() { Err(ProvidedError::Twice) } else { Ok(()) }
+}
+
 /// Why a provider gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unprovided {
     /// Nobody listens there.
-    #[error("the provider cannot be reached")]
-    Unreachable(#[source] std::io::Error),
+    #[error("nobody can be reached at 127.0.0.1:{port}")]
+    Unreachable {
+        /// Where.
+        port: u16,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// It took longer than [`PROVIDER_PATIENCE`].
     #[error("the provider did not answer in time")]
     Late,
@@ -152,14 +181,15 @@ impl Provided {
         let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.port));
         request.headers_mut().insert(HOST, host.expect("it is visible ASCII"));
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let stream = TcpStream::connect(at).await.map_err(Unprovided::Unreachable)?;
+        let unreachable = |source| Unprovided::Unreachable { port: self.port, source };
+        let stream = TcpStream::connect(at).await.map_err(unreachable)?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(broken)?;
         // The connection ends with this call.
         let mut connections = JoinSet::new();
         connections.spawn(connection);
         let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-        let body = Limited::new(body, BODY_OCTETS_MAX).collect().await;
+        let body = Limited::new(body, PROVIDER_OCTETS_MAX).collect().await;
         let body = body.map_err(Unprovided::Broken)?.to_bytes();
         Ok(Provision { http: head.status.as_u16(), headers: head.headers, body })
     }
@@ -193,6 +223,8 @@ mod tests {
             ("rest:x=http://10.0.0.1/", ProvidedError::Address),
             ("rest:x=http://127.0.0.1/?a=b", ProvidedError::Address),
             ("rest:x=/path", ProvidedError::Address),
+            ("rest:x=http://127.0.0.1:99999/", ProvidedError::Address),
+            ("rest:x=http://me@127.0.0.1:80/", ProvidedError::Address),
         ] {
             assert_eq!(text.parse::<Provided>(), Err(error), "{text}");
         }

@@ -86,6 +86,17 @@ impl Outcome {
     }
 }
 
+/// An error with its sources, in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut whole = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        whole.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    whole
+}
+
 /// A text as it stands in XML.
 pub(crate) fn escaped(text: &str) -> String {
     let escape = |c: char| match c {

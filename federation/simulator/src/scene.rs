@@ -26,6 +26,16 @@ pub struct Scene {
     pub(crate) steps: Vec<(Duration, Step)>,
 }
 
+impl Scene {
+    /// The switches that it turns.
+    pub(crate) fn switches(&self) -> impl Iterator<Item = &Switch> {
+        self.steps.iter().filter_map(|(_, step)| match step {
+            Step::Fault(switch) => Some(switch),
+            Step::Send(_) | Step::Clock(_) => None,
+        })
+    }
+}
+
 /// What happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {

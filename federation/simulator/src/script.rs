@@ -9,7 +9,7 @@ use wire::{
 
 use crate::time;
 
-/// Statuses of one script: each code twice.
+/// Statuses of one script: each code three times.
 pub const SCRIPT_STEPS_MAX: usize = 18;
 
 /// What a scripted body does with a document.
@@ -58,7 +58,7 @@ pub enum ScriptError {
     #[error("the body is a code, or * for every body")]
     Body,
     /// There is no such status.
-    #[error("a status is one of 01 to 06, 13, 15 and 16, or recall")]
+    #[error("a status is one of 01 to 06, or recall")]
     Status,
     /// It is no span.
     #[error("a span is a number and a unit: ms, s, min, h or d")]
@@ -66,6 +66,11 @@ pub enum ScriptError {
     /// There are more than [`SCRIPT_STEPS_MAX`].
     #[error("a script has {SCRIPT_STEPS_MAX} statuses at most")]
     TooMany,
+}
+
+/// Whether a receiver says it of a document. Of recalls only when is chosen, and what by the document's subject.
+fn is_answer(code: StatusCode) -> bool {
+    !matches!(code, StatusCode::TakeBack | StatusCode::RecallAgreed | StatusCode::RecallRefused)
 }
 
 impl FromStr for ScriptOf {
@@ -84,13 +89,18 @@ impl FromStr for ScriptOf {
             match what.trim() {
                 "recall" => script.recall_after = after,
                 code => {
-                    let code = StatusCode::read(code).ok_or(ScriptError::Status)?;
+                    let code = StatusCode::read(code).filter(|code| is_answer(*code));
+                    let code = code.ok_or(ScriptError::Status)?;
                     script.steps.push((after, code));
                 }
             }
         }
         if script.steps.len() > SCRIPT_STEPS_MAX {
             return Err(ScriptError::TooMany);
+        }
+        // Whoever only says when recalls are answered leaves the rest as it is.
+        if script.steps.is_empty() && !words.trim().is_empty() {
+            script.steps = Script::default().steps;
         }
         Ok(Self { body, script })
     }
@@ -109,12 +119,15 @@ mod tests {
         assert_eq!(of.script, Script { steps, recall_after: secs(5) });
         let silent: ScriptOf = "*=".parse().expect("a script");
         assert_eq!((silent.body, silent.script.steps.len()), (None, 0));
+        let recall: ScriptOf = "*=recall:1min".parse().expect("a script");
+        assert_eq!(recall.script, Script { recall_after: secs(60), ..Script::default() });
         let many = format!("*={}", "01:1s,".repeat(SCRIPT_STEPS_MAX + 1));
         for (text, error) in [
             ("H37", ScriptError::Form),
             ("H37=01", ScriptError::Form),
             ("ư=01:1s", ScriptError::Body),
             ("H37=99:1s", ScriptError::Status),
+            ("H37=13:1s", ScriptError::Status),
             ("H37=01:soon", ScriptError::Span),
             (many.as_str(), ScriptError::TooMany),
         ] {

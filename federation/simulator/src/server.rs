@@ -5,7 +5,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -24,11 +24,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use wire::vxp::HEADER_OCTETS_MAX;
+use wire::vxp::{Endpoint, HEADER_OCTETS_MAX};
 
 use crate::{
     clock::{Clock, Ticking},
@@ -36,6 +36,7 @@ use crate::{
     fault::{Fault, SwitchError},
     gateway, hints,
     hub::{Began, Hub},
+    provided::{self, PROVIDER_CALLS_MAX, ProvidedError},
     reply::{BODY_OCTETS_MAX, Head, Outcome, Reply, TEXT},
     route::Route,
     settings::{Settings, Tls},
@@ -43,17 +44,27 @@ use crate::{
     vxp, xroad,
 };
 
-/// Octets of all bodies that are being read or answered: eight of the longest. Further ones wait before they are read.
+/// Octets of all bodies that are here or on their way here: eight of the longest. Further ones wait before they are read.
 pub const BODIES_OCTETS_MAX: usize = 8 * BODY_OCTETS_MAX;
+/// Octets of all answers that are made or being sent, once more: documents are a third longer in them. A call that may
+/// have a long answer waits for room, and gives back what it does not need.
+pub const ANSWERS_OCTETS_MAX: usize = 8 * ANSWER_OCTETS_MAX;
+/// Octets of the longest answer: a document of [`BODY_OCTETS_MAX`] in base64.
+const ANSWER_OCTETS_MAX: usize = BODY_OCTETS_MAX / 3 * 4;
 /// Connections at a time. Further ones wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 512;
 /// How long a connection may take for TLS and for the head of its next request, so that idle ones do not hold all of
 /// [`CONNECTIONS_MAX`]: what proxies give by default.
 pub const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// Octets of the body of a question to the simulator itself: ten thousand switches.
+const QUESTION_OCTETS_MAX: usize = 1 << 20;
 /// How long a body may take on its way: the longest one at 1 MB a second.
 pub const BODY_PATIENCE: Duration = Duration::from_secs(100);
-/// What a body's octets are counted in; a permit stands for so many.
-const BODY_UNIT: usize = 1 << 10;
+/// What octets of bodies and answers are counted in; a permit stands for so many.
+const UNIT: usize = 1 << 10;
+/// How long a connection lives: longer than any test. Then its last answer has [`BODY_PATIENCE`] to be read, so that
+/// whoever reads none holds no connection for ever.
+const CONNECTION_LIFE: Duration = Duration::from_secs(3600);
 /// Rest after a connection that could not be accepted, so that a machine out of files is not kept busy too.
 const REST: Duration = Duration::from_millis(100);
 /// Octets of all headers of a request: the longest parameter and the signed object that repeats it, whose quotes may be
@@ -78,6 +89,15 @@ pub enum StartError {
     /// A switch makes no sense here.
     #[error("a fault cannot be turned on")]
     Fault(#[from] SwitchError),
+    /// Services that cannot be provided together.
+    #[error("the services cannot be provided")]
+    Provided(#[from] ProvidedError),
+    /// A script of a body that is not there under this code, or is the integrator's own.
+    #[error("the body {body} cannot follow a script")]
+    Script {
+        /// Its code.
+        body: String,
+    },
     /// No certificate could be made.
     #[error("cannot make a certificate")]
     Certificate(#[from] certs::Error),
@@ -104,6 +124,11 @@ impl Simulator {
     /// A port that is taken, faults that make no sense, or no certificate.
     pub async fn start(settings: Settings) -> Result<Running, StartError> {
         control::check(&settings.faults, settings.tls)?;
+        if let Some(scene) = &settings.scene {
+            let switches: Vec<_> = scene.switches().cloned().collect();
+            control::check(&switches, settings.tls)?;
+        }
+        provided::check(&settings.provided)?;
         let port = settings.port;
         let listen = |source| StartError::Listen { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
@@ -117,9 +142,15 @@ impl Simulator {
         let foreign = Identity::new("somebody-else", &["somebody-else.example"], now)?;
         let authority = own.as_ref().map(|own| own.authority.clone());
         let hub = Arc::new(Hub::new(settings));
+        let strange = hub.world().strange_script();
+        if let Some(body) = strange {
+            return Err(StartError::Script { body });
+        }
         let (stop, stopped) = watch::channel(false);
-        let bodies = Semaphore::new(BODIES_OCTETS_MAX / BODY_UNIT);
-        let door = Arc::new(Door { hub: hub.clone(), own, foreign, bodies });
+        let bodies = Arc::new(Semaphore::new(BODIES_OCTETS_MAX / UNIT));
+        let answers = Arc::new(Semaphore::new(ANSWERS_OCTETS_MAX / UNIT));
+        let providers = Arc::new(Semaphore::new(PROVIDER_CALLS_MAX));
+        let door = Arc::new(Door { hub: hub.clone(), own, foreign, bodies, answers, providers });
         let task = tokio::spawn(accept(listener, door, stopped));
         Ok(Running { hub, address, authority, stop, task })
     }
@@ -177,8 +208,24 @@ struct Door {
     hub: Arc<Hub>,
     own: Option<Identity>,
     foreign: Identity,
-    /// Room for bodies, in units of [`BODY_UNIT`].
-    bodies: Semaphore,
+    /// Room for bodies, in units of [`UNIT`].
+    bodies: Arc<Semaphore>,
+    /// Room for answers, in the same.
+    answers: Arc<Semaphore>,
+    /// Calls of providers.
+    providers: Arc<Semaphore>,
+}
+
+/// Waits for room for so many octets.
+async fn room_for(room: &Arc<Semaphore>, octets: usize) -> OwnedSemaphorePermit {
+    let units = u32::try_from(octets.div_ceil(UNIT)).unwrap_or(u32::MAX);
+    room.clone().acquire_many_owned(units).await.expect("nobody closes it")
+}
+
+/// Gives back what is not needed for so many octets.
+fn shrink(room: &mut OwnedSemaphorePermit, octets: usize) {
+    let surplus = room.num_permits().saturating_sub(octets.div_ceil(UNIT));
+    drop(room.split(surplus));
 }
 
 async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: watch::Receiver<bool>) {
@@ -234,7 +281,15 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(door: &Door, stream: S) {
     let mut server = http1::Builder::new();
     server.max_buf_size(HEAD_OCTETS_MAX).max_headers(HEADERS_COUNT_MAX);
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).auto_date_header(false);
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let ended = match timeout(CONNECTION_LIFE, connection.as_mut()).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(BODY_PATIENCE, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
 }
@@ -256,11 +311,16 @@ async fn serve(door: &Door, request: Request<Incoming>) -> Result<Response<Answe
     if hint.lower() > most {
         return too_long();
     }
-    let announced = usize::try_from(hint.upper().unwrap_or(most).min(most));
-    let units = announced.unwrap_or(BODY_OCTETS_MAX).div_ceil(BODY_UNIT);
-    let room = door.bodies.acquire_many(u32::try_from(units).unwrap_or(u32::MAX)).await;
-    let _room = room.expect("nobody closes it");
-    let read = timeout(BODY_PATIENCE, Limited::new(incoming, BODY_OCTETS_MAX).collect()).await;
+    let route = Route::of(&head);
+    // Questions to the simulator itself are never kept waiting, and are short.
+    let longest = if route == Route::Control { QUESTION_OCTETS_MAX } else { BODY_OCTETS_MAX };
+    let announced = hint.upper().and_then(|octets| usize::try_from(octets).ok());
+    let announced = announced.unwrap_or(longest).min(longest);
+    let mut room = match route {
+        Route::Control => None,
+        _ => Some(room_for(&door.bodies, announced).await),
+    };
+    let read = timeout(BODY_PATIENCE, Limited::new(incoming, longest).collect()).await;
     let body = match read {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return too_long(),
@@ -268,7 +328,9 @@ async fn serve(door: &Door, request: Request<Incoming>) -> Result<Response<Answe
         Ok(Err(_)) => return Err(Lost),
         Err(_) => return Ok(response(Reply::new(408, TEXT, "The body did not come.\n"), false)),
     };
-    let route = Route::of(&head);
+    if let Some(room) = &mut room {
+        shrink(room, body.len());
+    }
     let Some((family, call)) = route.name() else {
         let reply = if route == Route::Control {
             control::answer(hub, &head, &body)
@@ -278,20 +340,38 @@ async fn serve(door: &Door, request: Request<Incoming>) -> Result<Response<Answe
         };
         return Ok(response(reply, false));
     };
+    let mut answering = match route {
+        // Documents, and whatever a provider answers.
+        Route::Vxp(Endpoint::GetEdoc | Endpoint::DownloadEdoc) => {
+            Some(room_for(&door.answers, ANSWER_OCTETS_MAX).await)
+        }
+        _ => None,
+    };
+    let calling = match route {
+        // It may be passed on to a provider.
+        Route::XRoad(_) => door.providers.clone().acquire_owned().await.ok(),
+        _ => None,
+    };
     let began = hub.begin(family, call);
     let mut outcome = match instead(&began) {
         Some(outcome) => outcome,
         None => effect(hub, &began, route, (&head, &body)).await,
     };
+    drop(calling);
     spoil(&began, &mut outcome.reply);
     hub.end(&began, &body, &outcome);
+    if let Some(answering) = &mut answering {
+        shrink(answering, outcome.reply.body.len());
+    }
     if began.struck.by(Fault::Slow) {
         tokio::time::sleep(hub.settings.slow).await;
     }
     if began.struck.by(Fault::LostAnswer) {
         return Err(Lost);
     }
-    Ok(response(outcome.reply, began.struck.by(Fault::Cut)))
+    let mut response = response(outcome.reply, began.struck.by(Fault::Cut));
+    response.body_mut().room = answering;
+    Ok(response)
 }
 
 /// What is answered instead of an effect.
@@ -348,13 +428,21 @@ struct Answer {
     is_cut: bool,
     /// Whether what was handed out had its turn to be sent.
     is_flushed: bool,
+    /// Its room, while it is being sent.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
     fn new(body: Bytes, is_cut: bool) -> Self {
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let sent = if is_cut { body.slice(..body.len() / 2) } else { body };
-        Self { left: Some(sent).filter(|sent| !sent.is_empty()), length, is_cut, is_flushed: false }
+        Self {
+            left: Some(sent).filter(|sent| !sent.is_empty()),
+            length,
+            is_cut,
+            is_flushed: false,
+            room: None,
+        }
     }
 }
 

@@ -34,6 +34,12 @@ pub struct Bodies {
 }
 
 impl Bodies {
+    /// The script of a body, by its code.
+    pub(crate) fn script_of(&self, code: &str) -> &Script {
+        let own = self.scripts.iter().find(|(known, _)| known.as_str() == code);
+        own.map_or(&self.script, |(_, script)| script)
+    }
+
     /// Takes a script: of one body, or of all that have none of their own.
     pub fn set(&mut self, of: ScriptOf) {
         match of.body {
@@ -93,8 +99,8 @@ pub struct Settings {
     pub bodies: Bodies,
     /// How X-Road names its errors.
     pub error_names: ErrorNames,
-    /// Services of the integrator's first system that others reach through X-Road; the first
-    /// [`PROVIDED_MAX`](crate::PROVIDED_MAX) count.
+    /// Services of the integrator's first system that others reach through X-Road: each code once,
+    /// [`PROVIDED_MAX`](crate::PROVIDED_MAX) at most.
     pub provided: Vec<Provided>,
     /// How late a slow answer comes.
     pub slow: Duration,

@@ -40,8 +40,8 @@ pub(crate) fn parse_day(text: &str) -> Option<Day> {
 const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000), ("d", DAY_MS)];
 
-/// Reads a span, as `"30 s"` or `"2 h"`.
-pub(crate) fn parse_span(text: &str) -> Option<Duration> {
+/// Reads a span, as `"30 s"` or `"2 h"`; units are ms, s, min, h and d.
+pub fn parse_span(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

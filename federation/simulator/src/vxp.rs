@@ -6,15 +6,13 @@ use wire::vxp::{Answer, Call, Code, Endpoint, Note, Nothing, Request, Unverified
 use crate::{
     directory::Refusal,
     hub::{Began, Hub},
-    reply::{Head, Outcome},
+    reply::{Head, Outcome, causes},
 };
 
 mod messages;
 mod said;
 
-use said::{
-    Caller, INVALID, NO_RECEIVER, No, SYSTEM, WRONG_SECRET, chain, done, listed, no, written,
-};
+use said::{Caller, INVALID, NO_RECEIVER, No, SYSTEM, WRONG_SECRET, done, listed, no, written};
 
 /// Answers a call.
 pub(crate) fn answer(
@@ -32,7 +30,7 @@ pub(crate) fn answer(
     }
     let fields = head.fields();
     let believed = Unverified::read(&fields)
-        .map_err(|error| no(INVALID, chain("Header khong hop le", &error)))
+        .map_err(|error| no(INVALID, format!("Header khong hop le: {}", causes(&error))))
         .and_then(|unverified| believe(hub, unverified));
     let (verified, caller) = match believed {
         Ok(believed) => believed,
@@ -42,7 +40,7 @@ pub(crate) fn answer(
     let with = if endpoint == Endpoint::SendEdoc { &[][..] } else { &body[..] };
     let outcome = match Request::parse(endpoint, &verified, with) {
         Ok(request) => of_call(hub, began, &caller, (request.call, body)),
-        Err(error) => Err(no(INVALID, chain("Tham so khong hop le", &error))),
+        Err(error) => Err(no(INVALID, format!("Tham so khong hop le: {}", causes(&error)))),
     };
     outcome.unwrap_or_else(refused).by(caller.system.as_str())
 }
@@ -107,6 +105,7 @@ fn of_directory(refusal: Refusal, code: &Code) -> No {
         Refusal::Known => no(INVALID, format!("Don vi {code} da ton tai")),
         Refusal::Unknown => no(NO_RECEIVER, format!("Don vi {code} khong ton tai")),
         Refusal::NoParent => no(INVALID, "Don vi cap tren khong ton tai"),
+        Refusal::TooLong => no(INVALID, "Ten hoac thu dien tu qua dai"),
         Refusal::Full => no(SYSTEM, "Danh ba day"),
     }
 }

@@ -82,10 +82,10 @@ impl World {
             let index = index.unwrap_or_else(|| world.directory.join(code, POPULATED_AT));
             world.own.insert(index);
         }
-        for switch in &settings.faults {
-            world.turn(switch.clone());
-        }
         let now = world.now();
+        for switch in &settings.faults {
+            world.turn(switch.clone(), now);
+        }
         for (after, step) in settings.scene.iter().flat_map(|scene| &scene.steps) {
             world.schedule(now.plus(*after), Event::Step(step.clone()));
         }
@@ -108,8 +108,7 @@ impl World {
     }
 
     /// Turns a switch.
-    pub(crate) fn turn(&mut self, switch: crate::fault::Switch) {
-        let at = self.now();
+    pub(crate) fn turn(&mut self, switch: crate::fault::Switch, at: Moment) {
         self.ledger.note(at, What::Fault { switch: switch.to_string() });
         self.faults.turn(switch);
     }
@@ -117,6 +116,17 @@ impl World {
     /// Whether a script answers for a body.
     pub(crate) fn is_scripted(&self, body: BodyIndex) -> bool {
         !self.own.contains(&body)
+    }
+
+    /// A body that has a script and cannot follow it: it is not there, or is the integrator's own.
+    pub(crate) fn strange_script(&self) -> Option<String> {
+        let follows = |code: &str| {
+            let body = self.directory.find(code).map(|body| (body, self.directory.body(body)));
+            // Scripts go by the first of the two codes.
+            body.is_some_and(|(index, body)| body.code == code && self.is_scripted(index))
+        };
+        let codes = self.settings.bodies.scripts.keys().map(|code| code.as_str());
+        codes.filter(|code| !follows(code)).map(str::to_owned).next()
     }
 
     /// Something will happen at a moment; false if too much waits already.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use wire::{
-    edxml::{Message, hash_file},
+    edxml::{Message, StatusCode, hash_file},
     vxp::{
         Accepted, Acknowledgement, Code, Counted, Fetched, MessageType, Nothing, Opaque, Received,
         Sending, Sent, SentRow, ServiceType, TransportStatus, Waiting,
@@ -11,7 +11,7 @@ use wire::{
 };
 
 use super::said::{
-    Caller, FILE, FORMAT, INVALID, NO_RECEIVER, NO_SENDER, No, SYSTEM, chain, done, listed, no,
+    Caller, FILE, FORMAT, INVALID, NO_RECEIVER, NO_SENDER, No, SYSTEM, done, listed, no,
 };
 use crate::{
     author,
@@ -21,7 +21,7 @@ use crate::{
     hub::{Began, Hub},
     mail::Delivery,
     post::{self, Letter},
-    reply::{Outcome, Reply},
+    reply::{Outcome, Reply, causes},
     time,
     world::World,
 };
@@ -71,7 +71,8 @@ pub(super) fn send(
     }
     let content = file(sending, body)?;
     let message = author::read(&content);
-    let message = message.map_err(|error| no(FORMAT, chain("Sai dinh dang edXML", &error)))?;
+    let message =
+        message.map_err(|error| no(FORMAT, format!("Sai dinh dang edXML: {}", causes(&error))))?;
     let message =
         message.ok_or_else(|| no(FORMAT, "Sai dinh dang edXML: khong co edXMLEnvelope"))?;
     let (from, mut to) = ends(&message);
@@ -92,11 +93,25 @@ pub(super) fn send(
     if !world.mail.has_room(content.len()) {
         return Err(no(SYSTEM, "He thong day"));
     }
-    let to = receivers(&world, &to)?;
+    let to = match taken_back(&world, caller, &message) {
+        Some(to) => to,
+        None => receivers(&world, &to)?,
+    };
     let copies = if began.struck.by(Fault::Duplicate) { 2 } else { 1 };
     let letter = Letter { from: caller.body, to, kind: sending.kind, content, message, copies };
     let document = post::post(&mut world, letter, began.at);
     Ok(done(Accepted { document: document.clone() }).about(document))
+}
+
+/// Who has the document that its sender asks back by a status, whose `ResponseFor` names the sender itself.
+fn taken_back(world: &World, caller: &Caller, message: &Message) -> Option<Vec<BodyIndex>> {
+    let Message::Status(status) = message else { return None };
+    if status.code.as_ref()?.known() != Some(&StatusCode::TakeBack) {
+        return None;
+    }
+    let notation = status.response_for.as_ref()?.code.as_deref()?;
+    let document = world.mail.last_sent(caller.body, notation)?;
+    Some(world.mail.outcomes(document).map(|delivery| delivery.to).collect())
 }
 
 /// The receivers, each once; none may be unknown.
@@ -141,13 +156,17 @@ pub(super) fn received(
     };
     let (since, until) = (day(&waiting.from_date)?, day(&waiting.to_date)?);
     let world = hub.world();
-    let sender = waiting.from.as_ref().map(|code| world.directory.find(code.as_str()));
+    // The SDK's parameters leak from one call into the next (section 3.1): nobody asks for what it sent itself, nor for
+    // what has left the list.
+    let sender = waiting.from.as_ref().filter(|code| **code != caller.system);
+    let sender = sender.map(|code| world.directory.find(code.as_str()));
+    let left = Acknowledgement::Done.as_str();
+    let asked = waiting.status.as_ref().filter(|word| word.as_str() != left);
     let rows = world.mail.waiting(caller.body, waiting.kind).filter(|(delivery, message)| {
         let day = time::day(message.sent_at);
         let is_of_day = since.is_none_or(|since| day >= Some(since))
             && until.is_none_or(|until| day <= Some(until));
-        let status = waiting.status.as_ref();
-        let stands = status.is_none_or(|word| status_of(delivery).as_str() == word.as_str());
+        let stands = asked.is_none_or(|word| status_of(delivery).as_str() == word.as_str());
         is_of_day && stands && sender.is_none_or(|sender| sender == Some(message.from))
     });
     let size =

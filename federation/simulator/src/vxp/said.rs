@@ -48,17 +48,6 @@ pub(super) fn done<P: Serialize + DeserializeOwned>(payload: P) -> Outcome {
     Outcome::ok(written(&Answer::Done(Note::success(), payload)))
 }
 
-/// An error with its sources, in one line.
-pub(super) fn chain(text: &str, error: &dyn std::error::Error) -> String {
-    let mut whole = format!("{text}: {error}");
-    let mut source = error.source();
-    while let Some(error) = source {
-        whole.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    whole
-}
-
 /// A list, as the faults that strike it leave it.
 pub(super) fn listed<T: Serialize + DeserializeOwned>(
     hub: &Hub,

@@ -14,10 +14,12 @@ use super::members::{PORTAL, is_member, is_provider, trouble};
 use crate::{
     dossiers::NotTaken,
     hub::{Began, Hub},
-    reply::{Head, Outcome, Reply},
+    reply::{Head, Outcome, Reply, causes},
     world::World,
 };
 
+/// Octets of a call, which is JSON: a hundred dossiers with all they say.
+const CALL_OCTETS_MAX: usize = 1 << 20;
 /// How long a session lives.
 const SESSION_LIFE: Duration = Duration::from_secs(1800);
 
@@ -57,7 +59,7 @@ fn result(rows: Value) -> Outcome {
 pub(super) fn answer(hub: &Hub, began: &Began, head: &Head, body: &Bytes) -> Outcome {
     let call = match Forward::parse(&head.target, &head.fields()) {
         Ok(call) => call,
-        Err(error) => return trouble(hub, head, "client.invalid_request", &error.to_string()),
+        Err(error) => return trouble(hub, head, "client.invalid_request", &causes(&error)),
     };
     let destination = call.destination().0.clone();
     if !is_member(&hub.world(), &destination.member) {
@@ -71,6 +73,9 @@ pub(super) fn answer(hub: &Hub, began: &Began, head: &Head, body: &Bytes) -> Out
     }
     if head.method != Method::POST {
         return refused(1, "Chỉ nhận POST");
+    }
+    if body.len() > CALL_OCTETS_MAX {
+        return refused(1, "Nội dung quá dài");
     }
     if call.path().ends_with("/login") {
         return login(hub, began, body);

@@ -17,6 +17,8 @@ pub(super) const GOVERNMENT: &str = "GOV";
 /// The Government Office, whose subsystem for the National Public Service Portal is the simulator's own.
 pub(super) const PROVIDER: &str = "000.00.00.G22";
 pub(super) const PORTAL: &str = "vpcpdvcprovider";
+/// The one service of the portal that speaks SOAP: which body has a code.
+pub(super) const SOAP_SERVICE: &str = "traCuuDonVi";
 /// Every province and ministry has it.
 pub(super) const COMMON: &str = "lgsp";
 /// Its services are errors.
@@ -30,8 +32,12 @@ pub(super) fn member(code: &str) -> MemberId {
     MemberId { instance: part(INSTANCE), class: part(GOVERNMENT), code: part(code) }
 }
 
+fn is_of_government(member: &MemberId) -> bool {
+    member.instance.as_str() == INSTANCE && member.class.as_str() == GOVERNMENT
+}
+
 pub(super) fn is_provider(member: &MemberId) -> bool {
-    member.class.as_str() == GOVERNMENT && member.code.as_str() == PROVIDER
+    is_of_government(member) && member.code.as_str() == PROVIDER
 }
 
 /// The integrator's own member, whose services are provided: its first system's.
@@ -47,17 +53,16 @@ pub(super) fn own_member(hub: &Hub) -> Option<MemberId> {
 pub(super) fn is_own(hub: &Hub, member: &MemberId) -> bool {
     let Some(system) = hub.settings.systems.first() else { return false };
     let world = hub.world();
-    let find = |code: &str| world.directory.find(code);
-    member.class.as_str() == GOVERNMENT && find(member.code.as_str()) == find(system.code.as_str())
+    let own = world.directory.find(system.code.as_str());
+    is_of_government(member) && own.is_some() && world.directory.find(member.code.as_str()) == own
 }
 
 /// A service that is provided by the integrator.
 pub(super) fn provided<'h>(
     hub: &'h Hub,
-    client: (&MemberId, Option<&str>),
+    (member, subsystem): (&MemberId, Option<&str>),
     code: &str,
 ) -> Option<&'h Provided> {
-    let (member, subsystem) = client;
     if subsystem != Some(COMMON) || !is_own(hub, member) {
         return None;
     }
@@ -67,7 +72,7 @@ pub(super) fn provided<'h>(
 /// How X-Road says that a provider gave no answer.
 pub(super) fn unprovided(error: &Unprovided) -> &'static str {
     match error {
-        Unprovided::Unreachable(_) => "server.serverproxy.network_error",
+        Unprovided::Unreachable { .. } => "server.serverproxy.network_error",
         Unprovided::Late | Unprovided::Broken(_) => "server.serverproxy.service_failed.http_error",
     }
 }
@@ -76,10 +81,12 @@ pub(super) fn service(code: &str) -> RestServiceId {
     RestServiceId { member: member(PROVIDER), subsystem: part(PORTAL), code: part(code) }
 }
 
-/// Whether there is such a member: a ministry or a province, by its code of QCVN 102 or its own.
+/// Whether there is such a member: a ministry or a province, by its code of QCVN 102 or its own, or the integrator's.
 pub(super) fn is_member(world: &World, member: &MemberId) -> bool {
-    let is_here = member.instance.as_str() == INSTANCE && member.class.as_str() == GOVERNMENT;
-    is_here && world.directory.find(member.code.as_str()).is_some()
+    let Some(body) = world.directory.find(member.code.as_str()) else { return false };
+    let own = world.settings.systems.first();
+    let own = own.and_then(|system| world.directory.find(system.code.as_str()));
+    is_of_government(member) && (own == Some(body) || world.directory.body(body).parent.is_none())
 }
 
 /// The type of an error in the spelling that the settings ask for.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::json;
 use sha2::{Digest, Sha256, Sha512};
 use wire::{
-    vxp::{Field, Opaque},
+    vxp::{Field, HeaderError, Opaque},
     xroad::{
         Evidence, Method, RestError, RestRequest, RestService, RestServiceId, ServiceEndpoint,
         ServiceKind, passed_answers, passed_requests, write_rest_services,
@@ -14,15 +14,15 @@ use wire::{
 
 use super::{
     members::{
-        COMMON, INSTANCE, PORTAL, TROUBLES, is_member, is_own, is_provider, own_member, provided,
-        service, trouble, unprovided,
+        COMMON, INSTANCE, PORTAL, SOAP_SERVICE, TROUBLES, is_member, is_own, is_provider,
+        own_member, provided, service, trouble, unprovided,
     },
     troubles,
 };
 use crate::{
     hub::Hub,
     provided::{Passed, Protocol, Provided, Provision},
-    reply::{Head, JSON, Outcome, Reply},
+    reply::{Head, JSON, Outcome, Reply, causes},
 };
 
 /// Services of the provider: code, whether everybody may call it, and its endpoint.
@@ -40,13 +40,19 @@ fn parsed(hub: &Hub, head: &Head) -> Result<RestRequest, (&'static str, String)>
     let request = request.map_err(|error| {
         let kind = match error {
             RestError::Method => "server.clientproxy.invalid_http_method",
-            RestError::Headers(_) => "server.clientproxy.missing_header_field",
+            RestError::Headers(HeaderError::Missing { .. }) => {
+                "server.clientproxy.missing_header_field"
+            }
+            RestError::Headers(HeaderError::Repeated { .. }) => {
+                "server.clientproxy.duplicate_header_field"
+            }
+            RestError::Headers(_) => "server.clientproxy.invalid_request",
             RestError::Identifier { .. } => "server.clientproxy.invalid_client_identifier",
             RestError::Path(_) | RestError::Target | RestError::Text { .. } => {
                 "server.clientproxy.invalid_request"
             }
         };
-        (kind, error.to_string())
+        (kind, causes(&error))
     })?;
     let is_known = is_member(&hub.world(), &request.meta.client.member);
     if !is_known {
@@ -69,6 +75,15 @@ pub(super) fn services(hub: &Hub, head: &Head, only_allowed: bool) -> Outcome {
         return trouble(hub, head, kind, "There is no such member").by(caller);
     }
     let is_portal = is_provider(&id.member) && id.subsystem.as_str() == PORTAL;
+    let is_common = is_own(hub, &id.member) && id.subsystem.as_str() == COMMON;
+    if !is_portal && !is_common {
+        let (kind, message) = if is_provider(&id.member) || is_own(hub, &id.member) {
+            ("server.serverproxy.unknown_service", "There is no such subsystem")
+        } else {
+            ("server.serverproxy.network_error", "The security server of the member is offline")
+        };
+        return trouble(hub, head, kind, message).by(caller);
+    }
     let row = |id: RestServiceId, method: &str, path: &str| RestService {
         id,
         kind: ServiceKind::Rest,
@@ -116,6 +131,9 @@ pub(super) async fn answer(hub: &Hub, head: &Head, body: &Bytes) -> Outcome {
         failed("server.serverproxy.network_error", "The security server of the member is offline")
     } else {
         match SERVICES.iter().find(|(known, ..)| *known == code) {
+            None if code == SOAP_SERVICE => {
+                failed("server.serverproxy.service_type", "The service speaks SOAP")
+            }
             None => failed("server.serverproxy.unknown_service", "There is no such service"),
             Some((_, false, ..)) => {
                 failed("server.serverproxy.access_denied", "The service is not allowed")
@@ -192,7 +210,7 @@ async fn pass_on(
     let passed = Passed { method: head.method.clone(), tail, query, headers, body };
     match own.call(passed).await {
         Ok(provision) => stamp.on(request, passed_back(provision)),
-        Err(error) => trouble(hub, head, unprovided(&error), &error.to_string()),
+        Err(error) => trouble(hub, head, unprovided(&error), &causes(&error)),
     }
 }
 

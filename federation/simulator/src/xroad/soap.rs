@@ -9,23 +9,23 @@ use wire::xroad::{
 
 use super::{
     members::{
-        COMMON, PORTAL, PROVIDER, TROUBLES, is_member, is_own, is_provider, member, own_member,
-        part, provided, spelt, unprovided,
+        COMMON, PORTAL, PROVIDER, SOAP_SERVICE as SERVICE, TROUBLES, is_member, is_own,
+        is_provider, member, own_member, part, provided, spelt, unprovided,
     },
     troubles,
 };
 use crate::{
     hub::Hub,
     provided::{Passed, Protocol, Provided},
-    reply::{Head, Outcome, Reply, XML, escaped},
+    reply::{Head, Outcome, Reply, XML, causes, escaped},
 };
 
-/// The one service that answers: which body has a code.
-const SERVICE: &str = "traCuuDonVi";
 const VERSION: &str = "v1";
 const NAMESPACE: &str = "http://vpcp.example/traCuuDonVi";
 /// Its description, with the schemas of X-Road's header in it, so that a client needs nothing else.
 const WSDL: &str = include_str!("traCuuDonVi.wsdl");
+/// What stands in place of an address.
+const PLACEHOLDER: &str = "http://example.org/xroad-endpoint";
 
 fn fault(hub: &Hub, header: Option<&SoapHeader>, kind: &str, message: &str) -> Outcome {
     let kind = spelt(hub, kind);
@@ -53,7 +53,7 @@ fn kind_of(error: &SoapError) -> &'static str {
 pub(super) async fn answer(hub: &Hub, head: &Head, body: &Bytes) -> Outcome {
     let message = match SoapMessage::read(body) {
         Ok(message) => message,
-        Err(error) => return fault(hub, None, kind_of(&error), &error.to_string()),
+        Err(error) => return fault(hub, None, kind_of(&error), &causes(&error)),
     };
     let is_request = message.is_request();
     let (Some(header), SoapBody::Content(content)) = (message.header, message.body) else {
@@ -70,9 +70,11 @@ pub(super) async fn answer(hub: &Hub, head: &Head, body: &Bytes) -> Outcome {
     let is_portal = is_provider(&service.provider.member);
     let is_common = subsystem.as_deref() == Some(COMMON) && is_own(hub, &service.provider.member);
     let client = (&service.provider.member, subsystem.as_deref());
-    if let Some(own) = provided(hub, client, service.code.as_str())
-        && is_request
+    let code = service.code.as_str();
+    if is_request
         && is_client
+        && is_there
+        && let Some(own) = provided(hub, client, code)
     {
         return pass_on(hub, head, (&header, body), own).await.by(caller);
     }
@@ -105,7 +107,8 @@ pub(super) async fn answer(hub: &Hub, head: &Head, body: &Bytes) -> Outcome {
         }
         _ => failed("server.serverproxy.network_error", "The member is offline"),
     };
-    outcome.by(caller)
+    // Who is not registered is nobody.
+    if is_client { outcome.by(caller) } else { outcome }
 }
 
 fn own() -> ServiceId {
@@ -144,7 +147,7 @@ async fn pass_on(
         Passed { method: Method::POST, tail: "", query: None, headers, body: request.clone() };
     let provision = match own.call(passed).await {
         Ok(provision) => provision,
-        Err(error) => return failed(unprovided(&error), &error.to_string()),
+        Err(error) => return failed(unprovided(&error), &causes(&error)),
     };
     // A fault of SOAP 1.1 comes with the status 500.
     if !matches!(provision.http, 200 | 500) {
@@ -160,7 +163,7 @@ async fn pass_on(
         Ok(message) => message,
         Err(error) => {
             let kind = "server.serverproxy.service_failed.invalid_soap";
-            return failed(kind, &error.to_string());
+            return failed(kind, &causes(&error));
         }
     };
     if let SoapBody::Fault(fault) = &message.body {
@@ -204,6 +207,28 @@ fn with_hash(answer: &[u8], request: &Bytes) -> Vec<u8> {
     whole.into_bytes()
 }
 
+/// A description whose address is a placeholder, so that its clients come by their security server and not past it.
+fn with_placeholder(wsdl: &[u8]) -> Vec<u8> {
+    let Ok(root) = Element::parse(wsdl, SOAP_LIMITS) else { return wsdl.to_vec() };
+    let Ok(text) = std::str::from_utf8(wsdl) else { return wsdl.to_vec() };
+    let mut whole = text.to_owned();
+    let mut open = vec![&root];
+    let mut places = Vec::new();
+    while let Some(element) = open.pop() {
+        open.extend(element.children());
+        let location = element.attribute("", "location").filter(|_| element.name() == "address");
+        let spelt = location.map(escaped).unwrap_or_default();
+        let tag = &text[element.span()];
+        if let Some(at) = tag.find(&spelt).filter(|_| !spelt.is_empty()) {
+            let start = element.span().start + at;
+            places.push(start..start + spelt.len());
+        }
+    }
+    places.sort_by_key(|place| place.start);
+    places.into_iter().rev().for_each(|place| whole.replace_range(place, PLACEHOLDER));
+    whole.into_bytes()
+}
+
 /// The description of a service: the portal's own, or what a provider says at its address with `?wsdl`.
 pub(super) async fn wsdl(hub: &Hub, head: &Head) -> Outcome {
     let asked = |name| head.query(name).and_then(Part::decode);
@@ -226,10 +251,10 @@ pub(super) async fn wsdl(hub: &Hub, head: &Head) -> Outcome {
         };
         return match own.call(passed).await {
             Ok(provision) if provision.http == 200 => {
-                Outcome::ok(Reply::new(200, XML, provision.body))
+                Outcome::ok(Reply::new(200, XML, with_placeholder(&provision.body)))
             }
             Ok(_) => failed("server.serverproxy.service_failed.http_error", "It has no WSDL"),
-            Err(error) => failed(unprovided(&error), &error.to_string()),
+            Err(error) => failed(unprovided(&error), &causes(&error)),
         };
     }
     let is_it = is_provider(&member) && subsystem.as_str() == PORTAL && service.as_str() == SERVICE;
@@ -274,7 +299,7 @@ fn done(hub: &Hub, header: &SoapHeader, request: &Bytes, content: String) -> Out
     match SoapMessage::write(&header, &content) {
         Ok(message) => Outcome::ok(Reply::new(200, XML, message)),
         Err(error) => {
-            fault(hub, Some(&header), "server.serverproxy.internal_error", &error.to_string())
+            fault(hub, Some(&header), "server.serverproxy.internal_error", &causes(&error))
         }
     }
 }

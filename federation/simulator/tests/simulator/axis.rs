@@ -206,7 +206,10 @@ async fn lists_are_by_day_by_sender_by_status_and_by_page() {
     assert_eq!(count(&|w| w.from_date = Some(opaque("2026/12/01"))).await, 0);
     assert_eq!(count(&|w| w.from = Some(code("000.00.08.H41"))).await, 4);
     assert_eq!(count(&|w| w.from = Some(code("G22"))).await, 0);
-    assert_eq!(count(&|w| w.status = Some(opaque("done"))).await, 0);
+    assert_eq!(count(&|w| w.status = Some(opaque("fail"))).await, 0);
+    // What leaks out of the calls before, in the real SDK, filters nothing.
+    assert_eq!(count(&|w| w.status = Some(opaque("done"))).await, 4);
+    assert_eq!(count(&|w| w.from = Some(code("H41.101"))).await, 4);
     assert_eq!(count(&|w| (w.page_size, w.page_index) = (Some(3), Some(2))).await, 1);
     let mut asked = waiting(MessageType::Document);
     asked.from_date = Some(opaque("29/11/2026"));
@@ -331,6 +334,25 @@ async fn a_recall_is_agreed_to() {
     let Message::Status(status) = read(&content).0 else { panic!("a status") };
     let about = status.response_for.expect("it says what it is about");
     assert_eq!(about.organ, OrganCodeOf("H41.08").said());
+}
+
+#[tokio::test]
+async fn whoever_has_a_document_is_asked_to_give_it_back() {
+    let client = Client::new(settings()).await;
+    client.send_document().await;
+    let status = include_str!("../../../wire/tests/vectors/edxml/status-03.edxml");
+    let status = status.replace(">03<", ">13<").replace("H41.101", "H41.08");
+    let kind = MessageType::Status;
+    let answer = client.send("H41.08", kind, status.as_bytes()).await;
+    assert!(matches!(answer, Answer::Done(..)), "{answer:?}");
+    assert!(client.received("H41.08", kind).await.is_empty(), "it is not its sender's own");
+    client.forward("10 s").await;
+    let mut agreed = 0;
+    for row in client.received("H41.08", kind).await {
+        let code = status_of(&client.fetch("H41.08", &row.document).await);
+        agreed += usize::from(code == StatusCode::RecallAgreed);
+    }
+    assert_eq!(agreed, 2, "both receivers answer");
 }
 
 /// A code as a document has it.

@@ -1,6 +1,9 @@
 //! Limits: what the axis' own SDK accepts is accepted, and no more.
 
-use lgsp_simulator::{BODY_OCTETS_MAX, CONNECTIONS_MAX, HEADERS_COUNT_MAX};
+use lgsp_simulator::{
+    BODIES_OCTETS_MAX, BODY_OCTETS_MAX, CONNECTIONS_MAX, HEADERS_COUNT_MAX, Settings, Simulator,
+    StartError,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -9,7 +12,7 @@ use wire::vxp::{Call, Code, HEADER_OCTETS_MAX, MessageType, Request};
 
 use crate::{
     NOW,
-    client::{Client, DOCUMENT, code, exchange, heard, sending},
+    client::{Client, DOCUMENT, code, exchange, heard, sending, settings},
 };
 
 /// A request for this call with this header instead of a built one.
@@ -105,6 +108,44 @@ async fn the_clock_stays_where_times_can_be_written() {
         let heard = client.http("POST", "/_sim/clock", &[], moved.as_bytes()).await;
         assert_eq!(heard.json()["now"], now, "{moved}");
     }
+}
+
+#[tokio::test]
+async fn what_nobody_can_follow_is_refused_at_the_start() {
+    let start = async |settings: Settings| Simulator::start(settings).await.map(drop);
+    for text in ["H73=01:1s", "000.00.00.H37=01:1s", "H41.08=01:1s"] {
+        let mut settings = settings();
+        settings.bodies.set(text.parse().expect("a script"));
+        let refused = start(settings).await;
+        assert!(matches!(refused, Err(StartError::Script { .. })), "{text}: {refused:?}");
+    }
+    let provided = ["rest:x=http://127.0.0.1:1/", "soap:x=http://127.0.0.1:2/"];
+    let provided = provided.map(|text| text.parse().expect("a service")).to_vec();
+    let refused = start(Settings { provided, ..settings() }).await;
+    assert!(matches!(refused, Err(StartError::Provided(_))), "{refused:?}");
+    let scene = "at 1 s fault connection.accept=plain-http:1".parse().expect("a scene");
+    let refused = start(Settings { scene: Some(scene), ..settings() }).await;
+    assert!(matches!(refused, Err(StartError::Fault(_))), "{refused:?}");
+}
+
+/// Bodies that are announced take room only as long as they are as long as that, and questions take none.
+#[tokio::test]
+async fn many_bodies_of_unknown_length_do_not_keep_anybody_waiting() {
+    let client = Client::quiet(&[]).await;
+    let head = "POST /sendEdoc HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut begun = Vec::new();
+    // As many as have room at a time, and they do not go on.
+    for _ in 0..BODIES_OCTETS_MAX / BODY_OCTETS_MAX {
+        let mut stream = TcpStream::connect(client.running.address()).await.expect("it listens");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        begun.push(stream);
+    }
+    assert_eq!(client.turn("vxp.getEdoc=slow:0").await.http, 200, "questions are answered");
+    // One of them goes on, and its room is free for somebody else.
+    begun[0].write_all(b"2\r\n{}\r\n0\r\n\r\n").await.expect("sent");
+    assert!(begun[0].read(&mut [0; 512]).await.expect("an answer") > 0);
+    let heard = client.http("POST", "/sendEdoc", &[], b"{}").await;
+    assert_eq!(heard.json()["ErrorCode"], "10");
 }
 
 #[tokio::test]

@@ -191,6 +191,23 @@ async fn a_service_of_soap_is_called_and_gets_its_hash() {
     assert_eq!(read_soap_services(&content).expect("a list")[0].code.as_str(), "TraCuu");
 }
 
+/// Another instance's member of the same code is another member, and nobody's is not ours.
+#[tokio::test]
+async fn only_the_own_member_is_provided_for() {
+    let provider = Provider::new(|call| (200, "text/xml", answered(&call.body))).await;
+    let client = simulator(&[format!("soap:TraCuu=http://127.0.0.1:{}/ws", provider.port)]).await;
+    let request = String::from_utf8(asked("TraCuu", "<Ma>1</Ma>")).expect("text");
+    let service = request.rfind("<xrd:service").expect("a service");
+    for (from, to) in [(">VN<", ">EE<"), (">000.00.00.H41<", ">000.00.00.X99<")] {
+        let other = format!("{}{}", &request[..service], request[service..].replacen(from, to, 1));
+        let SoapBody::Fault(fault) = post(&client, "/", other.as_bytes()).await.body else {
+            panic!("a fault")
+        };
+        assert_eq!(fault.x_road().expect("X-Road's").class(), Class::Destination, "{to}");
+    }
+    assert!(provider.reached.lock().is_empty());
+}
+
 #[tokio::test]
 async fn an_answer_that_differs_from_its_request_is_held_back() {
     type Twist = fn(&[u8]) -> Answer;
@@ -234,7 +251,17 @@ async fn a_provider_s_own_fault_passes_as_it_is() {
 
 #[tokio::test]
 async fn descriptions_come_from_the_provider_or_are_the_portal_s() {
-    let provider = Provider::new(|call| (200, "text/xml", call.target.clone())).await;
+    // As WSDLs have it: an attribute that others may have too, in whatever order.
+    let provider = Provider::new(|call| {
+        let address =
+            format!("<s:address a=\"{0}\" location=\"http://127.0.0.1:1{0}\"/>", call.target);
+        (
+            200,
+            "text/xml",
+            format!("<d xmlns:s=\"http://schemas.xmlsoap.org/wsdl/soap/\">{address}</d>"),
+        )
+    })
+    .await;
     let client = simulator(&[format!("soap:TraCuu=http://127.0.0.1:{}/ws", provider.port)]).await;
     let target = |member: &str, subsystem: &str, service: &str| {
         format!(
@@ -242,7 +269,8 @@ async fn descriptions_come_from_the_provider_or_are_the_portal_s() {
         )
     };
     let heard = client.get(&target("000.00.00.H41", "lgsp", "TraCuu")).await;
-    assert_eq!(heard.text(), "/ws?wsdl");
+    let wanted = "<s:address a=\"/ws?wsdl\" location=\"http://example.org/xroad-endpoint\"/>";
+    assert!(heard.text().contains(wanted), "{}", heard.text());
     let heard = client.get(&target("000.00.00.G22", "vpcpdvcprovider", "traCuuDonVi")).await;
     assert!(heard.text().contains("wsdl:definitions"), "{}", heard.text());
     for other in [target("000.00.00.G22", "vpcpdvcprovider", "khongco"), "/wsdl".to_owned()] {

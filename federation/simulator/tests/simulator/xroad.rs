@@ -84,6 +84,7 @@ async fn errors_come_in_both_spellings_and_mean_the_same() {
         (format!("{troubles}/http_error"), Class::Provider),
         (format!("{PORTAL}/noibo"), Class::Right),
         (format!("{PORTAL}/khongco"), Class::Destination),
+        (format!("{PORTAL}/traCuuDonVi"), Class::Protocol),
         ("VN/GOV/000.00.00.X99/lgsp/x".to_owned(), Class::Destination),
         ("VN/GOV/000.00.00.H57/lgsp/x".to_owned(), Class::Transport),
     ] {
@@ -114,7 +115,9 @@ async fn an_error_is_xml_where_that_is_accepted_and_a_client_must_name_itself() 
     let heard = client.get(&format!("/r1/{PORTAL}/echo")).await;
     let fault = Fault::of_answer(&fields(&heard), &heard.body).expect("it can be read");
     // The code of security servers says 500 here, whatever the specification says.
-    assert_eq!((heard.http, fault.expect("an error").kind.class()), (500, Class::Message));
+    let fault = fault.expect("an error");
+    assert_eq!((heard.http, fault.kind.class()), (500, Class::Message));
+    assert!(fault.message.contains("X-Road-Client is missing"), "{}", fault.message);
     let stranger = [("X-Road-Client", "VN/GOV/000.00.00.X99/lgsp")];
     let heard = client.http("GET", &format!("/r1/{PORTAL}/echo"), &stranger, b"").await;
     let fault = Fault::of_answer(&fields(&heard), &heard.body).expect("it can be read");
@@ -143,6 +146,17 @@ async fn clients_and_methods_are_listed() {
     }
     assert!(codes[0].contains(&"noibo".to_owned()) && !codes[1].contains(&"noibo".to_owned()));
     assert!(codes[1].contains(&"echo".to_owned()));
+
+    // Nobody's list is empty because nobody is there.
+    for (subsystem, class) in [
+        ("VN/GOV/000.00.00.H57/lgsp", Class::Transport),
+        ("VN/GOV/000.00.00.G22/khongco", Class::Destination),
+        ("VN/GOV/H41.101/lgsp", Class::Destination),
+        ("EE/GOV/000.00.00.G22/vpcpdvcprovider", Class::Destination),
+    ] {
+        let (_, fault) = trouble(&client, &format!("{subsystem}/listMethods")).await;
+        assert_eq!(fault.kind.class(), class, "{subsystem}");
+    }
 }
 
 fn soap(service: &str, code: &str, content: &str) -> Vec<u8> {

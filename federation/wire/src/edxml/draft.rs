@@ -368,8 +368,13 @@ impl Draft {
     /// The envelope is complete: what it says, and where each `Reference` stood.
     pub(super) fn into_message(self, trail: &mut Trail) -> (Message, Vec<Place>) {
         let Self { mut document, mut status, references, .. } = self;
-        // Neither stands in the header of a document.
-        if status.code.is_none() && status.at.is_none() {
+        let is_status = status.code.is_some() || status.at.is_some();
+        // Whoever has receivers or files is a document, whatever else stands in its header.
+        let is_document = !document.to.is_empty() || document.manifest.is_some();
+        if !is_status || is_document {
+            if is_status {
+                trail.note_below("edXMLHeader/MessageHeader/StatusCode", Word::ElementUnknown, "");
+            }
             return (Message::Document(Box::new(document)), references);
         }
         if document.response_for.len() > 1 {

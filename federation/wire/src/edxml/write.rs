@@ -8,8 +8,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     envelope,
+    finding::Finding,
     limits::Limits,
     pack::Pack,
+    read::Reader,
     values::{Attachment, Message, NAMESPACE, Reference},
     words::Word,
     xml::{PLAIN, PREFIXED, Unwritable, Xml},
@@ -21,6 +23,9 @@ pub struct Writer {
     awaited: Vec<Reference>,
     has_attachments: bool,
 }
+
+/// Elements of one attachment: itself, its seven fields and its content.
+const ATTACHMENT_ELEMENTS: usize = 9;
 
 const ROOT: (&str, &str) = (PLAIN, "edXML");
 const ATTACHMENTS: (&str, &str) = (PLAIN, "AttachmentEncoded");
@@ -49,6 +54,7 @@ impl Writer {
         };
         let writer = Self { awaited, has_attachments: false };
         writer.check_manifest()?;
+        writer.check_readable(&text)?;
         out.extend_from_slice(text.as_bytes());
         Ok(writer)
     }
@@ -106,6 +112,19 @@ impl Writer {
         }
         out.extend_from_slice(b"</edXML>\n");
         Ok(())
+    }
+
+    /// Whether readers bear the envelope with all the attachments that it names: rows and elements are theirs to count.
+    fn check_readable(&self, envelope: &str) -> Result<(), Unwritable> {
+        let attached = ATTACHMENT_ELEMENTS * self.awaited.len() + 1;
+        let attached = u32::try_from(attached).unwrap_or(u32::MAX);
+        let elements_max = Limits::DEFAULT.elements_max.saturating_sub(attached);
+        let mut reader = Reader::new(Limits { elements_max, ..Limits::DEFAULT });
+        let read = reader.feed(envelope.as_bytes(), &mut |_| {});
+        read.map_err(|error| {
+            let Finding { path, word, .. } = error.finding();
+            Unwritable { path: path.clone(), word: *word }
+        })
     }
 
     fn check_manifest(&self) -> Result<(), Unwritable> {

@@ -520,6 +520,16 @@ fn findings_are_bounded_and_the_last_one_says_so() {
 }
 
 #[test]
+fn a_document_with_a_stray_status_stays_a_document() {
+    let stray = "<edXML:StatusCode>03</edXML:StatusCode><edXML:To>";
+    let read = read(edited(NEW, "<edXML:To>", stray).as_bytes()).expect("read");
+    let Some(Message::Document(document)) = read.message else { panic!("a document") };
+    assert_eq!(document.to.len(), 2);
+    let is_said = |found: &lgsp_wire::edxml::Finding| found.path.ends_with("StatusCode");
+    assert!(read.findings.iter().any(is_said), "{:?}", read.findings);
+}
+
+#[test]
 fn a_writer_refuses_what_would_not_be_read_back() {
     let Some(Message::Document(good)) = read(NEW.as_bytes()).expect("read").message else {
         panic!("a document")
@@ -547,6 +557,7 @@ fn a_writer_refuses_what_would_not_be_read_back() {
     };
     assert_eq!(refused(&replace), Word::Missing);
     assert_eq!(refused(&|it| it.due = Some(Said::read("mai"))), Word::Date);
+    assert_eq!(refused(&|it| it.tasks = vec!["x".to_owned(); 10_001]), Word::TooManyRows);
     let long = |it: &mut lgsp_wire::edxml::Document| {
         it.from.name = text(&"x".repeat(60_000));
         it.to = vec![it.from.clone(); 100];

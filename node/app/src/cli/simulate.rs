@@ -19,12 +19,16 @@ pub struct NationalArgs {
     pub fault: Vec<String>,
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub scene: Option<PathBuf>,
+    #[arg(long, value_name = "CODE")]
+    pub system: Vec<String>,
     #[arg(long, value_name = "BODY=STATUS:AFTER,…")]
     pub script: Vec<String>,
     #[arg(long, value_name = "YYYY/MM/DD HH:MM:SS")]
     pub standing_clock: Option<String>,
     #[arg(long, value_name = "PROTOCOL:CODE=URL")]
     pub provide: Vec<String>,
+    #[arg(long, value_name = "SPAN")]
+    pub slow: Option<String>,
     #[arg(long)]
     pub tls: bool,
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls")]

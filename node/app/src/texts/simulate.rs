@@ -1,6 +1,6 @@
 //! The national side to practise on: what `lgsp simulate` says.
 
-use simulator::{ProvidedError, SCRIPT_STEPS_MAX, ScriptError, StepError, SwitchError};
+use simulator::{PROVIDED_MAX, ProvidedError, SCRIPT_STEPS_MAX, ScriptError, StepError, SwitchError};
 
 use super::{
     Lang, Text,
@@ -54,6 +54,13 @@ pub const HELP_NATIONAL: Entry = Entry {
             ),
         ),
         (
+            "system",
+            t(
+                "Hệ thống của bạn, không ai trả lời thay; ghi được nhiều lần, mã đầu tiên cung cấp dịch vụ; nếu không ghi: H41 và H41.08",
+                "A system of yours, for which nobody answers; may be repeated, the first one provides services; without it H41 and H41.08",
+            ),
+        ),
+        (
             "script",
             t(
                 "Cơ quan (hoặc *) trả lời văn bản bằng trạng thái nào, sau bao lâu; ghi được nhiều lần: H37=01:2s,03:1min,recall:5s",
@@ -74,6 +81,7 @@ pub const HELP_NATIONAL: Entry = Entry {
                 "A service of yours on this machine that others call through X-Road, may be repeated: soap:TraCuuHoSo=http://127.0.0.1:8000/service",
             ),
         ),
+        ("slow", t("Lỗi slow làm chậm bao lâu: \"5 s\"", "How late an answer comes by the fault slow: \"5 s\"")),
         ("tls", t("Nói TLS với chứng thư tự cấp", "Speak TLS with a certificate of its own")),
         (
             "authority",
@@ -115,9 +123,16 @@ texts! {
     SCRIPT_FIX = "ghi như: --script 'H37=01:2s,03:1min,recall:5s'; * là mọi cơ quan; không ghi trạng thái là im lặng", "write it as in: --script 'H37=01:2s,03:1min,recall:5s'; * is every body; one without statuses is silent";
     SCRIPT_FORM = "kịch bản ghi là cơ-quan=trạng-thái:sau,…", "a script is written body=status:after,…";
     SCRIPT_BODY = "cơ quan là một mã, hoặc * cho mọi cơ quan", "the body is a code, or * for every body";
-    SCRIPT_STATUS = "trạng thái là một trong 01 đến 06, 13, 15, 16, hoặc recall", "a status is one of 01 to 06, 13, 15 and 16, or recall";
+    SCRIPT_STATUS = "trạng thái là một trong 01 đến 06, hoặc recall", "a status is one of 01 to 06, or recall";
     SCRIPT_SPAN = "thời gian là một số và đơn vị ms, s, min, h hoặc d", "a span is a number and a unit: ms, s, min, h or d";
+    SCRIPT_STRANGE = "danh bạ không có mã này (mã ngắn, như H37), hoặc đó là hệ thống của bạn", "the directory has no such code (the short one, as H37), or it is a system of yours";
+    SCRIPT_STRANGE_FIX = "xem danh bạ: curl http://127.0.0.1:18089/listClients; mã của bạn ghi ở --system", "see who is there: curl http://127.0.0.1:18089/listClients; your own codes stand in --system";
     SCRIPT_MANY = "một kịch bản có tối đa {most} trạng thái", "a script has {most} statuses at most";
+
+    SYSTEM = "{system} không phải là mã của một hệ thống.", "{system} is no code of a system.";
+    SYSTEM_FIX = "ghi mã của cơ quan, như H41.101", "write the code of a body, as H41.101";
+    SPAN = "{span} không phải là một khoảng thời gian.", "{span} is no span of time.";
+    SPAN_FIX = "ghi như: --slow \"5 s\"", "write it as in: --slow \"5 s\"";
 
     CLOCK = "Đồng hồ không đứng được ở {time}.", "The clock cannot stand at {time}.";
     CLOCK_WHY = "giờ Việt Nam ghi là 2026/11/29 08:30:15, từ tháng 7/2025 đến năm 9989", "a time of Việt Nam is written 2026/11/29 08:30:15, from July 2025 to 9989";
@@ -129,6 +144,7 @@ texts! {
     SERVICE_PROTOCOL = "giao thức là rest hoặc soap", "the protocol is rest or soap";
     SERVICE_CODE = "mã dịch vụ trống, quá dài, hoặc có ký tự không được dùng", "the code of the service is empty, too long, or has characters that may not be used";
     SERVICE_ADDRESS = "địa chỉ là http:// với 127.0.0.1 hoặc localhost, không có phần ?", "the address is http:// with 127.0.0.1 or localhost, and has no query";
+    SERVICE_TWICE = "hai dịch vụ cùng mã", "two services have the same code";
     SERVICE_MANY = "tối đa {most} dịch vụ", "there may be {most} services at most";
 
     SCENE = "Kịch bản {file} sai ở dòng {line}.", "The scene {file} is wrong in line {line}.";
@@ -181,12 +197,15 @@ pub fn of_script(lang: Lang, error: ScriptError) -> String {
     }
 }
 
-/// Why a text names no service.
-pub const fn of_provided(error: ProvidedError) -> Text {
+/// Why services are not provided.
+pub fn of_provided(lang: Lang, error: ProvidedError) -> String {
+    let plain = |text: Text| text.in_lang(lang).to_owned();
     match error {
-        ProvidedError::Form => SERVICE_FORM,
-        ProvidedError::Protocol => SERVICE_PROTOCOL,
-        ProvidedError::Code => SERVICE_CODE,
-        ProvidedError::Address => SERVICE_ADDRESS,
+        ProvidedError::Form => plain(SERVICE_FORM),
+        ProvidedError::Protocol => plain(SERVICE_PROTOCOL),
+        ProvidedError::Code => plain(SERVICE_CODE),
+        ProvidedError::Address => plain(SERVICE_ADDRESS),
+        ProvidedError::Twice => plain(SERVICE_TWICE),
+        ProvidedError::TooMany => SERVICE_MANY.fill(lang, &[("most", &PROVIDED_MAX)]),
     }
 }

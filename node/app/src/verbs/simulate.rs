@@ -4,9 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use serde_json::json;
 use simulator::{
-    ErrorNames, PROVIDED_MAX, ProvidedError, Running, Scene, ScriptError, Seed, Settings,
-    Simulator, Standing, StandingError, StartError, Switch, SwitchError, Tls,
+    ErrorNames, ProvidedError, Running, Scene, ScriptError, Seed, Settings, Simulator, Standing,
+    StandingError, StartError, Switch, SwitchError, System, Tls,
 };
+use wire::vxp::Code;
 
 use super::{Context, Done, interrupts::Interrupts};
 use crate::{
@@ -38,6 +39,16 @@ pub async fn national(context: &Context, args: &NationalArgs) -> Done {
     if args.old_error_names {
         settings.error_names = ErrorNames::Before78;
     }
+    if !args.system.is_empty() {
+        let systems = args.system.iter().map(|text| match Code::parse(text) {
+            Some(code) => Ok(System { code, secret: None }),
+            None => Err(no_system(out, text)),
+        });
+        settings.systems = systems.collect::<Result<_, _>>()?;
+    }
+    if let Some(text) = &args.slow {
+        settings.slow = simulator::parse_span(text).ok_or_else(|| no_span(out, text))?;
+    }
     for text in &args.script {
         settings.bodies.set(text.parse().map_err(|error| no_script(out, text, error))?);
     }
@@ -46,12 +57,8 @@ pub async fn national(context: &Context, args: &NationalArgs) -> Done {
         settings.clock = Arc::new(standing);
     }
     let provided = args.provide.iter();
-    let provided =
-        provided.map(|text| text.parse().map_err(|error| no_service(out, text, Some(error))));
+    let provided = provided.map(|text| text.parse().map_err(|error| no_service(out, text, error)));
     settings.provided = provided.collect::<Result<_, _>>()?;
-    if let Some(beyond) = args.provide.get(PROVIDED_MAX) {
-        return Err(no_service(out, beyond, None));
-    }
     // Listened for before anybody is told that it runs.
     let mut interrupts = Interrupts::listen().map_err(|_| not_started(out))?;
     let running = Simulator::start(settings).await.map_err(|error| failed(out, &error))?;
@@ -130,16 +137,31 @@ fn no_time(out: &Out, text: &str) -> Failure {
         .code(9905)
 }
 
-/// A service that cannot be provided: none for one that is too many.
-fn no_service(out: &Out, text: &str, error: Option<ProvidedError>) -> Failure {
-    let why = match error {
-        Some(error) => out.text(t::of_provided(error)).to_owned(),
-        None => out.fill(t::SERVICE_MANY, &[("most", &PROVIDED_MAX)]),
-    };
+fn no_service(out: &Out, text: &str, error: ProvidedError) -> Failure {
     Failure::new(Exit::Usage, out.fill(t::SERVICE, &[("service", &text)]))
-        .why(why)
+        .why(t::of_provided(out.lang, error))
         .fix(out.text(t::SERVICE_FIX))
         .code(9906)
+}
+
+fn no_system(out: &Out, text: &str) -> Failure {
+    Failure::new(Exit::Usage, out.fill(t::SYSTEM, &[("system", &text)]))
+        .fix(out.text(t::SYSTEM_FIX))
+        .code(9907)
+}
+
+fn no_span(out: &Out, text: &str) -> Failure {
+    Failure::new(Exit::Usage, out.fill(t::SPAN, &[("span", &text)]))
+        .why(out.text(t::SCRIPT_SPAN))
+        .fix(out.text(t::SPAN_FIX))
+        .code(9908)
+}
+
+fn strange_script(out: &Out, body: &str) -> Failure {
+    Failure::new(Exit::Usage, out.fill(t::SCRIPT, &[("script", &body)]))
+        .why(out.text(t::SCRIPT_STRANGE))
+        .fix(out.text(t::SCRIPT_STRANGE_FIX))
+        .code(9904)
 }
 
 fn not_started(out: &Out) -> Failure {
@@ -152,6 +174,8 @@ fn failed(out: &Out, error: &StartError) -> Failure {
             .why(out.fill(t::PORT_WHY, &[("port", port)]))
             .fix(out.text(t::PORT_FIX)),
         StartError::Fault(error) => no_fault(out, "plain-http", error),
+        StartError::Provided(error) => no_service(out, "--provide", *error),
+        StartError::Script { body } => strange_script(out, body),
         StartError::Certificate(_) => {
             not_started(out).why(out.text(t::CERTIFICATE_WHY)).fix(out.text(t::CERTIFICATE_FIX))
         }
