@@ -301,7 +301,7 @@ macro_rules! of_doors {
     )*};
 }
 
-of_doors!(door, gate, history, hold, pickup, receipts, registry);
+of_doors!(cluster_key, door, gate, history, hold, intake, members, pickup, receipts, registry);
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {

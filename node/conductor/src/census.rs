@@ -10,7 +10,13 @@ use machine::{PacketRow, Reader, View};
 use model::UnitCode;
 use parking_lot::Mutex;
 
-use crate::Error;
+/// A source has all that it may have of something.
+#[derive(Debug, thiserror::Error)]
+#[error("the share of {what} is used up (at most {max})")]
+pub(crate) struct ShareUsed {
+    pub(crate) what: &'static str,
+    pub(crate) max: u64,
+}
 
 /// What one source may have under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,19 +113,19 @@ impl Census {
     }
 
     /// Takes a packet in, unless its source has too much under way.
-    pub(crate) fn take_in(&self, asked: &Asked<'_>, max: OpenMax) -> Result<(), Error> {
+    pub(crate) fn take_in(&self, asked: &Asked<'_>, max: OpenMax) -> Result<(), ShareUsed> {
         let mut counts = self.0.lock();
         let of_source = counts.now.packets.get(asked.source);
         let most = asked.targets.iter().filter_map(|target| of_source?.get(target)).max();
         if most.is_some_and(|count| *count >= max.packets_a_target) {
             let what = "packets_to_target";
-            return Err(Error::ShareUsed { what, max: u64::from(max.packets_a_target) });
+            return Err(ShareUsed { what, max: u64::from(max.packets_a_target) });
         }
         let octets = counts.now.octets.get(asked.source).copied().unwrap_or_default();
         let more = asked.size.unwrap_or_default();
         if more > 0 && octets.saturating_add(more) > max.octets_a_unit {
             let what = "octets_of_unit";
-            return Err(Error::ShareUsed { what, max: max.octets_a_unit });
+            return Err(ShareUsed { what, max: max.octets_a_unit });
         }
         counts.now.add(asked);
         if let Some(meanwhile) = &mut counts.meanwhile {
@@ -139,7 +145,7 @@ mod tests {
         code.parse().expect("a unit")
     }
 
-    fn take_in(census: &Census, source: &str, target: &str, size: u64) -> Result<(), Error> {
+    fn take_in(census: &Census, source: &str, target: &str, size: u64) -> Result<(), ShareUsed> {
         let (source, targets) = (unit(source), [unit(target)]);
         let asked = Asked { source: &source, targets: &targets, size: Some(size) };
         census.take_in(&asked, MAX)
@@ -152,11 +158,11 @@ mod tests {
             take_in(&census, "H41.02", "H41.04", 1).expect("within its share");
         }
         let refused = take_in(&census, "H41.02", "H41.04", 1);
-        assert!(matches!(refused, Err(Error::ShareUsed { max: 3, .. })));
+        assert!(matches!(refused, Err(ShareUsed { max: 3, .. })));
         take_in(&census, "H41.02", "H41.05", 1).expect("another target");
         take_in(&census, "H41.03", "H41.04", 1000).expect("another source");
         let refused = take_in(&census, "H41.03", "H41.05", 1);
-        assert!(matches!(refused, Err(Error::ShareUsed { max: 1000, .. })));
+        assert!(matches!(refused, Err(ShareUsed { max: 1000, .. })));
     }
 
     #[test]

@@ -5,21 +5,24 @@
 //! any node. Each node follows the record; the leader takes the steps. The key goes over the mesh, from
 //! member to member, and is on the disk of whoever says that it holds it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use auth::{Signed, VerifiedCaller, Whole};
-use certs::ClusterKey;
+use certs::{ClusterKey, Keyring};
 use consensus::Role;
 use machine::{
-    ClusterKeyRecord, Command, KeyRecord, RESEALED_A_COMMAND_MAX, Resealed, RotateClusterKey,
-    StagedKey, Time, TurnClusterKey, View,
+    ClusterKeyRecord, Command, KeyRecord, RESEALED_A_COMMAND_MAX, Refusal, Resealed,
+    RotateClusterKey, StagedKey, Time, TurnClusterKey, View,
 };
 use minicbor::bytes::ByteVec;
 use model::{Digest, Grant, NodeId};
 use zeroize::Zeroizing;
 
 use crate::{
-    AUTHORITY_PURPOSE, Error, Exchange, KeyOctets, door::require, registry::secret_context,
+    authority::AUTHORITY_PURPOSE,
+    door::{self, Core, require},
+    ports::{KeyOctets, Nodes},
+    registry::secret_context,
 };
 
 /// How long the leader waits for members that do not hold a staged version yet, beyond the majority. A
@@ -54,14 +57,37 @@ impl ClusterKeyStatus {
     }
 }
 
+/// Why the cluster key does not turn.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster does not take it.
+    #[error(transparent)]
+    Door(#[from] door::Error),
+    /// A version could not be made, kept or opened.
+    #[error("a version of the cluster key failed")]
+    Certs(#[from] certs::Error),
+}
+
+/// The door of the cluster key. Cheap to clone.
+#[derive(Clone)]
+pub struct ClusterKeys {
+    core: Core,
+    ring: Arc<Keyring>,
+    nodes: Arc<dyn Nodes>,
+}
+
 fn holders_wait(record: &ClusterKeyRecord) -> Duration {
     if record.ends_tokens { ENDING_WAIT_MAX } else { HOLDERS_WAIT_MAX }
 }
 
-impl Exchange {
+impl ClusterKeys {
+    pub(crate) fn new(core: Core, ring: Arc<Keyring>, nodes: Arc<dyn Nodes>) -> Self {
+        Self { core, ring, nodes }
+    }
+
     /// How far the cluster key has turned; none before the founding.
-    pub fn cluster_key(&self) -> Option<ClusterKeyStatus> {
-        self.consensus().peek(|rows| {
+    pub fn state(&self) -> Option<ClusterKeyStatus> {
+        self.core.consensus.peek(|rows| {
             let view = View::new(rows);
             let record = view.cluster_key()?;
             Some(ClusterKeyStatus { is_resealed: view.is_resealed(record.active), record })
@@ -70,19 +96,19 @@ impl Exchange {
 
     /// Asks for a new version of the cluster key. With `ends_tokens`, tokens derived under versions
     /// before it die with the rotation, and not a day later.
-    pub async fn rotate_cluster_key(
+    pub async fn rotate(
         &self,
         caller: &Signed<Whole>,
         ends_tokens: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), door::Error> {
         let rotate = Command::RotateClusterKey(RotateClusterKey { ends_tokens });
-        self.propose_for(caller, rotate).await.map(drop)
+        self.core.propose_for(caller, rotate).await.map(drop)
     }
 
     /// A version of the cluster key for a member that lacks it. A node that the state does not know as
     /// a member gets nothing, and nobody gets a version that the state does not name yet.
-    pub fn cluster_key_for(&self, member: NodeId, version: u32) -> Option<KeyOctets> {
-        let (node, record) = self.consensus().peek(|rows| {
+    pub fn version_for(&self, member: NodeId, version: u32) -> Option<KeyOctets> {
+        let (node, record) = self.core.consensus.peek(|rows| {
             let view = View::new(rows);
             Some((view.node(member)?, view.cluster_key()?))
         })?;
@@ -91,29 +117,29 @@ impl Exchange {
         if node.removed_at.is_some() || !named {
             return None;
         }
-        Some(self.inner.parts.cluster_key.version(version)?.octets())
+        Some(self.ring.version(version)?.octets())
     }
 
     /// How long the next look at the rotation has time, if nothing happens: what is waited for is noticed
     /// when it is over.
-    pub(crate) fn cluster_key_wait(&self) -> Option<Duration> {
-        let record = self.cluster_key()?.record;
-        let waited = self.consensus().tick().since(record.staged.as_ref()?.at);
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        let record = self.state()?.record;
+        let waited = self.core.consensus.tick().since(record.staged.as_ref()?.at);
         Some(holders_wait(&record).saturating_sub(waited)).filter(|wait| !wait.is_zero())
     }
 
     /// Follows the record, and takes the next step where this node leads.
-    pub(crate) async fn keep_cluster_key(&self) -> Result<(), Error> {
-        let Some(status) = self.cluster_key() else { return Ok(()) };
+    pub(crate) async fn keep(&self) -> Result<(), Error> {
+        let Some(status) = self.state() else { return Ok(()) };
         let mut followed = self.follow(&status).await;
-        if self.consensus().status().role == Role::Leader {
+        if self.core.consensus.status().role == Role::Leader {
             followed = followed.and(self.lead(&status).await);
         }
         followed
     }
 
     async fn follow(&self, status: &ClusterKeyStatus) -> Result<(), Error> {
-        let (ring, record) = (&self.inner.parts.cluster_key, &status.record);
+        let (ring, record) = (&self.ring, &status.record);
         if ring.active() < record.active {
             self.obtain(record.active, record.check).await?;
             ring.activate(record.active)?;
@@ -128,7 +154,7 @@ impl Exchange {
             );
         }
         if let Some(staged) = &record.staged
-            && !staged.holders.contains(&self.node())
+            && !staged.holders.contains(&self.core.node)
         {
             let (version, check) = (staged.version, staged.check);
             if !ring.holds(version, check) {
@@ -146,11 +172,12 @@ impl Exchange {
     /// Sees to it that a version is held: the very one that the state means. What is here under that number may
     /// be one that was staged in vain.
     async fn obtain(&self, version: u32, check: Digest) -> Result<(), Error> {
-        let ring = &self.inner.parts.cluster_key;
+        let ring = &self.ring;
         if ring.holds(version, check) {
             return Ok(());
         }
-        let members: Vec<_> = self.present_nodes().into_iter().map(|record| record.node).collect();
+        let members: Vec<_> =
+            self.core.present_nodes().into_iter().map(|record| record.node).collect();
         Ok(ring.take_over(self.fetch(version, check, &members).await?)?)
     }
 
@@ -161,8 +188,8 @@ impl Exchange {
         check: Digest,
         holders: &[NodeId],
     ) -> Result<ClusterKey, Error> {
-        for holder in holders.iter().filter(|holder| **holder != self.node()) {
-            let Some(octets) = self.inner.parts.nodes.cluster_key(*holder, version).await else {
+        for holder in holders.iter().filter(|holder| **holder != self.core.node) {
+            let Some(octets) = self.nodes.cluster_key(*holder, version).await else {
                 continue;
             };
             let key = ClusterKey::from_octets(version, octets);
@@ -171,7 +198,7 @@ impl Exchange {
             }
             tracing::warn!(%holder, version, "another key was answered than the state names");
         }
-        Err(Error::Unavailable { retry_after: Duration::from_secs(1) })
+        Err(door::Error::Unavailable { retry_after: Duration::from_secs(1) }.into())
     }
 
     /// Takes the next step of a rotation.
@@ -180,7 +207,7 @@ impl Exchange {
         if !status.is_resealed {
             return self.reseal(record).await;
         }
-        let now = self.consensus().tick();
+        let now = self.core.consensus.tick();
         let is_due = |until: Option<Time>| until.is_some_and(|until| until.tick <= now);
         let first = record.older.first().map(|older| older.until);
         if is_due(record.tokens_until) || is_due(first) {
@@ -200,7 +227,7 @@ impl Exchange {
     /// was heard is not known, and nobody else has it before the state names it.
     async fn make_version(&self, record: &ClusterKeyRecord) -> Result<(), Error> {
         let version = record.last.saturating_add(1);
-        let (ring, random) = (&self.inner.parts.cluster_key, &self.inner.parts.random);
+        let (ring, random) = (&self.ring, &self.core.random);
         // What is staged takes the place of whatever is not active yet, and this must not be lost.
         if ring.active() != record.active {
             return Ok(());
@@ -215,28 +242,28 @@ impl Exchange {
     /// Whether a majority holds a version, and everybody else, or has had the time.
     fn is_handed_out(&self, staged: &StagedKey, wait_max: Duration) -> bool {
         let holds = |node: &NodeId| staged.holders.contains(node);
-        let members = self.consensus().peek(|rows| View::new(rows).members());
+        let members = self.core.consensus.peek(|rows| View::new(rows).members());
         let majority = members.iter().filter(|node| holds(node)).count() > members.len() / 2;
-        let waited = self.consensus().tick().since(staged.at) >= wait_max;
-        let all = self.present_nodes().iter().all(|record| holds(&record.node));
-        holds(&self.node()) && majority && (all || waited)
+        let waited = self.core.consensus.tick().since(staged.at) >= wait_max;
+        let all = self.core.present_nodes().iter().all(|record| holds(&record.node));
+        holds(&self.core.node) && majority && (all || waited)
     }
 
     /// Whether those who hold a version have been away for long, so that nobody else can get it.
     fn is_lost(&self, staged: &StagedKey) -> bool {
-        let ours = self.inner.parts.cluster_key.holds(staged.version, staged.check);
-        !ours && self.consensus().tick().since(staged.at) >= STAGED_TIME_MAX
+        let ours = self.ring.holds(staged.version, staged.check);
+        !ours && self.core.consensus.tick().since(staged.at) >= STAGED_TIME_MAX
     }
 
     /// Seals a slice of what lies under older versions anew.
     async fn reseal(&self, record: &ClusterKeyRecord) -> Result<(), Error> {
         let version = record.active;
         let (sealed, authority) = {
-            let reader = self.consensus().shared_view().await;
+            let reader = self.core.consensus.shared_view().await;
             let view = View::new(&*reader);
             (view.sealed_before(version, RESEALED_A_COMMAND_MAX), view.authority())
         };
-        let ring = &self.inner.parts.cluster_key;
+        let ring = &self.ring;
         let sealing = ring.sealing();
         if sealing.version() != version {
             return Ok(());
@@ -270,21 +297,19 @@ impl Exchange {
     fn useless_secret(&self, key: &KeyRecord) -> Zeroizing<Vec<u8>> {
         tracing::error!(key = %key.key, "the secret of a key opens for nobody; revoke it");
         let mut secret = Zeroizing::new(vec![0; 32]);
-        self.inner.parts.random.fill(&mut secret);
+        self.core.random.fill(&mut secret);
         secret
     }
 
     async fn turn(&self, step: TurnClusterKey) -> Result<(), Error> {
-        self.propose(Command::TurnClusterKey(step)).await.map(drop)
+        self.core.propose(Command::TurnClusterKey(step)).await?;
+        Ok(())
     }
 
     /// Only administrators see how far a rotation is.
-    pub fn cluster_key_status(
-        &self,
-        caller: &VerifiedCaller,
-    ) -> Result<Option<ClusterKeyStatus>, Error> {
+    pub fn status(&self, caller: &VerifiedCaller) -> Result<Option<ClusterKeyStatus>, Refusal> {
         require(caller, Grant::Admin)?;
-        Ok(self.cluster_key())
+        Ok(self.state())
     }
 }
 

@@ -7,7 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use auth::{Head, Signed, VerifiedCaller, Whole};
 use consensus::{Clock, Consensus, ProposeError};
-use machine::{ClaimSpace, ClusterRecord, Command, Outcome, Proposal, Proposer, Refusal, View};
+use machine::{
+    ClaimSpace, ClusterRecord, Command, NodeRecord, Outcome, Proposal, Proposer, Refusal, View,
+};
 use model::{CommandId, Grant, Moment, NodeId};
 
 use crate::evidence;
@@ -84,6 +86,22 @@ impl Core {
     /// The cluster's own record, once it is founded.
     pub(crate) fn cluster(&self) -> Option<ClusterRecord> {
         self.consensus.peek(|rows| View::new(rows).cluster())
+    }
+
+    /// Members that were not removed.
+    pub(crate) fn present_nodes(&self) -> Vec<NodeRecord> {
+        let nodes = self.consensus.peek(|rows| View::new(rows).nodes());
+        nodes.into_iter().filter(|record| record.removed_at.is_none()).collect()
+    }
+
+    /// Hands leadership over, so that nobody waits for an election.
+    pub(crate) async fn step_down(&self) {
+        if self.consensus.status().role == consensus::Role::Leader {
+            let handed = self.consensus.transfer_leadership().await;
+            if let Err(error) = handed {
+                tracing::warn!(%error, "leadership could not be handed over");
+            }
+        }
     }
 
     /// Waits until the state says something, for at most so long; answers whether it does.

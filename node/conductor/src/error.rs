@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use machine::Refusal;
 
-use crate::{authority, door, gate, history, hold, pickup, receipts, registry};
+use crate::{
+    authority, cluster_key, discard, door, gate, history, hold, intake, members, pickup, receipts,
+    registry,
+};
 
 /// What a door answers when it does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -205,6 +208,60 @@ impl From<hold::Error> for Error {
             hold::Error::KeyDisabled => Self::Signature(auth::Rejection::KeyDisabled),
             hold::Error::NotGranted => Self::Refused(Refusal::NotGranted),
             hold::Error::CutOff { retry_after } => Self::Unavailable { retry_after },
+        }
+    }
+}
+
+impl From<intake::Error> for Error {
+    fn from(error: intake::Error) -> Self {
+        match error {
+            intake::Error::Door(error) => error.into(),
+            intake::Error::Gate(error) => error.into(),
+            intake::Error::Hold(error) => error.into(),
+            intake::Error::Content(error) => error.into(),
+            intake::Error::TooLarge { max } => Self::TooLarge { max },
+            intake::Error::OffsetMismatch { offset } => Self::OffsetMismatch { offset },
+            intake::Error::SpaceBusy => Self::SpaceBusy,
+            intake::Error::ContentGone => Self::ContentGone,
+            intake::Error::ContentIncomplete { have, want } => {
+                Self::ContentIncomplete { have, want }
+            }
+            intake::Error::ShareUsed { what, max } => Self::ShareUsed { what, max },
+            intake::Error::TooMany { what, max } => Self::TooMany { what, max },
+        }
+    }
+}
+
+impl From<discard::Error> for Error {
+    fn from(error: discard::Error) -> Self {
+        match error {
+            discard::Error::Door(error) => error.into(),
+            discard::Error::Content(error) => error.into(),
+        }
+    }
+}
+
+impl From<members::Error> for Error {
+    fn from(error: members::Error) -> Self {
+        match error {
+            members::Error::Door(error) => error.into(),
+            members::Error::Gate(error) => error.into(),
+            members::Error::Authority(error) => error.into(),
+            members::Error::Certs(source) => Self::Certs(source),
+            members::Error::JoinToken => Self::JoinToken,
+            members::Error::JoinRequest { field, source } => Self::JoinRequest { field, source },
+            members::Error::OnlyCopy { node, entries, contents } => {
+                Self::OnlyCopy { node, entries, contents }
+            }
+        }
+    }
+}
+
+impl From<cluster_key::Error> for Error {
+    fn from(error: cluster_key::Error) -> Self {
+        match error {
+            cluster_key::Error::Door(error) => error.into(),
+            cluster_key::Error::Certs(source) => Self::Certs(source),
         }
     }
 }

@@ -8,7 +8,10 @@ use futures_util::future::join_all;
 use machine::{Command, NodeRecord, Outcome, Refusal, ReleaseHoldings, RemoveNode, View};
 use model::{NodeId, SpaceId};
 
-use crate::{Error, Exchange, MemberStatus, Vitals};
+use crate::{
+    members::{Error, MemberStatus, Members},
+    ports::Vitals,
+};
 
 /// Packets are looked through in pages of so many.
 const PAGE: usize = 500;
@@ -23,14 +26,14 @@ const COUNTED_MAX: usize = 1_000;
 /// clients do not notice hundreds of these.
 const RELEASED_A_COMMAND: u32 = 250;
 
-impl Exchange {
+impl Members {
     /// Takes the next steps of members that leave, as far as that goes now. Only the leader does.
     pub(crate) async fn release_leavers(&self) -> Result<(), Error> {
-        if self.consensus().status().role != Role::Leader {
+        if self.0.core.consensus.status().role != Role::Leader {
             return Ok(());
         }
         let leaving = |record: &NodeRecord| record.leaving.is_some();
-        for record in self.present_nodes().into_iter().filter(leaving) {
+        for record in self.0.core.present_nodes().into_iter().filter(leaving) {
             self.release(record.node).await?;
         }
         Ok(())
@@ -44,7 +47,7 @@ impl Exchange {
                 return Ok(());
             }
             let release = ReleaseHoldings { node, packets_max: RELEASED_A_COMMAND };
-            match self.propose(Command::ReleaseHoldings(release)).await? {
+            match self.0.core.propose(Command::ReleaseHoldings(release)).await? {
                 Outcome::HoldingsReleased { is_released: true, .. } => break,
                 // The others copy its content; the next round goes on here.
                 Outcome::HoldingsReleased { needed_for: Some(packet), .. } => {
@@ -56,19 +59,20 @@ impl Exchange {
         }
         // Consensus lets it go first: once it is removed nobody hears it any more, and its vote may be needed to
         // change who votes.
-        let status = self.consensus().status();
+        let status = self.0.core.consensus.status();
         if status.voters.contains(&node) || status.learners.contains(&node) {
-            if node == self.node() {
+            if node == self.0.core.node {
                 // The next leader goes on.
-                self.step_down().await;
+                self.0.core.step_down().await;
                 return Ok(());
             }
-            if let Err(error) = self.consensus().remove(node).await {
+            if let Err(error) = self.0.core.consensus.remove(node).await {
                 tracing::warn!(%node, %error, "a node that leaves still votes");
                 return Ok(());
             }
         }
-        self.propose(Command::RemoveNode(RemoveNode { node })).await.map(drop)
+        self.0.core.propose(Command::RemoveNode(RemoveNode { node })).await?;
+        Ok(())
     }
 
     /// A content that the next command would take off a leaving member, and that too few members have.
@@ -77,7 +81,7 @@ impl Exchange {
     /// because its disk goes, say, leaves nothing with them. So they are asked.
     async fn held_by_too_few(&self, node: NodeId) -> Option<SpaceId> {
         let (members, spaces) = {
-            let reader = self.consensus().shared_view().await;
+            let reader = self.0.core.consensus.shared_view().await;
             let view = View::new(&*reader);
             let leaving = view.node(node)?.leaving?;
             // Who is given up is not waited for.
@@ -105,19 +109,19 @@ impl Exchange {
     }
 
     async fn holdings_of(&self, member: NodeId, spaces: Vec<SpaceId>) -> Option<Vec<Holding>> {
-        if member != self.node() {
-            return self.content().ask_holdings(member, spaces).await;
+        if member != self.0.core.node {
+            return self.0.content.ask_holdings(member, spaces).await;
         }
         let mut holdings = Vec::with_capacity(spaces.len());
         for space in spaces {
-            holdings.push(self.content().holding(space).await);
+            holdings.push(self.0.content.holding(space).await);
         }
         Some(holdings)
     }
 
     /// Notes in a status which members have told of entries that no other holds.
     pub(crate) fn tell_who_holds_more(&self, members: &mut [MemberStatus]) {
-        for (node, heard) in self.consensus().heard() {
+        for (node, heard) in self.0.core.consensus.heard() {
             let theirs = members
                 .iter()
                 .filter(|member| member.record.node != node)
@@ -138,7 +142,7 @@ impl Exchange {
     /// Refuses where entries or contents would be lost with a member, as far as the others that
     /// answer can tell.
     pub(crate) async fn nothing_goes_with(&self, node: NodeId) -> Result<(), Error> {
-        let others = self.present_nodes().into_iter().map(|record| record.node);
+        let others = self.0.core.present_nodes().into_iter().map(|record| record.node);
         let others: Vec<NodeId> = others.filter(|other| *other != node).collect();
         let asked = others.iter().map(|other| self.vitals_of(*other));
         let vitals: Vec<Option<Vitals>> = join_all(asked).await;
@@ -146,15 +150,16 @@ impl Exchange {
         let answer = others.into_iter().zip(&vitals).filter(|(_, vitals)| vitals.is_some());
         let alive: BTreeSet<NodeId> = answer.map(|(other, _)| other).collect();
         // Those who vote without it must be able to go on: what has begun to leave is not taken back.
-        let voters = self.consensus().status().voters.into_iter().filter(|voter| *voter != node);
+        let voters =
+            self.0.core.consensus.status().voters.into_iter().filter(|voter| *voter != node);
         let (alive_count, count) = voters.fold((0, 0), |(alive_count, count), voter| {
             (alive_count + usize::from(alive.contains(&voter)), count + 1)
         });
         if alive_count * 2 <= count {
-            return Err(Error::Refused(Refusal::NodeNeeded));
+            return Err(Error::from(Refusal::NodeNeeded));
         }
 
-        let heard = self.consensus().heard().into_iter().find(|(heard, _)| *heard == node);
+        let heard = self.0.core.consensus.heard().into_iter().find(|(heard, _)| *heard == node);
         let entries = heard.is_some_and(|(_, heard)| {
             matches!(heard.standing, Standing::Apart(_))
                 || heard.committed > theirs.saturating_add(1)
@@ -167,10 +172,10 @@ impl Exchange {
     }
 
     async fn vitals_of(&self, node: NodeId) -> Option<Vitals> {
-        if node == self.node() {
-            return Some(self.inner.parts.nodes.own_vitals());
+        if node == self.0.core.node {
+            return Some(self.0.nodes.own_vitals());
         }
-        self.inner.parts.nodes.vitals(node).await
+        self.0.nodes.vitals(node).await
     }
 
     /// How many live contents this member holds and none of those that are alive does.
@@ -178,7 +183,7 @@ impl Exchange {
         let (mut after, mut looked_at, mut count) = (None, 0, 0);
         loop {
             let (last, only) = {
-                let reader = self.consensus().shared_view().await;
+                let reader = self.0.core.consensus.shared_view().await;
                 let view = View::new(&*reader);
                 let live = view.live(after, PAGE);
                 let only = live.iter().filter(|packet| {

@@ -12,7 +12,7 @@
 mod authority;
 mod backlog;
 mod census;
-mod cluster_key;
+pub mod cluster_key;
 mod directory;
 mod discard;
 pub mod door;
@@ -26,11 +26,11 @@ mod handed;
 pub mod history;
 pub mod hold;
 mod hub;
-mod intake;
+pub mod intake;
 mod leaving;
 mod loops;
 mod lost;
-mod members;
+pub mod members;
 mod notices;
 mod packets;
 pub mod pickup;
@@ -43,34 +43,36 @@ mod sessions;
 mod sweep;
 mod tokens;
 mod upload;
+mod voters;
 mod words;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use certs::Keyring;
 use consensus::Consensus;
 use content::Content;
-use model::{Histogram, Moment, NodeId, SpaceId, Stage, Tick};
+use model::{Moment, NodeId, SpaceId, Stage, Tick};
 use parking_lot::Mutex;
 
-use crate::{backlog::Backlog, door::Core};
+use crate::door::Core;
 
 pub use authority::{AUTHORITY_PURPOSE, Authorities, AuthorityDoor};
 pub use census::OpenMax;
-pub use cluster_key::ClusterKeyStatus;
+pub use cluster_key::{ClusterKeyStatus, ClusterKeys};
 pub use directory::{Directory, StrangeUnit};
+pub use discard::Discards;
 pub use door::Random;
 pub use error::Error;
 pub use feed::{Begin, End, FeedStream, Reader, Told};
 pub use fetches::HandedPart;
 pub use gate::{Bearer, Gate};
 pub use history::{HistoryLog, HistoryStatus, Past, history_keys};
-pub use intake::{Accepted, OpenRequest, Opened, Submission};
+pub use intake::{Accepted, Intake, ONE_ROUND_MAX, OpenRequest, Opened, Submission};
 pub use loops::Conductor;
 pub use lost::Lost;
 pub use members::{
-    Admission, DISK_FREE_WARNED_PERCENT, JOIN_TOKEN_TIME_MAX, JoinRequest, MemberStatus, Status,
-    TRUST_AHEAD_WARNED_MS, TRUST_BEHIND_WARNED_MS, Warning,
+    Admission, DISK_FREE_WARNED_PERCENT, JOIN_TOKEN_TIME_MAX, JoinRequest, MemberStatus, Members,
+    Status, TRUST_AHEAD_WARNED_MS, TRUST_BEHIND_WARNED_MS, Warning,
 };
 pub use notices::{Behind, Heard, Notices, Waiting};
 pub use packets::Packets;
@@ -83,12 +85,6 @@ pub use sessions::UPLOADS_MAX;
 pub use tokens::{DownloadToken, SpaceToken};
 pub use upload::{NewUpload, SpaceAccess, SpaceStatus, Upload};
 pub use words::{Health, MemberRole, WarningKind};
-
-/// The largest content that may travel inside the first request: what the store takes whole (1 MiB).
-///
-/// It is held in memory, sealed once, until a majority has it; with the sealed copy that stays far
-/// under the 8 MiB that one transfer may take.
-pub const ONE_ROUND_MAX: usize = content::SMALL_MAX;
 
 /// What the conductor is made of.
 pub struct Parts {
@@ -113,7 +109,7 @@ pub struct Parts {
     /// The largest content, in octets of plaintext.
     pub content_max: u64,
     /// How long a packet stays in the state after its end; then the history alone knows it.
-    pub ended_kept: std::time::Duration,
+    pub ended_kept: Duration,
     /// What one source may have under way.
     pub open_max: OpenMax,
     /// Contents that this node takes in at once, [`UPLOADS_MAX`] at the most.
@@ -132,92 +128,103 @@ pub struct Exchange {
 }
 
 struct Inner {
-    parts: Parts,
     core: Core,
+    content: Content,
+    nodes: Arc<dyn Nodes>,
+    ended_kept: Duration,
+    gate: Arc<Gate>,
+    authority: Arc<AuthorityDoor>,
+    cluster_keys: ClusterKeys,
+    members: Members,
     registry: Registry,
     directory: Directory,
-    lost: Lost,
-    notices: Notices,
-    past: Past,
+    intake: Intake,
+    pickups: Pickups,
     packets: Packets,
     receipts: Receipts,
+    past: Past,
+    lost: Lost,
+    notices: Notices,
     hub: hub::Hub,
-    uploads: sessions::Uploads,
-    census: census::Census,
-    gate: Arc<Gate>,
-    authority: AuthorityDoor,
-    pickups: Pickups,
-    discards: Backlog<SpaceId>,
-    unwanted: Backlog<SpaceId>,
+    discards: Discards,
+    voters: voters::Voters,
+    uploads: Arc<sessions::Uploads>,
+    census: Arc<census::Census>,
     unclaimed: Mutex<Unclaimed>,
     /// When the log last said that contents are gone or not found.
     missing_said: Mutex<Option<tokio::time::Instant>>,
-    /// Held by whoever tells the content store who votes.
-    telling: Mutex<()>,
-    path: Path,
-}
-
-/// How long a packet that is sent in one round takes here.
-#[derive(Default)]
-struct Path {
-    /// Whether it will be taken is foreseen, and its content is sealed, or copied where it goes ahead.
-    prepare: Histogram,
-    /// The cluster's answer to the command is awaited.
-    propose: Histogram,
 }
 
 impl Exchange {
     /// Opens the doors; [`Conductor::run`] does what must be done behind them.
     pub fn new(parts: Parts) -> Self {
+        let Parts { content, cluster_key: ring, nodes, .. } = parts;
         let core = Core {
             node: parts.node,
-            consensus: parts.consensus.clone(),
-            clock: parts.clock.clone(),
-            random: parts.random.clone(),
+            consensus: parts.consensus,
+            clock: parts.clock,
+            random: parts.random,
         };
-        let hub = hub::Hub::default();
-        let past = Past::new(
-            core.clone(),
-            parts.history.clone(),
-            parts.nodes.clone(),
-            parts.facts_wanted.clone(),
-        );
+        let (hub, voters) =
+            (hub::Hub::default(), voters::Voters::new(core.clone(), content.clone()));
+        let past = Past::new(core.clone(), parts.history, nodes.clone(), parts.facts_wanted);
         let packets = Packets::new(core.clone(), past.clone());
-        let keyring = parts.cluster_key.clone();
-        let gate = Gate::new(core.clone(), keyring.clone(), parts.public_names.clone());
-        let gate = Arc::new(gate);
-        let pickups = Pickups::new(
-            core.clone(),
-            gate.clone(),
-            parts.content.clone(),
-            keyring.clone(),
-            parts.nodes.clone(),
-        );
-        Self {
-            inner: Arc::new(Inner {
-                gate,
-                pickups,
-                authority: AuthorityDoor::new(core.clone(), keyring.clone()),
-                registry: Registry::new(core.clone(), keyring.clone()),
-                directory: Directory::new(core.clone()),
-                lost: Lost::new(core.clone()),
-                notices: Notices::new(core.clone(), hub.clone()),
-                hub,
-                receipts: Receipts::new(core.clone(), past.clone(), packets.clone(), keyring),
-                past,
-                packets,
-                core,
-                uploads: sessions::Uploads::new(parts.uploads_max),
-                parts,
-                census: census::Census::default(),
-                discards: Backlog::new(backlog::DISCARDS_MAX),
-                unwanted: Backlog::new(backlog::DISCARDS_MAX),
-                unclaimed: Mutex::default(),
-                missing_said: Mutex::default(),
-                telling: Mutex::default(),
-                path: Path::default(),
-            }),
-        }
+        let gate = Arc::new(Gate::new(core.clone(), ring.clone(), parts.public_names));
+        let authority = Arc::new(AuthorityDoor::new(core.clone(), ring.clone()));
+        let cluster_keys = ClusterKeys::new(core.clone(), ring.clone(), nodes.clone());
+        let discards = Discards::new(core.clone(), content.clone(), nodes.clone());
+        let uploads = Arc::new(sessions::Uploads::new(parts.uploads_max));
+        let census = Arc::new(census::Census::default());
+        let intake = Intake::new(intake::Needs {
+            core: core.clone(),
+            gate: gate.clone(),
+            content: content.clone(),
+            cluster_key: ring.clone(),
+            uploads: uploads.clone(),
+            census: census.clone(),
+            discards: discards.clone(),
+            voters: voters.clone(),
+            content_max: parts.content_max,
+            open_max: parts.open_max,
+        });
+        let members = Members(members::Needs {
+            core: core.clone(),
+            gate: gate.clone(),
+            authority: authority.clone(),
+            cluster_keys: cluster_keys.clone(),
+            content: content.clone(),
+            ring: ring.clone(),
+            nodes: nodes.clone(),
+        });
+        let pickups =
+            Pickups::new(core.clone(), gate.clone(), content.clone(), ring.clone(), nodes.clone());
+        let inner = Inner {
+            registry: Registry::new(core.clone(), ring.clone()),
+            directory: Directory::new(core.clone()),
+            lost: Lost::new(core.clone()),
+            notices: Notices::new(core.clone(), hub.clone()),
+            receipts: Receipts::new(core.clone(), past.clone(), packets.clone(), ring.clone()),
+            content,
+            nodes,
+            ended_kept: parts.ended_kept,
+            core,
+            gate,
+            authority,
+            cluster_keys,
+            members,
+            intake,
+            pickups,
+            packets,
+            past,
+            hub,
+            discards,
+            voters,
+            uploads,
+            census,
+            unclaimed: Mutex::default(),
+            missing_said: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// This node.
@@ -227,8 +234,7 @@ impl Exchange {
 
     /// How long packets take here and in the consensus, by stage, since the start.
     pub fn stages(&self) -> Vec<Stage> {
-        let Path { prepare, propose } = &self.inner.path;
-        let mut stages = vec![prepare.stage("prepare"), propose.stage("propose")];
+        let mut stages = self.intake().stages();
         stages.extend(self.consensus().stages());
         stages
     }
@@ -273,6 +279,26 @@ impl Exchange {
         &self.inner.packets
     }
 
+    /// The door of sources.
+    pub fn intake(&self) -> &Intake {
+        &self.inner.intake
+    }
+
+    /// The door of members.
+    pub fn members(&self) -> &Members {
+        &self.inner.members
+    }
+
+    /// The door of the cluster key.
+    pub fn cluster_keys(&self) -> &ClusterKeys {
+        &self.inner.cluster_keys
+    }
+
+    /// Contents that nothing names.
+    pub fn discards(&self) -> &Discards {
+        &self.inner.discards
+    }
+
     /// The door of targets.
     pub fn pickups(&self) -> &Pickups {
         &self.inner.pickups
@@ -303,20 +329,7 @@ impl Exchange {
     }
 
     fn content(&self) -> &Content {
-        &self.inner.parts.content
-    }
-
-    fn random_bits(&self) -> u128 {
-        self.core().random_bits()
-    }
-
-    /// Proposes a caller's command; its nonce rides in it.
-    async fn propose_for(
-        &self,
-        caller: &auth::Signed<auth::Whole>,
-        command: machine::Command,
-    ) -> Result<machine::Outcome, Error> {
-        Ok(self.core().propose_for(caller, command).await?)
+        &self.inner.content
     }
 
     /// Proposes a command of this node itself.

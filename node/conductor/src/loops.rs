@@ -121,7 +121,7 @@ impl Wakes {
 async fn listen(exchange: Exchange, wakes: Wakes) {
     let mut effects = exchange.consensus().subscribe();
     let mut replaced = exchange.consensus().watch_replaced();
-    exchange.tell_voters();
+    exchange.inner.voters.tell();
     loop {
         tokio::select! {
             heard = effects.recv() => match heard {
@@ -134,7 +134,7 @@ async fn listen(exchange: Exchange, wakes: Wakes) {
                 }
                 Err(RecvError::Lagged(_)) => {
                     exchange.inner.hub.wake_all();
-                    exchange.tell_voters();
+                    exchange.inner.voters.tell();
                     wakes.all();
                 }
                 Err(RecvError::Closed) => return,
@@ -143,7 +143,7 @@ async fn listen(exchange: Exchange, wakes: Wakes) {
             changed = replaced.changed() => match changed {
                 Ok(()) => {
                     exchange.inner.hub.wake_all();
-                    exchange.tell_voters();
+                    exchange.inner.voters.tell();
                     wakes.all();
                 }
                 Err(_) => return,
@@ -156,12 +156,12 @@ fn act(exchange: &Exchange, effect: &Effect, wakes: &Wakes) {
     match effect {
         Effect::Notice { unit, position } => exchange.inner.hub.grown(unit, *position),
         Effect::Purge => wakes.purge.notify_one(),
-        Effect::Unwanted(space) => exchange.destroy_unnamed(*space),
+        Effect::Unwanted(space) => exchange.discards().destroy_unnamed(*space),
         // Streams look at their key when they are woken.
         Effect::KeyRevoked(_) => exchange.inner.hub.wake_all(),
         Effect::NodesChanged => {
             // A removed node counts no more, before consensus has let it go.
-            exchange.tell_voters();
+            exchange.inner.voters.tell();
             wakes.members.notify_one();
             wakes.leaving.notify_one();
         }
@@ -196,12 +196,9 @@ async fn purge_loop(exchange: Exchange, purge: Arc<Notify>) {
 
 async fn discard_loop(exchange: Exchange) {
     loop {
-        tokio::select! {
-            () = exchange.inner.discards.added() => {}
-            () = exchange.inner.unwanted.added() => {}
-        }
-        if let Err(error) = exchange.discard_waiting().await {
-            report("contents that nobody names could not be destroyed yet", &error);
+        exchange.discards().added().await;
+        if let Err(error) = exchange.discards().discard_waiting().await {
+            report("contents that nobody names could not be destroyed yet", &error.into());
             sleep(LOOK_EVERY).await;
         }
     }
@@ -211,15 +208,15 @@ async fn discard_loop(exchange: Exchange) {
 // for what is due.
 async fn turning_loop(exchange: Exchange, keys: Arc<Notify>) {
     loop {
-        if let Err(error) = exchange.keep_cluster_key().await {
-            report("the cluster key could not be turned yet", &error);
+        if let Err(error) = exchange.cluster_keys().keep().await {
+            report("the cluster key could not be turned yet", &error.into());
         }
         if let Err(error) = exchange.authority().keep().await {
             report("the authority could not be turned yet", &error.into());
         }
         tokio::select! {
             () = keys.notified() => {}
-            () = sleep(exchange.cluster_key_wait().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {}
+            () = sleep(exchange.cluster_keys().wait().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {}
         }
     }
 }
@@ -253,8 +250,8 @@ async fn removal_loop(exchange: Exchange, leaving: Arc<Notify>) {
             () = leaving.notified() => {}
             () = sleep(LOOK_EVERY) => {}
         }
-        if let Err(error) = exchange.release_leavers().await {
-            report("a member could not be removed yet", &error);
+        if let Err(error) = exchange.members().release_leavers().await {
+            report("a member could not be removed yet", &error.into());
         }
         exchange.take_members_out().await;
     }

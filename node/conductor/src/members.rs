@@ -1,11 +1,11 @@
 //! Members: status for operators, join tokens, the admission of a node, its removal, and the renewal
 //! of certificates (D6).
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use auth::{Signed, VerifiedCaller, Whole};
-use certs::{JoinToken, NodeRequest};
-use consensus::Role;
+use certs::{JoinToken, Keyring, NodeRequest};
+use content::Content;
 use futures_util::future::join_all;
 use machine::{
     AdmitNode, AuthorityRecord, ClusterRecord, Command, ConfirmTime, IssueJoinToken, LeaveNode,
@@ -16,8 +16,12 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{
-    Authorities, ClusterKeyStatus, Error, Exchange, Health, MemberRole, Vitals, WarningKind,
-    door::require,
+    authority::{self, Authorities, AuthorityDoor},
+    cluster_key::{ClusterKeyStatus, ClusterKeys},
+    door::{self, Core, require},
+    gate::{self, Gate},
+    ports::{Nodes, Vitals},
+    words::{Health, MemberRole, WarningKind},
 };
 
 /// The longest life of a join token; the usual one is 30 minutes.
@@ -155,14 +159,79 @@ pub struct Status {
     pub authorities: Option<Authorities>,
 }
 
-impl Exchange {
+/// Why members do not change, or a node is not certified.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules say no, or the cluster cannot be asked.
+    #[error(transparent)]
+    Door(#[from] door::Error),
+    /// This node cannot know now whether a token is known.
+    #[error(transparent)]
+    Gate(#[from] gate::Error),
+    /// The authority cannot certify.
+    #[error(transparent)]
+    Authority(#[from] authority::Error),
+    /// A certificate could not be made, or its request not be read.
+    #[error("a certificate or a sealed secret failed")]
+    Certs(#[from] certs::Error),
+    /// A join token that is not one, or not of this cluster.
+    #[error("the join token is not one of this cluster")]
+    JoinToken,
+    /// A joining node asks for what cannot be certified: its key, or the names of its hosts.
+    #[error("the joining node's request cannot be certified: {field}")]
+    JoinRequest {
+        /// The field that is wrong.
+        field: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: certs::Error,
+    },
+    /// A member that holds what no other member does.
+    #[error("node {node} may hold what no other node does")]
+    OnlyCopy {
+        /// Which node.
+        node: NodeId,
+        /// Whether it holds entries that the others lack.
+        entries: bool,
+        /// Contents that no other node that answers holds, counted up to a limit.
+        contents: usize,
+    },
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Door(refusal.into())
+    }
+}
+
+impl From<consensus::Unavailable> for Error {
+    fn from(error: consensus::Unavailable) -> Self {
+        Self::Door(error.into())
+    }
+}
+
+/// What the door of members needs.
+pub(crate) struct Needs {
+    pub(crate) core: Core,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) authority: Arc<AuthorityDoor>,
+    pub(crate) cluster_keys: ClusterKeys,
+    pub(crate) content: Content,
+    pub(crate) ring: Arc<Keyring>,
+    pub(crate) nodes: Arc<dyn Nodes>,
+}
+
+/// The door of members: how they are, how they come, how they go.
+pub struct Members(pub(crate) Needs);
+
+impl Members {
     /// The cluster as this node sees it; answered even without a majority.
     pub async fn status(&self, caller: &VerifiedCaller) -> Result<Status, Error> {
         require(caller, Grant::Admin)?;
-        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
-        let status = self.consensus().status();
-        let now = self.now();
-        let nodes = self.consensus().peek(|rows| View::new(rows).nodes());
+        let cluster = self.0.core.cluster().ok_or(Error::from(Refusal::NotFounded))?;
+        let status = self.0.core.consensus.status();
+        let now = self.0.core.now();
+        let nodes = self.0.core.consensus.peek(|rows| View::new(rows).nodes());
         let mut members: Vec<_> =
             join_all(nodes.into_iter().map(|record| self.member_status(record, &status))).await;
         self.tell_who_holds_more(&mut members);
@@ -172,12 +241,12 @@ impl Exchange {
             (all + 1, alive + usize::from(member.takes_part()))
         });
         let majority = voter_count / 2 + 1;
-        let fresh = self.consensus().fresh().is_ok();
+        let fresh = self.0.core.consensus.fresh().is_ok();
         let all_well = members.iter().filter(present).all(|member| member.vitals.is_some());
         let trusted_ahead_ms = self.trusted_ahead_ms();
         let mut warnings = warnings(&members);
         warnings.extend(self.warning_of_time(trusted_ahead_ms));
-        let rows = self.consensus().shared_view().await;
+        let rows = self.0.core.consensus.shared_view().await;
         for member in &mut members {
             member.purge_debt_count = View::new(&*rows).debt_count(member.record.node);
         }
@@ -185,7 +254,7 @@ impl Exchange {
         if lost_count > 0 {
             let value = lost_count as i64;
             let (kind, note) = (WarningKind::ContentLost, String::new());
-            warnings.push(Warning { kind, node: self.node(), value, note });
+            warnings.push(Warning { kind, node: self.0.core.node, value, note });
         }
         Ok(Status {
             cluster,
@@ -203,8 +272,8 @@ impl Exchange {
             members,
             lost_count,
             warnings,
-            cluster_key: self.cluster_key(),
-            authorities: self.authority().authorities(),
+            cluster_key: self.0.cluster_keys.state(),
+            authorities: self.0.authority.authorities(),
         })
     }
 
@@ -213,11 +282,11 @@ impl Exchange {
         let asked = Instant::now();
         let vitals = match node {
             _ if record.removed_at.is_some() => None,
-            node if node == self.node() => Some(self.inner.parts.nodes.own_vitals()),
-            node => self.inner.parts.nodes.vitals(node).await,
+            node if node == self.0.core.node => Some(self.0.nodes.own_vitals()),
+            node => self.0.nodes.vitals(node).await,
         };
         // The answer was made somewhere between asking and now: the middle is the best guess.
-        let middle = self.now().minus(asked.elapsed() / 2);
+        let middle = self.0.core.now().minus(asked.elapsed() / 2);
         MemberStatus {
             role: match () {
                 () if record.removed_at.is_some() => MemberRole::Removed,
@@ -239,14 +308,14 @@ impl Exchange {
 
     /// What clocks show, for whoever is at this node: nobody signs for it.
     pub async fn clocks(&self) -> Clocks {
-        let status = self.consensus().status();
-        let nodes = self.consensus().peek(|rows| View::new(rows).nodes());
+        let status = self.0.core.consensus.status();
+        let nodes = self.0.core.consensus.peek(|rows| View::new(rows).nodes());
         let present = nodes.into_iter().filter(|record| record.removed_at.is_none());
         let asked = present.map(|record| self.member_status(record, &status));
         let members = join_all(asked).await.into_iter();
         Clocks {
-            own: self.inner.parts.clock.now(),
-            date: self.now(),
+            own: self.0.core.clock.now(),
+            date: self.0.core.now(),
             trusted_ahead_ms: self.trusted_ahead_ms(),
             nodes: members
                 .map(|member| (member.record.node, member.record.now.name, member.clock_offset_ms))
@@ -257,11 +326,12 @@ impl Exchange {
     /// Whoever is at this node has seen that the clocks are right; see [`machine::ConfirmTime`].
     pub async fn confirm_time(&self) -> Result<(), Error> {
         let confirm = Command::ConfirmTime(ConfirmTime {});
-        self.propose(confirm).await.map(|_| ())
+        self.0.core.propose(confirm).await?;
+        Ok(())
     }
 
     fn trusted_ahead_ms(&self) -> Option<i64> {
-        self.consensus().peek(|rows| {
+        self.0.core.consensus.peek(|rows| {
             let view = View::new(rows);
             let (trusted, _) = view.trusted()?;
             Some(trusted.0 as i64 - view.clock().date.0 as i64)
@@ -274,26 +344,31 @@ impl Exchange {
             ahead if ahead < -TRUST_BEHIND_WARNED_MS => WarningKind::TimeBehind,
             _ => return None,
         };
-        Some(Warning { kind, node: self.node(), value: trusted_ahead_ms?, note: String::new() })
+        Some(Warning {
+            kind,
+            node: self.0.core.node,
+            value: trusted_ahead_ms?,
+            note: String::new(),
+        })
     }
 
     /// Whether this node can take requests now, and if not, why.
     pub fn ready(&self) -> Result<(), Vec<&'static str>> {
         let mut reasons = Vec::new();
-        if self.cluster().is_none() {
+        if self.0.core.cluster().is_none() {
             reasons.push("not_founded");
         }
-        if self.consensus().fresh().is_err() {
+        if self.0.core.consensus.fresh().is_err() {
             reasons.push("no_majority");
         }
-        if *self.content().failed().borrow() {
+        if *self.0.content.failed().borrow() {
             reasons.push("content_store_failed");
         }
-        let standing = self.consensus().status().standing;
+        let standing = self.0.core.consensus.status().standing;
         if !standing.is_full() {
             reasons.push(standing.word());
         }
-        if self.gate().lacks_cluster_key() {
+        if self.0.gate.lacks_cluster_key() {
             reasons.push("cluster_key_missing");
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
@@ -307,21 +382,21 @@ impl Exchange {
     ) -> Result<(Zeroizing<String>, Moment), Error> {
         require(caller, Grant::Admin)?;
         // A node that is behind would pin an authority that is none any more.
-        self.consensus().read_index().await?;
-        self.authority().rotated().await;
+        self.0.core.consensus.read_index().await?;
+        self.0.authority.rotated().await;
         let authority = self.authority_record()?;
-        let random = &self.inner.parts.random;
+        let random = &self.0.core.random;
         let token = JoinToken::generate(&authority.certificate, &mut |octets| random.fill(octets));
-        let expires_at = self.now().plus(valid.min(JOIN_TOKEN_TIME_MAX));
+        let expires_at = self.0.core.now().plus(valid.min(JOIN_TOKEN_TIME_MAX));
         let secret_digest = token.secret_digest();
         let issue = Command::IssueJoinToken(IssueJoinToken { secret_digest, expires_at });
-        self.propose_for(caller, issue).await?;
+        self.0.core.propose_for(caller, issue).await?;
         Ok((Zeroizing::new(token.to_string()), expires_at))
     }
 
     /// Admits a node that shows a join token. It becomes a voter once it is up and has caught up.
     pub async fn join(&self, join: JoinRequest) -> Result<Admission, Error> {
-        let cluster = self.cluster().ok_or(Error::Refused(Refusal::NotFounded))?;
+        let cluster = self.0.core.cluster().ok_or(Error::from(Refusal::NotFounded))?;
         let authority = self.authority_record()?;
         let older = authority.older.iter().map(|older| &older.certificate);
         let is_ours = std::iter::once(&authority.certificate).chain(older);
@@ -342,15 +417,15 @@ impl Exchange {
         // It was made before the authority was rotated: whoever has the key of the older one could have
         // deceived the machine that joins.
         if !join.token.pins(&authority.certificate) {
-            return Err(Error::Refused(Refusal::TokenExpired));
+            return Err(Error::from(Refusal::TokenExpired));
         }
         // Nothing is spent by a node that cannot certify. If the authority is rotated from here on, the one that
         // the token pins vouches still: the machine that joins believes no other, and renews its
         // certificate once it runs.
-        let certifying = self.authority().open(&authority)?;
+        let certifying = self.0.authority.open(&authority)?;
         let secret_digest = join.token.secret_digest();
         let admit = AdmitNode { secret_digest, node: join.node, key };
-        let outcome = self.propose(Command::AdmitNode(admit)).await?;
+        let outcome = self.0.core.propose(Command::AdmitNode(admit)).await?;
         let Outcome::NodeAdmitted(node) = outcome else {
             unreachable!("an admitted node has a number, not {outcome:?}")
         };
@@ -361,9 +436,10 @@ impl Exchange {
             names: join.names,
             addresses: join.addresses,
         };
-        let certificate = certifying.issue(&request, self.now())?.to_vec();
-        let members = self.present_nodes().into_iter().filter(|other| other.node != node).collect();
-        let cluster_key = self.inner.parts.cluster_key.for_newcomer();
+        let certificate = certifying.issue(&request, self.0.core.now())?.to_vec();
+        let members =
+            self.0.core.present_nodes().into_iter().filter(|other| other.node != node).collect();
+        let cluster_key = self.0.ring.for_newcomer();
         let authority = authority.certificate;
         Ok(Admission { node, cluster, authority, certificate, cluster_key, members })
     }
@@ -372,21 +448,21 @@ impl Exchange {
     /// worth a proposal. The rule looks again.
     async fn check_token(&self, token: &JoinToken) -> Result<(), Error> {
         let known = || {
-            let view = View::new(self.consensus().latest());
+            let view = View::new(self.0.core.consensus.latest());
             view.join_token(&token.secret_digest()).map(|token| (token, view.clock()))
         };
         let found = match known() {
             // It may have been issued at another node a moment ago.
             None => {
-                self.gate().look_for_strangers().await?;
+                self.0.gate.look_for_strangers().await?;
                 known()
             }
             found => found,
         };
-        let (token, clock) = found.ok_or(Error::Refused(Refusal::TokenUnknown))?;
+        let (token, clock) = found.ok_or(Error::from(Refusal::TokenUnknown))?;
         match token.node {
-            Some(_) => Err(Error::Refused(Refusal::TokenUsed)),
-            None if clock.tick >= token.expires_tick => Err(Error::Refused(Refusal::TokenExpired)),
+            Some(_) => Err(Error::from(Refusal::TokenUsed)),
+            None if clock.tick >= token.expires_tick => Err(Error::from(Refusal::TokenExpired)),
             None => Ok(()),
         }
     }
@@ -396,12 +472,12 @@ impl Exchange {
     pub fn renew_certificate(&self, request: &NodeRequest) -> Result<Vec<u8>, Error> {
         let authority = self.authority_record()?;
         let asked = certs::requested_key(&request.request)?;
-        let record = self.consensus().peek(|rows| View::new(rows).node(request.node));
+        let record = self.0.core.consensus.peek(|rows| View::new(rows).node(request.node));
         let is_member = |record: &NodeRecord| record.removed_at.is_none() && record.key == asked;
         if !record.as_ref().is_some_and(is_member) {
-            return Err(Error::Refused(Refusal::NodeUnknown));
+            return Err(Error::from(Refusal::NodeUnknown));
         }
-        Ok(self.authority().open(&authority)?.issue(request, self.now())?.to_vec())
+        Ok(self.0.authority.open(&authority)?.issue(request, self.0.core.now())?.to_vec())
     }
 
     /// Removes a member for ever; its certificate is worth nothing from then on. A member that holds
@@ -416,57 +492,52 @@ impl Exchange {
         force: bool,
     ) -> Result<(), Error> {
         require(caller, Grant::Admin)?;
-        let record = self.consensus().peek(|rows| View::new(rows).node(node));
+        let record = self.0.core.consensus.peek(|rows| View::new(rows).node(node));
         if !force && record.is_some_and(|record| record.leaving.is_none()) {
             self.nothing_goes_with(node).await?;
         }
         // What a node that answers holds is copied, and not given up.
-        let gives_up = force && self.inner.parts.nodes.vitals(node).await.is_none();
-        let leave = LeaveNode { node, gives_up: gives_up && node != self.node() };
-        self.propose_for(caller, Command::LeaveNode(leave)).await?;
+        let gives_up = force && self.0.nodes.vitals(node).await.is_none();
+        let leave = LeaveNode { node, gives_up: gives_up && node != self.0.core.node };
+        self.0.core.propose_for(caller, Command::LeaveNode(leave)).await?;
         let removed = || {
-            let record = View::new(self.consensus().latest()).node(node);
+            let record = View::new(self.0.core.consensus.latest()).node(node);
             record.is_none_or(|record| !record.is_present())
         };
-        if self.core().until(REMOVAL_WAIT, removed).await {
+        if self.0.core.until(REMOVAL_WAIT, removed).await {
             return Ok(());
         }
         // A node that is removed may not hear of it: another one knows.
-        match node == self.node() || self.gate().fresh().is_err() {
-            true => Err(Error::Unknown),
-            false => Err(Error::Refused(Refusal::NodeNeeded)),
+        match node == self.0.core.node || self.0.gate.fresh().is_err() {
+            true => Err(door::Error::Unknown.into()),
+            false => Err(Error::from(Refusal::NodeNeeded)),
         }
     }
 
     /// Tells the cluster this node's present addresses and version, where they have changed.
     pub async fn announce(&self, now: NewNode) -> Result<(), Error> {
-        let node = self.node();
-        let known = self.consensus().peek(|rows| View::new(rows).node(node));
+        let node = self.0.core.node;
+        let known = self.0.core.consensus.peek(|rows| View::new(rows).node(node));
         if known.is_some_and(|record| record.now == now) {
             return Ok(());
         }
-        self.propose(Command::UpdateNode(UpdateNode { now })).await.map(drop)
+        self.0.core.propose(Command::UpdateNode(UpdateNode { now })).await?;
+        Ok(())
     }
 
     /// Members that were not removed.
-    pub fn present_nodes(&self) -> Vec<NodeRecord> {
-        let nodes = self.consensus().peek(|rows| View::new(rows).nodes());
-        nodes.into_iter().filter(|record| record.removed_at.is_none()).collect()
+    pub fn present(&self) -> Vec<NodeRecord> {
+        self.0.core.present_nodes()
     }
 
     /// Hands leadership over before a clean stop, so that nobody waits for an election.
     pub async fn step_down(&self) {
-        if self.consensus().status().role == Role::Leader {
-            let handed = self.consensus().transfer_leadership().await;
-            if let Err(error) = handed {
-                tracing::warn!(%error, "leadership could not be handed over");
-            }
-        }
+        self.0.core.step_down().await;
     }
 
     fn authority_record(&self) -> Result<AuthorityRecord, Error> {
-        let authority = View::new(self.consensus().latest()).authority();
-        authority.ok_or(Error::Refused(Refusal::NotFounded))
+        let authority = View::new(self.0.core.consensus.latest()).authority();
+        authority.ok_or(Error::from(Refusal::NotFounded))
     }
 }
 

@@ -120,7 +120,7 @@ impl Exchange {
                     count = orphans.len(),
                     "contents without a live packet are destroyed"
                 );
-                self.destroy(orphans).await?;
+                self.inner.discards.destroy(orphans).await?;
             }
             tokio::task::yield_now().await;
         }
@@ -217,7 +217,7 @@ impl Exchange {
                 holders.doubtful.push(*space);
             }
         }
-        let others = self.present_nodes().into_iter().map(|record| record.node);
+        let others = self.core().present_nodes().into_iter().map(|record| record.node);
         let asked = others.filter(|node| *node != self.node()).map(|node| {
             let spaces = spaces.clone();
             async move { (node, self.content().ask_holdings(node, spaces).await) }

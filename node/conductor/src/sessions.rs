@@ -10,7 +10,16 @@ use tokio::{
     time::Instant,
 };
 
-use crate::Error;
+/// Why a space cannot be written now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoTurn {
+    /// Its application writes as many as it may.
+    #[error("an application writes {max} spaces at most")]
+    OfApp { max: usize },
+    /// This node does.
+    #[error("a node writes {max} spaces at most")]
+    OfNode { max: usize },
+}
 
 /// Writers that a node keeps open between requests at the most: as many as its store writes at once; fewer
 /// where its memory does not reach. Beyond that the one that was idle longest gives way, which costs its upload a takeover; if none is idle,
@@ -87,19 +96,17 @@ impl Uploads {
         space: SpaceId,
         app: &AppId,
         intent: Intent,
-    ) -> Result<Turn, Error> {
+    ) -> Result<Turn, NoTurn> {
         let mut sessions = self.sessions.lock();
         if !sessions.contains_key(&space) {
             let own = |session: &Session| session.app == *app;
             if sessions.values().filter(|session| own(session)).count() >= self.an_app_max()
                 && !give_way(&mut sessions, own)
             {
-                let what = "uploads_of_application";
-                return Err(Error::ShareUsed { what, max: self.an_app_max() as u64 });
+                return Err(NoTurn::OfApp { max: self.an_app_max() });
             }
             if sessions.len() >= self.max && !give_way(&mut sessions, |_| true) {
-                let what = "uploads";
-                return Err(Error::TooMany { what, max: self.max });
+                return Err(NoTurn::OfNode { max: self.max });
             }
         }
         let session = sessions.entry(space).or_insert_with(|| Session {
@@ -169,7 +176,7 @@ mod tests {
             .map(|space| open(space, &app(1)).expect("there is room"))
             .collect();
         let refused = open(9_000, &app(1));
-        assert!(matches!(refused, Err(Error::ShareUsed { max: 32, .. })));
+        assert!(matches!(refused, Err(NoTurn::OfApp { max: 32 })));
         open(9_000, &app(2)).expect("another application has its own share");
         drop(busy);
         open(9_001, &app(1)).expect("its own idle one gives way");

@@ -42,7 +42,7 @@ impl Exchange {
             self.inner.uploads.forget(*space);
         }
         let more = spaces.len() == PURGE_BATCH_MAX;
-        self.destroy(spaces).await?;
+        self.inner.discards.destroy(spaces).await?;
         self.propose(Command::RecordPurge(RecordPurge { below })).await?;
         Ok(more)
     }
@@ -68,7 +68,7 @@ impl Exchange {
     pub(crate) async fn pass_time(&self) -> Result<(), Error> {
         let mut more = false;
         for _ in 0..PASS_TIMES_A_SWEEP_MAX {
-            let kept_ms = millis_of(self.inner.parts.ended_kept);
+            let kept_ms = millis_of(self.inner.ended_kept);
             let due = self.consensus().peek(|rows| View::new(rows).next_due(kept_ms));
             let Some(due) = due else { return Ok(()) };
             let wait = due.since(self.consensus().tick());
@@ -130,29 +130,18 @@ impl Exchange {
             return;
         }
         let stays = |record: &NodeRecord| record.leaving.is_none();
-        for record in self.present_nodes().into_iter().filter(stays) {
+        for record in self.core().present_nodes().into_iter().filter(stays) {
             let node = record.node;
             let tried = attempts.get(&node).is_some_and(|ended| ended.elapsed() < ADMIT_PAUSE);
             // Who does not answer would only be waited for.
             if status.voters.contains(&node)
                 || tried
-                || self.inner.parts.nodes.vitals(node).await.is_none()
+                || self.inner.nodes.vitals(node).await.is_none()
             {
                 continue;
             }
             tell_changed(node, self.consensus().admit(node).await);
             attempts.insert(node, Instant::now());
-        }
-    }
-
-    /// Tells the content store who votes, as the state of this node knows it: a majority of these makes a content
-    /// durable. A node that leaves, or was removed, counts no more, even while consensus still lets it go.
-    pub(crate) fn tell_voters(&self) {
-        // Whoever comes later tells what is newer.
-        let _telling = self.inner.telling.lock();
-        let voters = View::new(self.consensus().latest()).members();
-        if !voters.is_empty() {
-            self.content().set_members(self.node(), &voters);
         }
     }
 }

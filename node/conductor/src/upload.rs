@@ -14,11 +14,12 @@ use model::{AccessKey, Digest, FileName, Grant, Moment, NodeId, PacketId, SpaceI
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::{
-    Error, Exchange, SpaceToken,
     file_meta::FileMeta,
     gate,
     hold::Hold,
+    intake::{Error, Intake},
     sessions::{Intent, Open, Turn},
+    tokens::SpaceToken,
 };
 
 /// How long a request waits for another one that writes the same space. The other one is told to end, and
@@ -101,7 +102,7 @@ fn fits(open: &Open, offset: Option<u64>, size: Option<u64>) -> Result<(), Error
     }
     match (size, open.size) {
         (Some(size), announced) if size < here || announced.is_some_and(|it| it != size) => {
-            Err(Error::Refused(Refusal::SizeMismatch))
+            Err(Error::from(Refusal::SizeMismatch))
         }
         _ => Ok(()),
     }
@@ -213,7 +214,7 @@ impl Drop for Upload {
     }
 }
 
-impl Exchange {
+impl Intake {
     /// Opens a space for writing at an offset; `None` writes on wherever it stands.
     pub async fn upload(
         &self,
@@ -224,12 +225,12 @@ impl Exchange {
     ) -> Result<Upload, Error> {
         let (record, key) = self.space(space, access).await?;
         if record.sealed_at.is_some() {
-            return Err(Error::Refused(Refusal::AlreadySealed));
+            return Err(Error::from(Refusal::AlreadySealed));
         }
         let create = create.unwrap_or_default();
         let taken = self.take_space(&record, access.caller(), offset, create, Intent::Write);
         let mut upload = taken.await?;
-        upload.hold = Some(Hold::on(self.consensus(), &key, Some(Grant::Send)));
+        upload.hold = Some(Hold::on(&self.needs.core.consensus, &key, Some(Grant::Send)));
         Ok(upload)
     }
 
@@ -243,7 +244,7 @@ impl Exchange {
         let sealed = record.sealed_at.is_some();
         let offset = match record.size.filter(|_| sealed) {
             Some(size) => size,
-            None => match self.content().offset(space, self.former_members(&record)).await? {
+            None => match self.needs.content.offset(space, self.former_members(&record)).await? {
                 content::Offset::At(offset) => offset,
                 // Its writer is gone: who writes next learns from the holders where it stands.
                 // This node claims it in its own name: who only asks need not sign for a command.
@@ -269,12 +270,13 @@ impl Exchange {
         access: SpaceAccess<'_, Whole>,
     ) -> Result<(), Error> {
         let (record, _) = self.space(space, access).await?;
-        self.inner.uploads.forget(space);
+        self.needs.uploads.forget(space);
         let abandon = Command::AbandonSpace(machine::AbandonSpace { space: record.space });
         match access.caller() {
-            None => self.propose(abandon).await.map(drop),
-            Some(caller) => self.propose_for(caller, abandon).await.map(drop),
-        }
+            None => self.needs.core.propose(abandon).await?,
+            Some(caller) => self.needs.core.propose_for(caller, abandon).await?,
+        };
+        Ok(())
     }
 
     /// The live packet of a space, and the access key that may write it: one that signs, or one whose
@@ -285,26 +287,28 @@ impl Exchange {
         access: SpaceAccess<'_, Part>,
     ) -> Result<(PacketRow, AccessKey), Error> {
         let (key, stranger) = match access {
-            SpaceAccess::Caller(caller) => (caller.key().clone(), Refusal::SpaceUnknown.into()),
+            SpaceAccess::Caller(caller) => {
+                (caller.key().clone(), Error::from(Refusal::SpaceUnknown))
+            }
             SpaceAccess::Token(token) => {
                 let key =
-                    self.gate().key_of_token(|ring| SpaceToken::holder(ring, space, token))?;
-                (key, Error::TokenInvalid)
+                    self.needs.gate.key_of_token(|ring| SpaceToken::holder(ring, space, token))?;
+                (key, gate::Error::TokenInvalid.into())
             }
         };
-        self.gate().fresh()?;
-        self.consensus().read_index().await?;
-        let record = self.consensus().peek(|rows| {
+        self.needs.gate.fresh()?;
+        self.needs.core.consensus.read_index().await?;
+        let record = self.needs.core.consensus.peek(|rows| {
             let view = View::new(rows);
             // Writing on into an open space is no command, so nobody else asks for the grant.
             let holder = gate::holder(view, &key, Grant::Send)?;
             let record = view.packet_of_space(space);
-            let record = record.ok_or(Error::Refused(Refusal::SpaceUnknown))?;
+            let record = record.ok_or(Error::from(Refusal::SpaceUnknown))?;
             if record.source != holder.unit {
                 return Err(stranger);
             }
             if !view.may_act(&holder.app, &record) {
-                return Err(Error::Refused(Refusal::TargetNotGranted));
+                return Err(Error::from(Refusal::TargetNotGranted));
             }
             Ok(record)
         })?;
@@ -325,7 +329,7 @@ impl Exchange {
         intent: Intent,
     ) -> Result<Upload, Error> {
         let Turn { writer, newer } =
-            self.inner.uploads.session(record.space, &record.app, intent)?;
+            self.needs.uploads.session(record.space, &record.app, intent)?;
         let mut open = tokio::time::timeout(TAKE_OVER_GRACE, writer.lock_owned())
             .await
             .map_err(|_| Error::SpaceBusy)?;
@@ -348,7 +352,7 @@ impl Exchange {
             // Another node may have written between the two.
             checked(open.as_ref())?;
         }
-        let content_max = self.inner.parts.content_max;
+        let content_max = self.needs.content_max;
         let expires_at = record.due_at;
         Ok(Upload { open, newer, hold: None, content_max, expires_at, failed: false })
     }
@@ -359,10 +363,10 @@ impl Exchange {
         caller: Option<&Signed<Head>>,
         size: Option<u64>,
     ) -> Result<Claimed, Error> {
-        let claim = ClaimSpace { space: record.space, node: self.node(), size };
+        let claim = ClaimSpace { space: record.space, node: self.needs.core.node, size };
         let outcome = match caller {
-            None => self.propose(Command::ClaimSpace(claim)).await?,
-            Some(caller) => self.core().propose_upload(caller, claim).await?,
+            None => self.needs.core.propose(Command::ClaimSpace(claim)).await?,
+            Some(caller) => self.needs.core.propose_upload(caller, claim).await?,
         };
         let Outcome::SpaceClaimed { packet, epoch, size } = outcome else {
             unreachable!("a claimed space is claimed, not {outcome:?}")
@@ -379,17 +383,17 @@ impl Exchange {
         let meta = FileMeta { file_name: create.file_name }.to_bytes();
         // As of the claim: whoever took the octets before it is in the state, too. And whoever votes then is who what
         // comes is counted by.
-        self.consensus().read_index().await?;
-        self.tell_voters();
+        self.needs.core.consensus.read_index().await?;
+        self.needs.voters.tell();
         let claim = Claim { space: record.space, packet, epoch };
         let former = self.former_members(record);
-        let writer = self.content().open_writer(claim, former, meta, None).await?;
+        let writer = self.needs.content.open_writer(claim, former, meta, None).await?;
         Ok(Open { writer, epoch, packet, size })
     }
 
     /// Who voted at any time since a space was granted.
     fn former_members(&self, record: &PacketRow) -> Vec<Vec<NodeId>> {
-        self.consensus().peek(|rows| machine::former_members(rows, record))
+        self.needs.core.consensus.peek(|rows| machine::former_members(rows, record))
     }
 
     /// Finishes the content of a packet, here or after taking it over from another node.
@@ -402,13 +406,13 @@ impl Exchange {
         let differs = |announced: Option<u64>| announced.is_some_and(|it| it != size);
         // No more than was announced may come, so there is no use in waiting for it.
         if differs(record.size) {
-            return Err(Error::Refused(Refusal::SizeMismatch));
+            return Err(Error::from(Refusal::SizeMismatch));
         }
         let new = NewUpload::default();
         let mut upload = self.take_space(record, None, None, new, Intent::Write).await?;
         let have = upload.offset();
         if have > size || differs(upload.size()) {
-            return Err(Error::Refused(Refusal::SizeMismatch));
+            return Err(Error::from(Refusal::SizeMismatch));
         }
         if have < size {
             return Err(Error::ContentIncomplete { have, want: size });

@@ -126,7 +126,7 @@ impl Net {
                 && let Some((_, host)) = self.host(other)
                 && let Some(exchange) = host.exchange
             {
-                exchange.destroy_unnamed(space);
+                exchange.discards().destroy_unnamed(space);
             }
         }
     }

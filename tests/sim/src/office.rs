@@ -4,7 +4,9 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use conductor::{Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, Submission};
+use conductor::{
+    Error, Exchange, NewKey, OpenRequest, PickupProof, SpaceAccess, Submission, intake,
+};
 use futures_util::StreamExt;
 use machine::{AddApp, ExchangePolicy, NewUnit, Receipt, Request};
 use model::{
@@ -264,7 +266,7 @@ impl Office {
         let answer = self.persist("a submit", at, async |exchange: Exchange| {
             let caller =
                 self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
-            let accepted = exchange.submit(&caller, submission).await?;
+            let accepted = exchange.intake().submit(&caller, submission).await?;
             if self.world.clocks_jump() {
                 self.replays.keep(&self.world, caller, self.unit.clone());
             }
@@ -291,7 +293,7 @@ impl Office {
         let opened = self.persist("a request for a space", None, async |exchange: Exchange| {
             let caller =
                 self.world.try_sign(&exchange, &self.credentials, "POST", "/v1/packets")?;
-            exchange.open(&caller, open.clone()).await
+            Ok(exchange.intake().open(&caller, open.clone()).await?)
         });
         let opened = match opened.await {
             Some(Ok(opened)) => opened,
@@ -328,7 +330,7 @@ impl Office {
         self.ledger.takes_back(packet);
         let cancelled = self.persist("a cancellation", None, async |exchange: Exchange| {
             let caller = self.world.try_sign(&exchange, &self.credentials, "POST", "/cancel")?;
-            exchange.cancel(&caller, packet).await
+            Ok(exchange.intake().cancel(&caller, packet).await?)
         });
         match cancelled.await {
             Some(Ok(())) => self.ledger.cancelled(packet),
@@ -349,16 +351,16 @@ impl Office {
         let token = SpaceAccess::Token(opened.token.as_str());
         let length = 1 + self.world.dice().below(PIECE_MAX);
         let sent = self.persist("a piece", None, async |exchange: Exchange| {
-            let mut upload = match exchange.upload(opened.space, token, Some(from), None).await {
-                Ok(upload) => upload,
-                // Another node had more than this office was told, which is fine.
-                Err(Error::OffsetMismatch { offset }) if offset > from => return Ok(offset),
-                Err(Error::OffsetMismatch { offset }) => return Ok(offset),
-                Err(error) => return Err(error),
-            };
+            let mut upload =
+                match exchange.intake().upload(opened.space, token, Some(from), None).await {
+                    Ok(upload) => upload,
+                    // Another node had more than this office was told, which is fine.
+                    Err(intake::Error::OffsetMismatch { offset }) => return Ok(offset),
+                    Err(error) => return Err(error.into()),
+                };
             let end = (from + length).min(content.len() as u64);
             upload.write(content.slice(from as usize..end as usize)).await?;
-            upload.sync().await
+            Ok(upload.sync().await?)
         });
         match sent.await? {
             Ok(offset) => Some(offset),
@@ -373,7 +375,8 @@ impl Office {
         let digest = Digest(Sha256::digest(content).into());
         let sealed = self.persist("a commit", None, async |exchange: Exchange| {
             let caller = self.world.try_sign(&exchange, &self.credentials, "POST", "/commit")?;
-            exchange.seal(&caller, packet, digest, content.len() as u64, None).await
+            let size = content.len() as u64;
+            Ok(exchange.intake().seal(&caller, packet, digest, size, None).await?)
         });
         match sealed.await {
             Some(Ok(accepted)) => {
@@ -411,7 +414,7 @@ impl Office {
                 idempotency_key: None,
             };
             self.ledger.tried(&submission.content, submission.request.targets.clone());
-            let passed = timeout(PATIENCE, exchange.submit(&caller, &submission)).await;
+            let passed = timeout(PATIENCE, exchange.intake().submit(&caller, &submission)).await;
             self.world.count("signatures tried again");
             if let Ok(Ok(accepted)) = passed {
                 let packet = accepted.packet;

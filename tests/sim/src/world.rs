@@ -207,7 +207,8 @@ impl World {
         let caller = self.sign(&exchange, &self.0.admin, "POST", "/v1/admin/join-tokens");
         let hour = Duration::from_secs(3600);
         // The token's pin is of the authority in the state; the join itself needs no certificate here.
-        let (token, _) = exchange.join_token(&caller, hour).await.expect("an administrator asks");
+        let (token, _) =
+            exchange.members().join_token(&caller, hour).await.expect("an administrator asks");
         let token: certs::JoinToken = token.parse().expect("just made");
         let admit = machine::AdmitNode {
             secret_digest: token.secret_digest(),
@@ -313,7 +314,7 @@ impl World {
         let running = self.0.slots.lock().get_mut(&node).and_then(|slot| slot.running.take());
         let Some(Running { consensus, content, exchange, conductor }) = running else { return };
         // It may wait for a leader that does not come, as the program does not for ever.
-        let _ = tokio::time::timeout(STEP_DOWN_TIME, exchange.step_down()).await;
+        let _ = tokio::time::timeout(STEP_DOWN_TIME, exchange.members().step_down()).await;
         conductor.abort();
         consensus.shutdown().await;
         content.shutdown().await;

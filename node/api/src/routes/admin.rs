@@ -132,7 +132,7 @@ pub(crate) async fn revoke_key(
 )]
 pub(crate) async fn status(State(app): State<App>, signed: Signed) -> Answer {
     let signed = signed.no_body().await?;
-    let status = app.exchange.status(&signed.caller).await?;
+    let status = app.exchange.members().status(&signed.caller).await?;
     Ok(answer::json(StatusCode::OK, &StatusView::from(status)))
 }
 
@@ -145,7 +145,7 @@ pub(crate) async fn join_token(State(app): State<App>, signed: Signed) -> Answer
     let (signed, new): (_, NewJoinToken) = signed.json_or_default().await?;
     let minutes = new.minutes.map_or(JOIN_MINUTES, |minutes| minutes.0.max(1));
     let valid = Duration::from_secs(minutes.saturating_mul(60));
-    let (token, expires_at) = app.exchange.join_token(&signed.caller, valid).await?;
+    let (token, expires_at) = app.exchange.members().join_token(&signed.caller, valid).await?;
     let issued = JoinTokenIssued { token: &token, expires_at: At(expires_at) };
     Ok(answer::json(StatusCode::CREATED, &issued))
 }
@@ -157,7 +157,7 @@ pub(crate) async fn join_token(State(app): State<App>, signed: Signed) -> Answer
 )]
 pub(crate) async fn members(State(app): State<App>, signed: Signed) -> Answer {
     let signed = signed.no_body().await?;
-    let status = app.exchange.status(&signed.caller).await?;
+    let status = app.exchange.members().status(&signed.caller).await?;
     Ok(answer::json(StatusCode::OK, &Members::from(status)))
 }
 
@@ -174,7 +174,7 @@ pub(crate) async fn remove_member(
 ) -> Answer {
     let (signed, removal): (_, Removal) = signed.json_or_default().await?;
     let node: NodeId = id(&node)?;
-    app.exchange.remove_member(&signed.caller, node, removal.force).await?;
+    app.exchange.members().remove_member(&signed.caller, node, removal.force).await?;
     Ok(answer::json(StatusCode::OK, &MemberRemoved { node }))
 }
 
@@ -189,7 +189,7 @@ pub(crate) async fn remove_member(
 )]
 pub(crate) async fn rotate_cluster_key(State(app): State<App>, signed: Signed) -> Answer {
     let (signed, asked): (_, RotateClusterKey) = signed.json_or_default().await?;
-    app.exchange.rotate_cluster_key(&signed.caller, asked.end_tokens).await?;
-    let status = app.exchange.status(&signed.caller).await?;
+    app.exchange.cluster_keys().rotate(&signed.caller, asked.end_tokens).await?;
+    let status = app.exchange.members().status(&signed.caller).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))
 }

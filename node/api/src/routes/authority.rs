@@ -35,7 +35,7 @@ pub(crate) async fn rotate(State(app): State<App>, signed: Signed) -> Answer {
     let (signed, asked): (_, RotateAuthority) = signed.json_or_default().await?;
     let overlap_ms = asked.checked()?;
     app.exchange.authority().rotate(&signed.caller, overlap_ms).await?;
-    let status = app.exchange.status(&signed.caller).await?;
+    let status = app.exchange.members().status(&signed.caller).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &StatusView::from(status)))
 }
 
@@ -49,6 +49,6 @@ pub(crate) async fn rotate(State(app): State<App>, signed: Signed) -> Answer {
 pub(crate) async fn end_older(State(app): State<App>, signed: Signed) -> Answer {
     let signed = signed.no_body().await?;
     app.exchange.authority().end_older(&signed.caller).await?;
-    let status = app.exchange.status(&signed.caller).await?;
+    let status = app.exchange.members().status(&signed.caller).await?;
     Ok(answer::json(StatusCode::OK, &StatusView::from(status)))
 }

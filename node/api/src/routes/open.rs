@@ -32,7 +32,7 @@ pub(crate) async fn join(State(app): State<App>, request: Request) -> Answer {
     check_json_type(&head.headers)?;
     let body = octets.collect(&head.headers, body_max(&head)).await?;
     let join = from_json::<Join>(&body)?.checked()?;
-    let admission = app.exchange.join(join).await?;
+    let admission = app.exchange.members().join(join).await?;
     Ok(answer::json(StatusCode::OK, &Joined::from(admission)))
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn live() -> Response {
     responses((status = 200, description = "It does", body = Ready), (status = 503, description = "It does not", body = Ready))
 )]
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    let mut reasons = app.exchange.ready().err().unwrap_or_default();
+    let mut reasons = app.exchange.members().ready().err().unwrap_or_default();
     if *app.draining.borrow() {
         reasons.push("draining");
     }

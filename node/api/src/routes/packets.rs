@@ -63,9 +63,9 @@ async fn grant(app: App, signed: Signed) -> Answer {
     let (request, size) = new.checked(None)?;
     let targets = request.targets.clone();
     let open = OpenRequest { request, size, idempotency_key };
-    let opened = match app.exchange.open(&signed.caller, open).await {
+    let opened = match app.exchange.intake().open(&signed.caller, open).await {
         Ok(opened) => opened,
-        Err(error) => return Err(naming_fields(&app, error, &targets).await),
+        Err(error) => return Err(naming_fields(&app, error.into(), &targets).await),
     };
     let url = format!("{}/v1/spaces/{}", app.url_for(&signed.head), opened.space);
     let body = PacketOpened {
@@ -99,10 +99,10 @@ async fn submit(app: App, signed: Signed) -> Answer {
     // From here on copies are made, and only the one who made them can have them destroyed. The room
     // for the body stays taken until this has ended.
     detached(async move {
-        let accepted = match app.exchange.submit(&signed.caller, &submission).await {
+        let accepted = match app.exchange.intake().submit(&signed.caller, &submission).await {
             Ok(accepted) => accepted,
             Err(error) => {
-                return Err(naming_fields(&app, error, &submission.request.targets).await);
+                return Err(naming_fields(&app, error.into(), &submission.request.targets).await);
             }
         };
         if let Some(notes) = signed::notes(&signed.head) {
@@ -185,10 +185,11 @@ pub(crate) async fn commit(
     let packet = id(&packet)?;
     let (signed, commit): (_, Commit) = signed.json().await?;
     let (digest, policy) = commit.checked()?;
-    let sealed = app.exchange.seal(&signed.caller, packet, digest, commit.size.0, policy).await;
+    let sealed =
+        app.exchange.intake().seal(&signed.caller, packet, digest, commit.size.0, policy).await;
     let accepted = match sealed {
         Ok(accepted) => accepted,
-        Err(error) => return Err(naming_fields(&app, error, &[]).await),
+        Err(error) => return Err(naming_fields(&app, error.into(), &[]).await),
     };
     Ok(answer::json(StatusCode::OK, &PacketAccepted::from(accepted)))
 }
@@ -206,7 +207,7 @@ pub(crate) async fn cancel(
 ) -> Answer {
     let signed = signed.no_body().await?;
     let packet = id(&packet)?;
-    app.exchange.cancel(&signed.caller, packet).await?;
+    app.exchange.intake().cancel(&signed.caller, packet).await?;
     Ok(answer::json(StatusCode::OK, &PacketNow { packet, state: PacketState::Cancelled }))
 }
 

@@ -82,9 +82,10 @@ impl Visit {
         offset: Option<u64>,
         create: Option<NewUpload>,
     ) -> Result<Upload, Problem> {
-        let upload = self.app.exchange.upload(self.space, self.access(), offset, create).await;
+        let upload =
+            self.app.exchange.intake().upload(self.space, self.access(), offset, create).await;
         upload.map_err(|error| match error {
-            Error::Refused(Refusal::AlreadySealed) => Problem::new(Fault::SpaceSealed),
+            error if error.is_refusal(Refusal::AlreadySealed) => Problem::new(Fault::SpaceSealed),
             other => other.into(),
         })
     }
@@ -345,7 +346,7 @@ async fn create_in(by: Visitor) -> Answer {
 pub(crate) async fn status(by: Visitor) -> Answer {
     visit(by, async |visit, _| {
         tus::check_version(&visit.head.headers)?;
-        let status = visit.app.exchange.space_status(visit.space, visit.access()).await?;
+        let status = visit.app.exchange.intake().space_status(visit.space, visit.access()).await?;
         let mut response = answer::empty(StatusCode::OK);
         set_offset(&mut response, status.offset);
         let (name, value) = match status.size {
@@ -461,7 +462,7 @@ pub(crate) async fn terminate(by: Visitor) -> Answer {
         Some(caller) => SpaceAccess::Caller(caller),
         None => SpaceAccess::Token(token.as_deref().unwrap_or_default()),
     };
-    app.exchange.terminate(space, access).await?;
+    app.exchange.intake().terminate(space, access).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 

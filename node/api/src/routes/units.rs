@@ -153,7 +153,7 @@ pub(crate) async fn remove(
 )]
 pub(crate) async fn nodes(State(app): State<App>, signed: Signed) -> Answer {
     signed.no_body().await?;
-    let present = app.exchange.present_nodes().into_iter();
+    let present = app.exchange.members().present().into_iter();
     let nodes = present.map(|record| ApiNode { node: record.node, url: record.now.api_url });
     let authority = app.exchange.authority().authorities().map(TrustedAuthorities::from);
     Ok(answer::json(StatusCode::OK, &ApiNodes { nodes: nodes.collect(), authority }))

@@ -65,12 +65,14 @@ impl Handler for DispatchHandler {
                 Topic::Members => encode(&tell(&services.exchange)),
                 Topic::ClusterKey => {
                     let version = <[u8; 4]>::try_from(&message[..]).map(u32::from_be_bytes);
-                    let key = version.ok().and_then(|v| services.exchange.cluster_key_for(from, v));
+                    let key = version
+                        .ok()
+                        .and_then(|v| services.exchange.cluster_keys().version_for(from, v));
                     key.map_or_else(Bytes::new, |key| Bytes::copy_from_slice(&*key))
                 }
                 Topic::Discard => {
                     if let Ok(octets) = <[u8; 16]>::try_from(&message[..]) {
-                        services.exchange.destroy_unnamed(SpaceId::from_bytes(octets));
+                        services.exchange.discards().destroy_unnamed(SpaceId::from_bytes(octets));
                     }
                     Bytes::new()
                 }
@@ -137,7 +139,7 @@ fn encode(value: &impl minicbor::Encode<()>) -> Bytes {
 /// A member may have its own number certified and no other.
 fn renew(exchange: &Exchange, from: NodeId, message: &[u8]) -> Bytes {
     let Ok(renewal) = minicbor::decode::<Renewal>(message) else { return Bytes::new() };
-    match exchange.renew_certificate(&renewal.into_request(from, exchange)) {
+    match exchange.members().renew_certificate(&renewal.into_request(from, exchange)) {
         Ok(certificate) => certificate.into(),
         Err(error) => {
             tracing::warn!(%from, %error, "a certificate could not be renewed");

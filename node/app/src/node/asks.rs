@@ -121,9 +121,11 @@ fn asked(directory: &Path) -> Vec<String> {
 async fn answer(ask: Ask, exchange: &Exchange) -> Answer {
     let failed = match ask {
         Ask::ShowTime => None,
-        Ask::ConfirmTime => exchange.confirm_time().await.err().map(|error| error.to_string()),
+        Ask::ConfirmTime => {
+            exchange.members().confirm_time().await.err().map(|error| error.to_string())
+        }
     };
-    let told = exchange.clocks().await;
+    let told = exchange.members().clocks().await;
     Answer {
         failed,
         node: exchange.node(),

@@ -192,6 +192,6 @@ impl Keeper {
 
     async fn announce(&self) -> bool {
         let known = self.consensus.peek(|rows| View::new(rows).node(self.node)).is_some();
-        known && self.exchange.announce(self.now.clone()).await.is_ok()
+        known && self.exchange.members().announce(self.now.clone()).await.is_ok()
     }
 }

@@ -45,7 +45,7 @@ pub struct Told {
 
 /// The members that this node's state knows, to be told to a member that asks.
 pub fn tell(exchange: &Exchange) -> Vec<Told> {
-    let nodes = exchange.present_nodes().into_iter().take(TOLD_MAX);
+    let nodes = exchange.members().present().into_iter().take(TOLD_MAX);
     let told = |record: machine::NodeRecord| Told {
         node: record.node,
         key: record.key,

@@ -130,7 +130,8 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     };
     // First nobody new, then the leadership, then the open requests, then the engines.
     server.stop_accepting();
-    let stepped = tokio::time::timeout(STEP_DOWN_TIME_MAX, node.exchange.step_down()).await;
+    let stepped =
+        tokio::time::timeout(STEP_DOWN_TIME_MAX, node.exchange.members().step_down()).await;
     if stepped.is_err() {
         tracing::warn!("no other node took the leadership in time");
     }

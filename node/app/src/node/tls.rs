@@ -159,7 +159,7 @@ impl NodeTls {
         };
         if exchange.cluster().is_some() {
             let request = renewal.into_request(self.node, exchange);
-            return Ok(CertificateDer::from(exchange.renew_certificate(&request)?));
+            return Ok(CertificateDer::from(exchange.members().renew_certificate(&request)?));
         }
         let question = minicbor::to_vec(&renewal).expect("a vector takes every octet");
         for (peer, _) in self.members.addresses() {
