@@ -90,6 +90,10 @@ pub(crate) type Hold = mpsc::Sender<Infallible>;
 /// How long it is waited for peers to say that the logs have forked: they greet one another within less.
 const DIFFERENCE_WAIT: Duration = Duration::from_secs(3);
 
+/// How much longer a follower waits for its leader to stop, if that is the one that differs: it waits
+/// [`DIFFERENCE_WAIT`] itself, then another is elected within a second and tells its sum with a heartbeat.
+const GIVE_WAY: Duration = Duration::from_secs(5);
+
 /// The core's tasks end by themselves after its stop; they are given so long.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -340,8 +344,8 @@ impl Inner {
         self.status.send_replace(self.read_status());
     }
 
-    /// The state of this node is not the leader's: it takes part no longer, unless it is found meanwhile that the logs
-    /// have forked, which has its own end.
+    /// The state of this node is not the leader's, or a majority's where it leads: it takes part no longer, unless it is
+    /// found meanwhile that the logs have forked, which has its own end, or that it was the leader that differed.
     pub(crate) fn stop_differing(self: &Arc<Self>) {
         if self.differs.swap(true, Ordering::AcqRel) {
             return;
@@ -349,10 +353,19 @@ impl Inner {
         let inner = self.clone();
         self.spawn(async move {
             tokio::time::sleep(DIFFERENCE_WAIT).await;
+            if !inner.leads() {
+                tokio::time::sleep(GIVE_WAY).await;
+            }
             if !inner.pledges.standing().is_full() {
                 return;
             }
-            let difference = inner.shared.sums.difference().unwrap_or_default();
+            let Some(difference) = inner.shared.sums.difference() else {
+                tracing::warn!(
+                    "the leader before had another state than this node and the next one"
+                );
+                inner.differs.store(false, Ordering::Release);
+                return;
+            };
             tracing::error!("{difference}");
             inner.stopped.store(true, Ordering::Release);
             inner.refresh();
@@ -422,6 +435,9 @@ async fn follow(inner: Arc<Inner>) {
         let was_leader = inner.status.borrow().role == Role::Leader;
         if was_leader != (status.role == Role::Leader) {
             inner.pulse.forget_signs();
+            if !was_leader {
+                inner.shared.sums.lead();
+            }
         }
         inner.status.send_if_modified(|known| {
             // The age alone is no news: whoever needs it asks.

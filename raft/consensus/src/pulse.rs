@@ -139,6 +139,7 @@ impl Pulse {
         let mut peers = self.peers.lock();
         let peer = peers.entry(from).or_default();
         peer.clock = Some((head.clock, now));
+        self.sums.contradict(from, head.differs_at);
         // Under load signs come by the hundred, and a few in an election's time are enough.
         if peer.pending.len() < SIGNS_PENDING_MAX {
             peer.pending.push_back((head.sign, now));
@@ -147,9 +148,9 @@ impl Pulse {
 
     /// As follower, when an append has come in. What it proves is taken only if the append itself
     /// was accepted, so that an old leader proves nothing.
-    pub(crate) fn accept(&self, head: AppendHead, committed: u64, applied: u64) {
+    pub(crate) fn accept(&self, head: AppendHead, term: u64, committed: u64, applied: u64) {
         self.dates.ticked(Tick(head.tick));
-        self.sums.hear(head.mark);
+        self.sums.hear(head.mark, term);
         if head.clock > 0 {
             let date = Moment(head.clock);
             self.dates.set(date);
@@ -179,7 +180,7 @@ impl Pulse {
     pub(crate) fn answer(&self) -> AnswerHead {
         let at = millis_of(self.born.elapsed());
         let sign = Sign { life: self.life, at };
-        AnswerHead { sign, clock: self.clock.now().0, is_short: false }
+        AnswerHead { sign, clock: self.clock.now().0, ..AnswerHead::default() }
     }
 
     /// As follower: the last moment at which a majority is known to have followed the leader.
@@ -349,7 +350,8 @@ mod tests {
         }
         let accept = |at: usize, committed, applied| {
             let (_, proven) = signs[at];
-            pulse.accept(AppendHead { proven, ..AppendHead::default() }, committed, applied);
+            let head = AppendHead { proven, ..AppendHead::default() };
+            pulse.accept(head, 1, committed, applied);
         };
         accept(0, 50, 10);
         assert_eq!((pulse.proven(), pulse.covered(49)), (Some(signs[0].0), None));
@@ -372,8 +374,8 @@ mod tests {
             let mark = Mark { index: u64::MAX, term: u64::MAX, sum: u32::MAX };
             let (clock, tick) = (u64::MAX, u64::MAX);
             let head = AppendHead { proven, clock, tick, by_majority: true, mark };
-            pulse.accept(head, u64::MAX, u64::MAX);
-            pulse.hear(2, AnswerHead { sign: proven, clock: u64::MAX, is_short: false });
+            pulse.accept(head, 1, u64::MAX, u64::MAX);
+            pulse.hear(2, AnswerHead { sign: proven, clock: u64::MAX, ..AnswerHead::default() });
             tokio::time::advance(Duration::from_millis(1)).await;
             pulse.stamp(&[1, 2], 1);
             pulse.measure(&[1, 2], 1);
@@ -394,7 +396,7 @@ mod tests {
         assert_eq!(pulse.stamp(&[1, 2, 3], 1).map(|time| time.date), Some(gone_on));
         pulse.forget_signs();
         assert_eq!(pulse.stamp(&[1, 2, 3], 1), None);
-        pulse.hear(2, AnswerHead { sign: Sign::default(), clock: now.0, is_short: false });
+        pulse.hear(2, AnswerHead { clock: now.0, ..AnswerHead::default() });
         let stamped = pulse.stamp(&[1, 2, 3], 1).expect("two of three agree");
         assert!(stamped.date >= now && stamped.tick >= Tick(1_000));
         // The next leadership waits anew, and not for ever.

@@ -139,11 +139,13 @@ async fn append(inner: &Arc<Inner>, from: NodeId, body: &[u8]) -> Result<Vec<u8>
     }
     // Taken before the answer waits for the disk: the sign must not be younger than the follower's
     // agreement.
-    let sign = AnswerHead { is_short: !inner.riders.has_room(), ..inner.pulse.answer() };
+    let mut sign = AnswerHead { is_short: !inner.riders.has_room(), ..inner.pulse.answer() };
+    let term = request.vote.leader_id.term();
     let answer = inner.raft.append_entries(request).await.map_err(|e| refused(&e))?;
     if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
         let applied = *inner.shared.applied.borrow();
-        inner.pulse.accept(head, committed, applied);
+        inner.pulse.accept(head, term, committed, applied);
+        sign.differs_at = inner.shared.sums.differs_at(term);
         if inner.shared.sums.difference().is_some() {
             inner.stop_differing();
         }

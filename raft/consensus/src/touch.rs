@@ -46,6 +46,9 @@ pub(crate) async fn watch_over(inner: Arc<Inner>, lost: watch::Sender<bool>) {
         let now = tick.tick().await;
         let passed = now.saturating_duration_since(std::mem::replace(&mut last, now));
         led.look(&inner, now, passed);
+        if led.own && inner.is_outvoted() {
+            inner.stop_differing();
+        }
         let begins = led.touched.is_none() && started.elapsed() <= START_GRACE;
         let is_lost = led.silence > inner.timing.touch_max() && !begins && led.is_member;
         let changed = lost.send_if_modified(|known| std::mem::replace(known, is_lost) != is_lost);
@@ -116,6 +119,12 @@ impl Led {
 }
 
 impl Inner {
+    /// As leader: whether a majority says that its state is another one.
+    fn is_outvoted(&self) -> bool {
+        let term = self.raft.metrics().borrow_watched().current_term;
+        self.shared.sums.is_outvoted(&self.members().0, term)
+    }
+
     /// As leader: when a majority has last answered. The library passes over answers that are late.
     fn answered(&self) -> Option<Instant> {
         let quorum = self.since_quorum().and_then(|since| Instant::now().checked_sub(since));

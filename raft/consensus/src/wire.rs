@@ -197,6 +197,8 @@ pub(crate) struct AnswerHead {
     pub(crate) clock: u64,
     /// Whether it lacks room for what rides with entries.
     pub(crate) is_short: bool,
+    /// The entry at which its state is not the leader's; zero where it is.
+    pub(crate) differs_at: u64,
 }
 
 /// A moment of a node's own monotonic time, meaningful to that node alone.
@@ -247,13 +249,15 @@ impl AppendHead {
 impl AnswerHead {
     /// In front of the body of an answer to an append.
     pub(crate) fn written(self) -> Vec<u8> {
-        written([self.sign.life, self.sign.at, self.clock, self.is_short.into()])
+        let Self { sign, clock, is_short, differs_at } = self;
+        written([sign.life, sign.at, clock, is_short.into(), differs_at])
     }
 
     /// The head and the rest of a body.
     pub(crate) fn read(body: &[u8]) -> Result<(Self, &[u8]), WireError> {
-        let ([life, at, clock, short], rest) = read(body)?;
-        Ok((Self { sign: Sign { life, at }, clock, is_short: short != 0 }, rest))
+        let ([life, at, clock, short, differs_at], rest) = read(body)?;
+        let sign = Sign { life, at };
+        Ok((Self { sign, clock, is_short: short != 0, differs_at }, rest))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     registry,
     rules::adopted,
     store::{Reader, Store},
+    sum::Summed,
     tables::{CLOCK, CLUSTER, FORMER, GUESTS, MEMBERS, NODES, RULES, TOKENS, Tables},
     v1::{
         AdmitNode, Answer, By, ClusterRecord, Effect, Found, IssueJoinToken, JoinTokenRecord,
@@ -90,7 +91,8 @@ fn add_node(
 /// Records who votes, as an entry of consensus says: those of them that belong to the cluster are
 /// its members, of whom a content needs a majority. A node that leaves is none any more.
 ///
-/// Every node calls it at the same place of the log, in the batch of that entry. A removed node
+/// Every node calls it at the same place of the log, in the batch of that entry; what it writes counts in the sum that
+/// nodes compare. A removed node
 /// stays out, whatever an entry under way still says; before the founding nothing is written.
 pub fn seat_voters<S: Store>(store: &mut S, voters: &[NodeId]) {
     if !CLUSTER.has(store, &()) {
@@ -104,7 +106,9 @@ pub fn seat_voters<S: Store>(store: &mut S, voters: &[NodeId]) {
     members.dedup();
     // Without a member nothing could be durable any more; such an entry is no cluster's of ours.
     if !members.is_empty() && MEMBERS.get(store, &()).as_ref() != Some(&members) {
-        seat(store, &members);
+        let mut summed = Summed::new(store);
+        seat(&mut summed, &members);
+        summed.finish();
     }
 }
 

@@ -1,10 +1,12 @@
 //! Whether this node's state is the leader's: the sums of what both have written, compared (D12).
 //!
 //! The leader tells its sum with every append, so with every heartbeat. Two programs that apply an entry in two ways
-//! are found out with the next one, and the node that follows stops and says between which entries it happened. Sums
-//! behind different entries say nothing of programs: a log that forks is for others to find.
+//! are found out with the next one. The node that follows says so in its answer: a leader that a majority contradicts is
+//! the one that differs, and stops; a follower stops where the leader does not, and says between which entries it
+//! happened (decision 0024). Sums behind different entries say nothing of programs: a log that forks is for others to
+//! find.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::Mutex;
 
@@ -31,17 +33,29 @@ pub(crate) struct Sums(Mutex<Known>);
 struct Known {
     /// One for each of the latest entries, in the order of the log.
     own: VecDeque<Mark>,
-    /// What the leader told and this node has not reached. The oldest is kept: a node that is always behind
+    /// What the leader of a term told and this node has not reached. The oldest is kept: a node that is always behind
     /// compares too.
-    heard: Option<Mark>,
+    heard: Option<(Mark, u64)>,
     /// The last entry of the log on which both agreed.
     agreed: Option<u64>,
-    difference: Option<String>,
+    difference: Option<Difference>,
+    /// As leader: the entries at which the others say that they differ.
+    contradicted: BTreeMap<u64, u64>,
+}
+
+/// This node's state is not somebody's.
+#[derive(Clone)]
+struct Difference {
+    /// The entry at which it was found.
+    index: u64,
+    /// The term of the leader whose state it is not; its own where the others contradict it.
+    term: u64,
+    text: String,
 }
 
 impl Known {
     fn compare(&mut self) {
-        let Some(heard) = self.heard else { return };
+        let Some((heard, term)) = self.heard else { return };
         if self.own.back().is_none_or(|newest| newest.index < heard.index) {
             return;
         }
@@ -52,16 +66,20 @@ impl Known {
         let index = own.index;
         if own == heard {
             self.agreed = Some(index);
+            // It was the leader before that differed.
+            let is_over = |known: &Difference| known.term < term && known.index <= index;
+            self.difference.take_if(|known| is_over(known));
         } else if self.difference.is_none() {
             let since = match self.agreed {
                 Some(agreed) => format!("they agreed up to entry {agreed} of the log"),
                 None => "they have not agreed since this node's start".to_owned(),
             };
-            self.difference = Some(format!(
+            let text = format!(
                 "the state of this node is not the leader's: {since}, and at entry {index} they do not. Two programs \
                  apply the same entry in two ways, or a disk has changed a row, here or at the leader. See that all nodes \
                  run one program, and which two of three agree, before a node is given up"
-            ));
+            );
+            self.difference = Some(Difference { index, term, text });
         }
     }
 }
@@ -82,13 +100,57 @@ impl Sums {
         *known = Known { difference: known.difference.take(), ..Known::default() };
     }
 
-    /// A leader that this node follows has told its sum.
-    pub(crate) fn hear(&self, mark: Mark) {
+    /// The leader of a term, which this node follows, has told its sum.
+    pub(crate) fn hear(&self, mark: Mark, term: u64) {
         let mut known = self.0.lock();
         if mark.index > 0 {
-            known.heard.get_or_insert(mark);
+            // What an older leader told, and this node never reached, is of no use any more.
+            known.heard.take_if(|(_, of)| *of != term);
+            known.heard.get_or_insert((mark, term));
             known.compare();
         }
+    }
+
+    /// The entry at which this node's state is not that of the leader of a term; zero where it is, or is not known.
+    pub(crate) fn differs_at(&self, term: u64) -> u64 {
+        let known = self.0.lock();
+        known.difference.as_ref().filter(|it| it.term == term).map_or(0, |it| it.index)
+    }
+
+    /// This node begins to lead: whoever led before is measured no longer, and nobody has contradicted it yet.
+    pub(crate) fn lead(&self) {
+        let mut known = self.0.lock();
+        (known.heard, known.difference) = (None, None);
+        known.contradicted.clear();
+    }
+
+    /// As leader: a follower says at which entry its state is not this one; zero where it is.
+    pub(crate) fn contradict(&self, by: u64, index: u64) {
+        let mut known = self.0.lock();
+        match index {
+            0 => drop(known.contradicted.remove(&by)),
+            index => drop(known.contradicted.insert(by, index)),
+        }
+    }
+
+    /// As leader of a term: whether a majority of the voters contradicts this node. Then it is the one that differs.
+    pub(crate) fn is_outvoted(&self, voters: &[u64], term: u64) -> bool {
+        let mut known = self.0.lock();
+        let against = voters.iter().filter_map(|voter| known.contradicted.get(voter));
+        let (count, first) =
+            against.fold((0, u64::MAX), |(count, first), index| (count + 1, first.min(*index)));
+        if count * 2 <= voters.len() {
+            return false;
+        }
+        if known.difference.is_none() {
+            let text = format!(
+                "a majority of the nodes says that this leader's state is not theirs: at entry {first} of the log they do \
+                 not agree with it. Its program applies an entry in another way, or its disk has changed a row. See \
+                 that all nodes run one program, and let this node join anew"
+            );
+            known.difference = Some(Difference { index: first, term, text });
+        }
+        true
     }
 
     /// The sum behind the newest entry.
@@ -98,7 +160,7 @@ impl Sums {
 
     /// Why this node must stop; none where no difference was found.
     pub(crate) fn difference(&self) -> Option<String> {
-        self.0.lock().difference.clone()
+        self.0.lock().difference.as_ref().map(|difference| difference.text.clone())
     }
 }
 
@@ -115,12 +177,12 @@ mod tests {
         let sums = Sums::default();
         sums.applied((10..20).map(mark));
         for index in [3, 10, 15, 19] {
-            sums.hear(mark(index));
+            sums.hear(mark(index), 3);
             assert_eq!(sums.difference(), None, "{index}");
         }
         // Heard before it is reached, and the oldest of two counts.
-        sums.hear(mark(21));
-        sums.hear(mark(22));
+        sums.hear(mark(21), 3);
+        sums.hear(mark(22), 3);
         let wrong = |index| Mark { sum: 1, ..mark(index) };
         sums.applied([mark(20), wrong(21), wrong(22)]);
         let difference = sums.difference().expect("it is found");
@@ -134,7 +196,7 @@ mod tests {
     fn another_entry_at_the_same_place_says_nothing_of_programs() {
         let sums = Sums::default();
         sums.applied((10..20).map(mark));
-        sums.hear(Mark { term: 4, sum: 1, ..mark(15) });
+        sums.hear(Mark { term: 4, sum: 1, ..mark(15) }, 4);
         assert_eq!(sums.difference(), None);
     }
 
@@ -143,8 +205,45 @@ mod tests {
         let sums = Sums::default();
         sums.applied((1..10_000).map(mark));
         assert_eq!(sums.0.lock().own.len(), SUMS_KEPT);
-        sums.hear(mark(9_000));
-        sums.hear(mark(100));
+        sums.hear(mark(9_000), 3);
+        sums.hear(mark(100), 3);
         assert_eq!((sums.difference(), sums.0.lock().agreed), (None, Some(9_000)));
+    }
+
+    #[test]
+    fn whoever_agrees_with_the_next_leader_was_right() {
+        let sums = Sums::default();
+        sums.applied((10..20).map(mark));
+        sums.hear(Mark { sum: 1, ..mark(15) }, 3);
+        assert_eq!((sums.differs_at(3), sums.differs_at(4)), (15, 0));
+        // Not the same leader, that says nothing of the entry between, and not of an entry before.
+        sums.hear(mark(16), 3);
+        sums.hear(mark(14), 4);
+        assert!(sums.difference().is_some());
+        sums.hear(mark(17), 4);
+        assert_eq!((sums.difference(), sums.differs_at(3)), (None, 0));
+        // Nor does it matter to whoever leads itself.
+        sums.hear(Mark { sum: 1, ..mark(18) }, 4);
+        sums.lead();
+        assert_eq!(sums.difference(), None);
+    }
+
+    #[test]
+    fn a_leader_is_outvoted_by_a_majority_only() {
+        let sums = Sums::default();
+        sums.contradict(2, 15);
+        assert!(!sums.is_outvoted(&[1, 2, 3], 7), "one of three");
+        // Who does not vote does not count, and who takes it back neither.
+        sums.contradict(9, 15);
+        assert!(!sums.is_outvoted(&[1, 2, 3], 7));
+        sums.contradict(3, 14);
+        sums.contradict(3, 0);
+        assert!(!sums.is_outvoted(&[1, 2, 3], 7));
+        sums.contradict(3, 14);
+        assert!(!sums.is_outvoted(&[1, 2, 3, 4, 5], 7), "two of five");
+        assert!(sums.is_outvoted(&[1, 2, 3], 7));
+        assert!(sums.difference().expect("it is said").contains("at entry 14"));
+        sums.lead();
+        assert!(!sums.is_outvoted(&[1, 2, 3], 8), "the next time it leads nobody has said so yet");
     }
 }

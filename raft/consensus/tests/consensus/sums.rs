@@ -72,3 +72,58 @@ async fn a_state_that_differs_is_found_with_the_entry_that_differs() {
     failed.expect("in time").expect("it runs");
     assert_eq!(leader.status().applied, majority, "nothing was written meanwhile");
 }
+
+/// Two of three agree, and the third leads: it is the one that stops, and the two go on.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_a_majority_contradicts_stops_and_the_others_go_on() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.node(cluster.leader().await.0);
+    let odd = leader.status().node;
+    leader.propose(update(5)).await.expect("answered").expect("accepted");
+    for node in cluster.running() {
+        caught_up(&node, &leader).await;
+    }
+    let (key, old) = row(&leader);
+    leader.propose(update(6)).await.expect("answered").expect("accepted");
+    for node in cluster.running() {
+        caught_up(&node, &leader).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    // To the leader the update is none, so it writes nothing where the others write a row.
+    cluster.nodes[&odd].state.plant(key, old);
+    let again = Proposal { id: CommandId(77), ..update(5) };
+    leader.propose(again).await.expect("answered").expect("accepted");
+    let mut status = leader.watch_status();
+    let stopped =
+        status.wait_for(|status| status.role == Role::Stopped && status.failure.is_some());
+    let stopped = tokio::time::timeout(Duration::from_secs(10), stopped).await;
+    let failure = stopped.expect("in time").expect("it runs").failure.clone().expect("failed");
+    assert!(failure.contains("a majority of the nodes"), "{failure}");
+
+    let others: Vec<_> =
+        cluster.running().into_iter().filter(|it| it.status().node != odd).collect();
+    assert_eq!(others.len(), 2);
+    // For longer than either of them would have waited before it stopped itself.
+    for number in 0..20 {
+        let leads = |node: &&Consensus| node.status().role == Role::Leader;
+        if let Some(next) = others.iter().find(leads) {
+            next.propose(command(100 + number)).await.expect("answered").expect("accepted");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(others.iter().any(|node| node.status().role == Role::Leader));
+    for node in &others {
+        assert_eq!(node.status().failure, None);
+    }
+
+    // It comes back as a follower on what it wrote, and stops again; they still do not.
+    cluster.stop(odd).await;
+    cluster.start(odd).await;
+    let mut status = cluster.node(odd.0).watch_status();
+    let failed = status.wait_for(|status| status.failure.is_some());
+    tokio::time::timeout(Duration::from_secs(30), failed).await.expect("in time").expect("it runs");
+    for node in &others {
+        assert_eq!(node.status().failure, None);
+    }
+}

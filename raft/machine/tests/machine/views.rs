@@ -70,6 +70,20 @@ fn former_members_are_known_for_as_long_as_a_space_is_open() {
     assert_eq!(audit(&office.state), Vec::<String>::new());
 }
 
+/// Programs that seat other voters are found by the sum, as those that apply an entry in another way are.
+#[test]
+fn who_votes_counts_in_the_sum() {
+    let mut office = Office::founded();
+    let before = office.view().sum();
+    seat_voters(&mut office.state, &nodes(&[1, 2, 3]));
+    assert_eq!(office.view().sum(), before, "the same voters again are no change");
+    let mut other = office.state.clone();
+    seat_voters(&mut office.state, &nodes(&[1, 2]));
+    seat_voters(&mut other, &nodes(&[1, 3]));
+    let sums = [office.view().sum(), machine::View::new(&other).sum()];
+    assert!(sums[0] != before && sums[1] != before && sums[0] != sums[1], "{sums:?}");
+}
+
 #[test]
 fn nobody_waits_for_who_was_given_up() {
     let mut office = Office::founded();
