@@ -91,7 +91,11 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut whole = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        whole.push_str(&format!(": {error}"));
+        // Some libraries tell their sources themselves.
+        let text = error.to_string();
+        if !whole.ends_with(&text) {
+            whole.push_str(&format!(": {text}"));
+        }
         source = error.source();
     }
     whole
