@@ -6,11 +6,13 @@ use bytes::Bytes;
 use model::Moment;
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::{
     fault::{Family, Fault, Struck},
     ledger::What,
     post,
+    provided::PROVIDER_CALLS_MAX,
     reply::{Head, Outcome},
     settings::Settings,
     world::World,
@@ -30,6 +32,8 @@ fn shown(text: &str) -> String {
 /// The state and its settings.
 pub(crate) struct Hub {
     pub(crate) settings: Arc<Settings>,
+    /// Calls of providers that may be made at a time.
+    pub(crate) provider_calls: Semaphore,
     world: Mutex<World>,
 }
 
@@ -48,7 +52,8 @@ impl Hub {
     pub(crate) fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
         let world = Mutex::new(World::new(settings.clone()));
-        Self { settings, world }
+        let provider_calls = Semaphore::new(PROVIDER_CALLS_MAX);
+        Self { settings, provider_calls, world }
     }
 
     /// The state, with everything done that is due. It is held while one call has its effect.

@@ -15,12 +15,12 @@ use hyper::{
     header::{HOST, HeaderMap, HeaderName, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
 use wire::xroad::Part;
 
 /// Services that are provided: each is one system of an office.
 pub const PROVIDED_MAX: usize = 64;
-/// Calls of providers at a time; further ones wait. With [`PROVIDER_OCTETS_MAX`] they have a gigabyte at most.
+/// Calls of providers at a time; further ones wait.
 pub const PROVIDER_CALLS_MAX: usize = 64;
 /// Octets of a provider's answer.
 pub const PROVIDER_OCTETS_MAX: usize = 16 << 20;
@@ -160,10 +160,17 @@ impl Provided {
         format!("{root}{tail}{query}")
     }
 
-    /// Calls the provider.
-    pub(crate) async fn call(&self, passed: Passed<'_>) -> Result<Provision, Unprovided> {
-        let called = tokio::time::timeout(PROVIDER_PATIENCE, self.called(passed)).await;
-        called.map_err(|_| Unprovided::Late)?
+    /// Calls the provider, one of [`PROVIDER_CALLS_MAX`].
+    pub(crate) async fn call(
+        &self,
+        calls: &Semaphore,
+        passed: Passed<'_>,
+    ) -> Result<Provision, Unprovided> {
+        let called = async {
+            let _one = calls.acquire().await.expect("nobody closes it");
+            self.called(passed).await
+        };
+        tokio::time::timeout(PROVIDER_PATIENCE, called).await.map_err(|_| Unprovided::Late)?
     }
 
     async fn called(&self, passed: Passed<'_>) -> Result<Provision, Unprovided> {

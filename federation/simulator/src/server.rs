@@ -36,7 +36,7 @@ use crate::{
     fault::{Fault, SwitchError},
     gateway, hints,
     hub::{Began, Hub},
-    provided::{self, PROVIDER_CALLS_MAX, ProvidedError},
+    provided::{self, ProvidedError},
     reply::{BODY_OCTETS_MAX, Head, Outcome, Reply, TEXT},
     route::Route,
     settings::{Settings, Tls},
@@ -62,9 +62,9 @@ const QUESTION_OCTETS_MAX: usize = 1 << 20;
 pub const BODY_PATIENCE: Duration = Duration::from_secs(100);
 /// What octets of bodies and answers are counted in; a permit stands for so many.
 const UNIT: usize = 1 << 10;
-/// How long a connection lives: longer than any test. Then its last answer has [`BODY_PATIENCE`] to be read, so that
-/// whoever reads none holds no connection for ever.
-const CONNECTION_LIFE: Duration = Duration::from_secs(3600);
+/// How long a connection lives. Then its last answer has [`BODY_PATIENCE`] to be read, so that whoever reads none holds
+/// neither a connection nor room for ever; others find an idle one closed, as proxies do it.
+const CONNECTION_LIFE: Duration = Duration::from_secs(600);
 /// Rest after a connection that could not be accepted, so that a machine out of files is not kept busy too.
 const REST: Duration = Duration::from_millis(100);
 /// Octets of all headers of a request: the longest parameter and the signed object that repeats it, whose quotes may be
@@ -149,8 +149,7 @@ impl Simulator {
         let (stop, stopped) = watch::channel(false);
         let bodies = Arc::new(Semaphore::new(BODIES_OCTETS_MAX / UNIT));
         let answers = Arc::new(Semaphore::new(ANSWERS_OCTETS_MAX / UNIT));
-        let providers = Arc::new(Semaphore::new(PROVIDER_CALLS_MAX));
-        let door = Arc::new(Door { hub: hub.clone(), own, foreign, bodies, answers, providers });
+        let door = Arc::new(Door { hub: hub.clone(), own, foreign, bodies, answers });
         let task = tokio::spawn(accept(listener, door, stopped));
         Ok(Running { hub, address, authority, stop, task })
     }
@@ -212,8 +211,6 @@ struct Door {
     bodies: Arc<Semaphore>,
     /// Room for answers, in the same.
     answers: Arc<Semaphore>,
-    /// Calls of providers.
-    providers: Arc<Semaphore>,
 }
 
 /// Waits for room for so many octets.
@@ -341,15 +338,9 @@ async fn serve(door: &Door, request: Request<Incoming>) -> Result<Response<Answe
         return Ok(response(reply, false));
     };
     let mut answering = match route {
-        // Documents, and whatever a provider answers.
         Route::Vxp(Endpoint::GetEdoc | Endpoint::DownloadEdoc) => {
             Some(room_for(&door.answers, ANSWER_OCTETS_MAX).await)
         }
-        _ => None,
-    };
-    let calling = match route {
-        // It may be passed on to a provider.
-        Route::XRoad(_) => door.providers.clone().acquire_owned().await.ok(),
         _ => None,
     };
     let began = hub.begin(family, call);
@@ -357,11 +348,16 @@ async fn serve(door: &Door, request: Request<Incoming>) -> Result<Response<Answe
         Some(outcome) => outcome,
         None => effect(hub, &began, route, (&head, &body)).await,
     };
-    drop(calling);
     spoil(&began, &mut outcome.reply);
     hub.end(&began, &body, &outcome);
-    if let Some(answering) = &mut answering {
-        shrink(answering, outcome.reply.body.len());
+    let octets = outcome.reply.body.len();
+    match &mut answering {
+        Some(answering) => shrink(answering, octets),
+        // A provider's, say. It is here already, but no more of its kind are read until there is room.
+        None if octets > QUESTION_OCTETS_MAX => {
+            answering = Some(room_for(&door.answers, octets.min(ANSWERS_OCTETS_MAX)).await);
+        }
+        None => {}
     }
     if began.struck.by(Fault::Slow) {
         tokio::time::sleep(hub.settings.slow).await;
@@ -468,7 +464,8 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_none() && !self.is_cut
+        // The server drops what has ended before it is sent; its room is needed until then.
+        self.left.is_none() && !self.is_cut && self.room.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

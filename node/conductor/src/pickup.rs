@@ -69,6 +69,13 @@ impl From<Unavailable> for Error {
     }
 }
 
+impl Error {
+    /// Whether what was under way ended with its key or with the majority, and nothing is broken.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Hold(_) | Self::Content(content::Error::Unavailable { .. }))
+    }
+}
+
 /// A target may fetch a packet's content.
 #[derive(Debug)]
 pub struct Pickup {

@@ -71,8 +71,8 @@ pub(crate) struct Inner {
     pub(crate) id_at: Mutex<Option<IdAt>>,
     /// A difference was found, and it is waited for whether the logs have forked.
     differs: AtomicBool,
-    /// The core is being stopped for it.
-    stopped: AtomicBool,
+    /// Why the core is being stopped for it.
+    stopped: Mutex<Option<String>>,
     mark: Option<Mark>,
     tasks: Mutex<Option<JoinSet<()>>>,
     released: Mutex<Released>,
@@ -200,7 +200,7 @@ impl Inner {
             riders,
             id_at: Mutex::new(Some(id_at)),
             differs: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
+            stopped: Mutex::default(),
             mark,
             tasks: Mutex::new(Some(JoinSet::new())),
             released: Mutex::new(released),
@@ -332,10 +332,11 @@ impl Inner {
             clock_offset_ms: self.pulse.offset_ms(),
             may_lead: self.may_lead.load(Ordering::Relaxed) && self.pulse.trusted(),
             standing: self.pledges.standing(),
-            failure: match self.stopped.load(Ordering::Acquire) {
-                true => self.shared.sums.difference(),
-                false => now.running_state.as_ref().err().map(ToString::to_string),
-            },
+            failure: self
+                .stopped
+                .lock()
+                .clone()
+                .or_else(|| now.running_state.as_ref().err().map(ToString::to_string)),
         }
     }
 
@@ -352,27 +353,47 @@ impl Inner {
         }
         let inner = self.clone();
         self.spawn(async move {
-            tokio::time::sleep(DIFFERENCE_WAIT).await;
-            if !inner.leads() {
-                tokio::time::sleep(GIVE_WAY).await;
-            }
-            if !inner.pledges.standing().is_full() {
-                return;
-            }
-            let Some(difference) = inner.shared.sums.difference() else {
-                tracing::warn!(
-                    "the leader before had another state than this node and the next one"
-                );
+            let Some(difference) = inner.lasting_difference().await else {
+                // The next answer, or the next look, asks again.
                 inner.differs.store(false, Ordering::Release);
                 return;
             };
             tracing::error!("{difference}");
-            inner.stopped.store(true, Ordering::Release);
+            *inner.stopped.lock() = Some(difference);
             inner.refresh();
             if let Err(error) = inner.raft.shutdown().await {
                 tracing::warn!(%error, "the Raft core did not stop cleanly");
             }
         });
+    }
+
+    /// What is left of a difference after the wait. It begins anew where another leader differs as well: that one is given
+    /// the time to stop, too.
+    async fn lasting_difference(&self) -> Option<String> {
+        let mut known = self.shared.sums.difference()?;
+        loop {
+            tokio::time::sleep(DIFFERENCE_WAIT).await;
+            if !self.leads() {
+                tokio::time::sleep(GIVE_WAY).await;
+            }
+            if !self.pledges.standing().is_full() {
+                return None;
+            }
+            let Some(difference) = self.shared.sums.difference() else {
+                tracing::warn!(
+                    "the leader before had another state than this node and the next one"
+                );
+                return None;
+            };
+            // Whoever leads by now is contradicted by the others, or by nobody.
+            if self.leads() && difference.term < self.raft.metrics().borrow_watched().current_term {
+                return None;
+            }
+            if difference.term == known.term {
+                return Some(difference.text);
+            }
+            known = difference;
+        }
     }
 
     /// Stops everything and brings what is written to the disk.

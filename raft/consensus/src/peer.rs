@@ -178,14 +178,18 @@ impl Peer {
 
     /// Asks without entries. An answer that is late for the library still says that the peer hears this
     /// leader, and brings its clock: so a node on a slow line stays fresh.
-    async fn heartbeat(&self, body: Vec<u8>, limit: Duration) -> Result<Bytes, RPCError<Types>> {
+    async fn heartbeat(
+        &self,
+        (body, term): (Vec<u8>, u64),
+        limit: Duration,
+    ) -> Result<Bytes, RPCError<Types>> {
         let peer = self.clone();
         // It ends by itself: with the answer, or with its time.
         let heard = tokio::spawn(async move {
             let answer = tokio::time::timeout(LATE_MAX, peer.met_ask(Kind::Append, &body)).await;
             let answer = answer.map_err(|error| unreachable(&error))??;
             let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
-            peer.heard(head);
+            peer.heard(head, term);
             Ok(Bytes::copy_from_slice(rest))
         });
         match tokio::time::timeout(limit, heard).await {
@@ -200,8 +204,9 @@ impl Peer {
         }
     }
 
-    fn heard(&self, head: AnswerHead) {
-        self.shared.pulse.hear(self.target, head);
+    /// A follower has answered an append of a term.
+    fn heard(&self, head: AnswerHead, term: u64) {
+        self.shared.pulse.hear(self.target, head, term);
         self.shared.riders.hear(self.target, head.is_short);
     }
 
@@ -289,12 +294,13 @@ impl appends::Way for Peer {
         octets_before: usize,
     ) -> BoxFuture<'static, Result<AppendEntriesResponse<Types>, RPCError<Types>>> {
         let (peer, body) = (self.clone(), self.said(&request));
+        let term = request.vote.leader_id.term();
         let octets = octets_before.saturating_add(body.len()) as u64;
         let limit = APPEND_TIME + Duration::from_millis(octets.saturating_mul(1000) / LINE_MIN);
         Box::pin(async move {
             let answer = peer.body(Kind::Append, body, RPCTypes::AppendEntries, limit).await?;
             let (head, rest) = AnswerHead::read(&answer).map_err(|error| unreachable(&error))?;
-            peer.heard(head);
+            peer.heard(head, term);
             wire::from_body(rest).map_err(|error| unreachable(&error))
         })
     }
@@ -317,7 +323,8 @@ impl RaftNetworkV2<Types> for Peer {
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         self.shared.riders.give(&mut request.entries).await;
         if request.entries.is_empty() {
-            let answer = self.heartbeat(self.said(&request), option.hard_ttl()).await?;
+            let said = (self.said(&request), request.vote.leader_id.term());
+            let answer = self.heartbeat(said, option.hard_ttl()).await?;
             return wire::from_body(&answer).map_err(|error| unreachable(&error));
         }
         appends::Way::append(self, request, 0).await

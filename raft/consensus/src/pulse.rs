@@ -133,13 +133,13 @@ impl Pulse {
         AppendHead { proven: peer.proven, clock, tick, by_majority, mark: self.sums.newest() }
     }
 
-    /// As leader, when a follower has answered.
-    pub(crate) fn hear(&self, from: u64, head: AnswerHead) {
+    /// As leader of a term, when a follower has answered.
+    pub(crate) fn hear(&self, from: u64, head: AnswerHead, term: u64) {
         let now = Instant::now();
         let mut peers = self.peers.lock();
         let peer = peers.entry(from).or_default();
         peer.clock = Some((head.clock, now));
-        self.sums.contradict(from, head.differs_at);
+        self.sums.contradict(from, head.differs_at, term);
         // Under load signs come by the hundred, and a few in an election's time are enough.
         if peer.pending.len() < SIGNS_PENDING_MAX {
             peer.pending.push_back((head.sign, now));
@@ -375,7 +375,8 @@ mod tests {
             let (clock, tick) = (u64::MAX, u64::MAX);
             let head = AppendHead { proven, clock, tick, by_majority: true, mark };
             pulse.accept(head, 1, u64::MAX, u64::MAX);
-            pulse.hear(2, AnswerHead { sign: proven, clock: u64::MAX, ..AnswerHead::default() });
+            let head = AnswerHead { sign: proven, clock: u64::MAX, ..AnswerHead::default() };
+            pulse.hear(2, head, 1);
             tokio::time::advance(Duration::from_millis(1)).await;
             pulse.stamp(&[1, 2], 1);
             pulse.measure(&[1, 2], 1);
@@ -396,7 +397,7 @@ mod tests {
         assert_eq!(pulse.stamp(&[1, 2, 3], 1).map(|time| time.date), Some(gone_on));
         pulse.forget_signs();
         assert_eq!(pulse.stamp(&[1, 2, 3], 1), None);
-        pulse.hear(2, AnswerHead { clock: now.0, ..AnswerHead::default() });
+        pulse.hear(2, AnswerHead { clock: now.0, ..AnswerHead::default() }, 1);
         let stamped = pulse.stamp(&[1, 2, 3], 1).expect("two of three agree");
         assert!(stamped.date >= now && stamped.tick >= Tick(1_000));
         // The next leadership waits anew, and not for ever.

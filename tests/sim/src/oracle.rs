@@ -22,8 +22,9 @@ use crate::{
 
 /// How long after the last fault everything must have come to rest.
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
-/// How long a node that differs waits for its peers to say that the logs have forked, and some heartbeats.
-const STOPPED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a node that differs waits for its peers to say that the logs have forked, and for its leader to stop if that
+/// is the one, and some heartbeats.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 /// Contents whose first octets are searched for on every disk: the search takes longer than the run.
 const SEARCHED_MAX: usize = 5;
 /// Octets of a content that are searched for: a chance hit has the odds of 2^-256.

@@ -208,7 +208,7 @@ async fn pass_on(
     let mut headers = passed_requests(&fields);
     headers.extend(stamp.of_request());
     let passed = Passed { method: head.method.clone(), tail, query, headers, body };
-    match own.call(passed).await {
+    match own.call(&hub.provider_calls, passed).await {
         Ok(provision) => stamp.on(request, passed_back(provision)),
         Err(error) => trouble(hub, head, unprovided(&error), &causes(&error)),
     }

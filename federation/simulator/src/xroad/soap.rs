@@ -145,7 +145,7 @@ async fn pass_on(
     let headers = fields.iter().copied().filter(|(name, _)| survives(name)).collect();
     let passed =
         Passed { method: Method::POST, tail: "", query: None, headers, body: request.clone() };
-    let provision = match own.call(passed).await {
+    let provision = match own.call(&hub.provider_calls, passed).await {
         Ok(provision) => provision,
         Err(error) => return failed(unprovided(&error), &causes(&error)),
     };
@@ -249,7 +249,7 @@ pub(super) async fn wsdl(hub: &Hub, head: &Head) -> Outcome {
             headers: Vec::new(),
             body: Bytes::new(),
         };
-        return match own.call(passed).await {
+        return match own.call(&hub.provider_calls, passed).await {
             Ok(provision) if provision.http == 200 => {
                 Outcome::ok(Reply::new(200, XML, with_placeholder(&provision.body)))
             }

@@ -178,11 +178,11 @@ fn send(app: &App, download: Download, part: Option<Part>, asked_at: Instant) ->
                     app.metrics.path.content.count(asked_at.elapsed());
                 }
             })
-            .inspect_err(|error| match error {
-                conductor::pickup::Error::Hold(_) => {
+            .inspect_err(|error| match error.is_end() {
+                true => {
                     tracing::warn!(%error, "a download ended with its key, or with the majority");
                 }
-                _ => tracing::error!(%error, "a content broke off while it was sent"),
+                false => tracing::error!(%error, "a content broke off while it was sent"),
             });
         Body::from_stream(counted)
     });

@@ -6,13 +6,20 @@
 //! happened (decision 0024). Sums behind different entries say nothing of programs: a log that forks is for others to
 //! find.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 /// Sums that are kept to be compared: those of the entries that a follower may be behind or ahead of what it hears, at
 /// a few thousand entries a second.
 const SUMS_KEPT: usize = 4_096;
+
+/// A contradiction counts for so long: followers renew it with each answer, several times in this while.
+const CONTRADICTION_FRESH: Duration = Duration::from_secs(1);
 
 /// The sum of all that was written, behind an entry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,18 +46,27 @@ struct Known {
     /// The last entry of the log on which both agreed.
     agreed: Option<u64>,
     difference: Option<Difference>,
-    /// As leader: the entries at which the others say that they differ.
-    contradicted: BTreeMap<u64, u64>,
+    /// As leader: what the others have said last.
+    contradicted: BTreeMap<u64, Contradiction>,
+}
+
+/// A follower says that its state is not its leader's.
+struct Contradiction {
+    /// At which entry.
+    index: u64,
+    /// The term of that leader.
+    term: u64,
+    at: Instant,
 }
 
 /// This node's state is not somebody's.
-#[derive(Clone)]
-struct Difference {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
     /// The entry at which it was found.
     index: u64,
-    /// The term of the leader whose state it is not; its own where the others contradict it.
-    term: u64,
-    text: String,
+    /// The term of the last leader whose state it is not; its own where the others contradict it.
+    pub(crate) term: u64,
+    pub(crate) text: String,
 }
 
 impl Known {
@@ -69,7 +85,12 @@ impl Known {
             // It was the leader before that differed.
             let is_over = |known: &Difference| known.term < term && known.index <= index;
             self.difference.take_if(|known| is_over(known));
-        } else if self.difference.is_none() {
+        } else if let Some(known) = &mut self.difference {
+            // The next leader is told as well: it may be the one that differs. What was found first is what people need.
+            if known.term < term {
+                (known.index, known.term) = (index, term);
+            }
+        } else {
             let since = match self.agreed {
                 Some(agreed) => format!("they agreed up to entry {agreed} of the log"),
                 None => "they have not agreed since this node's start".to_owned(),
@@ -105,8 +126,10 @@ impl Sums {
         let mut known = self.0.lock();
         if mark.index > 0 {
             // What an older leader told, and this node never reached, is of no use any more.
-            known.heard.take_if(|(_, of)| *of != term);
-            known.heard.get_or_insert((mark, term));
+            known.heard.take_if(|(_, of)| *of < term);
+            if known.heard.is_none_or(|(_, of)| of <= term) {
+                known.heard.get_or_insert((mark, term));
+            }
             known.compare();
         }
     }
@@ -124,29 +147,36 @@ impl Sums {
         known.contradicted.clear();
     }
 
-    /// As leader: a follower says at which entry its state is not this one; zero where it is.
-    pub(crate) fn contradict(&self, by: u64, index: u64) {
+    /// As leader of a term: a follower says at which entry its state is not this one; zero where it is.
+    pub(crate) fn contradict(&self, by: u64, index: u64, term: u64) {
         let mut known = self.0.lock();
         match index {
             0 => drop(known.contradicted.remove(&by)),
-            index => drop(known.contradicted.insert(by, index)),
+            index => {
+                let said = Contradiction { index, term, at: Instant::now() };
+                known.contradicted.insert(by, said);
+            }
         }
     }
 
-    /// As leader of a term: whether a majority of the voters contradicts this node. Then it is the one that differs.
+    /// As leader of a term: whether a majority of the voters contradicts this node now. Then it is the one that differs.
     pub(crate) fn is_outvoted(&self, voters: &[u64], term: u64) -> bool {
         let mut known = self.0.lock();
+        let counts =
+            |said: &&Contradiction| said.term == term && said.at.elapsed() <= CONTRADICTION_FRESH;
         let against = voters.iter().filter_map(|voter| known.contradicted.get(voter));
-        let (count, first) =
-            against.fold((0, u64::MAX), |(count, first), index| (count + 1, first.min(*index)));
-        if count * 2 <= voters.len() {
+        let against: Vec<_> = against.filter(counts).map(|said| said.index).collect();
+        if against.len() * 2 <= voters.len() {
             return false;
         }
+        // One of an earlier leadership says nothing of this one.
+        known.difference.take_if(|known| known.term < term);
         if known.difference.is_none() {
+            let first = against.into_iter().min().unwrap_or_default();
             let text = format!(
                 "a majority of the nodes says that this leader's state is not theirs: at entry {first} of the log they do \
-                 not agree with it. Its program applies an entry in another way, or its disk has changed a row. See \
-                 that all nodes run one program, and let this node join anew"
+                 not agree with it. Two programs apply the same entry in two ways, or a disk has changed a row, most \
+                 likely here. See that all nodes run one program, and which of them agree, before a node is given up"
             );
             known.difference = Some(Difference { index: first, term, text });
         }
@@ -159,8 +189,8 @@ impl Sums {
     }
 
     /// Why this node must stop; none where no difference was found.
-    pub(crate) fn difference(&self) -> Option<String> {
-        self.0.lock().difference.as_ref().map(|difference| difference.text.clone())
+    pub(crate) fn difference(&self) -> Option<Difference> {
+        self.0.lock().difference.clone()
     }
 }
 
@@ -186,7 +216,8 @@ mod tests {
         let wrong = |index| Mark { sum: 1, ..mark(index) };
         sums.applied([mark(20), wrong(21), wrong(22)]);
         let difference = sums.difference().expect("it is found");
-        assert!(difference.contains("up to entry 19 of the log, and at entry 21"), "{difference}");
+        let text = &difference.text;
+        assert!(text.contains("up to entry 19 of the log, and at entry 21"), "{text}");
         // It stays, whatever comes.
         sums.forget();
         assert_eq!(sums.difference(), Some(difference));
@@ -229,20 +260,41 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_is_outvoted_by_a_majority_only() {
+    fn the_next_leader_is_contradicted_too() {
         let sums = Sums::default();
-        sums.contradict(2, 15);
+        sums.applied((10..20).map(mark));
+        sums.hear(Mark { sum: 1, ..mark(15) }, 3);
+        let first = sums.difference().expect("it is found").text;
+        sums.hear(Mark { sum: 2, ..mark(16) }, 5);
+        assert_eq!((sums.differs_at(3), sums.differs_at(5)), (0, 16));
+        assert_eq!(sums.difference().expect("it stays").text, first, "where it began is told");
+        // What comes late of the leader before says nothing any more.
+        sums.hear(mark(30), 5);
+        sums.hear(mark(17), 3);
+        assert_eq!(sums.differs_at(5), 16);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_is_outvoted_by_a_majority_only() {
+        let sums = Sums::default();
+        sums.contradict(2, 15, 7);
         assert!(!sums.is_outvoted(&[1, 2, 3], 7), "one of three");
         // Who does not vote does not count, and who takes it back neither.
-        sums.contradict(9, 15);
+        sums.contradict(9, 15, 7);
         assert!(!sums.is_outvoted(&[1, 2, 3], 7));
-        sums.contradict(3, 14);
-        sums.contradict(3, 0);
+        sums.contradict(3, 14, 7);
+        sums.contradict(3, 0, 7);
         assert!(!sums.is_outvoted(&[1, 2, 3], 7));
-        sums.contradict(3, 14);
+        sums.contradict(3, 14, 6);
+        assert!(!sums.is_outvoted(&[1, 2, 3], 7), "that was the leader before");
+        sums.contradict(3, 14, 7);
         assert!(!sums.is_outvoted(&[1, 2, 3, 4, 5], 7), "two of five");
         assert!(sums.is_outvoted(&[1, 2, 3], 7));
-        assert!(sums.difference().expect("it is said").contains("at entry 14"));
+        assert!(sums.difference().expect("it is said").text.contains("at entry 14"));
+        // Of two that are never heard together one may be long gone.
+        tokio::time::advance(CONTRADICTION_FRESH * 2).await;
+        sums.contradict(3, 14, 7);
+        assert!(!sums.is_outvoted(&[1, 2, 3], 7));
         sums.lead();
         assert!(!sums.is_outvoted(&[1, 2, 3], 8), "the next time it leads nobody has said so yet");
     }
