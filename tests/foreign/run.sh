@@ -70,11 +70,12 @@ done
 step() { printf '\n-- [%s s] %s\n' "$SECONDS" "$*"; }
 
 step "packages"
+# setuptools: httpsig wants `pkg_resources`, which later ones have no more.
 python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
   requests-http-signature==2.0.0 httpsig==1.3.0 tuspy==1.1.0 lxml==5.4.0 \
   requests-oauthlib==2.0.0 pyxroad==1.5.10 fastapi-xroad-soap==0.4.7 pydantic-xml==2.11.0 pydantic==2.7.4 \
-  uvicorn==0.54.0 &
+  uvicorn==0.54.0 setuptools==80.9.0 &
 packages=$!
 children+=("$packages")
 js=
