@@ -56,6 +56,8 @@ pub const CONNECTIONS_MAX: usize = 512;
 /// How long a connection may take for TLS and for the head of its next request, so that idle ones do not hold all of
 /// [`CONNECTIONS_MAX`]: what proxies give by default.
 pub const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// Octets of an answer that takes no room: all connections together have half a gigabyte of such.
+const SMALL_ANSWER_MAX: usize = 1 << 20;
 /// Octets of the body of a question to the simulator itself: ten thousand switches.
 const QUESTION_OCTETS_MAX: usize = 1 << 20;
 /// How long a body may take on its way: the longest one at 1 MB a second.
@@ -354,7 +356,7 @@ async fn serve(door: &Door, request: Request<Incoming>) -> Result<Response<Answe
     match &mut answering {
         Some(answering) => shrink(answering, octets),
         // A provider's, say. It is here already, but no more of its kind are read until there is room.
-        None if octets > QUESTION_OCTETS_MAX => {
+        None if octets > SMALL_ANSWER_MAX => {
             answering = Some(room_for(&door.answers, octets.min(ANSWERS_OCTETS_MAX)).await);
         }
         None => {}

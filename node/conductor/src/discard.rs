@@ -28,11 +28,7 @@ pub(crate) enum Error {
     Content(#[from] content::Error),
 }
 
-impl From<Unavailable> for Error {
-    fn from(error: Unavailable) -> Self {
-        Self::Door(error.into())
-    }
-}
+door::through_core!(Error: Unavailable);
 
 /// Spaces that the other nodes are told of at once.
 const TOLD_AT_ONCE: usize = 16;

@@ -67,6 +67,18 @@ impl From<consensus::Unavailable> for Error {
     }
 }
 
+/// An error with a case `Door` takes what goes wrong below `Core` as that case.
+macro_rules! through_core {
+    ($error:ty: $($source:ty),+) => {$(
+        impl From<$source> for $error {
+            fn from(source: $source) -> Self {
+                Self::Door(source.into())
+            }
+        }
+    )+};
+}
+pub(crate) use through_core;
+
 /// What every door has.
 #[derive(Clone)]
 pub(crate) struct Core {

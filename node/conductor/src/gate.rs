@@ -66,11 +66,7 @@ impl From<Rejection> for Error {
     }
 }
 
-impl From<Unavailable> for Error {
-    fn from(error: Unavailable) -> Self {
-        Self::Door(error.into())
-    }
-}
+door::through_core!(Error: Unavailable);
 
 fn keyless_if(lacks: bool) -> Result<(), Error> {
     let keyless = || door::Error::Unavailable { retry_after: KEY_FETCH_TIME };

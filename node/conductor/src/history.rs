@@ -53,17 +53,7 @@ impl Error {
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Door(refusal.into())
-    }
-}
-
-impl From<consensus::Unavailable> for Error {
-    fn from(error: consensus::Unavailable) -> Self {
-        Self::Door(error.into())
-    }
-}
+door::through_core!(Error: Refusal, consensus::Unavailable);
 
 impl From<::history::Error> for Error {
     fn from(error: ::history::Error) -> Self {

@@ -158,23 +158,7 @@ pub enum Error {
     },
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Door(refusal.into())
-    }
-}
-
-impl From<ProposeError> for Error {
-    fn from(error: ProposeError) -> Self {
-        Self::Door(error.into())
-    }
-}
-
-impl From<consensus::Unavailable> for Error {
-    fn from(error: consensus::Unavailable) -> Self {
-        Self::Door(error.into())
-    }
-}
+door::through_core!(Error: Refusal, ProposeError, consensus::Unavailable);
 
 impl From<ShareUsed> for Error {
     fn from(ShareUsed { what, max }: ShareUsed) -> Self {

@@ -198,17 +198,7 @@ pub enum Error {
     },
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Door(refusal.into())
-    }
-}
-
-impl From<consensus::Unavailable> for Error {
-    fn from(error: consensus::Unavailable) -> Self {
-        Self::Door(error.into())
-    }
-}
+door::through_core!(Error: Refusal, consensus::Unavailable);
 
 /// What the door of members needs.
 pub(crate) struct Needs {

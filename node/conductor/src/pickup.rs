@@ -57,17 +57,7 @@ pub enum Error {
     Content(#[from] content::Error),
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Door(refusal.into())
-    }
-}
-
-impl From<Unavailable> for Error {
-    fn from(error: Unavailable) -> Self {
-        Self::Door(error.into())
-    }
-}
+door::through_core!(Error: Refusal, Unavailable);
 
 impl Error {
     /// Whether what was under way ended with its key or with the majority, and nothing is broken.

@@ -4,6 +4,7 @@ use wire::xroad::{ErrorType, Fault, MemberId, Part, RestServiceId};
 
 use super::troubles;
 use crate::{
+    directory::BodyIndex,
     hub::Hub,
     provided::{Provided, Unprovided},
     reply::{Head, Outcome, Reply},
@@ -40,20 +41,24 @@ pub(super) fn is_provider(member: &MemberId) -> bool {
     is_of_government(member) && member.code.as_str() == PROVIDER
 }
 
+/// The body of the integrator's first system, while it is there.
+fn own_body(world: &World) -> Option<BodyIndex> {
+    let system = world.settings.systems.first()?;
+    world.directory.find(system.code.as_str())
+}
+
 /// The integrator's own member, whose services are provided: its first system's.
 pub(super) fn own_member(hub: &Hub) -> Option<MemberId> {
-    let system = hub.settings.systems.first()?;
     let world = hub.world();
-    let body = world.directory.find(system.code.as_str())?;
+    let body = own_body(&world)?;
     let code = Part::parse(&world.directory.body(body).code102)?;
     Some(MemberId { instance: part(INSTANCE), class: part(GOVERNMENT), code })
 }
 
 /// Whether a member is the integrator's own, by either of its codes.
 pub(super) fn is_own(hub: &Hub, member: &MemberId) -> bool {
-    let Some(system) = hub.settings.systems.first() else { return false };
     let world = hub.world();
-    let own = world.directory.find(system.code.as_str());
+    let own = own_body(&world);
     is_of_government(member) && own.is_some() && world.directory.find(member.code.as_str()) == own
 }
 
@@ -84,9 +89,8 @@ pub(super) fn service(code: &str) -> RestServiceId {
 /// Whether there is such a member: a ministry or a province, by its code of QCVN 102 or its own, or the integrator's.
 pub(super) fn is_member(world: &World, member: &MemberId) -> bool {
     let Some(body) = world.directory.find(member.code.as_str()) else { return false };
-    let own = world.settings.systems.first();
-    let own = own.and_then(|system| world.directory.find(system.code.as_str()));
-    is_of_government(member) && (own == Some(body) || world.directory.body(body).parent.is_none())
+    is_of_government(member)
+        && (own_body(world) == Some(body) || world.directory.body(body).parent.is_none())
 }
 
 /// The type of an error in the spelling that the settings ask for.
