@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Fuzzes every target for a bounded time, from the corpus that is kept: run.sh [SECONDS for each, 15 without].
+# Fuzzes every target for a bounded time, from the corpus that is kept: run.sh [SECONDS for each, 15 without] [SEED].
+#
+# Without a seed each run tries other inputs, so it can find what no run found before. With a seed the inputs come in one
+# order, and the seconds say only how far it goes: what passes once passes again, which is what a commit is judged by.
 #
 # It builds with the compiler that is there and the flags of libFuzzer's coverage, so it needs no nightly and no
 # cargo-fuzz. There is no AddressSanitizer in it, which needs a nightly: the crate forbids unsafe code.
@@ -7,6 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 secs=${1:-15}
+seed=${2:-0} # libFuzzer takes 0 for one of its own
 # A target other than the host's keeps the flags away from build scripts; naming the host does it too.
 host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-../../../target}/fuzz
@@ -21,7 +25,7 @@ one() { # Fuzzes one target. Its memory and the time of one input are bounded: w
   local target=$1 scratch
   scratch=$(mktemp -d)
   mkdir -p artifacts
-  if "$built/$target" "$scratch" "corpus/$target" -max_total_time="$secs" -rss_limit_mb=512 -timeout=10 \
+  if "$built/$target" "$scratch" "corpus/$target" -max_total_time="$secs" -seed="$seed" -rss_limit_mb=512 -timeout=10 \
     -artifact_prefix="artifacts/$target-" > "$scratch.log" 2>&1; then
     echo "ok   fuzz $target: $(grep -c . < <(ls "corpus/$target")) kept, $(sed -n 's/^Done \([0-9]*\) runs.*/\1 runs/p' "$scratch.log")"
   else
@@ -33,6 +37,6 @@ one() { # Fuzzes one target. Its memory and the time of one input are bounded: w
   rm -rf "$scratch" "$scratch.log"
 }
 export -f one
-export built secs
+export built secs seed
 # Two at a time. Every target runs to its end whatever the others find.
 sed -n 's/^name = "\([a-z_0-9]*\)"$/\1/p' Cargo.toml | xargs -P 2 -I{} bash -c 'one {}'

@@ -166,10 +166,12 @@ pub enum Origin {
 pub struct ErrorType(String);
 
 impl ErrorType {
-    /// Takes a type as it came: one to [`TYPE_MAX`] visible ASCII characters; none for another text.
+    /// Takes a type as it came: one to [`TYPE_MAX`] visible ASCII characters, one of them a letter or a digit; none for
+    /// another text.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_type =
-            (1..=TYPE_MAX).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic());
+        let is_type = text.len() <= TYPE_MAX
+            && text.bytes().all(|c| c.is_ascii_graphic())
+            && text.bytes().any(|c| c.is_ascii_alphanumeric());
         is_type.then(|| Self(text.to_owned()))
     }
 

@@ -170,7 +170,7 @@ fn who_speaks() {
     ] {
         assert_eq!(kind(text).origin(), origin, "{text}");
     }
-    for text in ["", "a b", "a\n", "é", &"a".repeat(TYPE_MAX + 1)] {
+    for text in ["", "_", "._.", "a b", "a\n", "é", &"a".repeat(TYPE_MAX + 1)] {
         assert_eq!(ErrorType::parse(text), None, "{text:?}");
     }
 }
