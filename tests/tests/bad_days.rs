@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use lgsp_tests::{
-    harness::{Cluster, Party, Program, Traffic, digest_of, eventually, scan},
+    harness::{Cluster, Party, Program, Traffic, digest_of, eventually, search},
     wire::{Conn, Request},
 };
 use rand::Rng;
@@ -138,8 +138,8 @@ async fn heal(
     .await?;
     ensure!(got.body == content, "what was served is what was sent");
     eventually("the damaged copy is healed", Duration::from_secs(30), async || {
-        let (found, _) = scan(&store, &[("good octets".into(), good.clone())]).ok()?;
-        (!found.is_empty()).then_some(())
+        let searched = search(&store, &[("good octets".into(), good.clone())]).ok()?;
+        (!searched.found.is_empty()).then_some(())
     })
     .await?;
     target.confirm(&at, &packet, &digest_of(&content)).await?.success()?;

@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use lgsp_tests::{
-    harness::{Cluster, Found, NodeProcess, Party, Program, digest_of, eventually, forms_of, scan},
+    harness::{
+        Cluster, Found, NodeProcess, Party, Program, Searched, digest_of, eventually, forms_of,
+        search,
+    },
     wire::{Conn, Request},
 };
 use model::{PacketId, SpaceId};
@@ -86,10 +89,11 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
     needles.extend(forms_of("file name", name.as_bytes()));
     // The key itself never lies anywhere, not even while its slot does.
     needles.extend(keys);
-    let (found, read) = scan(cluster.root(), &needles)?;
+    let Searched { found, octets: read, .. } = search(cluster.root(), &needles)?;
     ensure!(found.is_empty(), "plain already while it is held: {found:?}");
     // The search itself is tested: the title is record, and stands in the state of every node.
-    let (found, _) = scan(cluster.root(), &[("title".into(), title.as_bytes().to_vec())])?;
+    let Searched { found, .. } =
+        search(cluster.root(), &[("title".into(), title.as_bytes().to_vec())])?;
     for node in &cluster.nodes {
         ensure!(
             found.iter().any(|f| f.file.starts_with(&node.data)),
@@ -97,18 +101,19 @@ async fn canary(cluster: &mut Cluster) -> Result<()> {
             node.name
         );
     }
-    let (found, _) = scan(cluster.root(), &cipher)?;
+    let Searched { found, .. } = search(cluster.root(), &cipher)?;
     ensure!(!found.is_empty(), "the samples of ciphertext are found while the content is held");
     in_stores_alone(cluster, &found)?;
     for slot in &slots {
-        let (found, _) = scan(cluster.root(), std::slice::from_ref(slot))?;
+        let Searched { found, .. } = search(cluster.root(), std::slice::from_ref(slot))?;
         ensure!(found.len() >= 2, "the {} is found while the content is held", slot.0);
         in_stores_alone(cluster, &found)?;
     }
     // The search reads the logs: what the small one asked for stands there, beside what rode with it.
     for node in &cluster.nodes {
         let log = node.data.join("consensus").join("log");
-        let (found, read) = scan(&log, &[("title".into(), title.as_bytes().to_vec())])?;
+        let Searched { found, octets: read, .. } =
+            search(&log, &[("title".into(), title.as_bytes().to_vec())])?;
         ensure!(!found.is_empty(), "{read} octets of log without the title in {}", node.name);
     }
     eprintln!("canary: {read} octets searched, {} samples of ciphertext", cipher.len());
@@ -226,7 +231,7 @@ fn in_stores_alone(cluster: &Cluster, found: &[Found]) -> Result<()> {
 }
 
 fn nothing_in(root: &Path, needles: &[(String, Vec<u8>)]) -> Result<()> {
-    let (found, read) = scan(root, needles)?;
+    let Searched { found, octets: read, .. } = search(root, needles)?;
     ensure!(read > 10_000, "only {read} octets were searched");
     ensure!(
         found.is_empty(),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use lgsp_tests::{
-    harness::{Cluster, Party, Program, digest_of, eventually, scan},
+    harness::{Cluster, Party, Program, Searched, digest_of, eventually, search},
     wire::{Conn, Request},
 };
 use model::SpaceId;
@@ -322,11 +322,11 @@ async fn joins_and_dies(cluster: &mut Cluster) -> Result<()> {
         let seen = source.packet(&elsewhere, packet).await?.success()?.json();
         let space: SpaceId = seen["space"].as_str().context("a space")?.parse()?;
         let needle = vec![(packet.clone(), space.to_bytes().to_vec())];
-        let (found, looked) = scan(&store, &needle)?;
+        let Searched { found, octets, .. } = search(&store, &needle)?;
         let named = fs::read_dir(store.join("spaces"))?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .any(|name| name.contains(&space.to_string()));
-        ensure!(looked > 0, "the disk was searched");
+        ensure!(octets > 0, "the disk was searched");
         let debt = seen["purge_debt"].as_array().context("a debt")?.contains(&json!(number));
         ensure!(
             debt || (found.is_empty() && !named),

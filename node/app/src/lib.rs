@@ -1,7 +1,7 @@
 //! The program `lgsp`: it wires everything, knows everything and decides nothing.
 //!
 //! `cli` is what people type and read, `verbs` does what they ask, `node` and `links` are the
-//! running node, `demo` is a whole cluster for the first minutes.
+//! running node, `demo` is a whole cluster for the first minutes, `trial` what it shares with the tests.
 
 #![cfg_attr(
     test,
@@ -22,6 +22,7 @@ pub mod options;
 mod profile;
 mod stop;
 mod texts;
+pub mod trial;
 mod verbs;
 mod written;
 

@@ -9,15 +9,14 @@ mod loot;
 mod network;
 mod parties;
 mod process;
-mod scan;
 mod traffic;
 mod wait;
 
+pub use app::trial::{Found, Searched, forms_of, free_port, search};
 pub use cluster::{Cluster, Layout};
 pub use loot::Loot;
 pub use network::{CLIENT, Network};
 pub use parties::{Accepted, Party, digest_of};
-pub use process::{NodeProcess, Place, Program, free_port};
-pub use scan::{Found, forms_of, scan};
+pub use process::{NodeProcess, Place, Program};
 pub use traffic::{Ledger, Sent, Traffic};
 pub use wait::{answered, eventually, eventually_quick};

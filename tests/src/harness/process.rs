@@ -1,25 +1,19 @@
 //! One node as a process: it is started, stopped, killed, frozen, and ends with its owner.
 
 use std::{
-    collections::HashSet,
     fs::{self, File},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
-use parking_lot::Mutex;
+use app::trial::{Addresses, free_port};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::eventually;
 
-/// Ports of nodes lie below those that the system gives to outgoing connections, so that nobody
-/// takes the port of a node while it is down.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// How many ports are tried before the machine is called full.
-const PORT_TRIES_MAX: usize = 500;
 /// How long a command may take that only asks or tells: a debug build waits for elections too.
 const RUN_TIME_MAX: Duration = Duration::from_secs(60);
 /// How much of a log a failed test shows.
@@ -110,25 +104,6 @@ impl Program {
     }
 }
 
-/// A port that is free now for both TCP and UDP, and that this process gives out once only.
-pub fn free_port() -> Result<u16> {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut given = GIVEN.lock();
-    let given = given.get_or_insert_default();
-    for _ in 0..PORT_TRIES_MAX {
-        let port = rand::random_range(PORTS);
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if !given.contains(&port)
-            && TcpListener::bind(address).is_ok()
-            && UdpSocket::bind(address).is_ok()
-        {
-            given.insert(port);
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no free port in {PORTS:?}")
-}
-
 /// Where a node runs: on which address, and in what.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -168,11 +143,12 @@ impl NodeProcess {
         let name = format!("n{number}");
         let home = root.join(&name);
         fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        let Addresses { api, mesh } = Addresses::free(place.address)?;
         Ok(Self {
             data: home.join("data"),
             log: home.join("log.txt"),
-            api: (place.address, free_port()?).into(),
-            mesh: (place.address, free_port()?).into(),
+            api,
+            mesh,
             program: Program {
                 wrapper: [place.wrapper, program.wrapper.clone()].concat(),
                 ..program.clone()
@@ -194,15 +170,7 @@ impl NodeProcess {
 
     /// The flags that `init` and `join` share.
     pub(super) fn addresses(&self) -> Vec<String> {
-        let mut flags = Vec::new();
-        let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
-        flag("--name", self.name.clone());
-        flag("--data-dir", self.data.display().to_string());
-        flag("--mesh-listen", self.mesh.to_string());
-        flag("--mesh-advertise", self.mesh.to_string());
-        flag("--api-listen", self.api.to_string());
-        flag("--api-url", self.url());
-        flags
+        Addresses { api: self.api, mesh: self.mesh }.flags(&self.name, &self.data)
     }
 
     /// Starts it on its directory.

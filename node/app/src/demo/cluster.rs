@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    net::{TcpListener, UdpSocket},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::Show;
-use crate::{cli::Failure, config, texts::demo as d};
+use crate::{cli::Failure, config, texts::demo as d, trial::Addresses};
 
 /// The nodes: the smallest number that survives the loss of one.
 pub const NODES: usize = 3;
@@ -27,10 +27,8 @@ pub struct Node {
     pub number: usize,
     /// Its data directory.
     pub directory: PathBuf,
-    /// Its API.
-    pub url: String,
-    /// Its mesh.
-    pub mesh: String,
+    /// Where it listens.
+    pub addresses: Addresses,
     child: Option<Child>,
     log: PathBuf,
 }
@@ -65,22 +63,12 @@ impl Cluster {
         let logs = logs_under(&root);
         std::fs::create_dir(&logs).map_err(failed)?;
         let program = std::env::current_exe().map_err(failed)?;
-        // All are held until all are chosen, so that none is chosen twice.
-        let mut held = Vec::with_capacity(NODES);
-        for _ in 0..NODES {
-            held.push((
-                TcpListener::bind("127.0.0.1:0").map_err(failed)?,
-                UdpSocket::bind("127.0.0.1:0").map_err(failed)?,
-            ));
-        }
         let mut nodes = Vec::with_capacity(NODES);
-        for (index, (tcp, udp)) in held.iter().enumerate() {
-            let number = index + 1;
+        for number in 1..=NODES {
             nodes.push(Node {
                 number,
                 directory: root.join(format!("node-{number}")),
-                url: format!("https://{}", tcp.local_addr().map_err(failed)?),
-                mesh: udp.local_addr().map_err(failed)?.to_string(),
+                addresses: Addresses::free(Ipv4Addr::LOCALHOST.into()).map_err(failed)?,
                 child: None,
                 log: logs.join(format!("node-{number}.log")),
             });
@@ -96,24 +84,10 @@ impl Cluster {
     /// The node's arguments for `init` and `join`.
     fn node_args(&self, index: usize) -> Vec<String> {
         let node = &self.nodes[index];
-        let listen = node.url.trim_start_matches("https://");
-        let args = [
-            "--data-dir",
-            &node.directory.display().to_string(),
-            "--name",
-            &format!("nut-{}", node.number),
-            "--mesh-listen",
-            &node.mesh,
-            "--mesh-advertise",
-            &node.mesh,
-            "--api-listen",
-            listen,
-            "--api-url",
-            &node.url,
-            "--host",
-            "localhost",
-        ];
-        args.map(str::to_owned).to_vec()
+        let name = format!("nut-{}", node.number);
+        let mut flags = node.addresses.flags(&name, &node.directory);
+        flags.extend(["--host".to_owned(), "localhost".into()]);
+        flags
     }
 
     /// `lgsp init` for the first node.
@@ -131,7 +105,7 @@ impl Cluster {
 
     /// `lgsp join` for a further node. The token goes by the surroundings: arguments can be seen.
     pub async fn join(&self, index: usize, token: &str) -> Result<(), Failure> {
-        let mut args = vec!["join".to_owned(), self.nodes[0].url.clone()];
+        let mut args = vec!["join".to_owned(), self.nodes[0].addresses.url()];
         args.extend(self.node_args(index));
         self.command(args, Some(token)).await
     }

@@ -1,11 +1,10 @@
 //! The end of the demonstration: the content is gone, and what was seen is told.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use model::lengths::{in_memory, millis_of};
 
 use super::{
-    canary::{Searched, search},
     founding::ready,
     report::{
         CanaryReport, KeyReport, KilledReport, NodeReport, OfficeReport, PacketReport, PurgeReport,
@@ -18,6 +17,7 @@ use crate::{
     node::AUTHORITY_PEM,
     profile,
     texts::demo as d,
+    trial::{Searched, forms_of, search},
     verbs,
 };
 
@@ -78,41 +78,43 @@ impl Scene<'_> {
     /// finds.
     pub(super) fn search_canary(&self) -> Result<CanaryReport, Failure> {
         let show = self.show;
-        let (mut nodes, mut control) = (Searched::default(), Searched::default());
-        let needle = self.canary.as_bytes();
+        let needles = forms_of("canary", self.canary.as_bytes());
+        let look = |directory: &Path| {
+            search(directory, &needles)
+                .map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))
+        };
         let mut directories: Vec<_> =
             self.cluster.nodes.iter().map(|node| node.directory.clone()).collect();
         directories.push(self.cluster.logs());
+        let mut nodes = Searched::default();
         for directory in &directories {
-            search(directory, needle, &mut nodes)
-                .map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
+            nodes = nodes.and(look(directory)?);
         }
-        search(&self.received_directory(), needle, &mut control)
-            .map_err(|error| show.failed(d::STEP_CANARY, error.to_string()))?;
+        let (found, control) = (nodes.found_in(), look(&self.received_directory())?.found_in());
         show.tell(
             d::CANARY,
             &[
                 ("files", &nodes.files),
                 ("size", &size_text(nodes.octets)),
-                ("found", &nodes.found.len()),
-                ("control", &control.found.len()),
+                ("found", &found.len()),
+                ("control", &control.len()),
             ],
         );
-        if let Some(path) = nodes.found.first() {
+        if let Some(path) = found.first() {
             return Err(show.failed(
                 d::STEP_CANARY,
                 show.out.fill(d::FOUND_CANARY, &[("path", &path.display())]),
             ));
         }
-        if control.found.is_empty() {
+        if control.is_empty() {
             return Err(show.failed(d::STEP_CANARY, show.out.text(d::CONTROL)));
         }
         Ok(CanaryReport {
             directories,
             files: nodes.files,
             octets: nodes.octets,
-            found: nodes.found,
-            control: control.found.len(),
+            found,
+            control: control.len(),
         })
     }
 
@@ -142,8 +144,8 @@ impl Scene<'_> {
         }
         let nodes = self.cluster.nodes.iter().map(|node| NodeReport {
             node: node.id(),
-            url: node.url.clone(),
-            mesh: node.mesh.clone(),
+            url: node.addresses.url(),
+            mesh: node.addresses.mesh.to_string(),
             pid: node.pid(),
             data_dir: node.directory.clone(),
         });
@@ -168,7 +170,7 @@ impl Scene<'_> {
     fn next_commands(&self, admin: &KeyReport, offices: &[OfficeReport]) -> Vec<String> {
         let (lgsp, quoted) = (self.cluster.program(), verbs::quoted);
         let authority = self.cluster.nodes[0].directory.join(AUTHORITY_PEM);
-        let url = &self.cluster.nodes[0].url;
+        let url = self.cluster.nodes[0].addresses.url();
         vec![
             format!("{lgsp} status --profile {}", quoted(&admin.profile)),
             format!("{lgsp} check --profile {}", quoted(&admin.profile)),

@@ -31,7 +31,7 @@ pub async fn found(
     let admin = client_of(show, cluster, &authority, Some(credentials), 0)?;
     cluster.start(0)?;
     ready(show, cluster, &authority, 0).await?;
-    show.tell(d::FOUNDED, &[("url", &cluster.nodes[0].url)]);
+    show.tell(d::FOUNDED, &[("url", &cluster.nodes[0].addresses.url())]);
     Ok((admin, authority, key))
 }
 
@@ -43,7 +43,8 @@ pub fn client_of(
     credentials: Option<Credentials>,
     first: usize,
 ) -> Result<Client, Failure> {
-    let urls = (0..NODES).map(|step| cluster.nodes[(first + step) % NODES].url.clone()).collect();
+    let urls =
+        (0..NODES).map(|step| cluster.nodes[(first + step) % NODES].addresses.url()).collect();
     let mut options = Options::new(urls, Trust::Authority(authority.to_vec()), credentials);
     options.language = show.out.lang.for_client();
     Client::new(options).map_err(show.refused(d::STEP_START))
@@ -58,7 +59,7 @@ pub fn write_profile(
     key: &AccessKey,
     secret: &Secret,
 ) -> Result<(), Failure> {
-    let urls = cluster.nodes.iter().filter_map(|node| node.url.parse().ok()).collect();
+    let urls = cluster.nodes.iter().filter_map(|node| node.addresses.url().parse().ok()).collect();
     let authority = [rustls_pki_types::CertificateDer::from(authority.to_vec())];
     profile::write(
         show.out.lang,
@@ -78,7 +79,7 @@ pub async fn ready(
     index: usize,
 ) -> Result<(), Failure> {
     let trust = Trust::Authority(authority.to_vec());
-    let client = Client::new(Options::new(vec![cluster.nodes[index].url.clone()], trust, None))
+    let client = Client::new(Options::new(vec![cluster.nodes[index].addresses.url()], trust, None))
         .map_err(show.refused(d::STEP_START))?;
     let deadline = Instant::now() + STEP_MAX;
     loop {

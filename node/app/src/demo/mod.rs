@@ -1,7 +1,6 @@
 //! `demo`: a whole cluster for the first minutes. Three processes of this program on loopback,
 //! real files, a killed leader, and content that is gone in the end.
 
-mod canary;
 mod cluster;
 mod disaster;
 mod ending;
@@ -133,7 +132,7 @@ fn tell_report(out: &Out, report: &Report, cluster: &Cluster, stays: bool) {
         return;
     }
     out.print(out.text(d::READY));
-    let urls: Vec<&str> = cluster.nodes.iter().map(|node| node.url.as_str()).collect();
+    let urls: Vec<_> = cluster.nodes.iter().map(|node| node.addresses.url()).collect();
     let row = |label: &str, text: &str| out.print(format_args!("  {label:<16}{text}"));
     row(out.text(d::URLS), &urls.join("  "));
     row(

@@ -132,7 +132,7 @@ impl Scene<'_> {
             self.cluster.start(index)?;
             ready(self.show, self.cluster, &self.authority, index).await?;
             let node = &self.cluster.nodes[index];
-            self.show.tell(d::JOINED, &[("node", &node.number), ("url", &node.url)]);
+            self.show.tell(d::JOINED, &[("node", &node.number), ("url", &node.addresses.url())]);
         }
         let status = self
             .until_status(d::STEP_START, |status| {

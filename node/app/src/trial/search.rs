@@ -1,13 +1,12 @@
 //! The search for what should be gone: every octet of every file under a directory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE},
@@ -58,26 +57,56 @@ pub fn forms_of(name: &str, octets: &[u8]) -> Vec<(String, Vec<u8>)> {
     forms
 }
 
-/// Searches all files under a directory. The count of octets that were read comes back as well, so
-/// that a search of nothing cannot pass for a search without a find.
-pub fn scan(root: &Path, needles: &[(String, Vec<u8>)]) -> Result<(Vec<Found>, u64)> {
+/// What a search has seen.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Searched {
+    /// Where something was found.
+    pub found: Vec<Found>,
+    /// How many files were read.
+    pub files: u64,
+    /// How many octets: a search of nothing must not pass for a search without a find.
+    pub octets: u64,
+}
+
+impl Searched {
+    /// The files in which something was found, each once.
+    pub fn found_in(&self) -> Vec<PathBuf> {
+        let files: BTreeSet<_> = self.found.iter().map(|found| found.file.clone()).collect();
+        files.into_iter().collect()
+    }
+
+    /// This search and another one as one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.found.extend(other.found);
+        Self { files: self.files + other.files, octets: self.octets + other.octets, ..self }
+    }
+}
+
+/// Searches all files under a directory for octets, each with a name for what they are.
+///
+/// # Errors
+/// A directory that cannot be listed, or a file that cannot be read; one that went away meanwhile is none.
+pub fn search(root: &Path, needles: &[(String, Vec<u8>)]) -> io::Result<Searched> {
     let search = Search::new(needles);
-    let mut found = Vec::new();
-    let mut read = 0;
+    let mut searched = Searched::default();
     let mut open = vec![(root.to_path_buf(), 0)];
     while let Some((path, depth)) = open.pop() {
         let Ok(kind) = fs::symlink_metadata(&path) else { continue };
         if kind.is_dir() && depth < DEPTH_MAX {
-            for entry in
-                fs::read_dir(&path).with_context(|| format!("cannot list {}", path.display()))?
-            {
+            for entry in fs::read_dir(&path).map_err(|error| at(&path, &error))? {
                 open.push((entry?.path(), depth + 1));
             }
         } else if kind.is_file() {
-            read += search.file(&path, &mut found)?;
+            search.file(&path, &mut searched).map_err(|error| at(&path, &error))?;
         }
     }
-    Ok((found, read))
+    Ok(searched)
+}
+
+/// An error of the system with the path that it is about.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// The needles by their first two octets, so that most places are dismissed by one look.
@@ -100,20 +129,21 @@ impl<'a> Search<'a> {
         Self { by_start, starts, overlap: longest - 1 }
     }
 
-    fn file(&self, path: &Path, found: &mut Vec<Found>) -> Result<u64> {
+    fn file(&self, path: &Path, searched: &mut Searched) -> io::Result<()> {
         // A file that went away between the listing and here is no place to find anything in.
-        let Ok(mut file) = File::open(path) else { return Ok(0) };
+        let Ok(mut file) = File::open(path) else { return Ok(()) };
+        searched.files += 1;
         let mut window = Vec::with_capacity(BLOCK + self.overlap);
-        let (mut base, mut total) = (0, 0);
+        let mut base = 0;
         loop {
             let read = (&mut file).take(BLOCK as u64).read_to_end(&mut window)?;
-            total += read as u64;
+            searched.octets += read as u64;
             let last = read == 0;
             // What begins in the overlap is looked at with the next block, when it is whole.
             let end = if last { window.len() } else { window.len().saturating_sub(self.overlap) };
-            self.window(&window, end, base, path, found);
+            self.window(&window, end, base, path, &mut searched.found);
             if last {
-                return Ok(total);
+                return Ok(());
             }
             base += end as u64;
             window.drain(..end);
@@ -166,16 +196,18 @@ mod tests {
             fs::write(dir.path().join(format!("sub/{index}")), text).expect("written");
         }
         fs::write(dir.path().join("sub/h"), hex::encode(canary)).expect("written");
-        let (found, read) = scan(dir.path(), &forms_of("canary", canary)).expect("scanned");
-        assert!(read > BLOCK as u64);
+        let searched = search(dir.path(), &forms_of("canary", canary)).expect("searched");
+        let found = &searched.found;
+        assert!(searched.octets > BLOCK as u64 && searched.files == 5);
+        assert_eq!(searched.found_in().len(), 5);
         for file in ["a", "sub/0", "sub/1", "sub/2", "sub/h"] {
             let path = dir.path().join(file);
             assert!(found.iter().any(|f| f.file == path), "{file} in {found:?}");
         }
         let plain = found.iter().find(|f| f.what.ends_with("plain")).expect("found");
         assert_eq!(plain.at, (BLOCK - 7) as u64);
-        let (found, _) =
-            scan(dir.path(), &forms_of("other", b"con chim khac 123456")).expect("scanned");
-        assert!(found.is_empty(), "{found:?}");
+        let other = forms_of("other", b"con chim khac 123456");
+        let searched = search(dir.path(), &other).expect("searched");
+        assert!(searched.found.is_empty() && searched.files == 5, "{searched:?}");
     }
 }
