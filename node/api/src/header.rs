@@ -33,9 +33,9 @@ impl Parameters {
         }
         let mut parameters = Self(Vec::new());
         for parameter in parts.into_iter().skip(1) {
-            let (name, value) = parameter.split_once('=').unwrap_or((&*parameter, ""));
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let name = name.trim().to_ascii_lowercase();
-            if parameters.get(&name).is_some() {
+            if parameters.0.iter().any(|(known, _)| *known == name) {
                 return None;
             }
             parameters.0.push((name, value.trim().to_owned()));
@@ -61,19 +61,19 @@ impl Parameters {
 }
 
 /// The parts of a header between semicolons that stand in no quotes.
-fn split(value: &str) -> Vec<String> {
-    let (mut parts, mut part) = (Vec::new(), String::new());
+fn split(value: &str) -> Vec<&str> {
+    let (mut parts, mut begun) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);
-    for c in value.chars() {
-        if c == ';' && !quoted {
-            parts.push(std::mem::take(&mut part));
+    for (at, c) in value.bytes().enumerate() {
+        if c == b';' && !quoted {
+            parts.push(&value[begun..at]);
+            begun = at + 1;
             continue;
         }
-        quoted ^= c == '"' && !escaped;
-        escaped = quoted && c == '\\' && !escaped;
-        part.push(c);
+        quoted ^= c == b'"' && !escaped;
+        escaped = quoted && c == b'\\' && !escaped;
     }
-    parts.push(part);
+    parts.push(&value[begun..]);
     parts
 }
 

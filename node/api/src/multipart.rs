@@ -41,28 +41,28 @@ pub(crate) async fn read(content_type: &HeaderValue, body: Bytes) -> Result<OneR
     // The body is bounded already; axum's own, smaller bound would refuse it.
     axum::extract::DefaultBodyLimit::disable().apply(&mut request);
     let mut parts = Multipart::from_request(request, &()).await.map_err(|_| malformed("/"))?;
-    let field = expect(&mut parts, "request").await?;
+    let field = next(&mut parts).await?.ok_or_else(|| malformed("request"))?;
+    if !is_named(&field, disposition(&field).as_ref(), "request") {
+        return Err(malformed("request"));
+    }
     let request = from_json(&whole(field, MULTIPART_FRAME_MAX).await?)?;
     let mut field = next(&mut parts).await?.ok_or_else(|| malformed("content"))?;
+    let mut given = disposition(&field);
     let mut policy = None;
-    if is_named(&field, "policy") {
+    if is_named(&field, given.as_ref(), "policy") {
         policy = Some(from_json(&whole(field, MULTIPART_FRAME_MAX).await?)?);
         field = next(&mut parts).await?.ok_or_else(|| malformed("content"))?;
+        given = disposition(&field);
     }
-    if !is_named(&field, "content") {
+    if !is_named(&field, given.as_ref(), "content") {
         return Err(malformed("content"));
     }
-    let file_name = file_name(&field)?;
+    let file_name = file_name(&field, given.as_ref())?;
     let content = whole(field, ONE_ROUND_MAX).await?;
     if next(&mut parts).await?.is_some() {
         return Err(malformed("/"));
     }
     Ok(OneRound { request, policy, file_name, content })
-}
-
-async fn expect<'a>(parts: &'a mut Multipart, name: &'static str) -> Result<Field<'a>, Problem> {
-    let field = next(parts).await?;
-    field.filter(|field| is_named(field, name)).ok_or_else(|| malformed(name))
 }
 
 /// A body is its parts and nothing else. What stands before the first boundary, or behind the closing one,
@@ -83,8 +83,8 @@ fn check_frame(content_type: &HeaderValue, body: &[u8]) -> Result<(), Problem> {
 
 /// Whether a part has this name, and only this one: of two names in one header, somebody else might read the
 /// other. (Of a header that comes twice the parser keeps one, which is the one that is looked at.)
-fn is_named(field: &Field<'_>, name: &str) -> bool {
-    let given = || disposition(field).and_then(|parameters| parameters.get("name"));
+fn is_named(field: &Field<'_>, given: Option<&Parameters>, name: &str) -> bool {
+    let given = || given.and_then(|parameters| parameters.get("name"));
     field.name() == Some(name) && given().is_some_and(|given| given == name)
 }
 
@@ -95,11 +95,11 @@ fn disposition(field: &Field<'_>) -> Option<Parameters> {
 }
 
 /// The name of the file whose content a part is.
-fn file_name(field: &Field<'_>) -> Result<Option<FileName>, Problem> {
+fn file_name(field: &Field<'_>, given: Option<&Parameters>) -> Result<Option<FileName>, Problem> {
     let value = field.headers().get(header::CONTENT_DISPOSITION);
     let read = match value.map(|value| std::str::from_utf8(value.as_bytes())) {
         Some(Err(_)) => Err("the text is not UTF-8: save and send it as UTF-8"),
-        _ => disposition(field).map_or(Ok(None), |given| names::of_parameters(&given)),
+        _ => given.map_or(Ok(None), names::of_parameters),
     };
     let malformed =
         |reason| Problem::new(Fault::FieldsMalformed).error("/content/filename", reason);

@@ -13,7 +13,9 @@ macro_rules! sha256_word {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+                let mut text = [0; 64];
+                hex::encode_to_slice(self.0, &mut text).map_err(|_| std::fmt::Error)?;
+                f.write_str(std::str::from_utf8(&text).map_err(|_| std::fmt::Error)?)
             }
         }
 

@@ -26,6 +26,7 @@ use crate::{
     room::Room,
     state::{
         Pairs, Stage, StateDisk, StateView,
+        edges::Edges,
         hot::HotRows,
         settle::{Settler, Settling},
         young::{Layer, Young, merged, scan_layers},
@@ -115,6 +116,8 @@ struct Inner {
     stages: AtomicU64,
     failure: Failure,
     hot: HotRows,
+    /// Of the place that counts.
+    edges: Edges,
     /// Taken before `current`. Whoever holds it sees nothing change.
     young: RwLock<Young>,
     /// What the state counts; durable before it is settled.
@@ -220,6 +223,7 @@ impl DiskState {
             stages: AtomicU64::new(0),
             failure: Failure::default(),
             hot: HotRows::new(),
+            edges: Edges::new(),
             young: RwLock::default(),
             facts,
             room,
@@ -238,7 +242,12 @@ impl DiskState {
 impl Inner {
     /// A row of the place that counts.
     fn settled(&self, key: &[u8]) -> Option<fjall::UserValue> {
-        let found = self.current.read().keyspace.get(key);
+        let current = self.current.read();
+        let found = match self.edges.is_beyond(&current.keyspace, key) {
+            Ok(true) => return None,
+            Ok(false) => current.keyspace.get(key),
+            Err(error) => Err(error),
+        };
         found.inspect_err(|error| self.failure.note(error)).ok().flatten()
     }
 
@@ -261,8 +270,11 @@ impl Inner {
         // All facts that these layers count were added before them.
         self.sync_facts()?;
         let place = self.current.read().keyspace.clone();
+        let rows = merged(&layers);
+        // Before the first of them can be read there.
+        self.edges.widen(&place, rows.iter().map(|(key, _)| *key)).map_err(failed)?;
         let mut batch = self.database.batch();
-        for (key, value) in merged(&layers) {
+        for (key, value) in rows {
             match value {
                 Some(value) => batch.insert(&place, key, value),
                 None => batch.remove(&place, key),
@@ -567,6 +579,7 @@ impl Stage for DiskStage {
         *current = Place { index: self.index, keyspace: inner.places[self.index].clone() };
         young.forget();
         inner.hot.forget();
+        inner.edges.forget();
         Ok(())
     }
 }

@@ -6,8 +6,12 @@
 //! A row comes in when it is read, and not when it is written: most rows are written once and are
 //! not asked for again.
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
-use quick_cache::{Weighter, unsync::Cache};
+use quick_cache::{
+    Weighter,
+    unsync::{Cache, DefaultLifecycle},
+};
 
 /// Octets of rows in memory; some thousand packets on their way, and a province's registry.
 const HOT_BYTES: u64 = 4 << 20;
@@ -27,11 +31,15 @@ impl Weighter<Vec<u8>, Vec<u8>> for Octets {
     }
 }
 
-pub(crate) struct HotRows(Mutex<Cache<Vec<u8>, Vec<u8>, Octets>>);
+/// Keys are in part what clients choose, so the hash has a seed that nobody knows.
+type Rows = Cache<Vec<u8>, Vec<u8>, Octets, RandomState>;
+
+pub(crate) struct HotRows(Mutex<Rows>);
 
 impl HotRows {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Cache::with_weighter(ROWS_GUESS, HOT_BYTES, Octets)))
+        let (hasher, lifecycle) = (RandomState::default(), DefaultLifecycle::default());
+        Self(Mutex::new(Cache::with(ROWS_GUESS, HOT_BYTES, Octets, hasher, lifecycle)))
     }
 
     /// The row, if it is here; that it is not here says nothing about the disk.
@@ -56,7 +64,7 @@ impl HotRows {
 }
 
 /// The rows while others are written.
-pub(crate) struct Changing<'a>(&'a mut Cache<Vec<u8>, Vec<u8>, Octets>);
+pub(crate) struct Changing<'a>(&'a mut Rows);
 
 impl Changing<'_> {
     /// The row gets a value, or goes.

@@ -1,6 +1,7 @@
 //! The replicated state on a node: where it lies, how entries change it, how it travels.
 
 pub(crate) mod disk;
+mod edges;
 mod hot;
 pub(crate) mod machine;
 mod settle;

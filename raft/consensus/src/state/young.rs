@@ -118,8 +118,14 @@ impl Reader for Below<'_> {
     }
 }
 
-/// Layers as one: of each row what was written last.
-pub(crate) fn merged(layers: &[Arc<Layer>]) -> BTreeMap<&[u8], Option<&[u8]>> {
+/// Layers as one, in the order of the keys: of each row what was written last.
+pub(crate) fn merged(layers: &[Arc<Layer>]) -> Vec<(&[u8], Option<&[u8]>)> {
     let rows = layers.iter().flat_map(|layer| &layer.rows);
-    rows.map(|(key, value)| (key.as_slice(), value.as_deref())).collect()
+    let rows = rows.map(|(key, value)| (key.as_slice(), value.as_deref()));
+    // As a rule it is one, which has its rows in order.
+    if layers.len() == 1 {
+        rows.collect()
+    } else {
+        rows.collect::<BTreeMap<_, _>>().into_iter().collect()
+    }
 }
