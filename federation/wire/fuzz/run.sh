@@ -2,7 +2,7 @@
 # Fuzzes every target for a bounded time, from the corpus that is kept: run.sh [SECONDS for each, 15 without] [SEED].
 #
 # Without a seed each run tries other inputs, so it can find what no run found before. With a seed the inputs come in one
-# order, and the seconds say only how far it goes: what passes once passes again, which is what a commit is judged by.
+# order, and the seconds and the machine say how far it goes: what a longer run has passed, a shorter one passes.
 #
 # It builds with the compiler that is there and the flags of libFuzzer's coverage, so it needs no nightly and no
 # cargo-fuzz. There is no AddressSanitizer in it, which needs a nightly: the crate forbids unsafe code.

@@ -141,8 +141,9 @@ pub(crate) const PROPOSAL_BYTES_MAX: usize = 4 << 20;
 /// each node a sync, a message and an apply, so a few large ones carry more than many small ones.
 pub(crate) const ENTRIES_IN_FLIGHT: usize = 1;
 
-/// Batches on their way from a follower to the leader at once. They wait there, and one entry takes all of them: with
-/// one on its way half of what a follower has would wait at home and miss the next entry. Three and eight carry as much.
+/// Batches on their way from a follower to the leader at once. They wait there, and the next entry takes what has
+/// come: with one on its way half of what a follower has would wait at home and miss that entry. Three and eight carry
+/// as much. Together they have no more proposals and octets than one may have.
 pub(crate) const FORWARDS_IN_FLIGHT: usize = 4;
 
 /// Proposals waiting on this node; at a few thousand a second that is about two seconds, and who

@@ -14,7 +14,10 @@ use std::{
 use bytes::Bytes;
 use machine::{Answer, Proposal, Refusal, Time};
 use minicbor::Encoder;
-use model::{Histogram, NodeId, lengths::millis_of};
+use model::{
+    Histogram, NodeId,
+    lengths::{in_form, millis_of},
+};
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -172,42 +175,103 @@ pub(crate) async fn propose(
     }
 }
 
+/// Room for batches on their way to one goal.
+struct Way {
+    batches: Arc<Semaphore>,
+    /// What they have together is no more than what one may have, so that several weigh no more.
+    proposals: Arc<Semaphore>,
+    octets: Arc<Semaphore>,
+    riding: Arc<Semaphore>,
+}
+
+impl Way {
+    fn new(batches: usize) -> Self {
+        let room = |of| Arc::new(Semaphore::new(of));
+        Self {
+            batches: room(batches),
+            proposals: room(BATCH_PROPOSALS),
+            octets: room(BATCH_BYTES),
+            riding: room(RIDING_BYTES),
+        }
+    }
+
+    /// Waits for one batch less, if need be. None when the node stops.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.batches.clone().acquire_owned().await.ok()
+    }
+
+    /// Waits until a batch has room beside the others; alone it always has.
+    async fn load(&self, batch: &Batch) -> Option<[OwnedSemaphorePermit; 3]> {
+        let take = async |room: &Arc<Semaphore>, of: usize, max: usize| {
+            room.clone().acquire_many_owned(in_form(of.min(max))).await.ok()
+        };
+        Some([
+            take(&self.proposals, batch.waiting.len(), BATCH_PROPOSALS).await?,
+            take(&self.octets, batch.octets, BATCH_BYTES).await?,
+            take(&self.riding, batch.riding, RIDING_BYTES).await?,
+        ])
+    }
+}
+
+/// Proposals that go together.
+#[derive(Default)]
+struct Batch {
+    waiting: Vec<Waiting>,
+    octets: usize,
+    /// Octets of what rides with them.
+    riding: usize,
+}
+
+impl Batch {
+    fn push(&mut self, waiting: Waiting) {
+        self.octets += waiting.proposal.len();
+        self.riding += waiting.riding();
+        self.waiting.push(waiting);
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.len() < BATCH_PROPOSALS
+            && self.octets + self.riding < BATCH_BYTES
+            && self.riding < RIDING_BYTES
+    }
+}
+
 /// Gathers proposals until the node stops.
 pub(crate) async fn gather(
     inner: Arc<Inner>,
     mut queue: mpsc::Receiver<Waiting>,
     more: Arc<AtomicBool>,
 ) {
-    let entries = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT));
-    let forwards = Arc::new(Semaphore::new(FORWARDS_IN_FLIGHT));
+    let (entries, forwards) = (Way::new(ENTRIES_IN_FLIGHT), Way::new(FORWARDS_IN_FLIGHT));
     while let Some(first) = queue.recv().await {
         let leads = inner.leads();
-        let slots = if leads { &entries } else { &forwards };
+        let way = if leads { &entries } else { &forwards };
         more.store(leads, Ordering::Relaxed);
         // While we wait here for an entry to come back, the queue fills, and that is the batch.
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let Some(slot) = way.slot().await else { return };
         more.store(false, Ordering::Relaxed);
         // Whoever is ready to propose in this moment does so first: one batch instead of several.
         tokio::task::yield_now().await;
-        let (mut batch, mut size) = (Vec::new(), first.proposal.len());
-        let mut riding = first.riding();
+        let mut batch = Batch::default();
         batch.push(first);
-        let has_room = |size, riding| size + riding < BATCH_BYTES && riding < RIDING_BYTES;
-        while batch.len() < BATCH_PROPOSALS && has_room(size, riding) {
+        while batch.has_room() {
             let Ok(next) = queue.try_recv() else { break };
-            size += next.proposal.len();
-            riding += next.riding();
             batch.push(next);
         }
-        for waiting in &batch {
+        let Some(load) = way.load(&batch).await else { return };
+        for waiting in &batch.waiting {
             inner.spans.gather.count(waiting.begun.elapsed());
         }
-        inner.spawn(submit(inner.clone(), batch, slot));
+        let sent = submit(inner.clone(), batch.waiting);
+        inner.spawn(async move {
+            sent.await;
+            drop((slot, load));
+        });
     }
 }
 
 /// Tries a batch until each proposal has an answer or is out of time.
-async fn submit(inner: Arc<Inner>, mut batch: Vec<Waiting>, _slot: OwnedSemaphorePermit) {
+async fn submit(inner: Arc<Inner>, mut batch: Vec<Waiting>) {
     loop {
         let now = Instant::now();
         for late in batch.extract_if(.., |waiting| waiting.deadline <= now) {

@@ -94,6 +94,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("percent-encoding", &["lgsp-api", "lgsp-client", "lgsp-wire"]),
     ("postcard", &["lgsp-consensus"]),
     ("quick_cache", &["lgsp-consensus"]),
+    ("foldhash", &["lgsp-consensus"]),
     ("quick-xml", &["lgsp-wire"]),
     ("quinn", &["lgsp-mesh"]),
     ("quinn-proto", &["lgsp-mesh"]),

@@ -106,7 +106,7 @@ pub(super) fn trouble(hub: &Hub, head: &Head, kind: &str, message: &str) -> Outc
     let kind = spelt(hub, kind);
     let detail = hub.world().identifier("detail");
     let fault = Fault {
-        kind: ErrorType::parse(&kind).expect("the types of the table are visible ASCII"),
+        kind: ErrorType::parse(&kind).expect("the types of the table are words of visible ASCII"),
         message: message.to_owned(),
         detail,
     };

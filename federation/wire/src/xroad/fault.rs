@@ -37,8 +37,8 @@ pub enum FaultError {
     /// The header itself is broken.
     #[error("the headers of the answer are wrong")]
     Headers(#[from] HeaderError),
-    /// The type is empty, too long or no visible ASCII.
-    #[error("the type of the error is empty, too long or no ASCII")]
+    /// The type has neither letter nor digit, is too long or no visible ASCII.
+    #[error("the type of the error has neither letter nor digit, is too long or no ASCII")]
     Type,
     /// The body is longer than [`FAULT_OCTETS_MAX`].
     #[error("the body of the error is longer than {FAULT_OCTETS_MAX} octets")]

@@ -83,25 +83,41 @@ impl Searched {
     }
 }
 
-/// Searches all files under a directory for octets, each with a name for what they are.
+/// Searches all files under a directory for octets, each with a name for what they are. A single octet is not
+/// looked for: it is everywhere.
 ///
 /// # Errors
-/// A directory that cannot be listed, or a file that cannot be read; one that went away meanwhile is none.
+/// The directory is not there, or what is in it cannot be read; what went away meanwhile is none.
 pub fn search(root: &Path, needles: &[(String, Vec<u8>)]) -> io::Result<Searched> {
     let search = Search::new(needles);
     let mut searched = Searched::default();
     let mut open = vec![(root.to_path_buf(), 0)];
     while let Some((path, depth)) = open.pop() {
-        let Ok(kind) = fs::symlink_metadata(&path) else { continue };
-        if kind.is_dir() && depth < DEPTH_MAX {
-            for entry in fs::read_dir(&path).map_err(|error| at(&path, &error))? {
-                open.push((entry?.path(), depth + 1));
-            }
-        } else if kind.is_file() {
-            search.file(&path, &mut searched).map_err(|error| at(&path, &error))?;
+        match look(&search, &path, depth, &mut open, &mut searched) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && depth > 0 => {}
+            looked => looked.map_err(|error| at(&path, &error))?,
         }
     }
     Ok(searched)
+}
+
+/// Looks at one path: a directory's are noted, a file is searched.
+fn look(
+    search: &Search<'_>,
+    path: &Path,
+    depth: usize,
+    open: &mut Vec<(PathBuf, usize)>,
+    searched: &mut Searched,
+) -> io::Result<()> {
+    let kind = fs::symlink_metadata(path)?;
+    if kind.is_dir() && depth < DEPTH_MAX {
+        for entry in fs::read_dir(path)? {
+            open.push((entry?.path(), depth + 1));
+        }
+    } else if kind.is_file() {
+        search.file(path, searched)?;
+    }
+    Ok(())
 }
 
 /// An error of the system with the path that it is about.
@@ -126,12 +142,11 @@ impl<'a> Search<'a> {
             by_start.entry(start.to_vec()).or_default().push(needle);
         }
         let longest = needles.iter().map(|(_, octets)| octets.len()).max().unwrap_or(2);
-        Self { by_start, starts, overlap: longest - 1 }
+        Self { by_start, starts, overlap: longest.saturating_sub(1) }
     }
 
     fn file(&self, path: &Path, searched: &mut Searched) -> io::Result<()> {
-        // A file that went away between the listing and here is no place to find anything in.
-        let Ok(mut file) = File::open(path) else { return Ok(()) };
+        let mut file = File::open(path)?;
         searched.files += 1;
         let mut window = Vec::with_capacity(BLOCK + self.overlap);
         let mut base = 0;
@@ -209,5 +224,9 @@ mod tests {
         let other = forms_of("other", b"con chim khac 123456");
         let searched = search(dir.path(), &other).expect("searched");
         assert!(searched.found.is_empty() && searched.files == 5, "{searched:?}");
+        let missing = search(&dir.path().join("missing"), &other).expect_err("not there");
+        assert!(
+            missing.kind() == io::ErrorKind::NotFound && missing.to_string().contains("missing")
+        );
     }
 }

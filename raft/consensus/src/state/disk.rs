@@ -272,7 +272,7 @@ impl Inner {
         let place = self.current.read().keyspace.clone();
         let rows = merged(&layers);
         // Before the first of them can be read there.
-        self.edges.widen(&place, rows.iter().map(|(key, _)| *key)).map_err(failed)?;
+        self.edges.widen(rows.iter().map(|(key, _)| *key));
         let mut batch = self.database.batch();
         for (key, value) in rows {
             match value {

@@ -31,7 +31,8 @@ impl Weighter<Vec<u8>, Vec<u8>> for Octets {
     }
 }
 
-/// Keys are in part what clients choose, so the hash has a seed that nobody knows.
+/// Keys are in part what clients choose. The hash has a seed, and only so many rows are here, which one thread alone
+/// brings in: whoever guesses keys that collide makes looks slower, and no more.
 type Rows = Cache<Vec<u8>, Vec<u8>, Octets, RandomState>;
 
 pub(crate) struct HotRows(Mutex<Rows>);
