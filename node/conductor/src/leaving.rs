@@ -7,14 +7,13 @@ use content::Holding;
 use futures_util::future::join_all;
 use machine::{Command, NodeRecord, Outcome, Refusal, ReleaseHoldings, RemoveNode, View};
 use model::{NodeId, SpaceId};
+use tokio::time::Instant;
 
 use crate::{
     members::{Error, MemberStatus, Members},
+    pages::{PAGE, rest},
     ports::Vitals,
 };
-
-/// Packets are looked through in pages of so many.
-const PAGE: usize = 500;
 
 /// So many live packets are looked through at most: some seconds of reading.
 const LOOKED_AT_MAX: usize = 200_000;
@@ -182,8 +181,9 @@ impl Members {
     async fn contents_only_with(&self, node: NodeId, alive: BTreeSet<NodeId>) -> usize {
         let (mut after, mut looked_at, mut count) = (None, 0, 0);
         loop {
-            let (last, only) = {
+            let (last, only, took) = {
                 let reader = self.0.core.consensus.shared_view().await;
+                let begun = Instant::now();
                 let view = View::new(&*reader);
                 let live = view.live(after, PAGE);
                 let only = live.iter().filter(|packet| {
@@ -193,7 +193,7 @@ impl Members {
                             && !record.holders.iter().any(|holder| alive.contains(holder))
                     })
                 });
-                (live.last().copied(), only.count())
+                (live.last().copied(), only.count(), begun.elapsed())
             };
             count += only;
             looked_at += PAGE;
@@ -201,7 +201,7 @@ impl Members {
                 return count.min(COUNTED_MAX);
             }
             after = last;
-            tokio::task::yield_now().await;
+            rest(took).await;
         }
     }
 }

@@ -33,6 +33,7 @@ mod lost;
 pub mod members;
 mod notices;
 mod packets;
+mod pages;
 pub mod pickup;
 mod ports;
 pub mod receipts;

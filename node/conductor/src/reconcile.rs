@@ -17,11 +17,11 @@ use machine::{
 use model::{NodeId, PacketId, SpaceId};
 use tokio::time::Instant;
 
-use crate::{Error, Exchange, Unclaimed, census::Tally};
-
-/// Contents that are looked at in one go; between two the task gives way, so that a sweep does not
-/// hold up the exchange.
-const PAGE: usize = 500;
+use crate::{
+    Error, Exchange, Unclaimed,
+    census::Tally,
+    pages::{PAGE, rest},
+};
 
 /// A sealed packet is given so long to reach its last holder by itself, or to end, before this node
 /// fetches it: most packets never cost the second copy's record.
@@ -92,6 +92,7 @@ impl Exchange {
         let (mut after, mut unclaimed) = (None, Unclaimed::new());
         let now = self.consensus().tick();
         loop {
+            let begun = Instant::now();
             let held = self.content().list_held(after, PAGE);
             let Some(last) = held.last() else {
                 // What was claimed or destroyed meanwhile is left out.
@@ -115,6 +116,7 @@ impl Exchange {
                 let orphans = held.iter().filter(|held| is_orphan(held.packet, held.space));
                 orphans.map(|held| held.space).collect()
             };
+            let took = begun.elapsed();
             if !orphans.is_empty() {
                 tracing::info!(
                     count = orphans.len(),
@@ -122,7 +124,7 @@ impl Exchange {
                 );
                 self.inner.discards.destroy(orphans).await?;
             }
-            tokio::task::yield_now().await;
+            rest(took).await;
         }
     }
 
@@ -131,8 +133,9 @@ impl Exchange {
         let mut looked = Looked::default();
         let mut tally = self.inner.census.begin();
         loop {
-            let (last, lacking) = {
+            let (last, lacking, took) = {
                 let reader = self.consensus().shared_view().await;
+                let begun = Instant::now();
                 let view = View::new(&*reader);
                 // What a node holds that is no member makes nothing durable (decision 0006).
                 if !view.members().contains(&self.node()) {
@@ -148,7 +151,7 @@ impl Exchange {
                         lacking.push(Lacking { packet: record.packet, space: record.space });
                     }
                 }
-                (live.last().copied(), lacking)
+                (live.last().copied(), lacking, begun.elapsed())
             };
             if last.is_none() {
                 self.inner.census.end(tally);
@@ -158,7 +161,7 @@ impl Exchange {
             if !lacking.is_empty() {
                 self.gather(lacking, holding_after, &mut looked).await?;
             }
-            tokio::task::yield_now().await;
+            rest(took).await;
         }
     }
 
