@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     members::{Error, MemberStatus, Members},
-    pages::{PAGE, rest},
+    pages::{PAGE, STEP, rest},
     ports::Vitals,
 };
 
@@ -181,27 +181,26 @@ impl Members {
     async fn contents_only_with(&self, node: NodeId, alive: BTreeSet<NodeId>) -> usize {
         let (mut after, mut looked_at, mut count) = (None, 0, 0);
         loop {
-            let (last, only, took) = {
-                let reader = self.0.core.consensus.shared_view().await;
+            let reader = self.0.core.consensus.shared_view().await;
+            let view = View::new(&*reader);
+            let live = view.live(after, PAGE);
+            for step in live.chunks(STEP) {
                 let begun = Instant::now();
-                let view = View::new(&*reader);
-                let live = view.live(after, PAGE);
-                let only = live.iter().filter(|packet| {
+                let only = step.iter().filter(|packet| {
                     view.packet_row(**packet).is_some_and(|record| {
                         record.holders.contains(&node)
                             && record.ended.is_none()
                             && !record.holders.iter().any(|holder| alive.contains(holder))
                     })
                 });
-                (live.last().copied(), only.count(), begun.elapsed())
-            };
-            count += only;
+                count += only.count();
+                rest(begun.elapsed()).await;
+            }
             looked_at += PAGE;
-            if last.is_none() || count >= COUNTED_MAX || looked_at >= LOOKED_AT_MAX {
+            after = live.last().copied();
+            if after.is_none() || count >= COUNTED_MAX || looked_at >= LOOKED_AT_MAX {
                 return count.min(COUNTED_MAX);
             }
-            after = last;
-            rest(took).await;
         }
     }
 }

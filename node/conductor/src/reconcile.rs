@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::{
     Error, Exchange, Unclaimed,
     census::Tally,
-    pages::{PAGE, rest},
+    pages::{PAGE, STEP, rest},
 };
 
 /// A sealed packet is given so long to reach its last holder by itself, or to end, before this node
@@ -92,7 +92,6 @@ impl Exchange {
         let (mut after, mut unclaimed) = (None, Unclaimed::new());
         let now = self.consensus().tick();
         loop {
-            let begun = Instant::now();
             let held = self.content().list_held(after, PAGE);
             let Some(last) = held.last() else {
                 // What was claimed or destroyed meanwhile is left out.
@@ -100,23 +99,29 @@ impl Exchange {
                 return Ok(());
             };
             after = Some(last.space);
-            let orphans: Vec<SpaceId> = {
-                let reader = self.consensus().shared_view().await;
-                let view = View::new(&*reader);
-                let before = self.inner.unclaimed.lock();
-                let mut is_orphan = |packet, space| match claim(&view, packet, space) {
-                    Claim::Ended => true,
-                    Claim::Live | Claim::Young => false,
-                    Claim::None => {
-                        let since = before.get(&space).copied().unwrap_or(now);
-                        unclaimed.insert(space, since);
-                        now.since(since) >= UNCLAIMED_MIN
-                    }
-                };
-                let orphans = held.iter().filter(|held| is_orphan(held.packet, held.space));
-                orphans.map(|held| held.space).collect()
-            };
-            let took = begun.elapsed();
+            let reader = self.consensus().shared_view().await;
+            let view = View::new(&*reader);
+            let mut orphans = Vec::new();
+            for step in held.chunks(STEP) {
+                let begun = Instant::now();
+                {
+                    let before = self.inner.unclaimed.lock();
+                    let mut is_orphan = |packet, space| match claim(&view, packet, space) {
+                        Claim::Ended => true,
+                        Claim::Live | Claim::Young => false,
+                        Claim::None => {
+                            let since = before.get(&space).copied().unwrap_or(now);
+                            unclaimed.insert(space, since);
+                            now.since(since) >= UNCLAIMED_MIN
+                        }
+                    };
+                    let found = step.iter().filter(|held| is_orphan(held.packet, held.space));
+                    orphans.extend(found.map(|held| held.space));
+                }
+                rest(begun.elapsed()).await;
+            }
+            // It keeps old data alive.
+            drop(reader);
             if !orphans.is_empty() {
                 tracing::info!(
                     count = orphans.len(),
@@ -124,7 +129,6 @@ impl Exchange {
                 );
                 self.inner.discards.destroy(orphans).await?;
             }
-            rest(took).await;
         }
     }
 
@@ -133,35 +137,35 @@ impl Exchange {
         let mut looked = Looked::default();
         let mut tally = self.inner.census.begin();
         loop {
-            let (last, lacking, took) = {
-                let reader = self.consensus().shared_view().await;
+            let reader = self.consensus().shared_view().await;
+            let view = View::new(&*reader);
+            // What a node holds that is no member makes nothing durable (decision 0006).
+            if !view.members().contains(&self.node()) {
+                // What it took in is counted by the members.
+                self.inner.census.end(Tally::default());
+                return Ok(looked);
+            }
+            let live = view.live(after, PAGE);
+            let Some(last) = live.last() else {
+                self.inner.census.end(tally);
+                return Ok(looked);
+            };
+            after = Some(*last);
+            let mut lacking = Vec::new();
+            for step in live.chunks(STEP) {
                 let begun = Instant::now();
-                let view = View::new(&*reader);
-                // What a node holds that is no member makes nothing durable (decision 0006).
-                if !view.members().contains(&self.node()) {
-                    // What it took in is counted by the members.
-                    self.inner.census.end(Tally::default());
-                    return Ok(looked);
-                }
-                let live = view.live(after, PAGE);
-                let mut lacking = Vec::new();
-                for record in live.iter().filter_map(|packet| view.packet_row(*packet)) {
+                for record in step.iter().filter_map(|packet| view.packet_row(*packet)) {
                     tally.count(&view, &record);
                     if self.is_lacking(&view, &record, holding_after) {
                         lacking.push(Lacking { packet: record.packet, space: record.space });
                     }
                 }
-                (live.last().copied(), lacking, begun.elapsed())
-            };
-            if last.is_none() {
-                self.inner.census.end(tally);
-                return Ok(looked);
+                rest(begun.elapsed()).await;
             }
-            after = last;
+            drop(reader);
             if !lacking.is_empty() {
                 self.gather(lacking, holding_after, &mut looked).await?;
             }
-            rest(took).await;
         }
     }
 

@@ -7,21 +7,22 @@
 use fjall::Keyspace;
 use parking_lot::Mutex;
 
-/// The last key of a table, none of an empty one. Its row may be gone by now.
-type Last = Option<Vec<u8>>;
-
 /// The end of a table.
 #[derive(Clone, Default)]
 struct Edge {
-    /// What has come into the table since the start, or since another place counts.
-    last: Last,
+    /// The last key that has come into the table since the start, or since another place counts. Its row may be gone.
+    last: Option<Vec<u8>>,
     /// Whether what was there before is counted, too.
     is_known: bool,
 }
 
 impl Edge {
+    fn is_before(&self, key: &[u8]) -> bool {
+        self.last.as_ref().is_none_or(|last| key > last.as_slice())
+    }
+
     fn widen(&mut self, key: &[u8]) {
-        if self.last.as_ref().is_none_or(|last| key > last.as_slice()) {
+        if self.is_before(key) {
             self.last = Some(key.to_vec());
         }
     }
@@ -39,11 +40,10 @@ impl Edges {
     pub(crate) fn is_beyond(&self, place: &Keyspace, key: &[u8]) -> fjall::Result<bool> {
         let Some(&table) = key.first() else { return Ok(false) };
         let at = usize::from(table);
-        let is_beyond = |edge: &Edge| edge.last.as_ref().is_none_or(|last| key > last.as_slice());
         {
             let edges = self.0.lock();
             if edges[at].is_known {
-                return Ok(is_beyond(&edges[at]));
+                return Ok(edges[at].is_before(key));
             }
         }
         // Without the lock: where the end of a table was deleted, this walks over what is left of it. What comes
@@ -54,7 +54,7 @@ impl Edges {
             edges[at].widen(&before);
         }
         edges[at].is_known = true;
-        Ok(is_beyond(&edges[at]))
+        Ok(edges[at].is_before(key))
     }
 
     /// Rows with these keys, in order, are about to come into the place that counts.
