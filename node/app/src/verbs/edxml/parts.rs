@@ -39,9 +39,12 @@ impl Parts {
     pub fn new(out: &Out, directory: &Path) -> Self {
         let (out, there) = (*out, Arc::new(Mutex::new(There::default())));
         let seen = Arc::clone(&there);
+        // Before the first file is there, and not when the task below has its turn: a signal in between would end us
+        // and leave the files.
+        let interrupts = Interrupts::listen();
         let watch = tokio::spawn(async move {
             // Where nobody can be told of an interruption, it ends us as it ends everybody.
-            let Ok(mut interrupts) = Interrupts::listen() else { return };
+            let Ok(mut interrupts) = interrupts else { return };
             interrupts.first().await;
             let there = seen.lock();
             if there.is_named {
