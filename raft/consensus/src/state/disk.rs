@@ -69,8 +69,9 @@ const MEMTABLE_BYTES: u64 = 24 << 20;
 /// Octets written to the small place of pointer and position before they go to a file.
 const META_MEMTABLE_BYTES: u64 = 1 << 20;
 
-/// Background threads for files: one writes, one merges.
-const WORKERS: usize = 2;
+/// Background threads of the store for files. Of several the first one only writes files, and while another merges
+/// it takes the orders to merge and puts them back, again and again, with a whole processor.
+const WORKERS: usize = 1;
 
 const PLACES: [&str; 2] = ["state-a", "state-b"];
 const POINTER: &[u8] = b"place";
