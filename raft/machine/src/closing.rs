@@ -7,7 +7,7 @@ use model::{NodeId, PacketId, Tick};
 
 use crate::{
     cluster,
-    debts::{self, Debts},
+    debts::{self, Ledger},
     keys::Newest,
     limits::SETTLED_ROWS_MAX,
     packets, past,
@@ -53,13 +53,16 @@ fn put(tables: &mut Tables, before: &Closing, closing: &Closing) {
 
 /// Records packets that every node has destroyed, as many as one command may.
 fn record(tables: &mut Tables, closing: &mut Closing) {
-    let (mut rows, mut octets) = (0, 0);
+    if closing.recorded >= closing.destroyed {
+        return;
+    }
+    let (mut ledger, mut rows, mut octets) = (Ledger::read(&tables.store), 0, 0);
     while closing.recorded < closing.destroyed
         && rows < RECORDED_ROWS_MAX
         && octets < RECORDED_OCTETS_MAX
     {
         let ended = tables.get(&ENDED, &closing.recorded).expect("every number is a packet's");
-        let fact = closed(tables, ended.packet);
+        let fact = closed(tables, &mut ledger, ended.packet);
         rows += 2 + fact.deliveries.len();
         octets += tables.record(What::Destroyed(Box::new(fact)));
         closing.recorded += 1;
@@ -67,9 +70,9 @@ fn record(tables: &mut Tables, closing: &mut Closing) {
 }
 
 /// The packet as the state knows it last.
-fn closed(tables: &Tables, id: PacketId) -> Destroyed {
+fn closed(tables: &Tables, ledger: &mut Ledger, id: PacketId) -> Destroyed {
     let packet = tables.get(&PACKETS, &id).expect("what has ended is a packet");
-    let debts = Debts::of(&tables.store, &packet);
+    let debts = ledger.debts(&tables.store, &packet);
     past::destroyed(packet, packets::targets(tables, id), debts)
 }
 

@@ -37,26 +37,77 @@ pub(crate) struct Debts {
 }
 
 impl Debts {
-    /// None of a packet that has not ended. Nodes are few.
+    /// None of a packet that has not ended.
     pub(crate) fn of<R: Reader + ?Sized>(reader: &R, packet: &PacketRow) -> Self {
-        let Some(number) = packet.ended else { return Self::default() };
-        let mut debts = Self { undestroyed: packet.touched.clone(), ..Self::default() };
-        let nodes = NODES.rows(reader, &NODES.all(), usize::MAX).into_iter().map(|(_, node)| node);
-        for node in nodes.filter(|node| node.owes_from <= number) {
-            let owed = node.owing.is_some_and(|owing| owing.from <= number && number < owing.to);
+        match packet.ended {
+            Some(_) => Ledger::read(reader).debts(reader, packet),
+            None => Self::default(),
+        }
+    }
+}
+
+/// What the nodes have destroyed, read once for many packets: most of them ended one after the other, and a node
+/// destroyed many of them in one step.
+pub(crate) struct Ledger(Vec<Account>);
+
+/// What one node has destroyed. Nodes are few.
+struct Account {
+    node: NodeRecord,
+    cursor: u64,
+    /// What was found for a packet lately.
+    step: Option<Step>,
+}
+
+/// The first step of a node's cursor over packets.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Over all packets from this number on,
+    from: u64,
+    /// below this one.
+    to: u64,
+    /// When; none where the node takes no step over these.
+    at: Option<Moment>,
+}
+
+impl Ledger {
+    /// What holds until a command changes a node or its cursor.
+    pub(crate) fn read<R: Reader + ?Sized>(reader: &R) -> Self {
+        let nodes = NODES.rows(reader, &NODES.all(), usize::MAX).into_iter();
+        let account = |(_, node)| Account { cursor: cursor(reader, &node), node, step: None };
+        Self(nodes.map(account).collect())
+    }
+
+    /// Who has destroyed the content of a packet, and who has not.
+    pub(crate) fn debts<R: Reader + ?Sized>(&mut self, reader: &R, packet: &PacketRow) -> Debts {
+        let Some(number) = packet.ended else { return Debts::default() };
+        let mut debts = Debts { undestroyed: packet.touched.clone(), ..Debts::default() };
+        for account in self.0.iter_mut().filter(|account| account.node.owes_from <= number) {
+            let (node, owing) = (account.node.node, account.node.owing);
             // Of those that were removed, only who left owing something.
-            if owed {
-                debts.undestroyed.push(node.node);
-            } else if cursor(reader, &node) <= number && node.is_present() {
-                debts.debtors.push(node.node);
+            if owing.is_some_and(|owing| owing.from <= number && number < owing.to) {
+                debts.undestroyed.push(node);
+            } else if account.cursor <= number && account.node.is_present() {
+                debts.debtors.push(node);
             } else {
-                // The first step of its cursor over the packet.
-                let span = PURGES.under(&node.node).after(PURGES.key(&(node.node, number)));
-                let step = PURGES.rows(reader, &span, 1).pop();
-                debts.purged.extend(step.map(|(_, at)| (node.node, at)));
+                debts.purged.extend(account.step_over(reader, number).map(|at| (node, at)));
             }
         }
         debts.purged.sort_by_key(|(node, at)| (*at, *node));
         debts
+    }
+}
+
+impl Account {
+    /// When the node's cursor went over a packet.
+    fn step_over<R: Reader + ?Sized>(&mut self, reader: &R, number: u64) -> Option<Moment> {
+        if let Some(step) = self.step.filter(|step| (step.from..step.to).contains(&number)) {
+            return step.at;
+        }
+        let node = self.node.node;
+        let span = PURGES.under(&node).after(PURGES.key(&(node, number)));
+        let found = PURGES.rows(reader, &span, 1).pop();
+        let (to, at) = found.map_or((u64::MAX, None), |((_, to), at)| (to, Some(at)));
+        self.step = Some(Step { from: number, to, at });
+        at
     }
 }
