@@ -6,7 +6,7 @@ use consensus::{Role, Standing};
 use content::Holding;
 use futures_util::future::join_all;
 use machine::{Command, NodeRecord, Outcome, Refusal, ReleaseHoldings, RemoveNode, View};
-use model::{NodeId, SpaceId};
+use model::{NodeId, PacketId, SpaceId};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,9 +21,9 @@ const LOOKED_AT_MAX: usize = 200_000;
 /// Contents are counted up to this number: beyond it, how many there are changes nothing.
 const COUNTED_MAX: usize = 1_000;
 
-/// Live packets that one command takes a leaving member off: one or two milliseconds of an entry, so that
-/// clients do not notice hundreds of these.
-const RELEASED_A_COMMAND: u32 = 250;
+/// Live packets that one command takes a leaving member off: a millisecond of an entry on each node, so that clients
+/// do not notice hundreds of these; and together more than they submit meanwhile, which is gone through, too.
+const RELEASED_A_COMMAND: u32 = 128;
 
 impl Members {
     /// Takes the next steps of members that leave, as far as that goes now. Only the leader does.
@@ -39,21 +39,26 @@ impl Members {
     }
 
     async fn release(&self, node: NodeId) -> Result<(), Error> {
-        loop {
-            if let Some(space) = self.held_by_too_few(node).await {
-                // Whoever lacks it fetches it; the next round goes on here.
-                tracing::debug!(%node, %space, "a content of a node that leaves is with too few others");
-                return Ok(());
-            }
-            let release = ReleaseHoldings { node, packets_max: RELEASED_A_COMMAND };
-            match self.0.core.propose(Command::ReleaseHoldings(release)).await? {
-                Outcome::HoldingsReleased { is_released: true, .. } => break,
-                // The others copy its content; the next round goes on here.
-                Outcome::HoldingsReleased { needed_for: Some(packet), .. } => {
-                    tracing::debug!(%node, %packet, "a node that leaves is still needed");
+        'released: loop {
+            let through = match self.held_by_enough(node).await {
+                Ok(through) => through,
+                Err(space) => {
+                    // Whoever lacks it fetches it; the next round goes on here.
+                    tracing::debug!(%node, ?space, "a content of a node that leaves is with too few others");
                     return Ok(());
                 }
-                _ => {}
+            };
+            for _ in 0..PAGE / RELEASED_A_COMMAND as usize {
+                let release = ReleaseHoldings { node, packets_max: RELEASED_A_COMMAND, through };
+                match self.0.core.propose(Command::ReleaseHoldings(release)).await? {
+                    Outcome::HoldingsReleased { is_released: true, .. } => break 'released,
+                    // The others copy its content; the next round goes on here.
+                    Outcome::HoldingsReleased { needed_for: Some(packet), .. } => {
+                        tracing::debug!(%node, %packet, "a node that leaves is still needed");
+                        return Ok(());
+                    }
+                    _ => {}
+                }
             }
         }
         // Consensus lets it go first: once it is removed nobody hears it any more, and its vote may be needed to
@@ -74,29 +79,37 @@ impl Members {
         Ok(())
     }
 
-    /// A content that the next command would take off a leaving member, and that too few members have.
+    /// Through which live packet the next commands may take a leaving member off, none for all of them; or a content
+    /// that they would take it off and that too few members have, none where the view does not show yet that it leaves.
     ///
     /// All members count as holders of a content that rode with its entry, those too that lag behind: who leaves
-    /// because its disk goes, say, leaves nothing with them. So they are asked.
-    async fn held_by_too_few(&self, node: NodeId) -> Option<SpaceId> {
-        let (members, spaces) = {
+    /// because its disk goes, say, leaves nothing with them. So they are asked. What is sealed from now on names nobody
+    /// who leaves.
+    async fn held_by_enough(&self, node: NodeId) -> Result<Option<PacketId>, Option<SpaceId>> {
+        let (members, spaces, through) = {
             let reader = self.0.core.consensus.shared_view().await;
             let view = View::new(&*reader);
-            let leaving = view.node(node)?.leaving?;
+            let leaving = view.node(node).and_then(|record| record.leaving).ok_or(None)?;
             // Who is given up is not waited for.
             if leaving.gives_up || !leaving.was_member || leaving.is_released {
-                return None;
+                return Ok(None);
             }
-            let held = |packet| {
-                let row = view.packet_row(packet)?;
+            let held = |packet: &PacketId| {
+                let row = view.packet_row(*packet)?;
                 let is_held = row.sealed_at.is_some() && row.lost_at.is_none();
                 (is_held && row.holders.contains(&node)).then_some(row.space)
             };
-            let next = view.live(leaving.released_to, RELEASED_A_COMMAND as usize);
-            (view.members(), next.into_iter().filter_map(held).collect::<Vec<_>>())
+            let live = view.live(leaving.released_to, PAGE);
+            let mut spaces = Vec::with_capacity(live.len());
+            for step in live.chunks(STEP) {
+                let begun = Instant::now();
+                spaces.extend(step.iter().filter_map(held));
+                rest(begun.elapsed()).await;
+            }
+            (view.members(), spaces, live.get(PAGE - 1).copied())
         };
         if spaces.is_empty() {
-            return None;
+            return Ok(through);
         }
         let answers = members.iter().map(|member| self.holdings_of(*member, spaces.clone()));
         let answers: Vec<Vec<Holding>> = join_all(answers).await.into_iter().flatten().collect();
@@ -104,7 +117,7 @@ impl Members {
             let whole = answers.iter().filter(|answer| answer.get(*at) == Some(&Holding::Whole));
             whole.count() * 2 <= members.len()
         });
-        wanting.map(|(_, space)| space)
+        wanting.map_or(Ok(through), |(_, space)| Err(Some(space)))
     }
 
     async fn holdings_of(&self, member: NodeId, spaces: Vec<SpaceId>) -> Option<Vec<Holding>> {

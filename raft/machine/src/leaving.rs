@@ -69,9 +69,14 @@ pub(crate) fn release(tables: &mut Tables, command: &ReleaseHoldings) -> Answer 
         None => LIVE.all(),
     };
     let most = (command.packets_max as usize).clamp(1, RELEASED_A_COMMAND_MAX);
-    let looked = LIVE.keys(&tables.store, &span, most);
+    let mut looked = LIVE.keys(&tables.store, &span, most);
     let mut needed_for = None;
     leaving.is_released = looked.len() < most;
+    if let Some(through) = command.through {
+        let known = looked.partition_point(|packet| *packet <= through);
+        leaving.is_released &= known == looked.len();
+        looked.truncate(known);
+    }
     for packet in looked {
         // Lost packets tell each of their targets.
         if tables.written() >= SETTLED_ROWS_MAX {

@@ -84,6 +84,10 @@ pub struct ReleaseHoldings {
     /// Live packets that are looked at, at most.
     #[n(1)]
     pub packets_max: u32,
+    /// The last packet that is looked at: whoever proposes has not asked who really holds those behind it. Without it,
+    /// all are looked at.
+    #[n(2)]
+    pub through: Option<PacketId>,
 }
 
 /// See [`crate::Command::RemoveNode`].

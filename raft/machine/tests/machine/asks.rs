@@ -136,7 +136,11 @@ fn administration(verb: u8, (a, b, c): (u8, u8, u8), at: Moment) -> Command {
         18 if a == 0 => Command::AdoptRules(AdoptRules { rules: Rules(c.into()) }),
         18 => Command::UpdateNode(UpdateNode { now: new_node("khac") }),
         19 if a == 0 => Command::LeaveNode(LeaveNode { node, gives_up: c == 0 }),
-        19 if a < 3 => Command::ReleaseHoldings(ReleaseHoldings { node, packets_max: c.into() }),
+        19 if a < 3 => Command::ReleaseHoldings(ReleaseHoldings {
+            node,
+            packets_max: c.into(),
+            through: (a == 2).then_some(PacketId(b.into())),
+        }),
         19 if a == 3 => Command::RemoveNode(RemoveNode { node }),
         19 => leasing((b, c)),
         20 if a == 1 => {

@@ -247,7 +247,8 @@ impl Office {
             return (left, effects);
         }
         loop {
-            let release = Command::ReleaseHoldings(ReleaseHoldings { node, packets_max: 2 });
+            let release =
+                Command::ReleaseHoldings(ReleaseHoldings { node, packets_max: 2, through: None });
             match self.must(None, release) {
                 Outcome::HoldingsReleased { is_released: false, needed_for: None } => {}
                 _ => break,

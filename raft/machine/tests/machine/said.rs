@@ -64,6 +64,7 @@ impl Script {
             "release" => Command::ReleaseHoldings(ReleaseHoldings {
                 node: node(),
                 packets_max: number(or("most", "100")) as u32,
+                through: words.get("through").map(|id| PacketId(number(id).into())),
             }),
             "remove" => Command::RemoveNode(RemoveNode { node: node() }),
             "pulse" => Command::Pulse,

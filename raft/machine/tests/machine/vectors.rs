@@ -190,7 +190,14 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("rename-unit", rename_unit("H41.02", "Sở")),
         ("remove-unit", Command::RemoveUnit(RemoveUnit { code: word("H41.02") })),
         ("leave-node", Command::LeaveNode(LeaveNode { node, gives_up: true })),
-        ("release-holdings", Command::ReleaseHoldings(ReleaseHoldings { node, packets_max: 500 })),
+        (
+            "release-holdings",
+            Command::ReleaseHoldings(ReleaseHoldings {
+                node,
+                packets_max: 500,
+                through: Some(packet),
+            }),
+        ),
         ("adopt-rules", Command::AdoptRules(AdoptRules { rules: Rules(2) })),
         ("pulse", Command::Pulse),
         ("take-lease", Command::TakeLease(TakeLease { name: word("carrier.vxp") })),
