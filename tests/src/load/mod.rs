@@ -146,6 +146,7 @@ async fn phases(args: &Args, program: &Program, report: &mut Report) -> Result<(
                     .with_context(|| format!("phase {phase:?}"))?;
             }
         }
+        field.end().await?;
     }
     for phase in faults {
         // A fresh cluster, as the peers have it, so that earlier phases leave no backlog.
