@@ -5,7 +5,7 @@
 #
 #   deploy/build.sh              # target/deploy/lgsp, and target/deploy/load, the load tool of the same build
 #
-# Each run begins anew, with what the one before has left as far as it is still good.
+# A second run takes from the first one what was compiled from the same sources and counts.
 # Needs the toolchain's component llvm-tools: rustup component add llvm-tools
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

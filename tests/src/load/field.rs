@@ -118,9 +118,7 @@ impl Field {
 
     /// Stops all nodes and starts them again; how long it takes until the first durable write.
     pub async fn restart(&mut self) -> Result<Duration> {
-        for node in &mut self.cluster.nodes {
-            node.stop().await?;
-        }
+        self.end().await?;
         let ready = self.first_write().await?;
         self.cluster.whole().await?;
         Ok(ready)
@@ -129,7 +127,7 @@ impl Field {
     /// Ends the nodes that run, as who runs them would: one that is killed leaves nothing to a profiler, nor the counts
     /// of a build that counts.
     pub async fn end(&mut self) -> Result<()> {
-        for node in self.cluster.nodes.iter_mut() {
+        for node in &mut self.cluster.nodes {
             if node.is_running() {
                 node.stop().await?;
             }

@@ -243,7 +243,18 @@ async fn a_purge_ends_writers_and_leaves_nothing() {
     let mut writer = open(&store, 1, None).await.expect("opens");
     writer.write(octets.clone().into()).await.expect("taken");
     writer.sync().await.expect("durable");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Two of three are enough for the answer; the third one has it a moment later.
+    let frames = |node: u64| {
+        let files = cluster.disks[&node].files();
+        let file = files.into_iter().find(|(name, _)| *name == space_path(space(1)));
+        file.map(|(_, file)| file[FILE_HEAD..].to_vec())
+    };
+    let copied = async {
+        while frames(2) != frames(1) || frames(3) != frames(1) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), copied).await.expect("all three have it");
     let mut traces = vec![canary.to_vec(), META.to_vec()];
     traces.extend(cluster.keys_drawn.lock().iter().filter(|drawn| drawn.len() == 32).cloned());
     for node in 1..=3 {
