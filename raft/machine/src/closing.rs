@@ -62,7 +62,7 @@ fn record(tables: &mut Tables, closing: &mut Closing) {
         && octets < RECORDED_OCTETS_MAX
     {
         let ended = tables.get(&ENDED, &closing.recorded).expect("every number is a packet's");
-        let fact = closed(tables, &mut ledger, ended.packet);
+        let fact = closed(tables, &mut ledger, ended.packet, closing.recorded);
         rows += 2 + fact.deliveries.len();
         octets += tables.record(What::Destroyed(Box::new(fact)));
         closing.recorded += 1;
@@ -70,9 +70,9 @@ fn record(tables: &mut Tables, closing: &mut Closing) {
 }
 
 /// The packet as the state knows it last.
-fn closed(tables: &Tables, ledger: &mut Ledger, id: PacketId) -> Destroyed {
+fn closed(tables: &Tables, ledger: &mut Ledger, id: PacketId, number: u64) -> Destroyed {
     let packet = tables.get(&PACKETS, &id).expect("what has ended is a packet");
-    let debts = ledger.debts(&tables.store, &packet);
+    let debts = ledger.debts(&tables.store, &packet, number);
     past::destroyed(packet, packets::targets(tables, id), debts)
 }
 

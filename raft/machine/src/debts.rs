@@ -39,10 +39,8 @@ pub(crate) struct Debts {
 impl Debts {
     /// None of a packet that has not ended.
     pub(crate) fn of<R: Reader + ?Sized>(reader: &R, packet: &PacketRow) -> Self {
-        match packet.ended {
-            Some(_) => Ledger::read(reader).debts(reader, packet),
-            None => Self::default(),
-        }
+        let of_ended = |number| Ledger::read(reader).debts(reader, packet, number);
+        packet.ended.map(of_ended).unwrap_or_default()
     }
 }
 
@@ -77,9 +75,13 @@ impl Ledger {
         Self(nodes.map(account).collect())
     }
 
-    /// Who has destroyed the content of a packet, and who has not.
-    pub(crate) fn debts<R: Reader + ?Sized>(&mut self, reader: &R, packet: &PacketRow) -> Debts {
-        let Some(number) = packet.ended else { return Debts::default() };
+    /// Who has destroyed the content of the packet that ended with this number, and who has not.
+    pub(crate) fn debts<R: Reader + ?Sized>(
+        &mut self,
+        reader: &R,
+        packet: &PacketRow,
+        number: u64,
+    ) -> Debts {
         let mut debts = Debts { undestroyed: packet.touched.clone(), ..Debts::default() };
         for account in self.0.iter_mut().filter(|account| account.node.owes_from <= number) {
             let (node, owing) = (account.node.node, account.node.owing);
